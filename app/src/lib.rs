@@ -1,0 +1,1 @@
+//! What people see: pages, components, the channel and the server functions.

@@ -1,0 +1,1 @@
+//! Runs batches: journal, queue, leases, workers and kinds of work.

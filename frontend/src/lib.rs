@@ -1,0 +1,1 @@
+//! The WebAssembly entry point that hydrates the app.

@@ -1,0 +1,35 @@
+//! The domain of Quilt: what a batch is, and how its state follows from its journal.
+//!
+//! Everything here is pure. There is no I/O, no clock and no source of randomness, so the server,
+//! every worker and the browser run the same code over the same events and agree on every square.
+//!
+//! # Layout
+//!
+//! - [`id`]: 128-bit names of batches and of their owners
+//! - [`grid`]: rows, columns and the squares between them
+//! - [`order`]: the seeded permutation in which squares are run
+//! - [`spec`]: what a client asks for, its limits, and what a batch is made of
+//! - [`event`]: what a journal holds
+//! - [`state`]: [`Quilt`], the fold of a journal
+//! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
+//! - [`wire`]: events and frames as bytes
+
+mod cell;
+pub mod color;
+pub mod event;
+pub mod grid;
+pub mod history;
+pub mod id;
+pub mod order;
+pub mod spec;
+pub mod state;
+pub mod wire;
+
+pub use color::Color;
+pub use event::{Event, Launched, Outcome, Settlement, Timestamp};
+pub use grid::{Grid, Index, Square};
+pub use history::History;
+pub use id::{BatchId, OwnerId};
+pub use order::{Order, Position};
+pub use spec::{BatchSpec, LaunchRequest, Limits, SpecError, WorkSpec};
+pub use state::{Change, Lap, Progress, Quilt, SquareState, Status, Step, Summary};

@@ -1,0 +1,87 @@
+//! The order in which squares are run.
+//!
+//! A batch needs a random permutation of up to a million squares that every node computes alike,
+//! in no memory. A Feistel network permutes the smallest power of two that holds all squares;
+//! a result that falls outside is permuted again until it falls inside ("cycle walking"), which takes fewer
+//! than two rounds on average and leaves a permutation of exactly the squares.
+
+use crate::grid::Index;
+
+/// A place in the order: the task at position 0 is the first one to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Position(pub u32);
+
+const ROUNDS: u32 = 8;
+
+/// A seeded permutation of `0..len`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Order {
+    seed: u64,
+    len: u32,
+    low_bits: u32,
+    high_bits: u32,
+}
+
+impl Order {
+    /// The order of `len` squares for this seed.
+    ///
+    /// A `len` above 2^31 is not supported; a [`Grid`](crate::Grid) never comes near.
+    #[must_use]
+    pub fn new(seed: u64, len: u32) -> Self {
+        let bits = len.max(1).next_power_of_two().trailing_zeros();
+        let high_bits = bits / 2;
+        Self { seed, len, low_bits: bits - high_bits, high_bits }
+    }
+
+    /// The square that is run at a position below `len`.
+    #[must_use]
+    pub fn index(&self, position: Position) -> Index {
+        debug_assert!(position.0 < self.len);
+        let mut value = position.0;
+        loop {
+            value = self.permute(value, 0..ROUNDS);
+            if value < self.len {
+                return Index(value);
+            }
+        }
+    }
+
+    /// The position at which a square below `len` is run: the inverse of [`Order::index`].
+    #[must_use]
+    pub fn position(&self, index: Index) -> Position {
+        debug_assert!(index.0 < self.len);
+        let mut value = index.0;
+        loop {
+            value = self.permute(value, (0..ROUNDS).rev());
+            if value < self.len {
+                return Position(value);
+            }
+        }
+    }
+
+    /// Each round changes one half by a function of the other, so that running the rounds
+    /// backwards undoes them.
+    fn permute(&self, value: u32, rounds: impl Iterator<Item = u32>) -> u32 {
+        let low_mask = (1 << self.low_bits) - 1;
+        let high_mask = (1 << self.high_bits) - 1;
+        let mut low = value & low_mask;
+        let mut high = value >> self.low_bits;
+        for round in rounds {
+            if round % 2 == 0 {
+                low ^= self.mix(high, round) & low_mask;
+            } else {
+                high ^= self.mix(low, round) & high_mask;
+            }
+        }
+        high << self.low_bits | low
+    }
+
+    /// The finalizer of SplitMix64 over seed, round and half.
+    fn mix(&self, half: u32, round: u32) -> u32 {
+        let mut z =
+            self.seed.wrapping_add((u64::from(round) << 32 | u64::from(half)).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) as u32
+    }
+}

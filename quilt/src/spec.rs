@@ -1,0 +1,276 @@
+//! What a client asks for, the limits it has to keep, and what a batch is made of.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::grid::{Grid, MAX_SIDE, MAX_SQUARES};
+
+/// The largest seed: what a JSON client in any language can hold exactly.
+pub const MAX_SEED: u64 = (1 << 53) - 1;
+
+/// What a task does: a kind, and whatever parameters that kind takes.
+///
+/// In JSON the kind stands among its parameters: `{"kind": "color", "failure_rate": 0.1}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkSpec {
+    /// The name under which the kind of work is registered.
+    pub kind: String,
+    /// The kind's own parameters, checked by the kind.
+    #[serde(flatten)]
+    pub parameters: Map<String, Value>,
+}
+
+/// A batch as it was accepted: everything that its tasks depend on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "PlainSpec", into = "PlainSpec")]
+pub struct BatchSpec {
+    /// What each task does.
+    pub work: WorkSpec,
+    /// The shape of the quilt, and so the number of tasks.
+    pub grid: Grid,
+    /// Determines the order; at most [`MAX_SEED`].
+    pub seed: u64,
+    /// How often a task is tried before its square has failed; at least 1.
+    pub attempts: u8,
+    /// How long one attempt may take, in milliseconds; at least 1.
+    pub timeout_ms: u32,
+}
+
+/// [`BatchSpec`] as it is stored, with every member a plain number.
+#[derive(Serialize, Deserialize)]
+struct PlainSpec {
+    work: WorkSpec,
+    rows: u16,
+    columns: u16,
+    seed: u64,
+    attempts: u8,
+    timeout_ms: u32,
+}
+
+impl From<BatchSpec> for PlainSpec {
+    fn from(spec: BatchSpec) -> Self {
+        Self {
+            rows: spec.grid.rows(),
+            columns: spec.grid.columns(),
+            work: spec.work,
+            seed: spec.seed,
+            attempts: spec.attempts,
+            timeout_ms: spec.timeout_ms,
+        }
+    }
+}
+
+impl TryFrom<PlainSpec> for BatchSpec {
+    type Error = &'static str;
+
+    fn try_from(plain: PlainSpec) -> Result<Self, Self::Error> {
+        Ok(Self {
+            grid: Grid::new(plain.rows, plain.columns).ok_or("no grid has this shape")?,
+            work: plain.work,
+            seed: plain.seed,
+            attempts: plain.attempts,
+            timeout_ms: plain.timeout_ms,
+        })
+    }
+}
+
+/// How much one batch may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// The most rows, and the most columns; at most and by default [`MAX_SIDE`].
+    pub side: u16,
+    /// The most squares; at most and by default [`MAX_SQUARES`].
+    pub squares: u32,
+    /// The most attempts a task may be given; by default 20.
+    pub attempts: u8,
+    /// The longest time limit of an attempt, in milliseconds; by default one hour.
+    pub timeout_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { side: MAX_SIDE, squares: MAX_SQUARES, attempts: 20, timeout_ms: 3_600_000 }
+    }
+}
+
+/// A request that cannot become a batch. Each message names the limit and the value.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum SpecError {
+    /// A number lies outside its limits.
+    #[error("{field} must be a whole number from {min} to {max}, not {value}")]
+    OutOfRange {
+        /// The member of the request.
+        field: &'static str,
+        /// What was asked for.
+        value: Number,
+        /// The least that is allowed.
+        min: u64,
+        /// The most that is allowed.
+        max: u64,
+    },
+    /// Rows and columns are allowed one by one, but their product is not.
+    #[error("{rows} rows of {columns} columns are {squares} squares; at most {max} are allowed")]
+    TooManySquares {
+        /// The rows that were asked for.
+        rows: u16,
+        /// The columns that were asked for.
+        columns: u16,
+        /// Their product.
+        squares: u32,
+        /// The most that is allowed.
+        max: u32,
+    },
+}
+
+/// Any JSON number. Which of them are allowed is for [`Limits`] to say, in a sentence of ours.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Number(serde_json::Number);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Number::deserialize(deserializer).map(Self)
+    }
+}
+
+impl From<u32> for Number {
+    fn from(value: u32) -> Self {
+        Self(value.into())
+    }
+}
+
+impl std::fmt::Display for Number {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a client sends to launch a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchRequest {
+    /// What each task shall do.
+    pub work: WorkSpec,
+    /// The number of rows.
+    pub rows: Number,
+    /// The number of columns.
+    pub columns: Number,
+    /// Determines the order; drawn at random where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Number>,
+    /// How often a task is tried; 3 where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Number>,
+    /// How long one attempt may take, in milliseconds; one minute where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<Number>,
+}
+
+/// How often a task is tried unless the request says otherwise.
+pub const DEFAULT_ATTEMPTS: u8 = 3;
+
+/// How long one attempt may take unless the request says otherwise, in milliseconds.
+pub const DEFAULT_TIMEOUT_MS: u32 = 60_000;
+
+impl LaunchRequest {
+    /// Checks every number against the limits. `fallback_seed` is used where the request names none.
+    ///
+    /// # Errors
+    ///
+    /// The first [`SpecError`] found, in the order of the members.
+    pub fn into_spec(self, limits: &Limits, fallback_seed: u64) -> Result<BatchSpec, SpecError> {
+        let side = limits.side.min(MAX_SIDE);
+        let rows = within("rows", &self.rows, 1, side)?;
+        let columns = within("columns", &self.columns, 1, side)?;
+        let squares = u32::from(rows) * u32::from(columns);
+        let max = limits.squares.min(MAX_SQUARES);
+        let grid = Grid::new(rows, columns).filter(|_| squares <= max).ok_or(SpecError::TooManySquares {
+            rows,
+            columns,
+            squares,
+            max,
+        })?;
+        let seed = match &self.seed {
+            Some(seed) => within("seed", seed, 0, MAX_SEED)?,
+            None => fallback_seed & MAX_SEED,
+        };
+        let attempts = match &self.attempts {
+            Some(attempts) => within("attempts", attempts, 1, limits.attempts)?,
+            None => DEFAULT_ATTEMPTS.min(limits.attempts),
+        };
+        let timeout_ms = match &self.timeout_ms {
+            Some(timeout_ms) => within("timeout_ms", timeout_ms, 1, limits.timeout_ms)?,
+            None => DEFAULT_TIMEOUT_MS.min(limits.timeout_ms),
+        };
+        Ok(BatchSpec { work: self.work, grid, seed, attempts, timeout_ms })
+    }
+}
+
+fn within<T>(field: &'static str, number: &Number, min: u64, max: T) -> Result<T, SpecError>
+where
+    T: Copy + Into<u64> + TryFrom<u64>,
+{
+    number
+        .0
+        .as_u64()
+        .filter(|value| (min..=max.into()).contains(value))
+        .and_then(|value| T::try_from(value).ok())
+        .ok_or_else(|| SpecError::OutOfRange { field, value: number.clone(), min, max: max.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec_of(json: &str) -> Result<BatchSpec, String> {
+        serde_json::from_str::<LaunchRequest>(json)
+            .map_err(|error| error.to_string())?
+            .into_spec(&Limits::default(), 7)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_a_request_leaves_out_has_a_default() {
+        let spec = spec_of(r#"{"work": {"kind": "color"}, "rows": 8, "columns": 4}"#).expect("valid");
+        assert_eq!(spec.grid.squares(), 32);
+        assert_eq!((spec.seed, spec.attempts, spec.timeout_ms), (7, 3, 60_000));
+    }
+
+    #[test]
+    fn a_refusal_names_the_member_the_limit_and_the_value() {
+        for (members, expected) in [
+            (r#""rows": 0, "columns": 8"#, "rows must be a whole number from 1 to 4096, not 0"),
+            (r#""rows": 8, "columns": -1"#, "columns must be a whole number from 1 to 4096, not -1"),
+            (r#""rows": 1e9, "columns": 8"#, "rows must be a whole number from 1 to 4096, not 1000000000.0"),
+            (
+                r#""rows": 4096, "columns": 4096"#,
+                "4096 rows of 4096 columns are 16777216 squares; at most 1048576 are allowed",
+            ),
+            (r#""rows": 1, "columns": 1, "attempts": 21"#, "attempts must be a whole number from 1 to 20, not 21"),
+            (
+                r#""rows": 1, "columns": 1, "timeout_ms": 0"#,
+                "timeout_ms must be a whole number from 1 to 3600000, not 0",
+            ),
+        ] {
+            let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
+            assert_eq!(spec_of(&json).expect_err(members), expected);
+        }
+    }
+
+    #[test]
+    fn unknown_members_and_wrong_types_are_refused() {
+        for members in [r#""rows": "x", "columns": 8"#, r#""rows": 8, "columns": 8, "colour": 1"#, r#""rows": 8"#] {
+            let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
+            assert!(spec_of(&json).is_err(), "{members}");
+        }
+    }
+
+    #[test]
+    fn a_stored_spec_reads_back() {
+        let spec =
+            spec_of(r#"{"work": {"kind": "color", "failure_rate": 0.5}, "rows": 2, "columns": 3}"#).expect("valid");
+        let json = serde_json::to_string(&spec).expect("plain");
+        assert_eq!(serde_json::from_str::<BatchSpec>(&json).expect("same"), spec);
+    }
+}

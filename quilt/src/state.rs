@@ -1,0 +1,357 @@
+//! [`Quilt`]: the state of a batch, a pure fold of its journal.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cell::{Cell, CellState, OTHER_REASON, intern};
+use crate::color::Color;
+use crate::event::{Event, Launched, Outcome, Settlement, Timestamp};
+use crate::grid::{Grid, Index, Square};
+use crate::order::{Order, Position};
+use crate::spec::BatchSpec;
+
+/// The most laps a batch can have. A retry beyond it changes nothing.
+pub const MAX_LAPS: usize = 1000;
+
+/// How many [`Change`]s a quilt has been through. Every fold of the same journal counts alike, on every node
+/// and after every restart, so a reader can go on from a step that it saw elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Step(pub u64);
+
+/// One thing that became different. Each takes the quilt one [`Step`] on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The square that is run at this position has its outcome.
+    Settled(Position),
+    /// The lap crossed its finish line: no square of it is left.
+    Finished,
+    /// The failed squares are pending again.
+    LapStarted,
+    /// The batch was stopped.
+    Cancelled,
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Some tasks are still to settle.
+    Running,
+    /// Every square has its outcome.
+    Finished,
+    /// It was stopped before every square had its outcome.
+    Cancelled,
+}
+
+impl Status {
+    /// The word used in the API and on pages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// One run to the finish line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lap {
+    /// When it was launched, or when the retry was asked for.
+    pub started_at: Timestamp,
+    /// How many tasks were to run in it.
+    pub tasks: u32,
+    /// Its finish line, once crossed.
+    pub finish: Option<Finish>,
+}
+
+/// A finish line that was crossed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finish {
+    /// When the last square settled.
+    pub at: Timestamp,
+    /// The square that settled last.
+    pub last_across: Index,
+}
+
+/// What is known of one square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SquareState<'quilt> {
+    /// Its task has yet to end.
+    Pending,
+    /// Its task is done.
+    Done(Color),
+    /// Its task failed for good, for this reason.
+    Failed(&'quilt str),
+}
+
+/// Counts over all squares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// All squares.
+    pub tasks: u32,
+    /// The squares that are done.
+    pub done: u32,
+    /// The squares that failed.
+    pub failed: u32,
+}
+
+impl Progress {
+    /// The squares that have an outcome.
+    #[must_use]
+    pub const fn settled(self) -> u32 {
+        self.done + self.failed
+    }
+
+    /// The squares that have none yet.
+    #[must_use]
+    pub const fn pending(self) -> u32 {
+        self.tasks - self.settled()
+    }
+}
+
+/// What lists and headings say of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// What the batch is made of.
+    pub spec: BatchSpec,
+    /// Where it stands.
+    pub status: Status,
+    /// The lap it is in, from 1.
+    pub lap: u32,
+    /// Its counts.
+    pub progress: Progress,
+    /// When it was launched.
+    pub created_at: Timestamp,
+    /// When this lap was started.
+    pub started_at: Timestamp,
+    /// When this lap crossed its finish line or was cancelled.
+    pub ended_at: Option<Timestamp>,
+    /// The square that settled last in this lap.
+    pub last_across: Option<Square>,
+}
+
+/// The state of a batch.
+///
+/// Built by [`Quilt::new`] from a journal's first event and brought forward by [`Quilt::apply`] with the others.
+/// Memory: 4 bytes a square.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quilt {
+    pub(crate) launched: Launched,
+    pub(crate) order: Order,
+    /// By position in the order, so that neighbours in time are neighbours in memory and on the wire.
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) reasons: Vec<Box<str>>,
+    pub(crate) done: u32,
+    pub(crate) failed: u32,
+    pub(crate) earlier_laps: Vec<Lap>,
+    pub(crate) lap: Lap,
+    pub(crate) cancelled_at: Option<Timestamp>,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) step: Step,
+}
+
+impl Quilt {
+    /// The quilt of a batch that was just launched.
+    #[must_use]
+    pub fn new(launched: Launched) -> Self {
+        let tasks = launched.spec.grid.squares();
+        Self {
+            order: Order::new(launched.spec.seed, tasks),
+            cells: vec![Cell::PENDING; tasks as usize],
+            reasons: Vec::new(),
+            done: 0,
+            failed: 0,
+            earlier_laps: Vec::new(),
+            lap: Lap { started_at: launched.at, tasks, finish: None },
+            cancelled_at: None,
+            updated_at: launched.at,
+            step: Step(0),
+            launched,
+        }
+    }
+
+    /// Folds the journal's next event in and appends what became different to `changes`.
+    ///
+    /// An event that comes again, or comes too late, changes nothing: of two outcomes of a task in one lap the first wins,
+    /// and after the finish line or a cancellation a lap takes no more.
+    pub fn apply(&mut self, event: &Event, changes: &mut Vec<Change>) {
+        let before = changes.len();
+        match event {
+            Event::Launched(_) => {}
+            Event::Settled { lap, at, settlements } => {
+                if self.is_running_lap(*lap) {
+                    self.settle(*at, settlements, changes);
+                }
+            }
+            Event::LapStarted { lap, at } => {
+                if self.can_retry() && *lap == self.lap_number() + 1 {
+                    self.start_lap(*at);
+                    changes.push(Change::LapStarted);
+                }
+            }
+            Event::Cancelled { lap, at } => {
+                if self.is_running_lap(*lap) {
+                    self.cancelled_at = Some(*at);
+                    self.updated_at = *at;
+                    changes.push(Change::Cancelled);
+                }
+            }
+        }
+        self.step.0 += (changes.len() - before) as u64;
+    }
+
+    fn settle(&mut self, at: Timestamp, settlements: &[Settlement], changes: &mut Vec<Change>) {
+        for Settlement { position, outcome } in settlements {
+            let Some(cell) = self.cells.get_mut(position.0 as usize).filter(|cell| cell.is_pending()) else {
+                continue;
+            };
+            *cell = match outcome {
+                Outcome::Done(color) => {
+                    self.done += 1;
+                    Cell::done(*color)
+                }
+                Outcome::Failed(reason) => {
+                    self.failed += 1;
+                    Cell::failed(intern(&mut self.reasons, reason))
+                }
+            };
+            self.updated_at = at;
+            changes.push(Change::Settled(*position));
+            if self.progress().pending() == 0 {
+                let last_across = self.order.index(*position);
+                self.lap.finish = Some(Finish { at, last_across });
+                changes.push(Change::Finished);
+            }
+        }
+    }
+
+    fn start_lap(&mut self, at: Timestamp) {
+        for cell in &mut self.cells {
+            if matches!(cell.state(), CellState::Failed(_)) {
+                *cell = Cell::PENDING;
+            }
+        }
+        let lap = Lap { started_at: at, tasks: self.failed, finish: None };
+        self.earlier_laps.push(std::mem::replace(&mut self.lap, lap));
+        self.failed = 0;
+        self.updated_at = at;
+    }
+
+    fn is_running_lap(&self, lap: u32) -> bool {
+        self.status() == Status::Running && self.lap_number() == lap
+    }
+
+    /// Whether there are failed squares that a next lap could put back.
+    #[must_use]
+    pub fn can_retry(&self) -> bool {
+        self.status() == Status::Finished && self.failed > 0 && self.earlier_laps.len() + 1 < MAX_LAPS
+    }
+
+    /// Where the batch stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        if self.cancelled_at.is_some() {
+            Status::Cancelled
+        } else if self.lap.finish.is_some() {
+            Status::Finished
+        } else {
+            Status::Running
+        }
+    }
+
+    /// What the batch is made of.
+    #[must_use]
+    pub fn spec(&self) -> &BatchSpec {
+        &self.launched.spec
+    }
+
+    /// The shape of the quilt.
+    #[must_use]
+    pub fn grid(&self) -> Grid {
+        self.launched.spec.grid
+    }
+
+    /// The order in which squares are run.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.order
+    }
+
+    /// The counts over all squares.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress { tasks: self.grid().squares(), done: self.done, failed: self.failed }
+    }
+
+    /// The number of the lap the batch is in, from 1.
+    #[must_use]
+    pub fn lap_number(&self) -> u32 {
+        // At most `MAX_LAPS`.
+        self.earlier_laps.len() as u32 + 1
+    }
+
+    /// The lap the batch is in.
+    #[must_use]
+    pub fn lap(&self) -> &Lap {
+        &self.lap
+    }
+
+    /// How many changes the quilt has been through.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        self.step
+    }
+
+    /// What is known of a square of this grid; a square outside is pending for ever.
+    #[must_use]
+    pub fn square(&self, index: Index) -> SquareState<'_> {
+        if index.0 < self.grid().squares() { self.at(self.order.position(index)) } else { SquareState::Pending }
+    }
+
+    /// What is known of the square that is run at this position.
+    #[must_use]
+    pub fn at(&self, position: Position) -> SquareState<'_> {
+        self.read(self.cell(position))
+    }
+
+    /// The positions from `range` that are still pending, in order.
+    pub fn pending_in(&self, range: std::ops::Range<Position>) -> impl Iterator<Item = Position> + '_ {
+        (range.start.0..range.end.0).map(Position).filter(|position| self.at(*position) == SquareState::Pending)
+    }
+
+    pub(crate) fn cell(&self, position: Position) -> Cell {
+        self.cells.get(position.0 as usize).copied().unwrap_or(Cell::PENDING)
+    }
+
+    /// Reads a cell of this quilt, also one that has changed since.
+    pub(crate) fn read(&self, cell: Cell) -> SquareState<'_> {
+        match cell.state() {
+            CellState::Pending => SquareState::Pending,
+            CellState::Done(color) => SquareState::Done(color),
+            CellState::Failed(reason) => {
+                SquareState::Failed(self.reasons.get(reason.0 as usize).map_or(OTHER_REASON, |reason| reason))
+            }
+        }
+    }
+
+    /// A lap by its number, from 1.
+    pub(crate) fn numbered_lap(&self, lap: u32) -> &Lap {
+        self.earlier_laps.get(lap.saturating_sub(1) as usize).unwrap_or(&self.lap)
+    }
+
+    /// What lists and headings say of the batch.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            spec: self.spec().clone(),
+            status: self.status(),
+            lap: self.lap_number(),
+            progress: self.progress(),
+            created_at: self.launched.at,
+            started_at: self.lap.started_at,
+            ended_at: self.cancelled_at.or(self.lap.finish.map(|finish| finish.at)),
+            last_across: self.lap.finish.map(|finish| self.grid().square(finish.last_across)),
+        }
+    }
+}

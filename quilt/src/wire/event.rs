@@ -1,0 +1,189 @@
+//! What a journal stores: a version, a kind, and the event.
+
+use super::DecodeError;
+use super::bytes::{Reader, put_color, put_text, put_varint, unzigzag, zigzag};
+use crate::event::{Event, Launched, Outcome, Settlement};
+use crate::grid::MAX_SQUARES;
+use crate::order::Position;
+use crate::spec::BatchSpec;
+use crate::state::MAX_LAPS;
+
+const LAUNCHED: u8 = 1;
+const SETTLED: u8 = 2;
+const LAP_STARTED: u8 = 3;
+const CANCELLED: u8 = 4;
+
+/// An event as bytes.
+#[must_use]
+pub fn encode_event(event: &Event) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_event(&mut out, event);
+    out
+}
+
+/// The event that [`encode_event`] wrote.
+///
+/// # Errors
+///
+/// Whatever else the bytes are is a [`DecodeError`].
+pub fn decode_event(bytes: &[u8]) -> Result<Event, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let event = read_event(&mut reader)?;
+    reader.finish()?;
+    Ok(event)
+}
+
+pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
+    match event {
+        Event::Launched(launched) => {
+            out.push(LAUNCHED);
+            put_launched(out, launched);
+        }
+        Event::Settled { lap, at, settlements } => {
+            out.push(SETTLED);
+            put_varint(out, u64::from(*lap));
+            put_varint(out, at.0);
+            put_settlements(out, settlements);
+        }
+        Event::LapStarted { lap, at } => {
+            out.push(LAP_STARTED);
+            put_varint(out, u64::from(*lap));
+            put_varint(out, at.0);
+        }
+        Event::Cancelled { lap, at } => {
+            out.push(CANCELLED);
+            put_varint(out, u64::from(*lap));
+            put_varint(out, at.0);
+        }
+    }
+}
+
+pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
+    match reader.byte()? {
+        LAUNCHED => read_launched(reader).map(Event::Launched),
+        SETTLED => Ok(Event::Settled {
+            lap: read_lap(reader)?,
+            at: reader.timestamp()?,
+            settlements: read_settlements(reader)?,
+        }),
+        LAP_STARTED => Ok(Event::LapStarted { lap: read_lap(reader)?, at: reader.timestamp()? }),
+        CANCELLED => Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()? }),
+        kind => Err(DecodeError::UnknownKind(kind)),
+    }
+}
+
+fn read_lap(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
+    reader.number("a lap", MAX_LAPS as u32)
+}
+
+pub(super) fn put_launched(out: &mut Vec<u8>, launched: &Launched) {
+    // A spec holds the free-form parameters of its kind of work, which JSON is made for. Writing one cannot fail: it is
+    // made of strings, numbers and maps with string keys.
+    let spec = serde_json::to_string(&launched.spec).unwrap_or_default();
+    put_text(out, &spec);
+    put_varint(out, launched.at.0);
+}
+
+pub(super) fn read_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeError> {
+    let spec: BatchSpec = serde_json::from_str(reader.text()?).map_err(|_| DecodeError::OutOfRange("the spec"))?;
+    let at = reader.timestamp()?;
+    Ok(Launched { spec, at })
+}
+
+/// Settlements in the order in which they came. Each token is a varint: how far the position lies from the one
+/// that was expected, zigzag, and below it one bit that tells a run from a single square. A run of length 0 is a failure.
+fn put_settlements(out: &mut Vec<u8>, settlements: &[Settlement]) {
+    put_varint(out, settlements.len() as u64);
+    let mut expected = 0;
+    let mut reasons: Vec<&str> = Vec::new();
+    let mut rest = settlements;
+    while let Some((first, others)) = rest.split_first() {
+        let distance = zigzag(i64::from(first.position.0) - i64::from(expected));
+        let length = match &first.outcome {
+            Outcome::Failed(reason) => {
+                put_varint(out, distance << 1 | 1);
+                put_varint(out, 0);
+                put_reason(out, &mut reasons, reason);
+                1
+            }
+            Outcome::Done(color) if !others.first().is_some_and(|next| continues(first, next)) => {
+                put_varint(out, distance << 1);
+                put_color(out, *color);
+                1
+            }
+            Outcome::Done(_) => {
+                let run = rest.chunk_by(continues).next().unwrap_or_default();
+                put_varint(out, distance << 1 | 1);
+                put_varint(out, run.len() as u64);
+                for settlement in run {
+                    if let Outcome::Done(color) = settlement.outcome {
+                        put_color(out, color);
+                    }
+                }
+                run.len()
+            }
+        };
+        expected = first.position.0.wrapping_add(length as u32);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+}
+
+/// Whether `next` extends a run of done squares that `settlement` is part of.
+fn continues(settlement: &Settlement, next: &Settlement) -> bool {
+    let follows = settlement.position.0.checked_add(1) == Some(next.position.0);
+    follows && matches!((&settlement.outcome, &next.outcome), (Outcome::Done(_), Outcome::Done(_)))
+}
+
+/// A reason is written once: 0 and the text the first time, its number from 1 afterwards.
+fn put_reason<'a>(out: &mut Vec<u8>, known: &mut Vec<&'a str>, reason: &'a str) {
+    if let Some(place) = known.iter().position(|known| *known == reason) {
+        put_varint(out, place as u64 + 1);
+    } else {
+        put_varint(out, 0);
+        put_text(out, reason);
+        known.push(reason);
+    }
+}
+
+fn read_settlements(reader: &mut Reader<'_>) -> Result<Vec<Settlement>, DecodeError> {
+    let count = reader.number("a number of squares", MAX_SQUARES)? as usize;
+    // No settlement takes less than three bytes.
+    let mut settlements = Vec::with_capacity(count.min(reader.remaining() / 3));
+    let mut expected = 0_u32;
+    let mut reasons: Vec<&str> = Vec::new();
+    while settlements.len() < count {
+        let token = reader.varint()?;
+        let first = i64::from(expected)
+            .checked_add(unzigzag(token >> 1))
+            .and_then(|position| u32::try_from(position).ok())
+            .filter(|position| *position < MAX_SQUARES)
+            .ok_or(DecodeError::OutOfRange("a position"))?;
+        let is_run = token & 1 == 1;
+        let length = if is_run { reader.number("a run's length", MAX_SQUARES - first)? } else { 1 };
+        if length == 0 {
+            let position = Position(first);
+            let outcome = Outcome::Failed(read_reason(reader, &mut reasons)?.into());
+            settlements.push(Settlement { position, outcome });
+        } else if length as usize > count - settlements.len() {
+            return Err(DecodeError::OutOfRange("a run's length"));
+        } else {
+            for position in (first..first + length).map(Position) {
+                let outcome = Outcome::Done(reader.color()?);
+                settlements.push(Settlement { position, outcome });
+            }
+        }
+        expected = first + length.max(1);
+    }
+    Ok(settlements)
+}
+
+fn read_reason<'a>(reader: &mut Reader<'a>, known: &mut Vec<&'a str>) -> Result<&'a str, DecodeError> {
+    match reader.number("a reason", MAX_SQUARES)?.checked_sub(1) {
+        Some(place) => known.get(place as usize).copied().ok_or(DecodeError::OutOfRange("a reason")),
+        None => {
+            let reason = reader.text()?;
+            known.push(reason);
+            Ok(reason)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Events and frames as bytes.
+//!
+//! One codec serves the journal and the channel. Numbers are LEB128 varints; settlements are runs along the order,
+//! where a square that follows its predecessor costs its three bytes of colour and nothing else.
+//!
+//! A decoder never trusts a length: it reads what is there, checks every number against what the domain allows,
+//! and answers with a [`DecodeError`].
+//!
+//! # Layout
+//!
+//! - `bytes`: varints, texts and the reader that cannot run past the end
+//! - `event`: what a journal stores
+//! - `snapshot`: a whole quilt
+//! - `frame`: what the channel carries
+
+mod bytes;
+mod event;
+mod frame;
+mod snapshot;
+
+use thiserror::Error;
+
+pub use event::{decode_event, encode_event};
+pub use frame::{ClientFrame, Load, ServerFrame};
+
+/// Bytes that no encoder wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// The bytes end before what they announced.
+    #[error("the message ends too early")]
+    Truncated,
+    /// There are bytes behind the end of the message.
+    #[error("the message goes on behind its end")]
+    TrailingBytes,
+    /// The first byte names no kind of message of this version.
+    #[error("unknown kind of message: {0}")]
+    UnknownKind(u8),
+    /// A member has a value that the domain does not allow.
+    #[error("{0} is out of range")]
+    OutOfRange(&'static str),
+}

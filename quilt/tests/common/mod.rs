@@ -1,0 +1,106 @@
+//! Batches and journals for the property tests.
+
+// Each test file is a crate of its own and uses its share of this.
+#![allow(dead_code)]
+
+use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+use quilt::{
+    BatchSpec, Change, Color, Event, Grid, Launched, Outcome, Position, Quilt, Settlement, Timestamp, WorkSpec,
+};
+
+/// A case that fails is kept beside the test, to be tried first the next time.
+pub(crate) fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    }
+}
+
+/// A batch of `rows * columns` tasks.
+pub(crate) fn launched(rows: u16, columns: u16, seed: u64) -> Launched {
+    let grid = Grid::new(rows, columns).expect("a small grid");
+    let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+    Launched { spec: BatchSpec { work, grid, seed, attempts: 3, timeout_ms: 1000 }, at: Timestamp(1_000) }
+}
+
+/// A quilt and everything that changed in it.
+pub(crate) fn fold(launched: &Launched, events: &[Event]) -> (Quilt, Vec<Change>) {
+    let mut quilt = Quilt::new(launched.clone());
+    let mut changes = Vec::new();
+    for event in events {
+        quilt.apply(event, &mut changes);
+    }
+    (quilt, changes)
+}
+
+pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        4 => (0_u32..0x0100_0000).prop_map(|rgb| Outcome::Done(Color::from_rgb(rgb))),
+        1 => "[a-z]{0,3}".prop_map(|reason| Outcome::Failed(reason.into())),
+    ]
+}
+
+/// Any event, likely or not, for batches of about `tasks` tasks.
+pub(crate) fn event(tasks: u32) -> impl Strategy<Value = Event> {
+    let settlement =
+        (0..tasks + 2, outcome()).prop_map(|(position, outcome)| Settlement { position: Position(position), outcome });
+    let lap = 1_u32..4;
+    let at = (1_000_u64..9_000).prop_map(Timestamp);
+    prop_oneof![
+        12 => (lap.clone(), at.clone(), proptest::collection::vec(settlement, 0..12))
+            .prop_map(|(lap, at, settlements)| Event::Settled { lap, at, settlements }),
+        2 => (lap.clone(), at.clone()).prop_map(|(lap, at)| Event::LapStarted { lap, at }),
+        1 => (lap, at).prop_map(|(lap, at)| Event::Cancelled { lap, at }),
+    ]
+}
+
+/// Leaves out what could not have been written yet where it stands, such as an outcome of a lap before the lap's start.
+pub(crate) fn without_foresight(launched: &Launched, events: Vec<Event>) -> Vec<Event> {
+    let mut quilt = Quilt::new(launched.clone());
+    let mut causal = Vec::new();
+    for event in events {
+        let possible = match &event {
+            Event::Launched(_) => true,
+            Event::Settled { lap, .. } | Event::Cancelled { lap, .. } => *lap <= quilt.lap_number(),
+            Event::LapStarted { lap, .. } => *lap <= quilt.lap_number() + u32::from(quilt.can_retry()),
+        };
+        if possible {
+            quilt.apply(&event, &mut Vec::new());
+            causal.push(event);
+        }
+    }
+    causal
+}
+
+/// A journal that settles every task of `laps` laps, and goes to the finish line in each: every second task of
+/// a lap that is not the last one fails.
+pub(crate) fn full_journal(tasks: u32, laps: u32) -> Vec<Event> {
+    let mut journal = Vec::new();
+    let mut pending: Vec<u32> = (0..tasks).collect();
+    for lap in 1..=laps {
+        let at = Timestamp(1_000 * u64::from(lap));
+        if lap > 1 {
+            journal.push(Event::LapStarted { lap, at });
+        }
+        let fails = |place: usize| lap < laps && place % 2 == 0;
+        for (chunk_number, chunk) in pending.chunks(7).enumerate() {
+            let settlements = chunk
+                .iter()
+                .enumerate()
+                .map(|(place, position)| Settlement {
+                    position: Position(*position),
+                    outcome: if fails(chunk_number * 7 + place) {
+                        Outcome::Failed("odd one out".into())
+                    } else {
+                        Outcome::Done(Color::from_rgb(*position))
+                    },
+                })
+                .collect();
+            journal.push(Event::Settled { lap, at, settlements });
+        }
+        pending =
+            pending.into_iter().enumerate().filter(|(place, _)| fails(*place)).map(|(_, position)| position).collect();
+    }
+    journal
+}

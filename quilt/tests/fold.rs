@@ -1,0 +1,133 @@
+//! The fold gives the same quilt whatever comes twice, and one finish line a lap.
+
+mod common;
+
+use common::{config, event, fold, full_journal, launched, without_foresight};
+use proptest::prelude::*;
+use proptest::sample;
+use quilt::{Change, Event, History, Index, Quilt, SquareState, Status, Step};
+
+const ROWS: u16 = 3;
+const COLUMNS: u16 = 5;
+const TASKS: u32 = 15;
+
+/// A journal of arbitrary events, with a real run to the finish line mixed in.
+fn journal() -> impl Strategy<Value = Vec<Event>> {
+    let noise = proptest::collection::vec(event(TASKS), 0..12);
+    (noise, 0_u32..3, any::<sample::Index>()).prop_map(|(mut noise, laps, place)| {
+        let place = place.index(noise.len() + 1);
+        let tail = noise.split_off(place);
+        noise.extend(full_journal(TASKS, laps));
+        noise.extend(tail);
+        noise
+    })
+}
+
+fn finish_lines(changes: &[Change]) -> usize {
+    changes.iter().filter(|change| **change == Change::Finished).count()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn events_that_come_again_change_nothing(
+        journal in journal(),
+        again in proptest::collection::vec(any::<(sample::Index, sample::Index)>(), 0..8),
+    ) {
+        let launched = launched(ROWS, COLUMNS, 1);
+        let journal = without_foresight(&launched, journal);
+        let mut delivered: Vec<(usize, Event)> = journal.iter().cloned().enumerate().collect();
+        for (which, delay) in again {
+            if journal.is_empty() {
+                break;
+            }
+            let which = which.index(journal.len());
+            let first = delivered.iter().position(|(number, _)| *number == which).expect("every event is there");
+            let place = first + 1 + delay.index(delivered.len() - first);
+            delivered.insert(place, (which, journal[which].clone()));
+        }
+        let delivered: Vec<Event> = delivered.into_iter().map(|(_, event)| event).collect();
+        prop_assert_eq!(fold(&launched, &delivered), fold(&launched, &journal));
+    }
+
+    #[test]
+    fn each_lap_has_at_most_one_finish_line_and_a_finished_batch_exactly_one(journal in journal()) {
+        let launched = launched(ROWS, COLUMNS, 2);
+        let (quilt, changes) = fold(&launched, &journal);
+        let laps = quilt.lap_number() as usize;
+        let expected = if quilt.status() == Status::Finished { laps } else { laps - 1 };
+        prop_assert_eq!(finish_lines(&changes), expected);
+        prop_assert_eq!(quilt.progress().pending() == 0, quilt.lap().finish.is_some());
+    }
+
+    #[test]
+    fn the_counts_are_those_of_the_squares(journal in journal()) {
+        let (quilt, changes) = fold(&launched(ROWS, COLUMNS, 3), &journal);
+        let squares: Vec<SquareState<'_>> = (0..TASKS).map(|index| quilt.square(Index(index))).collect();
+        let count = |wanted: fn(&SquareState<'_>) -> bool| squares.iter().filter(|state| wanted(state)).count() as u32;
+        prop_assert_eq!(quilt.progress().done, count(|state| matches!(state, SquareState::Done(_))));
+        prop_assert_eq!(quilt.progress().failed, count(|state| matches!(state, SquareState::Failed(_))));
+        prop_assert_eq!(quilt.step(), Step(changes.len() as u64));
+    }
+
+    #[test]
+    fn a_reader_who_catches_up_from_any_step_has_the_same_quilt(journal in journal(), stop in any::<sample::Index>()) {
+        let launched = launched(ROWS, COLUMNS, 4);
+        let mut quilt = Quilt::new(launched.clone());
+        let mut history = History::new(&quilt);
+        let mut reader = Quilt::new(launched);
+        let stop = stop.index(journal.len() + 1);
+        for (number, event) in journal.iter().enumerate() {
+            let mut changes = Vec::new();
+            quilt.apply(event, &mut changes);
+            history.record(&quilt, &changes);
+            if number < stop {
+                reader.apply(event, &mut Vec::new());
+            }
+        }
+        prop_assert_eq!(history.step(), quilt.step());
+        let mut changes = Vec::new();
+        let behind = reader.step();
+        for event in history.events(&quilt, behind) {
+            reader.apply(&event, &mut changes);
+        }
+        prop_assert_eq!(&reader, &quilt);
+        prop_assert_eq!(changes.len(), history.entries(&quilt, behind).count());
+    }
+}
+
+#[test]
+fn a_real_journal_delivered_twice_over_has_the_same_laps_and_finish_lines() {
+    let launched = launched(ROWS, COLUMNS, 5);
+    let journal = full_journal(TASKS, 3);
+    let (expected, changes) = fold(&launched, &journal);
+    assert_eq!(finish_lines(&changes), 3);
+    assert_eq!(expected.lap_number(), 3);
+    assert_eq!(expected.progress().done, TASKS);
+    let doubled: Vec<Event> = journal.iter().flat_map(|event| [event.clone(), event.clone()]).collect();
+    assert_eq!(fold(&launched, &doubled), (expected.clone(), changes.clone()));
+    let replayed: Vec<Event> = journal.iter().chain(&journal).cloned().collect();
+    assert_eq!(fold(&launched, &replayed), (expected, changes));
+}
+
+#[test]
+fn a_late_outcome_of_an_earlier_lap_does_not_settle_a_square_that_was_put_back() {
+    let launched = launched(1, 2, 6);
+    let journal = full_journal(2, 2);
+    // The first lap's outcomes come again after the second lap has started.
+    let late = [journal[0].clone(), journal[1].clone(), journal[0].clone()];
+    let (quilt, _) = fold(&launched, &late);
+    assert_eq!((quilt.lap_number(), quilt.progress().pending()), (2, 1));
+}
+
+#[test]
+fn nothing_settles_after_a_cancellation() {
+    let launched = launched(ROWS, COLUMNS, 7);
+    let mut journal = full_journal(TASKS, 1);
+    journal.insert(1, Event::Cancelled { lap: 1, at: quilt::Timestamp(2_000) });
+    let (quilt, changes) = fold(&launched, &journal);
+    assert_eq!(quilt.status(), Status::Cancelled);
+    assert_eq!(quilt.progress().settled(), 7);
+    assert_eq!(finish_lines(&changes), 0);
+}

@@ -1,0 +1,127 @@
+//! What is written is what is read, nothing that is read panics, and a square costs at most five bytes.
+
+mod common;
+
+use common::{config, event, fold, launched, outcome};
+use proptest::prelude::*;
+use quilt::wire::{ClientFrame, Load, ServerFrame, decode_event, encode_event};
+use quilt::{Color, Event, Outcome, Position, Settlement, Step, Timestamp};
+
+const TASKS: u32 = 40;
+
+fn settled(settlements: Vec<Settlement>) -> Event {
+    Event::Settled { lap: 1, at: Timestamp(1_790_000_000_000), settlements }
+}
+
+fn done(position: u32) -> Settlement {
+    Settlement {
+        position: Position(position),
+        outcome: Outcome::Done(Color::from_rgb(position.wrapping_mul(0x9E_3779))),
+    }
+}
+
+/// What the settlements take on the wire, without what a frame takes anyway.
+fn bytes_of(settlements: Vec<Settlement>) -> usize {
+    encode_event(&settled(settlements)).len() - encode_event(&settled(Vec::new())).len()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn events_read_back(event in event(TASKS)) {
+        prop_assert_eq!(decode_event(&encode_event(&event)), Ok(event));
+    }
+
+    #[test]
+    fn settlements_at_any_positions_in_any_order_read_back(settlements in proptest::collection::vec((0_u32..1 << 20, outcome()), 0..60)) {
+        let event = settled(settlements.into_iter().map(|(position, outcome)| Settlement { position: Position(position), outcome }).collect());
+        prop_assert_eq!(decode_event(&encode_event(&event)), Ok(event));
+    }
+
+    #[test]
+    fn frames_read_back(events in proptest::collection::vec(event(TASKS), 0..20), from in 0_u64..1 << 40) {
+        let launched = launched(5, 8, 1);
+        let (quilt, _) = fold(&launched, &events);
+        for frame in [
+            ServerFrame::Snapshot(Box::new(quilt)),
+            ServerFrame::Delta { from: Step(from), events },
+            ServerFrame::Status(Load { now: Timestamp(from), workers: 64, busy: 3 }),
+        ] {
+            prop_assert_eq!(ServerFrame::decode(&frame.encode()), Ok(frame));
+        }
+        for frame in [ClientFrame::Hello { from: None }, ClientFrame::Hello { from: Some(Step(from)) }, ClientFrame::Ack { step: Step(from) }] {
+            prop_assert_eq!(ClientFrame::decode(&frame.encode()), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = decode_event(&bytes);
+        let _ = ServerFrame::decode(&bytes);
+        let _ = ClientFrame::decode(&bytes);
+    }
+
+    #[test]
+    fn no_damage_to_a_frame_makes_a_decoder_panic(
+        events in proptest::collection::vec(event(TASKS), 0..10),
+        damage in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        cut in any::<proptest::sample::Index>(),
+    ) {
+        let launched = launched(5, 8, 1);
+        let (quilt, _) = fold(&launched, &events);
+        let journaled = encode_event(&Event::Launched(launched));
+        for mut bytes in [ServerFrame::encode_snapshot(&quilt), ServerFrame::Delta { from: Step(0), events }.encode(), journaled] {
+            for (place, value) in &damage {
+                let place = place.index(bytes.len());
+                bytes[place] = *value;
+            }
+            bytes.truncate(cut.index(bytes.len() + 1));
+            let _ = decode_event(&bytes);
+            // A quilt that was read can be read from, whatever it holds.
+            if let Ok(ServerFrame::Snapshot(quilt)) = ServerFrame::decode(&bytes) {
+                let _ = quilt.summary();
+                prop_assert!(quilt.progress().settled() <= quilt.progress().tasks);
+            }
+        }
+    }
+
+    #[test]
+    fn a_square_of_a_small_quilt_costs_at_most_five_bytes_in_any_order(positions in Just((0..4096).collect::<Vec<u32>>()).prop_shuffle(), count in 1_usize..4096) {
+        let settlements: Vec<Settlement> = positions.into_iter().take(count).map(done).collect();
+        // The count itself takes up to one byte more than that of no squares.
+        prop_assert!(bytes_of(settlements) <= 5 * count + 1);
+    }
+
+    #[test]
+    fn a_square_of_a_large_quilt_costs_at_most_five_bytes_when_it_comes_by_ranges(
+        ranges in proptest::collection::vec((0_u32..1_000_000, 2_u32..3_000), 1..20),
+    ) {
+        let settlements: Vec<Settlement> = ranges.iter().flat_map(|(start, length)| (*start..start + length).map(done)).collect();
+        let count = settlements.len();
+        prop_assert!(bytes_of(settlements) <= 5 * count + 2);
+    }
+}
+
+#[test]
+fn every_truncation_of_an_event_is_an_error() {
+    let event = settled(
+        (0..20)
+            .map(done)
+            .chain([Settlement { position: Position(30), outcome: Outcome::Failed("no".into()) }])
+            .collect(),
+    );
+    let bytes = encode_event(&event);
+    for length in 0..bytes.len() {
+        assert!(decode_event(&bytes[..length]).is_err(), "{length} of {} bytes", bytes.len());
+    }
+}
+
+#[test]
+fn a_length_that_is_not_there_is_an_error_and_reserves_nothing() {
+    // A settled event that announces a million squares and holds none.
+    let mut bytes = encode_event(&settled(Vec::new()));
+    bytes.pop();
+    bytes.extend([0x80, 0x80, 0x40]);
+    assert!(decode_event(&bytes).is_err());
+}

@@ -1,0 +1,2 @@
+//! The quilt binary: configuration, sessions, routes and the public API.
+fn main() {}
