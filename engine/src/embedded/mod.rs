@@ -1,0 +1,17 @@
+//! Both seams in one process: the journal is one SQLite file, the queue lives in memory and is rebuilt at the start.
+//!
+//! # Layout
+//!
+//! - [`SqliteJournal`]: reads, and hands writes over
+//! - `writer`: the one thread that writes, many appends to a commit
+//! - `schema`: the tables and their version
+//! - [`MemoryQueue`]: leases, delays and claims
+
+mod journal;
+mod queue;
+mod schema;
+mod writer;
+
+pub use journal::SqliteJournal;
+pub use queue::MemoryQueue;
+pub use schema::OpenError;

@@ -1,0 +1,63 @@
+//! How long a lease should be, learnt from how long the tasks before took.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How much work a lease should hold.
+const LEASE_TIME: Duration = Duration::from_millis(50);
+
+/// The longest stride, which bounds the size of one journal entry and how much is run again after a crash.
+pub(crate) const MAX_STRIDE: u32 = 16_384;
+
+/// A running mean of the time that a task of one batch takes. Until there is one, a lease is one task long,
+/// so that slow tasks spread over all workers at once.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    /// Nanoseconds a task; 0 until the first measurement.
+    mean: AtomicU64,
+}
+
+impl Pace {
+    /// Takes account of `tasks` that were run one after the other in `elapsed`.
+    pub(crate) fn measured(&self, tasks: u32, elapsed: Duration) {
+        if tasks == 0 {
+            return;
+        }
+        let sample = (elapsed.as_nanos() / u128::from(tasks)).clamp(1, u128::from(u64::MAX / 4)) as u64;
+        let mean = match self.mean.load(Ordering::Relaxed) {
+            0 => sample,
+            mean => (3 * mean + sample) / 4,
+        };
+        // Two workers may measure at once and one sample get lost; it is a mean.
+        self.mean.store(mean, Ordering::Relaxed);
+    }
+
+    /// How many tasks to take at once.
+    pub(crate) fn stride(&self) -> u32 {
+        match self.mean.load(Ordering::Relaxed) {
+            0 => 1,
+            mean => (LEASE_TIME.as_nanos() as u64 / mean).clamp(1, u64::from(MAX_STRIDE)) as u32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stride_is_as_long_as_a_lease_should_last() {
+        let pace = Pace::default();
+        assert_eq!(pace.stride(), 1);
+        pace.measured(10, Duration::from_millis(10));
+        assert_eq!(pace.stride(), 50);
+        for _ in 0..100 {
+            pace.measured(1, Duration::from_secs(1));
+        }
+        assert_eq!(pace.stride(), 1);
+        for _ in 0..200 {
+            pace.measured(1_000_000, Duration::from_millis(1));
+        }
+        assert_eq!(pace.stride(), MAX_STRIDE);
+    }
+}

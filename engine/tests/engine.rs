@@ -1,0 +1,254 @@
+//! The engine from outside: on a real journal file, with work that fails, panics, hangs and dies.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::embedded::{MemoryQueue, OpenError, SqliteJournal};
+use engine::work::{Registry, Task, TaskError, Work};
+use engine::{ControlError, Engine, LaunchError, LiveBatch, Settings};
+use quilt::{BatchId, BatchSpec, Color, Grid, Index, OwnerId, Progress, Quilt, SquareState, Status, WorkSpec};
+use tempfile::TempDir;
+
+const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
+const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
+const SETTINGS: Settings = Settings { workers: 8, running_per_owner: 4 };
+
+/// Work whose tasks misbehave by their square: 0 panics, 1 errs for good, 2 hangs, 3 needs three attempts.
+struct Misbehaving;
+
+#[async_trait]
+impl Work for Misbehaving {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        match task.index.0 {
+            0 => panic!("square 0 panics"),
+            1 => Err(TaskError::Permanent("square 1 errs for good".into())),
+            2 => std::future::pending().await,
+            3 if task.attempt < 3 => Err(TaskError::Retryable("not yet".into())),
+            other => Ok(Color::from_rgb(other)),
+        }
+    }
+}
+
+/// Work that never ends by itself.
+struct Hanging;
+
+#[async_trait]
+impl Work for Hanging {
+    async fn run(&self, _task: Task) -> Result<Color, TaskError> {
+        std::future::pending().await
+    }
+}
+
+fn registry() -> Registry {
+    Registry::default().with("misbehaving", |_| Ok(Arc::new(Misbehaving))).with("hanging", |_| Ok(Arc::new(Hanging)))
+}
+
+async fn start(folder: &Path) -> Engine {
+    let journal = SqliteJournal::open(&folder.join("quilt.db")).expect("a fresh or an own file");
+    Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry(), SETTINGS)
+        .await
+        .expect("the journal answers")
+}
+
+fn id(number: u8) -> BatchId {
+    BatchId::from_bytes([number; 16])
+}
+
+fn spec(work: &str, side: u16) -> BatchSpec {
+    let work: WorkSpec = serde_json::from_str(work).expect("a work spec");
+    let grid = Grid::new(side, side).expect("a small grid");
+    BatchSpec { work, grid, seed: 11, attempts: 3, timeout_ms: 200 }
+}
+
+async fn open(engine: &Engine, batch: BatchId) -> Arc<LiveBatch> {
+    engine.open(batch).await.expect("the journal answers").expect("the batch exists")
+}
+
+async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
+    let batch = open(engine, batch).await;
+    let reached = batch.wait_until(|quilt| quilt.status() == Status::Finished);
+    tokio::time::timeout(Duration::from_secs(30), reached).await.expect("the batch reaches its finish line");
+    batch.folded().quilt.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_fills_every_square_and_its_quilt_outlives_the_engine() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 64)).await.expect("accepted");
+    let quilt = finished(&engine, id(1)).await;
+    assert_eq!(quilt.progress(), Progress { tasks: 4096, done: 4096, failed: 0 });
+    engine.shutdown(Duration::from_secs(5)).await;
+    drop(engine);
+
+    let again = start(folder.path()).await;
+    assert_eq!(open(&again, id(1)).await.folded().quilt, quilt);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_that_panic_err_or_hang_fail_alone_and_the_batch_reaches_its_finish_line() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4)).await.expect("accepted");
+    let quilt = finished(&engine, id(1)).await;
+    assert_eq!(quilt.progress(), Progress { tasks: 16, done: 13, failed: 3 });
+    assert_eq!(quilt.square(Index(0)), SquareState::Failed("panicked: square 0 panics"));
+    assert_eq!(quilt.square(Index(1)), SquareState::Failed("square 1 errs for good"));
+    assert_eq!(quilt.square(Index(2)), SquareState::Failed("took longer than 200 ms"));
+    assert_eq!(quilt.square(Index(3)), SquareState::Done(Color::from_rgb(3)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let mut spec = spec(r#"{"kind": "color", "failure_rate": 0.5}"#, 10);
+    spec.attempts = 1;
+    engine.launch(id(1), OWNER, spec).await.expect("accepted");
+    let first = finished(&engine, id(1)).await;
+    let Progress { done, failed, .. } = first.progress();
+    assert!(failed > 0 && done > 0, "{done} done, {failed} failed");
+
+    assert!(matches!(engine.retry_failed(id(1), STRANGER).await, Err(ControlError::NotOwner)));
+    let (one, other) = tokio::join!(engine.retry_failed(id(1), OWNER), engine.retry_failed(id(1), OWNER));
+    assert!(one.expect("accepted").lap >= 2 && other.expect("accepted").lap >= 2);
+    let second = finished(&engine, id(1)).await;
+    assert_eq!(second.lap_number(), 2);
+    assert_eq!(second.lap().tasks, failed);
+    assert!(second.progress().done > done);
+    for index in (0..100).map(Index) {
+        if let SquareState::Done(color) = first.square(index) {
+            assert_eq!(second.square(index), SquareState::Done(color), "what was done stays");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let mut hanging = spec(r#"{"kind": "hanging"}"#, 8);
+    hanging.timeout_ms = 3_600_000;
+    engine.launch(id(1), OWNER, hanging).await.expect("accepted");
+    let batch = open(&engine, id(1)).await;
+    while batch.busy() < SETTINGS.workers {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(engine.cancel(id(1), STRANGER).await, Err(ControlError::NotOwner)));
+    assert_eq!(engine.cancel(id(1), OWNER).await.expect("accepted").status, Status::Cancelled);
+    assert_eq!(engine.cancel(id(1), OWNER).await.expect("cancelling again changes nothing").status, Status::Cancelled);
+    // The workers are free for the next batch.
+    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4)).await.expect("accepted");
+    finished(&engine, id(2)).await;
+    engine.shutdown(Duration::from_secs(5)).await;
+    drop((engine, batch));
+
+    let again = start(folder.path()).await;
+    assert_eq!(open(&again, id(1)).await.folded().quilt.status(), Status::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unfinished_batch_goes_on_when_the_engine_is_started_again() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let slow = r#"{"kind": "color", "duration_ms": [5, 15]}"#;
+    engine.launch(id(1), OWNER, spec(slow, 20)).await.expect("accepted");
+    let batch = open(&engine, id(1)).await;
+    batch.wait_until(|quilt| quilt.progress().settled() >= 50).await;
+    // No time for the running tasks: they are given up.
+    engine.shutdown(Duration::ZERO).await;
+    let before = batch.folded().quilt.clone();
+    assert!(before.progress().pending() > 0, "it was stopped in the middle");
+    drop((engine, batch));
+
+    let again = start(folder.path()).await;
+    let after = finished(&again, id(1)).await;
+    assert_eq!(after.progress().done, 400);
+    for index in (0..400).map(Index) {
+        if let SquareState::Done(color) = before.square(index) {
+            assert_eq!(after.square(index), SquareState::Done(color));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_launch_again_is_the_same_batch_and_another_one_a_conflict() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let color = spec(r#"{"kind": "color"}"#, 4);
+    engine.launch(id(1), OWNER, color.clone()).await.expect("accepted");
+    engine.launch(id(1), OWNER, color.clone()).await.expect("accepted again");
+    let other = spec(r#"{"kind": "color"}"#, 5);
+    assert!(matches!(engine.launch(id(1), OWNER, other).await, Err(LaunchError::Conflict)));
+    assert!(matches!(engine.launch(id(1), STRANGER, color).await, Err(LaunchError::Conflict)));
+    assert_eq!(engine.list(OWNER, None, 10).await.expect("answers").batches.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    for number in 1..=4 {
+        engine.launch(id(number), OWNER, spec(r#"{"kind": "hanging"}"#, 2)).await.expect("within the limit");
+    }
+    let fifth = spec(r#"{"kind": "color"}"#, 2);
+    assert!(matches!(engine.launch(id(5), OWNER, fifth.clone()).await, Err(LaunchError::TooManyRunning { limit: 4 })));
+    engine.launch(id(6), STRANGER, fifth.clone()).await.expect("the limit is each owner's own");
+    engine.cancel(id(1), OWNER).await.expect("accepted");
+    // The place is free when the lap is seen to be over, which is soon after the cancellation is.
+    let free = async {
+        while engine.launch(id(5), OWNER, fifth.clone()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), free).await.expect("a place becomes free");
+
+    let first = engine.list(OWNER, None, 3).await.expect("answers");
+    let ids: Vec<BatchId> = first.batches.iter().map(|(batch, _)| *batch).collect();
+    assert_eq!(ids, [id(5), id(4), id(3)]);
+    let second = engine.list(OWNER, first.next, 3).await.expect("answers");
+    let ids: Vec<BatchId> = second.batches.iter().map(|(batch, _)| *batch).collect();
+    assert_eq!((ids.as_slice(), second.next), ([id(2), id(1)].as_slice(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_work_and_wrong_parameters_are_refused_before_anything_is_written() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    for work in [r#"{"kind": "magic"}"#, r#"{"kind": "color", "speed": 3}"#] {
+        assert!(matches!(engine.launch(id(1), OWNER, spec(work, 4)).await, Err(LaunchError::InvalidWork(_))), "{work}");
+    }
+    assert!(engine.open(id(1)).await.expect("answers").is_none());
+    assert!(matches!(engine.cancel(id(1), OWNER).await, Err(ControlError::NotFound)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_batches_of_one_seed_look_alike_and_of_two_seeds_do_not() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let color = spec(r#"{"kind": "color"}"#, 8);
+    let reseeded = BatchSpec { seed: 12, ..color.clone() };
+    let mut colors = Vec::new();
+    for (number, spec) in [(1, color.clone()), (2, color), (3, reseeded)] {
+        engine.launch(id(number), OWNER, spec).await.expect("accepted");
+        let quilt = finished(&engine, id(number)).await;
+        colors.push((0..64).map(|index| format!("{:?}", quilt.square(Index(index)))).collect::<Vec<_>>());
+    }
+    assert_eq!(colors[0], colors[1]);
+    assert_ne!(colors[0], colors[2]);
+}
+
+#[test]
+fn a_file_that_is_no_journal_or_a_newer_one_is_refused() {
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("quilt.db");
+    std::fs::write(&path, "this is no database, and long enough to be told from an empty one").expect("writable");
+    assert!(matches!(SqliteJournal::open(&path), Err(OpenError::Sqlite { .. })));
+    std::fs::remove_file(&path).expect("removable");
+    let newer = rusqlite::Connection::open(&path).expect("writable");
+    newer.pragma_update(None, "user_version", 99).expect("writable");
+    drop(newer);
+    assert!(matches!(SqliteJournal::open(&path), Err(OpenError::Newer { found: 99, .. })));
+}
