@@ -88,6 +88,12 @@ impl LiveBatch {
         self.step.subscribe()
     }
 
+    /// How many follow the fold at the moment.
+    #[must_use]
+    pub fn viewers(&self) -> usize {
+        self.step.receiver_count()
+    }
+
     /// Waits until the fold has come to a state.
     pub async fn wait_until(&self, reached: impl Fn(&Quilt) -> bool) {
         let mut steps = self.steps();

@@ -1,1 +1,14 @@
-//! The WebAssembly entry point that hydrates the app.
+//! The WebAssembly entry point: brings the page that the server rendered to life.
+
+// The type of a page's view spells out all that is in it.
+#![recursion_limit = "256"]
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Called by the page once the module is loaded.
+#[wasm_bindgen]
+pub fn hydrate() {
+    #[cfg(target_arch = "wasm32")]
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_body(app::App);
+}

@@ -15,8 +15,8 @@ pub enum Entry<'quilt> {
     Settled(Position, SquareState<'quilt>),
     /// A lap crossed its finish line with these counts.
     Finished(Progress),
-    /// The failed squares were put back.
-    LapStarted,
+    /// The failed squares were put back, and this lap started.
+    LapStarted(u32),
     /// The batch was stopped.
     Cancelled,
 }
@@ -77,7 +77,7 @@ impl History {
                 Record::Finished => Entry::Finished(progress_at_finish(quilt, lap)),
                 Record::LapStarted => {
                     lap += 1;
-                    Entry::LapStarted
+                    Entry::LapStarted(lap)
                 }
                 Record::Cancelled => Entry::Cancelled,
             };

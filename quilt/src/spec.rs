@@ -134,6 +134,12 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
+impl From<serde_json::Number> for Number {
+    fn from(value: serde_json::Number) -> Self {
+        Self(value)
+    }
+}
+
 impl From<u32> for Number {
     fn from(value: u32) -> Self {
         Self(value.into())

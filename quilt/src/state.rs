@@ -119,7 +119,9 @@ pub struct Summary {
     pub status: Status,
     /// The lap it is in, from 1.
     pub lap: u32,
-    /// Its counts.
+    /// How many tasks there were to run in this lap.
+    pub lap_tasks: u32,
+    /// The counts over all squares.
     pub progress: Progress,
     /// When it was launched.
     pub created_at: Timestamp,
@@ -347,6 +349,7 @@ impl Quilt {
             spec: self.spec().clone(),
             status: self.status(),
             lap: self.lap_number(),
+            lap_tasks: self.lap.tasks,
             progress: self.progress(),
             created_at: self.launched.at,
             started_at: self.lap.started_at,

@@ -1,0 +1,173 @@
+//! The server functions. Each works from a plain form post as well as from the page's own requests.
+
+#![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
+
+use leptos::prelude::*;
+use quilt::BatchId;
+#[cfg(feature = "ssr")]
+use quilt::{BatchSpec, LaunchRequest};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ActionError, BatchList, BatchView};
+
+/// How many batches the home page lists.
+#[cfg(feature = "ssr")]
+const LISTED: u32 = 12;
+
+/// The launch form as it is posted: every field is text until it was checked, and an empty one counts as left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchForm {
+    /// A preset such as `8x8`, or `custom` for rows and columns of one's own.
+    pub size: String,
+    /// The number of rows, for a size of `custom`.
+    #[serde(default)]
+    pub rows: String,
+    /// The number of columns, for a size of `custom`.
+    #[serde(default)]
+    pub columns: String,
+    /// The shortest time a task takes, in milliseconds.
+    #[serde(default)]
+    pub shortest_ms: String,
+    /// The longest time a task takes, in milliseconds.
+    #[serde(default)]
+    pub longest_ms: String,
+    /// How many percent of the attempts fail.
+    #[serde(default)]
+    pub failure_percent: String,
+    /// How often a task is tried.
+    #[serde(default)]
+    pub attempts: String,
+    /// How long an attempt may take, in milliseconds.
+    #[serde(default)]
+    pub timeout_ms: String,
+}
+
+/// Launches a batch and goes to its page.
+#[server(prefix = "/actions", endpoint = "launch")]
+pub async fn launch(form: LaunchForm) -> Result<(), ActionError> {
+    let request = form.into_request()?;
+    let spec = request.into_spec(&crate::server::limits(), rand::random())?;
+    launch_spec(spec).await
+}
+
+/// Launches a batch like this one, with an order and colours of its own.
+#[server(prefix = "/actions", endpoint = "run_again")]
+pub async fn run_again(id: BatchId) -> Result<(), ActionError> {
+    let batch = crate::server::open(id).await?;
+    let seed = rand::random_range(0..=quilt::spec::MAX_SEED);
+    let spec = BatchSpec { seed, ..batch.folded().quilt.spec().clone() };
+    launch_spec(spec).await
+}
+
+/// Stops a batch of this visitor.
+#[server(prefix = "/actions", endpoint = "cancel")]
+pub async fn cancel(id: BatchId) -> Result<(), ActionError> {
+    crate::server::engine().cancel(id, crate::server::visitor()?).await?;
+    leptos_axum::redirect(&format!("/batches/{id}"));
+    Ok(())
+}
+
+/// Runs the failed squares of a batch of this visitor again.
+#[server(prefix = "/actions", endpoint = "retry_failed")]
+pub async fn retry_failed(id: BatchId) -> Result<(), ActionError> {
+    crate::server::engine().retry_failed(id, crate::server::visitor()?).await?;
+    leptos_axum::redirect(&format!("/batches/{id}"));
+    Ok(())
+}
+
+/// A batch, for its page.
+#[server(prefix = "/actions", endpoint = "batch")]
+pub async fn get_batch(id: BatchId) -> Result<BatchView, ActionError> {
+    let visitor = crate::server::visitor()?;
+    let batch = crate::server::open(id).await?;
+    let summary = batch.folded().quilt.summary();
+    Ok(BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() })
+}
+
+/// This visitor's newest batches.
+#[server(prefix = "/actions", endpoint = "batches")]
+pub async fn list_batches() -> Result<BatchList, ActionError> {
+    let listing = crate::server::engine().list(crate::server::visitor()?, None, LISTED).await?;
+    Ok(BatchList { batches: listing.batches, now: engine::now() })
+}
+
+#[cfg(feature = "ssr")]
+async fn launch_spec(spec: BatchSpec) -> Result<(), ActionError> {
+    let id = BatchId::from_bytes(rand::random());
+    crate::server::engine().launch(id, crate::server::visitor()?, spec).await?;
+    leptos_axum::redirect(&format!("/batches/{id}"));
+    Ok(())
+}
+
+#[cfg(feature = "ssr")]
+impl LaunchForm {
+    fn into_request(self) -> Result<LaunchRequest, ActionError> {
+        let (rows, columns) = match self.size.split_once('x') {
+            Some(sides) => sides,
+            None => (self.rows.as_str(), self.columns.as_str()),
+        };
+        let mut parameters = serde_json::Map::new();
+        if let Some(percent) = optional_number("failures", &self.failure_percent)? {
+            let rate: Option<f64> = percent.as_f64().map(|percent| percent / 100.0);
+            parameters.insert("failure_rate".into(), rate.into());
+        }
+        let shortest = optional_number("the shortest time", &self.shortest_ms)?;
+        let longest = optional_number("the longest time", &self.longest_ms)?;
+        if let (Some(shortest), Some(longest)) = (shortest.clone().or(longest.clone()), longest.or(shortest)) {
+            parameters.insert("duration_ms".into(), serde_json::json!([shortest, longest]));
+        }
+        Ok(LaunchRequest {
+            work: quilt::WorkSpec { kind: "color".into(), parameters },
+            rows: number("rows", rows)?.into(),
+            columns: number("columns", columns)?.into(),
+            seed: None,
+            attempts: optional_number("attempts", &self.attempts)?.map(Into::into),
+            timeout_ms: optional_number("the time limit", &self.timeout_ms)?.map(Into::into),
+        })
+    }
+}
+
+#[cfg(feature = "ssr")]
+fn number(field: &str, text: &str) -> Result<serde_json::Number, ActionError> {
+    text.trim().parse().map_err(|_| {
+        crate::server::set_status(axum::http::StatusCode::UNPROCESSABLE_ENTITY);
+        ActionError::Refused(format!("{field} must be a number, not '{}'", text.trim()))
+    })
+}
+
+#[cfg(feature = "ssr")]
+fn optional_number(field: &str, text: &str) -> Result<Option<serde_json::Number>, ActionError> {
+    if text.trim().is_empty() { Ok(None) } else { number(field, text).map(Some) }
+}
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use super::*;
+
+    fn form(size: &str) -> LaunchForm {
+        LaunchForm { size: size.into(), ..LaunchForm::default() }
+    }
+
+    #[test]
+    fn a_preset_names_rows_and_columns() {
+        let request = form("32x16").into_request().expect("valid");
+        assert_eq!((request.rows, request.columns), (32.into(), 16.into()));
+        assert!(request.work.parameters.is_empty());
+    }
+
+    #[test]
+    fn difficulties_become_parameters_of_the_work() {
+        let form =
+            LaunchForm { failure_percent: "25".into(), longest_ms: " 40 ".into(), attempts: "2".into(), ..form("8x8") };
+        let request = form.into_request().expect("valid");
+        let parameters = serde_json::Value::Object(request.work.parameters);
+        assert_eq!(parameters, serde_json::json!({"failure_rate": 0.25, "duration_ms": [40, 40]}));
+        assert_eq!(request.attempts, Some(2.into()));
+    }
+
+    #[test]
+    fn text_that_is_no_number_is_named() {
+        let form = LaunchForm { rows: "x".into(), columns: "8".into(), ..form("custom") };
+        assert_eq!(form.into_request(), Err(ActionError::Refused("rows must be a number, not 'x'".into())));
+    }
+}

@@ -1,0 +1,113 @@
+//! A batch's events as signals.
+//!
+//! # Layout
+//!
+//! - [`use_channel`]: a batch's quilt, its progress and the connection, for the page of that batch
+//! - `viewer`: folds frames into a quilt, and notes which squares have to be painted
+//! - `rate`: how fast squares settle
+//! - `backoff`: when to connect again
+//! - `socket` (in the browser): the WebSocket
+
+#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser connects"))]
+mod backoff;
+mod rate;
+#[cfg(feature = "hydrate")]
+mod socket;
+#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser receives frames"))]
+mod viewer;
+
+use leptos::prelude::*;
+use quilt::{Quilt, Status, Summary, Timestamp};
+
+use crate::model::BatchView;
+use rate::Rate;
+pub(crate) use viewer::Dirty;
+use viewer::Viewer;
+
+/// What the page knows of its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// The first connection is being made.
+    Connecting,
+    /// Events arrive as they happen.
+    Live,
+    /// The connection broke, and another one is being made.
+    Reconnecting,
+    /// The server said that it will be back in a moment.
+    Restarting,
+}
+
+impl Connection {
+    /// The word in `data-connection`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Reconnecting => "reconnecting",
+            Self::Restarting => "restarting",
+        }
+    }
+}
+
+/// A batch that is being watched.
+#[derive(Clone, Copy)]
+pub struct Channel {
+    /// How the batch stands.
+    pub summary: RwSignal<Summary>,
+    /// How the connection stands.
+    pub connection: RwSignal<Connection>,
+    /// The server's clock, a few times a second while the batch runs.
+    pub now: RwSignal<Timestamp>,
+    /// Settled squares a second over the last seconds, once that can be told.
+    pub rate: RwSignal<Option<f64>>,
+    /// Changes when there is something to paint.
+    painted: RwSignal<u64>,
+    viewer: StoredValue<Viewer>,
+    #[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser measures"))]
+    samples: StoredValue<Rate>,
+}
+
+impl Channel {
+    /// How long this lap has run, or took, in milliseconds.
+    pub(crate) fn elapsed(self) -> u64 {
+        self.summary.with(|summary| summary.ended_at.unwrap_or_else(|| self.now.get()).millis_since(summary.started_at))
+    }
+
+    /// Whether the batch has still something to run.
+    pub(crate) fn is_running(self) -> bool {
+        self.summary.with(|summary| summary.status == Status::Running)
+    }
+
+    /// Runs the caller again when there is something new to paint.
+    pub(crate) fn track_painting(self) {
+        self.painted.track();
+    }
+
+    /// Hands the quilt and what has to be painted to `paint`, unless nothing has arrived yet.
+    pub(crate) fn take_dirty(self, paint: impl FnOnce(&Quilt, Dirty)) {
+        self.viewer.update_value(|viewer| {
+            let dirty = viewer.take_dirty();
+            if let Some(quilt) = viewer.quilt() {
+                paint(quilt, dirty);
+            }
+        });
+    }
+}
+
+/// Watches a batch: connects to its channel, stays connected, and folds what arrives. On the server everything stays as it is in `view`.
+#[must_use]
+pub fn use_channel(view: &BatchView) -> Channel {
+    let channel = Channel {
+        summary: RwSignal::new(view.summary.clone()),
+        connection: RwSignal::new(Connection::Connecting),
+        now: RwSignal::new(view.now),
+        rate: RwSignal::new(None),
+        painted: RwSignal::new(0),
+        viewer: StoredValue::new(Viewer::default()),
+        samples: StoredValue::new(Rate::default()),
+    };
+    #[cfg(feature = "hydrate")]
+    socket::connect(channel, view.id, view.now);
+    channel
+}

@@ -1,0 +1,191 @@
+//! The WebSocket: connects, says what the page has seen, folds and acknowledges what arrives, and connects again.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codee::{Decoder, Encoder};
+use leptos::prelude::*;
+use leptos_use_websocket::{
+    ConnectionReadyState, DummyEncoder, ReconnectLimit, UseWebSocketOptions, UseWebSocketReturn,
+    use_websocket_with_options,
+};
+use quilt::wire::{ClientFrame, ServerFrame};
+use quilt::{BatchId, Timestamp};
+
+use super::viewer::Received;
+use super::{Channel, Connection, backoff};
+
+/// The server is never silent for longer than this; a connection that is, is dead.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// How often to look for silence.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// How often the clock on the page moves.
+const TICK: Duration = Duration::from_millis(200);
+
+/// The server's close code for "back in a moment".
+const SERVICE_RESTART: u16 = 1012;
+
+/// Encodes what is sent. What arrives is decoded by [`receive`], which owns it then, and not through a signal.
+struct Codec;
+
+impl Encoder<ClientFrame> for Codec {
+    type Error = Infallible;
+    type Encoded = Vec<u8>;
+
+    fn encode(frame: &ClientFrame) -> Result<Vec<u8>, Infallible> {
+        Ok(frame.encode())
+    }
+}
+
+impl Decoder<()> for Codec {
+    type Error = Infallible;
+    type Encoded = [u8];
+
+    fn decode(_: &[u8]) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// What the handlers of a socket share.
+#[derive(Clone, Copy)]
+struct Socket {
+    channel: Channel,
+    /// Connects, or connects anew.
+    open: StoredValue<Option<Arc<dyn Fn() + Send + Sync>>>,
+    send: StoredValue<Option<Arc<dyn Fn(&ClientFrame) + Send + Sync>>>,
+    /// Connections in a row that broke before anything arrived.
+    failures: StoredValue<u32>,
+    /// When something last arrived, by the browser's clock.
+    heard: StoredValue<Timestamp>,
+    /// What to add to the browser's clock to get the server's, in milliseconds.
+    skew: StoredValue<i64>,
+}
+
+/// Connects, and stays connected until the owner of the signals goes away.
+pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
+    let socket = Socket {
+        channel,
+        open: StoredValue::new(None),
+        send: StoredValue::new(None),
+        failures: StoredValue::new(0),
+        heard: StoredValue::new(browser_now()),
+        skew: StoredValue::new(skew(server_now)),
+    };
+    let options = UseWebSocketOptions::default()
+        .immediate(false)
+        // The waits between connections are ours, with exponential backoff and jitter.
+        .reconnect_limit(ReconnectLimit::Limited(0))
+        .on_open(move |_| socket.hello())
+        .on_message_raw_bytes(Arc::new(move |bytes: &[u8]| socket.receive(bytes)))
+        .on_close(move |event| socket.closed(event.code()));
+    let UseWebSocketReturn { open, send, ready_state, .. } =
+        use_websocket_with_options::<ClientFrame, (), Codec, (), DummyEncoder>(
+            &format!("/batches/{batch}/channel"),
+            options,
+        );
+    socket.open.set_value(Some(Arc::new(open)));
+    socket.send.set_value(Some(Arc::new(send)));
+    // After hydration, so that what is on the page and what the server rendered agree until then.
+    Effect::new(move |_| socket.reopen());
+    repeat(LOOK, move || {
+        let silent_for = Duration::from_millis(browser_now().millis_since(socket.heard.get_value()));
+        if ready_state.get_untracked() != ConnectionReadyState::Closed && silent_for > SILENCE {
+            channel.connection.set(Connection::Reconnecting);
+            socket.reopen();
+        }
+    });
+    repeat(TICK, move || socket.tick());
+}
+
+impl Socket {
+    fn reopen(self) {
+        // Gone with the page that asked for it.
+        if let Some(Some(open)) = self.open.try_get_value() {
+            self.heard.set_value(browser_now());
+            open();
+        }
+    }
+
+    fn say(self, frame: ClientFrame) {
+        if let Some(send) = self.send.get_value() {
+            send(&frame);
+        }
+    }
+
+    fn hello(self) {
+        let from = self.channel.viewer.with_value(|viewer| viewer.step());
+        self.say(ClientFrame::Hello { from });
+    }
+
+    fn receive(self, bytes: &[u8]) {
+        self.heard.set_value(browser_now());
+        self.failures.set_value(0);
+        let received = match ServerFrame::decode(bytes) {
+            Ok(frame) => self.channel.viewer.try_update_value(|viewer| viewer.receive(frame)),
+            Err(_) => Some(Received::OutOfStep),
+        };
+        match received {
+            Some(Received::Changed(step)) => {
+                self.channel.connection.set(Connection::Live);
+                self.say(ClientFrame::Ack { step });
+                self.publish();
+            }
+            Some(Received::Load(load)) => self.skew.set_value(skew(load.now)),
+            Some(Received::OutOfStep) => {
+                self.channel.viewer.update_value(|viewer| viewer.forget());
+                self.reopen();
+            }
+            None => {}
+        }
+    }
+
+    /// Brings the signals up to the quilt.
+    fn publish(self) {
+        let summary = self.channel.viewer.with_value(|viewer| viewer.quilt().map(|quilt| quilt.summary()));
+        if let Some(summary) = summary {
+            self.channel.summary.set(summary);
+            self.channel.painted.update(|painted| *painted += 1);
+        }
+    }
+
+    fn closed(self, code: u16) {
+        let failures = self.failures.get_value();
+        self.failures.set_value(failures.saturating_add(1));
+        self.channel.connection.set(if code == SERVICE_RESTART {
+            Connection::Restarting
+        } else {
+            Connection::Reconnecting
+        });
+        set_timeout(move || self.reopen(), backoff::delay(failures, js_sys::Math::random()));
+    }
+
+    fn tick(self) {
+        if self.channel.summary.with_untracked(|summary| summary.ended_at.is_some()) {
+            return;
+        }
+        let now = Timestamp(browser_now().0.saturating_add_signed(self.skew.get_value()));
+        let settled = self.channel.summary.with_untracked(|summary| summary.progress.settled());
+        let rate = self.channel.samples.try_update_value(|samples| samples.sample(now, settled)).flatten();
+        self.channel.now.set(now);
+        self.channel.rate.set(rate);
+    }
+}
+
+fn browser_now() -> Timestamp {
+    Timestamp(js_sys::Date::now() as u64)
+}
+
+fn skew(server_now: Timestamp) -> i64 {
+    server_now.0 as i64 - browser_now().0 as i64
+}
+
+/// Calls `action` again and again until the owner of the signals goes away.
+fn repeat(interval: Duration, action: impl Fn() + 'static) {
+    // Without a window there is nothing to repeat.
+    if let Ok(handle) = set_interval_with_handle(action, interval) {
+        on_cleanup(move || handle.clear());
+    }
+}

@@ -1,0 +1,124 @@
+//! What stands at the finish line.
+
+use leptos::prelude::*;
+use quilt::{BatchId, Square, Status, Summary};
+
+use crate::actions::{RetryFailed, RunAgain};
+use crate::channel::Channel;
+use crate::format;
+use crate::model::ActionError;
+
+/// Empty while the batch runs. At the finish line it tells how it went, politely, and offers what comes next.
+#[component]
+pub(crate) fn Banner(
+    /// The batch on the page.
+    id: BatchId,
+    /// Whether the visitor may retry its failed squares.
+    is_own: bool,
+    /// Its channel.
+    channel: Channel,
+    /// Called with the square that the visitor wants to see.
+    on_show: Callback<Square>,
+) -> impl IntoView {
+    let is_over = Memo::new(move |_| !channel.is_running());
+    let run_again = ServerAction::<RunAgain>::new();
+    let retry = ServerAction::<RetryFailed>::new();
+    let has_failed = Memo::new(move |_| {
+        channel.summary.with(|summary| summary.status == Status::Finished && summary.progress.failed > 0)
+    });
+    let last_across = Memo::new(move |_| channel.summary.with(|summary| summary.last_across));
+    let text = move || channel.summary.with(headline);
+    let detail = move || channel.summary.with(detail);
+    view! {
+        <div class="banner-place" role="status" aria-label="Finish">
+            <Show when=move || is_over.get()>
+                <div class="banner" data-banner=move || channel.summary.with(|summary| summary.status.as_str())>
+                    <h2>{text}</h2>
+                    <p>
+                        {detail}
+                        {move || last_across.get().map(|square| view! {
+                            " Last across: "
+                            <button type="button" class="link" on:click=move |_| on_show.run(square)>
+                                {format!("row {}, column {}", square.row, square.column)}
+                            </button>
+                            "."
+                        })}
+                    </p>
+                    <div class="banner-actions">
+                        <ActionForm action=run_again>
+                            <input type="hidden" name="id" value=id.to_string() />
+                            <button type="submit" class="button primary">"Run again"</button>
+                        </ActionForm>
+                        <Show when=move || is_own && has_failed.get()>
+                            <ActionForm action=retry>
+                                <input type="hidden" name="id" value=id.to_string() />
+                                <button type="submit" class="button">"Retry failed"</button>
+                            </ActionForm>
+                        </Show>
+                    </div>
+                    <Refusal value=run_again.value() />
+                    <Refusal value=retry.value() />
+                </div>
+            </Show>
+        </div>
+    }
+}
+
+/// The reason why an action was refused, if it was.
+#[component]
+pub(crate) fn Refusal(
+    /// What the action returned last.
+    #[prop(into)]
+    value: Signal<Option<Result<(), ActionError>>>,
+) -> impl IntoView {
+    let reason = move || value.get().and_then(Result::err).map(|error| error.to_string());
+    view! { <p class="refusal" role="alert">{reason}</p> }
+}
+
+fn headline(summary: &Summary) -> String {
+    let progress = summary.progress;
+    match (summary.status, progress.failed) {
+        (Status::Running, _) => String::new(),
+        (Status::Cancelled, _) => format!(
+            "Cancelled with {} of {} settled",
+            format::count(progress.settled()),
+            format::squares(progress.tasks)
+        ),
+        (Status::Finished, 0) => format!("All {} finished", format::squares(progress.tasks)),
+        (Status::Finished, failed) => {
+            format!("{} finished, {} failed", format::squares(progress.done), format::count(failed))
+        }
+    }
+}
+
+fn detail(summary: &Summary) -> String {
+    let Some(ended_at) = summary.ended_at else { return String::new() };
+    let took = format::duration(ended_at.millis_since(summary.started_at));
+    if summary.lap > 1 { format!("Lap {} took {took}.", summary.lap) } else { format!("It took {took}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::{BatchSpec, Grid, Launched, Quilt, Timestamp, WorkSpec};
+
+    use super::*;
+
+    fn summary(status: Status, done: u32, failed: u32) -> Summary {
+        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+        let spec = BatchSpec { work, grid: Grid::new(8, 8).expect("small"), seed: 1, attempts: 1, timeout_ms: 1 };
+        let mut summary = Quilt::new(Launched { spec, at: Timestamp(1_000) }).summary();
+        summary.status = status;
+        summary.progress.done = done;
+        summary.progress.failed = failed;
+        summary.ended_at = Some(Timestamp(3_500));
+        summary
+    }
+
+    #[test]
+    fn the_headline_counts_what_finished_and_what_failed() {
+        assert_eq!(headline(&summary(Status::Finished, 64, 0)), "All 64 squares finished");
+        assert_eq!(headline(&summary(Status::Finished, 60, 4)), "60 squares finished, 4 failed");
+        assert_eq!(headline(&summary(Status::Cancelled, 10, 0)), "Cancelled with 10 of 64 squares settled");
+        assert_eq!(detail(&summary(Status::Finished, 64, 0)), "It took 2.5 s.");
+    }
+}

@@ -1,0 +1,79 @@
+//! Numbers and times for people.
+
+/// `1234567` as `1,234,567`.
+pub(crate) fn count(value: u32) -> String {
+    let digits = value.to_string();
+    let mut grouped = String::with_capacity(digits.len() + 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `1 square`, `2 squares`.
+pub(crate) fn squares(value: u32) -> String {
+    format!("{} {}", count(value), if value == 1 { "square" } else { "squares" })
+}
+
+/// A length of time in the one or two units that matter.
+pub(crate) fn duration(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    match seconds {
+        0 => format!("{millis} ms"),
+        1..60 => format!("{}.{} s", seconds, millis % 1_000 / 100),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
+/// How long ago, roughly.
+pub(crate) fn ago(millis: u64) -> String {
+    let minutes = millis / 60_000;
+    let (value, unit) = match minutes {
+        0 => return "just now".into(),
+        1..60 => (minutes, "minute"),
+        60..1_440 => (minutes / 60, "hour"),
+        _ => (minutes / 1_440, "day"),
+    };
+    format!("{value} {unit}{} ago", if value == 1 { "" } else { "s" })
+}
+
+/// Tasks a second, with as many digits as mean something.
+pub(crate) fn rate(per_second: f64) -> String {
+    if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", count(per_second.round() as u32)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        assert_eq!([0, 999, 1_000, 1_048_576].map(count), ["0", "999", "1,000", "1,048,576"]);
+        assert_eq!(squares(1), "1 square");
+    }
+
+    #[test]
+    fn durations_have_the_units_that_matter() {
+        assert_eq!(
+            [7, 1_240, 59_999, 61_000, 3_725_000].map(duration),
+            ["7 ms", "1.2 s", "59.9 s", "1 min 1 s", "1 h 2 min"]
+        );
+    }
+
+    #[test]
+    fn the_past_is_told_roughly() {
+        assert_eq!(
+            [59_000, 60_000, 7_200_000, 200_000_000].map(ago),
+            ["just now", "1 minute ago", "2 hours ago", "2 days ago"]
+        );
+    }
+
+    #[test]
+    fn small_rates_keep_a_digit() {
+        assert_eq!([0.25, 9.96, 1234.5].map(rate), ["0.2/s", "10.0/s", "1,235/s"]);
+    }
+}

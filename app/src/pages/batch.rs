@@ -1,0 +1,154 @@
+//! `/batches/{id}`: one batch, live.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_params_map;
+use quilt::{BatchId, Grid, Square};
+
+use crate::actions::{Cancel, get_batch};
+use crate::channel::use_channel;
+use crate::components::banner::{Banner, Refusal};
+use crate::components::connection_badge::ConnectionBadge;
+use crate::components::progress_panel::ProgressPanel;
+use crate::components::quilt_grid::QuiltGrid;
+use crate::format;
+use crate::model::{ActionError, BatchView};
+use crate::pages::not_found::Missing;
+use crate::squares::MAX_ELEMENTS;
+
+/// Without JavaScript the page asks for itself again until the batch is over.
+const REFRESH: &str = r#"<meta http-equiv="refresh" content="2"><p class="quiet">This page refreshes itself every two seconds until the finish line. With JavaScript it would be live.</p>"#;
+
+#[component]
+pub(crate) fn BatchPage() -> impl IntoView {
+    let params = use_params_map();
+    let id = Memo::new(move |_| params.with(|params| params.get_str("id").and_then(|id| id.parse::<BatchId>().ok())));
+    let batch = Resource::new(
+        move || id.get(),
+        |id| async move {
+            match id {
+                Some(id) => get_batch(id).await,
+                None => Err(not_an_id()),
+            }
+        },
+    );
+    view! {
+        <Transition fallback=|| view! { <p class="quiet">"Loading…"</p> }>
+            {move || Suspend::new(async move {
+                match batch.await {
+                    Ok(view) => {
+                        let rows_html = rows_html(&view).await;
+                        view! { <Batch view rows_html /> }.into_any()
+                    }
+                    Err(error) => view! { <Missing reason=error.to_string() /> }.into_any(),
+                }
+            })}
+        </Transition>
+    }
+}
+
+fn not_an_id() -> ActionError {
+    #[cfg(feature = "ssr")]
+    crate::server::set_status(axum::http::StatusCode::NOT_FOUND);
+    ActionError::NotFound
+}
+
+/// The squares as they are. In the browser they are pending until the channel's first frame; where the server has rendered them,
+/// they stay as they are.
+async fn rows_html(view: &BatchView) -> String {
+    let grid = view.summary.spec.grid;
+    if grid.squares() > MAX_ELEMENTS {
+        return String::new();
+    }
+    #[cfg(feature = "ssr")]
+    if let Ok(batch) = crate::server::open(view.id).await {
+        let folded = batch.folded();
+        return crate::squares::rows_html(grid, |index| folded.quilt.square(index));
+    }
+    crate::squares::rows_html(grid, |_| quilt::SquareState::Pending)
+}
+
+#[component]
+fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
+    let BatchView { id, is_own, .. } = view;
+    let grid = view.summary.spec.grid;
+    let channel = use_channel(&view);
+    let cancel = ServerAction::<Cancel>::new();
+    let focused = RwSignal::new(None::<Square>);
+    let is_running = Memo::new(move |_| channel.is_running());
+    let progress = Memo::new(move |_| channel.summary.with(|summary| summary.progress));
+    let status = Memo::new(move |_| channel.summary.with(|summary| summary.status.as_str()));
+    let lap = Memo::new(move |_| channel.summary.with(|summary| summary.lap));
+    let title = move || {
+        let progress = progress.get();
+        if is_running.get() {
+            let percent = u64::from(progress.settled()) * 100 / u64::from(progress.tasks.max(1));
+            format!("{percent}% · {} · Quilt", shape(grid))
+        } else {
+            format!("{} · {} · Quilt", capitalized(status.get()), shape(grid))
+        }
+    };
+    view! {
+        <Title text=title />
+        <article
+            class="batch"
+            data-status=move || status.get()
+            data-lap=move || lap.get()
+            data-done=move || progress.get().done
+            data-failed=move || progress.get().failed
+            data-total=move || progress.get().tasks
+            data-connection=move || channel.connection.get().as_str()
+        >
+            <div class="batch-head">
+                <div>
+                    <h1>{shape(grid)}</h1>
+                    <p class="quiet">
+                        {format!("{} of {}", format::squares(grid.squares()), view.summary.spec.work.kind)}
+                        {move || (lap.get() > 1).then(|| format!(" · lap {}", lap.get()))}
+                    </p>
+                </div>
+                <div class="batch-tools">
+                    <ConnectionBadge channel />
+                    <Show when=move || is_own && is_running.get()>
+                        <ActionForm action=cancel>
+                            <input type="hidden" name="id" value=id.to_string() />
+                            <button type="submit" class="button" disabled=move || cancel.pending().get()>"Cancel"</button>
+                        </ActionForm>
+                    </Show>
+                </div>
+            </div>
+            <Refusal value=cancel.value() />
+            <ProgressPanel channel />
+            <Banner id is_own channel on_show=Callback::new(move |square| focused.set(Some(square))) />
+            {if grid.squares() > MAX_ELEMENTS {
+                view! { <TooLarge grid /> }.into_any()
+            } else {
+                view! { <QuiltGrid grid rows_html channel focused /> }.into_any()
+            }}
+            <noscript inner_html=if view.summary.ended_at.is_none() { REFRESH } else { "" }></noscript>
+        </article>
+    }
+}
+
+/// Stands in for a quilt with too many squares to be elements.
+#[component]
+fn TooLarge(grid: Grid) -> impl IntoView {
+    view! {
+        <p class="too-large">
+            {format!(
+                "This quilt has {}, and a page draws up to {}. Its progress is live all the same, and its squares can be read from the API.",
+                format::squares(grid.squares()),
+                format::count(MAX_ELEMENTS),
+            )}
+        </p>
+    }
+}
+
+fn shape(grid: Grid) -> String {
+    format!("{} × {}", grid.rows(), grid.columns())
+}
+
+fn capitalized(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}

@@ -1,0 +1,99 @@
+//! What server functions and pages reach on the server.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch};
+use leptos::prelude::{expect_context, use_context};
+use leptos_axum::ResponseOptions;
+use quilt::{BatchId, Limits, OwnerId, SpecError};
+
+use crate::model::ActionError;
+
+/// Provided as context to every page and server function.
+#[derive(Clone)]
+pub struct AppContext {
+    /// Runs the batches.
+    pub engine: Engine,
+    /// What a launch may ask for.
+    pub limits: Limits,
+}
+
+/// The engine of this server.
+pub(crate) fn engine() -> Engine {
+    expect_context::<AppContext>().engine
+}
+
+/// The limits of this server.
+pub(crate) fn limits() -> Limits {
+    expect_context::<AppContext>().limits
+}
+
+/// The visitor of this request, as the session layer found it.
+pub(crate) fn visitor() -> Result<OwnerId, ActionError> {
+    use_context::<Parts>()
+        .and_then(|parts| parts.extensions.get::<OwnerId>().copied())
+        .ok_or_else(|| refuse(StatusCode::UNAUTHORIZED, "this request has no session".into()))
+}
+
+/// The batch, or an answer with the right status.
+pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
+    match engine().open(id).await {
+        Ok(Some(batch)) => Ok(batch),
+        Ok(None) => {
+            set_status(StatusCode::NOT_FOUND);
+            Err(ActionError::NotFound)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) fn set_status(status: StatusCode) {
+    if let Some(response) = use_context::<ResponseOptions>() {
+        response.set_status(status);
+    }
+}
+
+fn refuse(status: StatusCode, reason: String) -> ActionError {
+    set_status(status);
+    ActionError::Refused(reason)
+}
+
+impl From<SpecError> for ActionError {
+    fn from(error: SpecError) -> Self {
+        refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+    }
+}
+
+impl From<JournalError> for ActionError {
+    fn from(error: JournalError) -> Self {
+        tracing::error!(%error, "a server function cannot reach the journal");
+        refuse(StatusCode::SERVICE_UNAVAILABLE, "the journal is not available; please try again in a moment".into())
+    }
+}
+
+impl From<LaunchError> for ActionError {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::Journal(error) => error.into(),
+            LaunchError::InvalidWork(_) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            LaunchError::TooManyRunning { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+            LaunchError::Conflict => refuse(StatusCode::CONFLICT, error.to_string()),
+        }
+    }
+}
+
+impl From<ControlError> for ActionError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Journal(error) => error.into(),
+            ControlError::NotFound => {
+                set_status(StatusCode::NOT_FOUND);
+                Self::NotFound
+            }
+            ControlError::NotOwner => refuse(StatusCode::FORBIDDEN, error.to_string()),
+            ControlError::TooManyRunning { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+        }
+    }
+}

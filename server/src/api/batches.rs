@@ -1,0 +1,138 @@
+//! Launch, list, look, cancel and retry.
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::{Extension, Json};
+use quilt::{BatchId, LaunchRequest, OwnerId};
+use serde::Deserialize;
+use serde_json::error::Category;
+
+use super::document::{BatchDocument, ListDocument};
+use crate::problem::Problem;
+use crate::routes::AppState;
+use crate::session::{fresh_launch, keyed_launch};
+
+/// The longest Idempotency-Key, in characters.
+const MAX_IDEMPOTENCY_KEY: usize = 255;
+
+/// The most batches in one part of a list.
+const MAX_LIMIT: u32 = 100;
+
+/// `POST /api/batches`.
+pub(super) async fn launch(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, Problem> {
+    let (id, seed) = match idempotency_key(&headers)? {
+        Some(key) => keyed_launch(&state.key, visitor, key),
+        None => fresh_launch(),
+    };
+    let request = read_json::<LaunchRequest>(&headers, body, state.max_body).await?;
+    let spec = request.into_spec(&state.limits, seed)?;
+    let summary = state.engine.launch(id, visitor, spec).await?;
+    let location = format!("/api/batches/{id}");
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BatchDocument::new(id, summary))))
+}
+
+/// The query of `GET /api/batches`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    after: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// `GET /api/batches`.
+pub(super) async fn list(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<ListDocument>, Problem> {
+    let Query(ListQuery { after, limit }) =
+        query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
+    let limit = limit.unwrap_or(MAX_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let detail = format!("limit must be a whole number from 1 to {MAX_LIMIT}, not {limit}");
+        return Err(Problem::bad_request("invalid-query", detail));
+    }
+    let listing = state.engine.list(visitor, after, limit).await?;
+    let batches = listing.batches.into_iter().map(|(id, summary)| BatchDocument::new(id, summary)).collect();
+    Ok(Json(ListDocument { batches, next: listing.next }))
+}
+
+/// `GET /api/batches/{id}`.
+pub(super) async fn look(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<BatchDocument>, Problem> {
+    let id = parse_id(&id)?;
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
+    let summary = batch.folded().quilt.summary();
+    Ok(Json(BatchDocument::new(id, summary)))
+}
+
+/// `POST /api/batches/{id}/cancel`.
+pub(super) async fn cancel(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    Path(id): Path<String>,
+) -> Result<Json<BatchDocument>, Problem> {
+    let id = parse_id(&id)?;
+    Ok(Json(BatchDocument::new(id, state.engine.cancel(id, visitor).await?)))
+}
+
+/// `POST /api/batches/{id}/retry`.
+pub(super) async fn retry(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    Path(id): Path<String>,
+) -> Result<Json<BatchDocument>, Problem> {
+    let id = parse_id(&id)?;
+    Ok(Json(BatchDocument::new(id, state.engine.retry_failed(id, visitor).await?)))
+}
+
+/// What is no id names no batch.
+pub(super) fn parse_id(id: &str) -> Result<BatchId, Problem> {
+    id.parse().map_err(|_| Problem::no_such_batch())
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    key.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len())).map(Some).ok_or_else(|| {
+        let detail = format!("an Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters");
+        Problem::bad_request("invalid-idempotency-key", detail)
+    })
+}
+
+async fn read_json<T: serde::de::DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<T, Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let detail = format!("the body must be application/json, not '{content_type}'");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
+    }
+    let too_large = || {
+        let detail = format!("the body must not be larger than {limit} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| too_large())?;
+    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+        Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => {
+            Problem::bad_request("malformed-json", format!("the body is not JSON: {error}"))
+        }
+    })
+}

@@ -1,0 +1,125 @@
+//! A batch's events as they happen, one for each square, over server-sent events.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use engine::LiveBatch;
+use futures::{Stream, StreamExt, stream};
+use quilt::history::Entry;
+use quilt::{Progress, Quilt, Square, SquareState, Status, Step};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::batches::parse_id;
+use crate::problem::Problem;
+use crate::routes::AppState;
+
+/// The most events that are made at once.
+const PAGE: usize = 256;
+
+/// `GET /api/batches/{id}/events`. The id of each event is the step that it led to, so that `Last-Event-ID` gets exactly the
+/// rest. The stream ends at the finish line; who asks for what comes after it is told that there is nothing.
+pub(super) async fn follow(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let batch = state.engine.open(parse_id(&id)?).await?.ok_or_else(Problem::no_such_batch)?;
+    let after = last_event_id(&headers)?;
+    let is_over = {
+        let quilt = &batch.folded().quilt;
+        quilt.status() != Status::Running && after >= quilt.step()
+    };
+    if is_over {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let events = squares(batch, after).take_until(state.stopping.cancelled_owned());
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Step, Problem> {
+    let Some(id) = headers.get("last-event-id") else { return Ok(Step(0)) };
+    let step = id.to_str().ok().and_then(|id| id.parse().ok()).map(Step);
+    step.ok_or_else(|| {
+        Problem::bad_request("invalid-last-event-id", "Last-Event-ID must be the id of an event of this batch")
+    })
+}
+
+/// How far a reader is.
+struct Reader {
+    batch: Arc<LiveBatch>,
+    steps: watch::Receiver<Step>,
+    after: Step,
+    made: VecDeque<Event>,
+}
+
+/// What a reader finds when it looks for more.
+enum Found {
+    Events,
+    /// There will be more.
+    NothingYet,
+    /// The batch is over, and all was read.
+    TheEnd,
+}
+
+fn squares(batch: Arc<LiveBatch>, after: Step) -> impl Stream<Item = Result<Event, Infallible>> {
+    let reader = Reader { steps: batch.steps(), batch, after, made: VecDeque::new() };
+    stream::unfold(reader, |mut reader| async move {
+        loop {
+            if let Some(event) = reader.made.pop_front() {
+                return Some((Ok(event), reader));
+            }
+            match reader.look_for_more() {
+                Found::Events => {}
+                Found::NothingYet => {
+                    let after = reader.after;
+                    reader.steps.wait_for(|step| *step > after).await.ok()?;
+                }
+                Found::TheEnd => return None,
+            }
+        }
+    })
+}
+
+impl Reader {
+    fn look_for_more(&mut self) -> Found {
+        let folded = self.batch.folded();
+        for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(PAGE) {
+            let (name, data) = describe(&folded.quilt, entry);
+            self.made.push_back(Event::default().id(step.0.to_string()).event(name).data(data.to_string()));
+            self.after = step;
+        }
+        if !self.made.is_empty() {
+            Found::Events
+        } else if folded.quilt.status() == Status::Running {
+            Found::NothingYet
+        } else {
+            Found::TheEnd
+        }
+    }
+}
+
+fn describe(quilt: &Quilt, entry: Entry<'_>) -> (&'static str, Value) {
+    let status = |word: &str, Progress { done, failed, .. }: Progress| {
+        ("status", json!({"status": word, "done": done, "failed": failed}))
+    };
+    match entry {
+        Entry::Settled(position, state) => {
+            let Square { row, column } = quilt.grid().square(quilt.order().index(position));
+            let data = match state {
+                SquareState::Failed(reason) => json!({"row": row, "column": column, "failed": reason}),
+                SquareState::Done(color) => json!({"row": row, "column": column, "color": color}),
+                SquareState::Pending => json!({"row": row, "column": column}),
+            };
+            ("square", data)
+        }
+        Entry::Finished(progress) => status("complete", progress),
+        Entry::Cancelled => status("cancelled", quilt.progress()),
+        Entry::LapStarted(lap) => ("lap", json!({"lap": lap})),
+    }
+}

@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::config::LogFormat;
+
+/// Run many independent tasks, and watch every one of them finish.
+#[derive(Debug, Parser)]
+#[command(name = "quilt", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) serve: ServeOptions,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the page, the API and the workers (the default).
+    Serve(ServeOptions),
+}
+
+/// Every setting can also stand in `quilt.toml` (`data = "/var/lib/quilt"`) or in the environment (`QUILT_DATA=/var/lib/quilt`).
+/// Flags go before the environment, the environment before the file.
+#[derive(Debug, Default, Args, Serialize)]
+pub(crate) struct ServeOptions {
+    /// The file with settings [default: quilt.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The address to listen at; port 0 takes a free one [default: 127.0.0.1:3000]
+    #[arg(long, value_name = "IP:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    addr: Option<SocketAddr>,
+
+    /// The folder for the journal and the session key [default: data]
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<PathBuf>,
+
+    /// The folder with what the browser loads [default: target/site]
+    #[arg(long, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<PathBuf>,
+
+    /// The origin under which visitors reach this server, if it stands behind a proxy, such as
+    /// https://quilt.example [default: what the Host header says]
+    #[arg(long, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<String>,
+
+    /// How many tasks run at the same time [default: 64]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<u32>,
+
+    /// How long running tasks may take to end when the server is stopped, in milliseconds [default: 5000]
+    #[arg(long, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace_ms: Option<u32>,
+
+    /// What is logged, in the notation of tracing's EnvFilter [default: info]
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_filter: Option<String>,
+
+    /// How it is logged [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
+
+    /// The most rows, and the most columns, of a batch [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_side: Option<u16>,
+
+    /// The most squares of a batch [default: 1048576]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_squares: Option<u32>,
+
+    /// The most attempts of a task [default: 20]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_attempts: Option<u8>,
+
+    /// The longest time limit of an attempt, in milliseconds [default: 3600000]
+    #[arg(long, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_timeout_ms: Option<u32>,
+
+    /// The most batches of one session that run at the same time [default: 8]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_running: Option<u32>,
+
+    /// The most pages that watch one batch [default: 10000]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_channels: Option<u32>,
+
+    /// The largest body of a request, in bytes [default: 1048576]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_body: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::config::RawConfig;
+
+    #[test]
+    fn the_help_names_every_setting_with_its_default() {
+        Cli::command().debug_assert();
+        let defaults = serde_json::to_value(RawConfig::default()).expect("plain");
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("serve").expect("there is one").render_long_help().to_string();
+        for (key, default) in defaults.as_object().expect("a struct") {
+            let flag = format!("--{} ", key.replace('_', "-"));
+            let (_, after) = help.split_once(&flag).unwrap_or_else(|| panic!("{flag} is not in the help:\n{help}"));
+            let (_, shown) = after.split_once("[default: ").expect("a default follows");
+            let shown = shown.split(']').next().expect("it is closed");
+            match default {
+                serde_json::Value::Null => {}
+                serde_json::Value::String(text) => assert_eq!(shown, text, "{flag}"),
+                other => assert_eq!(shown, other.to_string(), "{flag}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Settings: defaults, then `quilt.toml`, then `QUILT_*` in the environment, then flags; the last one wins.
+
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::ValueEnum;
+use engine::Settings;
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use quilt::Limits;
+use quilt::grid::{MAX_SIDE, MAX_SQUARES};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::ServeOptions;
+use crate::origin::{InvalidOrigin, OwnOrigin};
+
+/// The name of the file that is read where no other one is named.
+const FILE: &str = "quilt.toml";
+
+/// A setting that the server cannot start with.
+#[derive(Debug, Error)]
+pub(crate) enum ConfigError {
+    /// Names the file or variable, the key and what was expected.
+    #[error("{0}")]
+    Setting(Box<figment::Error>),
+    /// A file that was asked for is not there.
+    #[error("there is no file {0}")]
+    NoFile(PathBuf),
+    /// A number is outside its range.
+    #[error("{key} must be from {min} to {max}, not {value}")]
+    OutOfRange { key: &'static str, value: u64, min: u64, max: u64 },
+    /// The filter cannot be read.
+    #[error("log_filter: {0}")]
+    LogFilter(#[from] tracing_subscriber::filter::ParseError),
+    /// The origin is none.
+    #[error("origin: {0}")]
+    Origin(#[from] InvalidOrigin),
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings as they stand in a file; [`ServeOptions`] documents them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawConfig {
+    addr: SocketAddr,
+    data: PathBuf,
+    site: PathBuf,
+    origin: Option<String>,
+    workers: u32,
+    grace_ms: u32,
+    log_filter: String,
+    log_format: LogFormat,
+    max_side: u16,
+    max_squares: u32,
+    max_attempts: u8,
+    max_timeout_ms: u32,
+    max_running: u32,
+    max_channels: u32,
+    max_body: u32,
+}
+
+impl Default for RawConfig {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000),
+            data: "data".into(),
+            site: "target/site".into(),
+            origin: None,
+            workers: 64,
+            grace_ms: 5_000,
+            log_filter: "info".into(),
+            log_format: LogFormat::Text,
+            max_side: limits.side,
+            max_squares: limits.squares,
+            max_attempts: limits.attempts,
+            max_timeout_ms: limits.timeout_ms,
+            max_running: 8,
+            max_channels: 10_000,
+            max_body: 1 << 20,
+        }
+    }
+}
+
+/// Settings that were checked.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where to listen.
+    pub(crate) addr: SocketAddr,
+    /// The folder for the journal and the session key.
+    pub(crate) data: PathBuf,
+    /// The folder with what the browser loads.
+    pub(crate) site: PathBuf,
+    /// The server's own origin.
+    pub(crate) origin: OwnOrigin,
+    /// What the engine may use.
+    pub(crate) engine: Settings,
+    /// What a launch may ask for.
+    pub(crate) limits: Limits,
+    /// How long running tasks may take to end.
+    pub(crate) grace: Duration,
+    /// The most pages that watch one batch.
+    pub(crate) max_channels: usize,
+    /// The largest body of a request, in bytes.
+    pub(crate) max_body: usize,
+    /// What is logged, and how.
+    pub(crate) log: Log,
+}
+
+/// What is logged, and how.
+#[derive(Debug)]
+pub(crate) struct Log {
+    filter: EnvFilter,
+    format: LogFormat,
+}
+
+impl Config {
+    /// Reads the settings from everywhere.
+    pub(crate) fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
+        RawConfig::load(options)?.check()
+    }
+}
+
+impl RawConfig {
+    fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
+        let file = match &options.config {
+            Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
+            Some(file) => Toml::file_exact(file),
+            None => Toml::file_exact(FILE),
+        };
+        Figment::from(Serialized::defaults(Self::default()))
+            .merge(file)
+            .merge(Env::prefixed("QUILT_"))
+            .merge(Serialized::defaults(options))
+            .extract()
+            .map_err(|error| ConfigError::Setting(Box::new(error)))
+    }
+
+    fn check(self) -> Result<Config, ConfigError> {
+        within("workers", self.workers, 1, 65_536)?;
+        within("max_side", self.max_side, 1, MAX_SIDE)?;
+        within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
+        within("max_attempts", self.max_attempts, 1, u8::MAX)?;
+        within("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
+        within("max_running", self.max_running, 1, u32::MAX)?;
+        within("max_body", self.max_body, 1_024, 1 << 30)?;
+        Ok(Config {
+            addr: self.addr,
+            data: self.data,
+            site: self.site,
+            origin: OwnOrigin::new(self.origin.as_deref())?,
+            engine: Settings { workers: self.workers, running_per_owner: self.max_running },
+            limits: Limits {
+                side: self.max_side,
+                squares: self.max_squares,
+                attempts: self.max_attempts,
+                timeout_ms: self.max_timeout_ms,
+            },
+            grace: Duration::from_millis(self.grace_ms.into()),
+            max_channels: self.max_channels as usize,
+            max_body: self.max_body as usize,
+            log: Log { filter: EnvFilter::builder().parse(&self.log_filter)?, format: self.log_format },
+        })
+    }
+}
+
+fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
+    let (value, min, max) = (value.into(), min.into(), max.into());
+    if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, min, max }) }
+}
+
+impl Log {
+    /// Writes the program's log to standard error from here on.
+    pub(crate) fn start(&self) {
+        let builder = tracing_subscriber::fmt()
+            .with_env_filter(self.filter.clone())
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal());
+        match self.format {
+            LogFormat::Text => builder.init(),
+            LogFormat::Json => builder.json().init(),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Errors of the API, as RFC 9457 problem details.
+
+use axum::Json;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use engine::{ControlError, JournalError, LaunchError};
+use quilt::SpecError;
+use serde::Serialize;
+
+/// An error for whoever called the API: what kind it is, for programs, and what is wrong, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    /// Stable; stands in `type` behind `urn:quilt:problem:`.
+    name: &'static str,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    pub(crate) fn new(status: StatusCode, name: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, name, detail: detail.into() }
+    }
+
+    pub(crate) fn no_such_batch() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-such-batch", "there is no batch of this id")
+    }
+
+    pub(crate) fn foreign_origin() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "foreign-origin", "the Origin header must be this site's own")
+    }
+
+    pub(crate) fn bad_request(name: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, name, detail)
+    }
+
+    fn invalid(name: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, name, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: format!("urn:quilt:problem:{}", self.name),
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let mut response = (self.status, Json(document)).into_response();
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        tracing::error!(%error, "a request cannot reach the journal");
+        let detail = "the journal is not available; please try again in a moment";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable", detail)
+    }
+}
+
+impl From<SpecError> for Problem {
+    fn from(error: SpecError) -> Self {
+        let name = match &error {
+            SpecError::OutOfRange { .. } => "out-of-range",
+            SpecError::TooManySquares { .. } => "too-many-squares",
+        };
+        Self::invalid(name, error.to_string())
+    }
+}
+
+impl From<LaunchError> for Problem {
+    fn from(error: LaunchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            LaunchError::Journal(error) => error.into(),
+            LaunchError::InvalidWork(_) => Self::invalid("invalid-work", detail),
+            LaunchError::TooManyRunning { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-running-batches", detail)
+            }
+            LaunchError::Conflict => {
+                Self::invalid("idempotency-key-reused", "this Idempotency-Key was used to launch another batch")
+            }
+        }
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ControlError::Journal(error) => error.into(),
+            ControlError::NotFound => Self::no_such_batch(),
+            ControlError::NotOwner => Self::new(StatusCode::FORBIDDEN, "not-your-batch", detail),
+            ControlError::TooManyRunning { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-running-batches", detail)
+            }
+        }
+    }
+}

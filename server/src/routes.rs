@@ -1,0 +1,121 @@
+//! Which address leads where.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum_extra::extract::cookie::Key;
+use engine::Engine;
+use leptos::config::LeptosOptions;
+use quilt::Limits;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::{CompressionLayer, CompressionLevel};
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::config::Config;
+use crate::origin::{OwnOrigin, refuse_foreign_changes};
+use crate::problem::Problem;
+use crate::session::find_visitor;
+use crate::{api, channel, pages};
+
+/// What handlers share. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Limits,
+    pub(crate) max_channels: usize,
+    pub(crate) max_body: usize,
+    pub(crate) origin: Arc<OwnOrigin>,
+    pub(crate) key: Key,
+    pub(crate) leptos: LeptosOptions,
+    /// Cancelled when the server is stopping: what streams has to end.
+    pub(crate) stopping: CancellationToken,
+    /// The channels that are open.
+    pub(crate) channels: TaskTracker,
+}
+
+impl AppState {
+    pub(crate) fn new(config: &Config, engine: Engine, key: Key, leptos: LeptosOptions) -> Self {
+        Self {
+            engine,
+            limits: config.limits,
+            max_channels: config.max_channels,
+            max_body: config.max_body,
+            origin: Arc::new(config.origin.clone()),
+            key,
+            leptos,
+            stopping: CancellationToken::new(),
+            channels: TaskTracker::new(),
+        }
+    }
+}
+
+impl FromRef<AppState> for Key {
+    fn from_ref(state: &AppState) -> Self {
+        state.key.clone()
+    }
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        state.leptos.clone()
+    }
+}
+
+/// The whole service.
+pub(crate) fn router(state: AppState) -> Router {
+    let for_visitors = pages::routes(&state)
+        .nest("/api", api::routes())
+        .route("/batches/{id}/channel", get(channel::open))
+        .layer(from_fn_with_state(state.clone(), find_visitor))
+        .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
+        .layer(DefaultBodyLimit::max(state.max_body));
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .merge(for_visitors)
+        .layer(map_response(revalidate))
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
+        .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        // A form that is posted without JavaScript goes back to where it came from.
+        .layer(fixed_header(header::REFERRER_POLICY, "same-origin"))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+            let message = panic
+                .downcast_ref::<&str>()
+                .copied()
+                .map(str::to_owned)
+                .or_else(|| panic.downcast_ref::<String>().cloned());
+            tracing::error!(message, "a handler panicked");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a fault of the server, and was logged")
+                .into_response()
+        }))
+        .layer(TraceLayer::new_for_http().on_failure(()).on_response(log_response))
+        .with_state(state)
+}
+
+fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Nothing here may be shown from a cache without asking whether it still holds.
+async fn revalidate(mut response: Response) -> Response {
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn log_response(response: &Response, latency: Duration, _: &tracing::Span) {
+    let status = response.status();
+    let millis = latency.as_millis();
+    if status.is_server_error() {
+        tracing::error!(status = status.as_u16(), millis, "answered with an error");
+    } else {
+        tracing::debug!(status = status.as_u16(), millis, "answered");
+    }
+}

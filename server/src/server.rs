@@ -1,0 +1,139 @@
+//! Starts everything, and ends it in order.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::embedded::{MemoryQueue, OpenError, SqliteJournal};
+use engine::work::Registry;
+use engine::{Engine, JournalError};
+use leptos::config::LeptosOptions;
+use thiserror::Error;
+use tokio::net::TcpListener;
+
+use crate::config::{Config, ConfigError};
+use crate::routes::{AppState, router};
+use crate::session::{KeyError, load_key};
+
+/// How long connections may take to end after the engine has.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Why the server did not start, or ended.
+#[derive(Debug, Error)]
+pub(crate) enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("cannot start the runtime: {0}")]
+    Runtime(std::io::Error),
+    #[error("cannot use the data folder {folder}: {source}")]
+    Data { folder: PathBuf, source: std::io::Error },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("cannot listen at {addr}: {source}; --addr takes another address, and port 0 a free one")]
+    Bind { addr: SocketAddr, source: std::io::Error },
+    #[error("the server ended: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A server that listens, with an engine that runs.
+pub(crate) struct Server {
+    listener: TcpListener,
+    addr: SocketAddr,
+    state: AppState,
+    grace: Duration,
+}
+
+impl Server {
+    pub(crate) async fn bind(config: Config) -> Result<Self, ServeError> {
+        let folder = &config.data;
+        std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.clone(), source })?;
+        let key = load_key(&folder.join("session.key"))?;
+        // Listening comes before the journal, so that a second server on the same address does not touch the data of the first.
+        let bind = |source| ServeError::Bind { addr: config.addr, source };
+        let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
+        let addr = listener.local_addr().map_err(bind)?;
+        let journal = SqliteJournal::open(&folder.join("quilt.db"))?;
+        let queue = MemoryQueue::default();
+        let engine = Engine::start(Arc::new(journal), Arc::new(queue), Registry::default(), config.engine).await?;
+        if !config.site.join("pkg").is_dir() {
+            tracing::warn!(site = %config.site.display(), "there is no site in this folder, so pages come without style and life; 'make serve' builds it");
+        }
+        let leptos = leptos_options(&config, addr);
+        let state = AppState::new(&config, engine, key, leptos);
+        Ok(Self { listener, addr, state, grace: config.grace })
+    }
+
+    /// Says on standard output where the server is.
+    pub(crate) fn announce(&self) {
+        // Whoever closed standard output does not want to know.
+        let _ = writeln!(std::io::stdout(), "Quilt is at http://{}", self.addr);
+    }
+
+    /// Serves until `stop` is over. Then no more tasks are started, those that run get their time, and channels are closed with
+    /// a code that tells pages to come back.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+        let Self { listener, state, grace, .. } = self;
+        let stopping = state.stopping.clone();
+        let served =
+            axum::serve(listener, router(state.clone())).with_graceful_shutdown(stopping.clone().cancelled_owned());
+        let mut served = tokio::spawn(served.into_future());
+        tokio::select! {
+            () = stop => {}
+            ended = &mut served => return ended.map_err(std::io::Error::from).flatten().map_err(ServeError::Serve),
+        }
+        tracing::info!("stopping");
+        stopping.cancel();
+        state.engine.shutdown(grace).await;
+        state.channels.close();
+        let goodbye = async {
+            state.channels.wait().await;
+            let _ = served.await;
+        };
+        if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+            tracing::info!("some connections did not end in time");
+        }
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+fn leptos_options(config: &Config, addr: SocketAddr) -> LeptosOptions {
+    let mut options = LeptosOptions::builder()
+        .output_name("quilt")
+        .site_root(config.site.to_string_lossy().into_owned())
+        .site_addr(addr)
+        .build();
+    // Set by `cargo leptos watch`.
+    if let Some(port) = std::env::var("LEPTOS_RELOAD_PORT").ok().and_then(|port| port.parse().ok()) {
+        options.reload_port = port;
+    }
+    options
+}
+
+/// Waits for an interrupt from the keyboard, or a service manager's request to end.
+pub(crate) async fn asked_to_stop() {
+    let interrupt = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    #[cfg(unix)]
+    let terminate = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => drop(signal.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupt => {}
+        () = terminate => {}
+    }
+}
