@@ -25,7 +25,7 @@ module=$TARGET_DIR/$WASM_TARGET/$profile/$lib.wasm
 # Without a change in the module there is nothing to generate.
 if [ ! -f "$pkg/$name.wasm" ] || [ "$module" -nt "$pkg/$name.wasm" ]; then
   "$TOOLS/wasm-bindgen-$(locked_version wasm-bindgen)/bin/wasm-bindgen" "$module" \
-    --target web --no-typescript --out-dir "$pkg" --out-name "$name"
+    --target web --no-typescript --remove-name-section --out-dir "$pkg" --out-name "$name"
   mv "$pkg/${name}_bg.wasm" "$pkg/$name.wasm"
 fi
 cp "$style" "$pkg/$name.css"

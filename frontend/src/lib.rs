@@ -1,8 +1,5 @@
 //! The WebAssembly entry point: brings the page that the server rendered to life.
 
-// The type of a page's view spells out all that is in it.
-#![recursion_limit = "256"]
-
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Called by the page once the module is loaded.

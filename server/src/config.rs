@@ -138,11 +138,14 @@ impl RawConfig {
     fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
         let file = match &options.config {
             Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
-            Some(file) => Toml::file_exact(file),
-            None => Toml::file_exact(FILE),
+            Some(file) => Some(file.clone()),
+            None => Some(PathBuf::from(FILE)).filter(|file| file.is_file()),
         };
-        Figment::from(Serialized::defaults(Self::default()))
-            .merge(file)
+        let mut settings = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            settings = settings.merge(Toml::file_exact(file));
+        }
+        settings
             .merge(Env::prefixed("QUILT_"))
             .merge(Serialized::defaults(options))
             .extract()

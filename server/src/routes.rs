@@ -1,5 +1,6 @@
 //! Which address leads where.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,23 +82,22 @@ pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(for_visitors)
+        .layer(CatchPanicLayer::custom(answer_panic))
         .layer(map_response(revalidate))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         // A form that is posted without JavaScript goes back to where it came from.
         .layer(fixed_header(header::REFERRER_POLICY, "same-origin"))
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
-            let message = panic
-                .downcast_ref::<&str>()
-                .copied()
-                .map(str::to_owned)
-                .or_else(|| panic.downcast_ref::<String>().cloned());
-            tracing::error!(message, "a handler panicked");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a fault of the server, and was logged")
-                .into_response()
-        }))
         .layer(TraceLayer::new_for_http().on_failure(()).on_response(log_response))
         .with_state(state)
+}
+
+fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+    let message =
+        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+    tracing::error!(message, "a handler panicked");
+    let detail = "this is a fault of the server, and was logged";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
 }
 
 fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 use quilt::{BatchId, Status, Summary, Timestamp};
 
 use crate::actions::list_batches;
@@ -67,7 +66,7 @@ fn Item(id: BatchId, summary: Summary, now: Timestamp) -> impl IntoView {
     };
     view! {
         <li>
-            <A href=format!("/batches/{id}") attr:class="batch-link">
+            <a href=format!("/batches/{id}") class="batch-link">
                 <span class="batch-size">{format!("{} × {}", grid.rows(), grid.columns())}</span>
                 <span class="batch-status" data-status=summary.status.as_str()>{summary.status.as_str()}</span>
                 <span class="bar" aria-hidden="true">
@@ -76,7 +75,7 @@ fn Item(id: BatchId, summary: Summary, now: Timestamp) -> impl IntoView {
                 </span>
                 <span class="batch-counts">{counts}</span>
                 <span class="batch-age">{format::ago(now.millis_since(summary.created_at))}</span>
-            </A>
+            </a>
         </li>
     }
 }

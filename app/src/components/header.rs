@@ -1,17 +1,16 @@
 //! The top of every page.
 
 use leptos::prelude::*;
-use leptos_router::components::A;
 
 /// The name, and the way home.
 #[component]
 pub(crate) fn Header() -> impl IntoView {
     view! {
         <header class="site-header">
-            <A href="/" attr:class="wordmark">
+            <a href="/" class="wordmark">
                 <Patch />
                 <span>"Quilt"</span>
-            </A>
+            </a>
         </header>
     }
 }

@@ -2,7 +2,6 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::components::A;
 
 /// For addresses that lead nowhere.
 #[component]
@@ -24,7 +23,7 @@ pub(crate) fn Missing(
             <div class="missing-square" aria-hidden="true"></div>
             <h1>"A square is missing"</h1>
             <p>{reason}</p>
-            <A href="/" attr:class="button">"To the front page"</A>
+            <a href="/" class="button">"To the front page"</a>
         </section>
     }
 }

@@ -1,0 +1,113 @@
+// What a visitor does and sees, by role and label.
+
+import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
+
+export interface Difficulty {
+  failures?: number;
+  attempts?: number;
+  shortest?: number;
+  longest?: number;
+}
+
+export interface Batch {
+  id: string;
+  rows: number;
+  columns: number;
+  status: string;
+  lap: number;
+  done: number;
+  failed: number;
+}
+
+export interface Square {
+  row: number;
+  column: number;
+  color?: string;
+  failed?: string;
+}
+
+/** Opens the front page and launches a batch from its form. */
+export async function launch(page: Page, size: "8 × 8" | "32 × 32" | "64 × 64", difficulty: Difficulty = {}): Promise<void> {
+  await page.goto("/");
+  await page.getByRole("radio", { name: size }).check();
+  const fields: [string, number | undefined][] = [
+    ["Attempts that fail", difficulty.failures],
+    ["Attempts a task has", difficulty.attempts],
+    ["Shortest task", difficulty.shortest],
+    ["Longest task", difficulty.longest],
+  ];
+  if (fields.some(([, value]) => value !== undefined)) {
+    await page.getByText("Make it harder").click();
+  }
+  for (const [label, value] of fields) {
+    if (value !== undefined) {
+      await page.getByLabel(label).fill(String(value));
+    }
+  }
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);
+}
+
+/** Launches a batch over the API, in this page's session. */
+export async function launchOverApi(request: APIRequestContext, rows: number, columns: number, work: object = {}, more: object = {}): Promise<Batch> {
+  const response = await request.post("/api/batches", { data: { work: { kind: "color", ...work }, rows, columns, ...more } });
+  expect(response.status()).toBe(201);
+  return response.json();
+}
+
+export async function batchOf(page: Page): Promise<Batch> {
+  const id = page.url().split("/").pop()!;
+  return (await page.request.get(`/api/batches/${id}`)).json();
+}
+
+export function root(page: Page): Locator {
+  return page.locator("[data-status]").and(page.getByRole("article"));
+}
+
+export function squares(page: Page, state?: "pending" | "done" | "failed"): Locator {
+  const cells = page.getByRole("gridcell");
+  return state ? cells.and(page.locator(`[data-state="${state}"]`)) : cells;
+}
+
+export function banner(page: Page): Locator {
+  return page.locator("[data-banner]");
+}
+
+export async function finished(page: Page): Promise<void> {
+  await expect(root(page)).toHaveAttribute("data-status", "finished", { timeout: 50_000 });
+}
+
+/** The colours on the page in reading order; `null` for a square that is not done. */
+export async function colorsOnPage(page: Page): Promise<(string | null)[]> {
+  return page.getByRole("gridcell").evaluateAll((cells) =>
+    cells.map((cell) => {
+      if (cell.getAttribute("data-state") !== "done") {
+        return null;
+      }
+      const [red, green, blue] = getComputedStyle(cell).backgroundColor.match(/\d+/g)!.map(Number);
+      return `#${[red, green, blue].map((part) => part.toString(16).padStart(2, "0")).join("").toUpperCase()}`;
+    }),
+  );
+}
+
+/** All events of a finished batch, from the API. */
+export async function events(request: APIRequestContext, id: string, after?: string): Promise<{ id: string; event: string; data: any }[]> {
+  const headers: Record<string, string> = after === undefined ? {} : { "last-event-id": after };
+  const text = await (await request.get(`/api/batches/${id}/events`, { headers })).text();
+  return text
+    .split("\n\n")
+    .map((block) => Object.fromEntries(block.split("\n").map((line) => line.split(/: (.*)/s).slice(0, 2))))
+    .filter((fields) => "event" in fields)
+    .map(({ id, event, data }) => ({ id, event, data: JSON.parse(data) }));
+}
+
+/** The colours of the API in reading order. */
+export async function colorsOfApi(request: APIRequestContext, batch: Batch): Promise<(string | null)[]> {
+  const colors: (string | null)[] = new Array(batch.rows * batch.columns).fill(null);
+  for (const { event, data } of await events(request, batch.id)) {
+    if (event === "square") {
+      colors[data.row * batch.columns + data.column] = data.color ?? null;
+    }
+  }
+  return colors;
+}

@@ -1,0 +1,88 @@
+// A real server for each test: its own process, its own data folder, a port of its own that outlives a restart.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { test as base } from "@playwright/test";
+
+const root = join(import.meta.dirname, "../..");
+const binary = process.env.QUILT_BINARY ?? join(root, "target/debug/quilt");
+
+export class Server {
+  private process?: ChildProcess;
+  private constructor(
+    readonly url: string,
+    private readonly port: number,
+    private readonly data: string,
+  ) {}
+
+  static async create(): Promise<Server> {
+    const data = await mkdtemp(join(tmpdir(), "quilt-"));
+    const port = await freePort();
+    const server = new Server(`http://127.0.0.1:${port}`, port, data);
+    await server.start();
+    return server;
+  }
+
+  /** Starts the server, and waits until it says that it listens. */
+  async start(): Promise<void> {
+    const options = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data, "--site", join(root, "target/site")];
+    const child = spawn(binary, ["serve", ...options], { stdio: ["ignore", "pipe", "inherit"], env: environment() });
+    this.process = child;
+    await new Promise<void>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+      createInterface(child.stdout!).once("line", () => resolve());
+    });
+  }
+
+  /** Ends the server as a crash would (SIGKILL) or as a service manager would (SIGTERM); resolves with its exit code. */
+  async stop(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+    const child = this.process!;
+    const ended = new Promise<number | null>((resolve) => {
+      child.removeAllListeners("exit");
+      child.once("exit", (code) => resolve(code));
+    });
+    child.kill(signal);
+    return ended;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.process?.exitCode === null && this.process.signalCode === null) {
+      await this.stop("SIGKILL");
+    }
+    await rm(this.data, { recursive: true, force: true });
+  }
+}
+
+/** Settings of whoever runs the tests must not change what the tests see. */
+function environment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith("QUILT_"));
+  return { ...Object.fromEntries(entries), QUILT_LOG_FILTER: "warn" };
+}
+
+async function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => (address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
+    });
+  });
+}
+
+/** Playwright's test, with a server and pages that find it. */
+export const test = base.extend<{ server: Server }>({
+  server: async ({}, use) => {
+    const server = await Server.create();
+    await use(server);
+    await server.dispose();
+  },
+  baseURL: async ({ server }, use) => use(server.url),
+});
+
+export { expect } from "@playwright/test";

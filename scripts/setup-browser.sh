@@ -1,0 +1,31 @@
+#!/bin/sh
+# Installs what the browser tests need: npm packages and a Chromium. Prints the path of a Chromium of the system's
+# where Playwright's own cannot be had, and nothing else on standard output.
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT/end2end"
+
+have npm || fail "Node.js with npm is not installed. Get version 20 or newer from https://nodejs.org and try again."
+# npm writes this file last.
+if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  say "installing the npm packages of the browser tests (under a minute)"
+  npm ci --silent --no-progress >&2
+fi
+
+has_own_chromium() {
+  node -e 'import("@playwright/test").then(({ chromium }) => process.exit(require("fs").existsSync(chromium.executablePath()) ? 0 : 1))'
+}
+
+for chromium in "${CHROMIUM:-}" /usr/bin/chromium /usr/bin/google-chrome; do
+  if [ -n "$chromium" ] && [ -x "$chromium" ]; then
+    echo "$chromium"
+    exit
+  fi
+done
+has_own_chromium && exit
+say "installing a browser for the tests (a minute or two)"
+if npx playwright install chromium-headless-shell chromium >&2 && has_own_chromium; then
+  exit
+fi
+say "Playwright's own browser cannot be downloaded here; installing Debian's"
+debian_install chromium fonts-liberation
+echo /usr/bin/chromium
