@@ -3,7 +3,7 @@ set -eu
 
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 # Tools are shared by every clone of one user, and kept apart from the user's own.
-TOOLS=${QUILT_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/quilt/tools}
+TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/quilt/tools
 TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 WASM_TARGET=wasm32-unknown-unknown
 

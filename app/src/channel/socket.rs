@@ -49,13 +49,16 @@ impl Decoder<()> for Codec {
     }
 }
 
+type OpenSocket = Arc<dyn Fn() + Send + Sync>;
+type SendFrame = Arc<dyn Fn(&ClientFrame) + Send + Sync>;
+
 /// What the handlers of a socket share.
 #[derive(Clone, Copy)]
 struct Socket {
     channel: Channel,
     /// Connects, or connects anew.
-    open: StoredValue<Option<Arc<dyn Fn() + Send + Sync>>>,
-    send: StoredValue<Option<Arc<dyn Fn(&ClientFrame) + Send + Sync>>>,
+    open: StoredValue<Option<OpenSocket>>,
+    send: StoredValue<Option<SendFrame>>,
     /// Connections in a row that broke before anything arrived.
     failures: StoredValue<u32>,
     /// When something last arrived, by the browser's clock.

@@ -4,6 +4,7 @@ use leptos::ev::{FocusEvent, KeyboardEvent, MouseEvent};
 use leptos::html::Div;
 use leptos::prelude::*;
 use quilt::{Grid, Square};
+use send_wrapper::SendWrapper;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, EventTarget, HtmlElement};
 
@@ -23,13 +24,14 @@ pub(crate) fn QuiltGrid(
     focused: RwSignal<Option<Square>>,
 ) -> impl IntoView {
     let element = NodeRef::<Div>::new();
-    let painter = StoredValue::new_local(None::<Painter>);
+    // Elements stay on the browser's one thread; on the server there are none.
+    let painter = StoredValue::new(None::<SendWrapper<Painter>>);
     let pointed_at = RwSignal::new(None::<String>);
     let last_across = Memo::new(move |_| channel.summary.with(|summary| summary.last_across));
 
     Effect::new(move |_| {
         if let Some(element) = element.get() {
-            painter.set_value(Some(Painter::new(grid, &element)));
+            painter.set_value(Some(SendWrapper::new(Painter::new(grid, &element))));
         }
     });
     let paint = move || {
@@ -56,7 +58,7 @@ pub(crate) fn QuiltGrid(
     let index_of = move |square: Option<Square>| square.and_then(|square| grid.index(square));
     let with_painter = move |change: &dyn Fn(&mut Painter)| {
         element.track();
-        painter.update_value(|painter| painter.iter_mut().for_each(change));
+        painter.update_value(|painter| painter.iter_mut().for_each(|painter| change(painter)));
     };
     Effect::new(move |_| {
         let index = index_of(last_across.get());

@@ -103,7 +103,7 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
                 <div>
                     <h1>{shape(grid)}</h1>
                     <p class="quiet">
-                        {format!("{} of {}", format::squares(grid.squares()), view.summary.spec.work.kind)}
+                        {format!("{} {} tasks", format::count(grid.squares()), view.summary.spec.work.kind)}
                         {move || (lap.get() > 1).then(|| format!(" · lap {}", lap.get()))}
                     </p>
                 </div>
@@ -118,13 +118,17 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
                 </div>
             </div>
             <Refusal value=cancel.value() />
-            <ProgressPanel channel />
-            <Banner id is_own channel on_show=Callback::new(move |square| focused.set(Some(square))) />
-            {if grid.squares() > MAX_ELEMENTS {
-                view! { <TooLarge grid /> }.into_any()
-            } else {
-                view! { <QuiltGrid grid rows_html channel focused /> }.into_any()
-            }}
+            <div class="batch-body">
+                <ProgressPanel channel />
+                <div class="batch-quilt">
+                    {if grid.squares() > MAX_ELEMENTS {
+                        view! { <TooLarge grid /> }.into_any()
+                    } else {
+                        view! { <QuiltGrid grid rows_html channel focused /> }.into_any()
+                    }}
+                </div>
+                <Banner id is_own channel on_show=Callback::new(move |square| focused.set(Some(square))) />
+            </div>
             <noscript inner_html=if view.summary.ended_at.is_none() { REFRESH } else { "" }></noscript>
         </article>
     }

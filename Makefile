@@ -1,0 +1,51 @@
+# `make help` lists what there is to do. Each command sets up what it needs, and skips what is there.
+
+SHELL := /bin/sh
+SITE_ADDR ?= 127.0.0.1:3000
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: serve
+serve: build ## Set up, build and serve at http://127.0.0.1:3000 (SITE_ADDR takes another address)
+	./target/release/quilt serve --addr $(SITE_ADDR)
+
+.PHONY: test
+test: test-rust test-e2e ## Set up and run every test
+
+.PHONY: test-rust
+test-rust: setup ## Run the unit, property and integration tests
+	cargo test
+
+.PHONY: test-e2e
+test-e2e: build ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
+	scripts/e2e.sh $(ARGS)
+
+.PHONY: lint
+lint: setup ## Check format, lints, types of the browser tests, dependencies and the site's metadata
+	scripts/lint.sh
+
+.PHONY: format
+format: ## Format the code
+	cargo fmt
+
+.PHONY: build
+build: setup ## Build the server and the site for production
+	cargo build --release --bin quilt
+	scripts/build-site.sh
+
+.PHONY: setup
+setup: ## Install what building needs: the WebAssembly target and wasm-bindgen
+	@scripts/setup-wasm.sh
+
+.PHONY: watch
+watch: setup ## Serve, and build and reload at every change (installs cargo-leptos if it is missing)
+	scripts/watch.sh
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	cargo clean
+	rm -rf end2end/artifacts end2end/node_modules

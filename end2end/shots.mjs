@@ -1,0 +1,34 @@
+import { chromium } from "@playwright/test";
+const base = process.argv[2] ?? "http://127.0.0.1:3100";
+const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox","--disable-dev-shm-usage","--disable-gpu","--disable-background-networking"] });
+async function session(name, opts) {
+  const context = await browser.newContext(opts);
+  const page = await context.newPage();
+  page.on("console", m => { if (["error","warning"].includes(m.type())) console.log(name, m.type(), m.text().slice(0,600)); });
+  page.on("pageerror", e => console.log(name, "pageerror", e.message.slice(0,500)));
+  const shot = (s) => page.screenshot({ path: `/tmp/shots/${name}-${s}.png`, fullPage: true });
+  await page.goto(base);
+  await page.waitForTimeout(1000);
+  await shot("home");
+  await page.getByText("Make it harder").click();
+  await page.getByLabel("Attempts that fail").fill("30");
+  await page.getByLabel("Attempts a task has").fill("2");
+  await shot("home-form");
+  const t0 = Date.now();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/batches/);
+  await page.waitForTimeout(900);
+  await shot("running");
+  console.log(name, await page.locator("article").evaluate(e => JSON.stringify(e.dataset)));
+  await page.locator("[data-status=finished]").waitFor({ timeout: 30000 });
+  await page.waitForTimeout(500);
+  await shot("finished");
+  console.log(name, await page.locator("article").evaluate(e => JSON.stringify(e.dataset)));
+  return { page, shot, context };
+}
+const a = await session("light", { viewport: { width: 1200, height: 900 }, colorScheme: "light" });
+await a.context.close();
+const b = await session("dark-phone", { viewport: { width: 390, height: 844 }, colorScheme: "dark", deviceScaleFactor: 2 });
+await b.page.goto(base); await b.page.waitForTimeout(600); await b.shot("home-list");
+await b.context.close();
+await browser.close();

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Runs the browser tests against the production build. Arguments go to Playwright.
+. "$(dirname "$0")/lib.sh"
+
+chromium=$("$ROOT/scripts/setup-browser.sh")
+cd "$ROOT/end2end"
+CHROMIUM=$chromium QUILT_BINARY=$TARGET_DIR/release/quilt npx playwright test "$@"

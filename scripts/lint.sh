@@ -1,0 +1,30 @@
+#!/bin/sh
+# Everything that can be checked without running the program. A warning is an error here.
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+say "format"
+cargo fmt --check
+
+say "lints, for the server and for the browser"
+cargo clippy --all-targets -- --deny warnings
+cargo clippy --package frontend --target $WASM_TARGET -- --deny warnings
+
+say "documentation"
+RUSTDOCFLAGS="--deny warnings --cfg erase_components" cargo doc --quiet --no-deps --document-private-items
+
+say "site metadata"
+python3 scripts/check_site.py
+
+say "browser tests"
+"$ROOT/scripts/setup-browser.sh" >/dev/null
+(cd end2end && npx tsc)
+
+if have cargo-deny; then
+  say "dependencies"
+  cargo deny --log-level error check bans licenses sources
+else
+  say "dependencies: skipped, cargo-deny is not installed ('cargo install cargo-deny --locked' installs it)"
+fi
+
+say "all clean"
