@@ -67,7 +67,8 @@ pub fn App() -> impl IntoView {
     view! {
         <Title text="Quilt" />
         <Router>
-            <a class="skip-link" href="#main">
+            // Left to the browser, which moves the focus; the router would only scroll.
+            <a class="skip-link" href="#main" rel="external">
                 "Skip to the content"
             </a>
             <Header />

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
+use axum::http::{Method, StatusCode};
 use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
@@ -49,10 +50,18 @@ pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
     }
 }
 
+/// Sets the status of the answer, unless it has to be a redirection: a form that was posted without JavaScript goes back to its page.
 pub(crate) fn set_status(status: StatusCode) {
-    if let Some(response) = use_context::<ResponseOptions>() {
+    if let Some(response) = use_context::<ResponseOptions>().filter(|_| !is_plain_form_post()) {
         response.set_status(status);
     }
+}
+
+fn is_plain_form_post() -> bool {
+    use_context::<Parts>().is_some_and(|parts| {
+        let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        parts.method == Method::POST && accept.contains("text/html")
+    })
 }
 
 fn refuse(status: StatusCode, reason: String) -> ActionError {

@@ -1,0 +1,162 @@
+// A batch from launch to finish line, as a visitor sees it.
+
+import { banner, batchOf, colorsOfApi, colorsOnPage, events, finished, launch, launchOverApi, root, squares } from "./quilt";
+import { expect, test } from "./server";
+
+test("64 squares fill in, and one banner comes", async ({ page }) => {
+  // Every banner that was ever on the page, not only the one that is left.
+  await page.addInitScript(() => {
+    const seen = ((window as any).bannersSeen = [] as string[]);
+    new MutationObserver((records) => {
+      for (const record of records) {
+        for (const node of record.addedNodes) {
+          const element = node instanceof HTMLElement ? node : null;
+          const banner = element?.matches("[data-banner]") ? element : element?.querySelector("[data-banner]");
+          if (banner) seen.push(banner.textContent!);
+        }
+      }
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await launch(page, "8 × 8", { shortest: 50, longest: 800 });
+  await expect(squares(page)).toHaveCount(64);
+  await expect(banner(page)).toHaveCount(0);
+  await finished(page);
+  await expect(squares(page, "done")).toHaveCount(64);
+  await expect(banner(page)).toHaveCount(1);
+  await expect(page.getByRole("status", { name: "Finish" })).toContainText("All 64 squares finished");
+  await expect(root(page)).toHaveAttribute("data-done", "64");
+  // A second banner would come with a later frame: let one more pass, the heartbeat's, before counting.
+  await page.waitForTimeout(2_500);
+  expect(await page.evaluate(() => (window as any).bannersSeen.length)).toBe(1);
+});
+
+test("the page shows the colours of the API", async ({ page }) => {
+  await launch(page, "8 × 8", { shortest: 0, longest: 100 });
+  await finished(page);
+  const colors = await colorsOnPage(page);
+  expect(colors).toEqual(await colorsOfApi(page.request, await batchOf(page)));
+  expect(new Set(colors).size).toBeGreaterThan(32);
+  for (const color of colors) {
+    expect(color).toMatch(/^#[0-9A-F]{6}$/);
+  }
+});
+
+test("squares arrive in an order of their own in each batch, and not row by row", async ({ page }) => {
+  await page.goto("/");
+  const arrivals: string[] = [];
+  for (let number = 0; number < 2; number++) {
+    const { id } = await launchOverApi(page.request, 8, 8);
+    await page.goto(`/batches/${id}`);
+    await finished(page);
+    const order = (await events(page.request, id)).filter(({ event }) => event === "square").map(({ data }) => data.row * 8 + data.column);
+    expect([...order].sort((a, b) => a - b)).toEqual([...Array(64).keys()]);
+    expect(order).not.toEqual([...Array(64).keys()]);
+    arrivals.push(order.join());
+  }
+  expect(arrivals[0]).not.toBe(arrivals[1]);
+});
+
+test("squares are painted on the page in the order of the events", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [100, 3000] });
+  await page.goto(`/batches/${id}`);
+  await page.getByRole("grid").evaluate((grid) => {
+    const painted = ((window as any).painted = [] as string[]);
+    const note = (cell: Element) => painted.push(cell.getAttribute("aria-label")!.replace(/:.*/, ""));
+    new MutationObserver((records) => {
+      for (const { target } of records) {
+        if ((target as Element).getAttribute("data-state") === "done") note(target as Element);
+      }
+    }).observe(grid, { attributes: true, attributeFilter: ["data-state"], subtree: true });
+  });
+  await finished(page);
+  const order = (await events(page.request, id)).filter(({ event }) => event === "square").map(({ data }) => `Row ${data.row}, column ${data.column}`);
+  const painted: string[] = await page.evaluate(() => (window as any).painted);
+  expect(painted.length).toBeGreaterThan(4);
+  expect(painted).toEqual(order.slice(-painted.length));
+});
+
+test("failures are counted in the banner, and a retry mends them", async ({ page }) => {
+  await launch(page, "8 × 8", { failures: 40, attempts: 1, shortest: 0, longest: 50 });
+  await finished(page);
+  const { done, failed } = await batchOf(page);
+  expect(failed).toBeGreaterThan(0);
+  await expect(banner(page)).toContainText(`${done} squares finished, ${failed} failed`);
+  await expect(squares(page, "failed")).toHaveCount(failed);
+  await expect(squares(page, "failed").first()).toHaveAccessibleName(/failed, unlucky/);
+  const before = await colorsOnPage(page);
+
+  // Each lap draws its luck anew, so that a few of them mend everything.
+  for (let lap = 2; (await batchOf(page)).failed > 0; lap++) {
+    await page.getByRole("button", { name: "Retry failed" }).click();
+    await expect(root(page)).toHaveAttribute("data-lap", String(lap));
+    await finished(page);
+  }
+  await expect(banner(page)).toContainText("All 64 squares finished");
+  await expect(page.getByRole("button", { name: "Retry failed" })).toHaveCount(0);
+  await expect(squares(page, "done")).toHaveCount(64);
+  const after = await colorsOnPage(page);
+  for (const [index, color] of before.entries()) {
+    if (color !== null) expect(after[index]).toBe(color);
+  }
+});
+
+test("a batch that is cancelled keeps what is done", async ({ page }) => {
+  await launch(page, "8 × 8", { shortest: 100, longest: 60_000 });
+  await expect(squares(page, "done").first()).toBeVisible();
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(root(page)).toHaveAttribute("data-status", "cancelled");
+  await expect(banner(page)).toContainText(/Cancelled with \d+ of 64 squares settled/);
+  await expect(page.getByRole("button", { name: "Cancel" })).toHaveCount(0);
+  const { done } = await batchOf(page);
+  await expect(squares(page, "done")).toHaveCount(done);
+});
+
+test("run again launches a batch like this one", async ({ page }) => {
+  await launch(page, "8 × 8", { shortest: 0, longest: 10 });
+  await finished(page);
+  const first = page.url();
+  const colors = await colorsOnPage(page);
+  await page.getByRole("button", { name: "Run again" }).click();
+  await page.waitForURL((url) => url.href !== first);
+  await finished(page);
+  await expect(squares(page, "done")).toHaveCount(64);
+  expect(await colorsOnPage(page)).not.toEqual(colors);
+});
+
+test("4,096 squares fill in, and nothing is missing", async ({ page }) => {
+  await launch(page, "64 × 64", { shortest: 0, longest: 20 });
+  await expect(squares(page)).toHaveCount(4096);
+  await finished(page);
+  await expect(squares(page, "done")).toHaveCount(4096);
+  expect(await colorsOnPage(page)).toEqual(await colorsOfApi(page.request, await batchOf(page)));
+});
+
+test("the batches of this visitor are listed", async ({ page }) => {
+  await launch(page, "8 × 8", { shortest: 0, longest: 10 });
+  await finished(page);
+  await page.getByRole("link", { name: "Quilt" }).click();
+  const list = page.getByRole("region", { name: "Your batches" });
+  await expect(list.getByRole("link")).toHaveCount(1);
+  await expect(list.getByRole("link")).toContainText("finished");
+  await list.getByRole("link").click();
+  await expect(squares(page, "done")).toHaveCount(64);
+});
+
+test("a launch that is refused says why", async ({ page }) => {
+  await page.goto("/");
+  await page.getByText("Make it harder").click();
+  await page.getByLabel("Shortest task").fill("500");
+  await page.getByLabel("Longest task").fill("100");
+  await page.getByRole("button", { name: "Launch" }).click();
+  await expect(page.getByRole("alert")).toContainText("duration_ms must be the shortest and the longest time");
+  await expect(page).toHaveURL("/");
+});
+
+test("an address that leads nowhere says so", async ({ page }) => {
+  for (const path of [`/batches/${"0".repeat(32)}`, "/batches/x", "/nowhere"]) {
+    const response = await page.goto(path);
+    expect(response!.status(), path).toBe(404);
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("A square is missing");
+  }
+});
