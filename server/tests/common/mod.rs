@@ -1,0 +1,138 @@
+//! The real binary, on a port of its own, with a data folder of its own.
+
+// Each test file is a crate of its own and uses its share of this.
+#![allow(dead_code, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server that is running.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    log: mpsc::Receiver<String>,
+}
+
+impl Server {
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    pub(crate) fn start_with(data: &Path, options: &[&str]) -> Self {
+        let mut child = command()
+            .args(["serve", "--addr", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let mut log = child.stderr.take().expect("it is piped");
+        let (sender, receiver) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            let _ = log.read_to_string(&mut text);
+            let _ = sender.send(text);
+        });
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("it says where it is");
+        let url = line.trim().strip_prefix("Quilt is at ").unwrap_or_default().to_owned();
+        if url.is_empty() {
+            let _ = child.kill();
+            panic!("the server did not start:\n{}", receiver.recv_timeout(PATIENCE).unwrap_or_default());
+        }
+        Self { child, url, log: receiver }
+    }
+
+    pub(crate) fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    /// Ends the server as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks the server to end, and waits for it. Returns its status and its log.
+    pub(crate) fn stop(mut self) -> (ExitStatus, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
+        let status = self.child.wait().expect("it ends");
+        (status, self.log.recv_timeout(PATIENCE).expect("the log ends with the server"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary, without the settings of whoever runs the tests.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quilt"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUILT_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub(crate) fn folder() -> TempDir {
+    TempDir::new().expect("a folder")
+}
+
+/// A client with a cookie jar: one visitor.
+pub(crate) fn visitor() -> Client {
+    Client::builder().cookie_store(true).timeout(PATIENCE).build().expect("a client")
+}
+
+/// Launches a batch of `color` with these parameters, and returns its id.
+pub(crate) async fn launch(client: &Client, server: &Server, rows: u32, columns: u32, work: Value) -> String {
+    let mut body = json!({"work": {"kind": "color"}, "rows": rows, "columns": columns});
+    for (key, value) in work.as_object().expect("an object") {
+        body["work"][key] = value.clone();
+    }
+    let response = client.post(server.at("/api/batches")).json(&body).send().await.expect("an answer");
+    assert_eq!(response.status(), 201);
+    let document: Value = response.json().await.expect("JSON");
+    document["id"].as_str().expect("an id").to_owned()
+}
+
+/// One server-sent event.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SseEvent {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+/// All events behind one, up to the end of the stream.
+pub(crate) async fn events(client: &Client, server: &Server, id: &str, after: Option<u64>) -> Vec<SseEvent> {
+    let mut request = client.get(server.at(&format!("/api/batches/{id}/events")));
+    if let Some(after) = after {
+        request = request.header("last-event-id", after.to_string());
+    }
+    let text = request.send().await.expect("an answer").text().await.expect("the stream ends");
+    text.split("\n\n").filter_map(parse_event).collect()
+}
+
+pub(crate) fn parse_event(block: &str) -> Option<SseEvent> {
+    let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+    Some(SseEvent {
+        id: field("id")?.parse().ok()?,
+        name: field("event")?.to_owned(),
+        data: serde_json::from_str(field("data")?).ok()?,
+    })
+}
