@@ -45,6 +45,10 @@ setup: ## Install what building needs: the WebAssembly target and wasm-bindgen
 watch: setup ## Serve, and build and reload at every change (installs cargo-leptos if it is missing)
 	scripts/watch.sh
 
+.PHONY: bench-page
+bench-page: build ## Measure from click to first colour and to banner, in a headless browser
+	scripts/bench-page.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	cargo clean

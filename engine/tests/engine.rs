@@ -1,5 +1,7 @@
 //! The engine from outside: on a real journal file, with work that fails, panics, hangs and dies.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The changes of a quilt in the order in which they came.
 //!
 //! A quilt tells how things stand; a reader that has seen part of it wants what came since. The history keeps
-//! 8 bytes a change for that, and answers in events, so that a reader folds what it is sent with the same code.
+//! 12 bytes a change for that, and answers in events, so that a reader folds what it is sent with the same code.
 
 use crate::cell::Cell;
 use crate::event::{Event, Outcome, Settlement, Timestamp};
@@ -21,7 +21,7 @@ pub enum Entry<'quilt> {
     Cancelled,
 }
 
-/// A change in 8 bytes.
+/// A change in 12 bytes.
 #[derive(Debug, Clone, Copy)]
 enum Record {
     Settled(Position, Cell),

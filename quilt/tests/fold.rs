@@ -1,5 +1,7 @@
 //! The fold gives the same quilt whatever comes twice, and one finish line a lap.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{config, event, fold, full_journal, launched, without_foresight};

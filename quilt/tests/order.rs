@@ -1,5 +1,7 @@
 //! The order is a permutation for every size, and a different one for every seed.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::config;

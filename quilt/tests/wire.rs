@@ -1,5 +1,7 @@
 //! What is written is what is read, nothing that is read panics, and a square costs at most five bytes.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{config, event, fold, launched, outcome};

@@ -1,5 +1,7 @@
 //! The command line.
 
+#![allow(rustdoc::bare_urls, reason = "the comments are the text of --help")]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

@@ -82,7 +82,7 @@ pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(for_visitors)
-        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))
         .layer(map_response(revalidate))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
@@ -92,7 +92,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+fn answer_panic(panic: &(dyn Any + Send)) -> Response {
     let message =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     tracing::error!(message, "a handler panicked");

@@ -1,5 +1,7 @@
 //! The public API from outside: what it answers to good requests and to bad ones.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use common::{Server, SseEvent, events, folder, launch, visitor};

@@ -1,5 +1,7 @@
 //! The WebSocket of a batch's page, spoken to byte by byte.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::time::Duration;

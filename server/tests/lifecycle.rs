@@ -1,5 +1,7 @@
 //! Starting, stopping, crashing, and settings.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::time::{Duration, Instant};

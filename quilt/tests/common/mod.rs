@@ -1,7 +1,6 @@
 //! Batches and journals for the property tests.
 
-// Each test file is a crate of its own and uses its share of this.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test file is a crate of its own and uses its share of this")]
 
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -83,7 +82,7 @@ pub(crate) fn full_journal(tasks: u32, laps: u32) -> Vec<Event> {
         if lap > 1 {
             journal.push(Event::LapStarted { lap, at });
         }
-        let fails = |place: usize| lap < laps && place % 2 == 0;
+        let fails = |place: usize| lap < laps && place.is_multiple_of(2);
         for (chunk_number, chunk) in pending.chunks(7).enumerate() {
             let settlements = chunk
                 .iter()

@@ -1,0 +1,7 @@
+#!/bin/sh
+# Measures the page in a headless browser, against the production build.
+. "$(dirname "$0")/lib.sh"
+
+chromium=$("$ROOT/scripts/setup-browser.sh")
+cd "$ROOT/end2end"
+CHROMIUM=$chromium QUILT_BINARY=$TARGET_DIR/release/quilt npx playwright test --config bench.config.ts
