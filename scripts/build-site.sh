@@ -22,12 +22,10 @@ say "building the WebAssembly (a few minutes the first time)"
 cargo build --package "$lib" --lib --target $WASM_TARGET --profile "$profile"
 mkdir -p "$pkg"
 module=$TARGET_DIR/$WASM_TARGET/$profile/$lib.wasm
-# Without a change in the module there is nothing to generate.
-if [ ! -f "$pkg/$name.wasm" ] || [ "$module" -nt "$pkg/$name.wasm" ]; then
-  "$TOOLS/wasm-bindgen-$(locked_version wasm-bindgen)/bin/wasm-bindgen" "$module" \
-    --target web --no-typescript --remove-name-section --out-dir "$pkg" --out-name "$name"
-  mv "$pkg/${name}_bg.wasm" "$pkg/$name.wasm"
-fi
+# Always, because cargo-leptos may have left a debug build here.
+"$TOOLS/wasm-bindgen-$(locked_version wasm-bindgen)/bin/wasm-bindgen" "$module" \
+  --target web --no-typescript --remove-name-section --out-dir "$pkg" --out-name "$name"
+mv "$pkg/${name}_bg.wasm" "$pkg/$name.wasm"
 cp "$style" "$pkg/$name.css"
 cp -R "$assets/." "$site/"
 

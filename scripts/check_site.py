@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 READ = set(re.findall(r"\$\(setting ([a-z-]+)\)", (ROOT / "scripts/build-site.sh").read_text()))
 
 # What has no say in what the site is made of.
-WITHOUT_EFFECT = {"name", "bin-package", "bin-target", "site-addr"}
+WITHOUT_EFFECT = {"name", "bin-package", "bin-target", "bin-exe-name", "site-addr"}
 
 # What the script does without asking. Anything else would need a change of the script.
 ASSUMED = {"bin-features": [], "lib-default-features": False}

@@ -21,8 +21,8 @@ debian_install() {
   have apt-get || fail "this needs the Debian packages: $*. There is no apt-get here; please install their equivalents by hand."
   [ "$(id -u)" = 0 ] || fail "this needs the Debian packages: $*. Run 'sudo apt-get install $*' and try again."
   export DEBIAN_FRONTEND=noninteractive
-  apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
-  apt-get -qq -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" >&2
+  apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 update >&2
+  apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" >&2
 }
 
 # install_cargo_tool BINARY PACKAGE VERSION HOW_LONG: into $TOOLS/BINARY-VERSION/bin, once.
