@@ -179,7 +179,7 @@ impl Engine {
             return same_launch(&before, owner, &spec);
         }
         let lap = (id, 1);
-        self.claim(lap, owner)?;
+        let is_claimed = self.claim(lap, owner)?;
         let launched = Launched { spec, at: now() };
         match self.shared.journal.create(id, owner, launched.clone()).await {
             Ok(Creation::Created) => {
@@ -188,6 +188,9 @@ impl Engine {
             }
             Ok(Creation::Exists) => {
                 // Somebody launched it since we looked, and runs it.
+                if is_claimed {
+                    self.running().remove(&lap);
+                }
                 let before = self.open(id).await?.ok_or(LaunchError::Conflict)?;
                 same_launch(&before, owner, &launched.spec)
             }

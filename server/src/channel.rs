@@ -14,7 +14,7 @@ use futures::{Sink, SinkExt, Stream, StreamExt};
 use quilt::wire::{ClientFrame, Load, ServerFrame};
 use quilt::{BatchId, Step};
 use tokio::sync::watch;
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::origin::Sender;
@@ -118,6 +118,7 @@ impl Channel {
             Err(_) => return End::Gone,
         }
         let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut next_frame = Instant::now();
         loop {
             let is_open = self.in_flight.len() < MAX_IN_FLIGHT;

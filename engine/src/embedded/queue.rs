@@ -14,8 +14,8 @@ use crate::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
 #[derive(Default)]
 pub struct MemoryQueue {
     leases: Mutex<Leases>,
-    /// One permit for each lease that became ready.
-    ready: Notify,
+    /// Wakes one of those who wait, to look at the leases anew.
+    changed: Notify,
 }
 
 /// When something happens; the number keeps moments apart.
@@ -77,10 +77,8 @@ impl MemoryQueue {
         let mut leases = self.leases();
         leases.promote(Instant::now());
         let claim = leases.claim().ok_or_else(|| leases.next_moment())?;
-        if !leases.ready.is_empty() {
-            // Several leases may have become due at once, and only this one who waited for the time knows.
-            self.ready.notify_one();
-        }
+        // Whoever takes a lease no longer waits for what becomes due; somebody else has to.
+        self.changed.notify_one();
         Ok(claim)
     }
 }
@@ -96,17 +94,17 @@ impl Queue for MemoryQueue {
             leases.delayed.insert(moment, lease);
         }
         // Also for a delayed lease: it may be due before what those who wait are waiting for.
-        self.ready.notify_one();
+        self.changed.notify_one();
     }
 
     async fn pull(&self) -> Claim {
         loop {
             match self.try_pull() {
                 Ok(claim) => return claim,
-                Err(None) => self.ready.notified().await,
+                Err(None) => self.changed.notified().await,
                 Err(Some(moment)) => {
                     tokio::select! {
-                        () = self.ready.notified() => {}
+                        () = self.changed.notified() => {}
                         () = sleep_until(moment) => {}
                     }
                 }
