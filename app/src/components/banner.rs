@@ -94,6 +94,9 @@ fn headline(summary: &Summary) -> String {
 fn detail(summary: &Summary) -> String {
     let Some(ended_at) = summary.ended_at else { return String::new() };
     let took = format::duration(ended_at.millis_since(summary.started_at));
+    if summary.status == Status::Cancelled {
+        return format!("It had run for {took}.");
+    }
     if summary.lap > 1 { format!("Lap {} took {took}.", summary.lap) } else { format!("It took {took}.") }
 }
 

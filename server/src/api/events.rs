@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use engine::LiveBatch;
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
-use quilt::{Progress, Quilt, Square, SquareState, Status, Step};
-use serde_json::{Value, json};
+use quilt::{Color, Progress, Quilt, Square, SquareState, Status, Step};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::batches::parse_id;
@@ -91,7 +91,9 @@ impl Reader {
         let folded = self.batch.folded();
         for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(PAGE) {
             let (name, data) = describe(&folded.quilt, entry);
-            self.made.push_back(Event::default().id(step.0.to_string()).event(name).data(data.to_string()));
+            let event = Event::default().id(step.0.to_string()).event(name);
+            // Plain numbers and texts can always be written.
+            self.made.extend(event.json_data(data));
             self.after = step;
         }
         if !self.made.is_empty() {
@@ -104,22 +106,31 @@ impl Reader {
     }
 }
 
-fn describe(quilt: &Quilt, entry: Entry<'_>) -> (&'static str, Value) {
-    let status = |word: &str, Progress { done, failed, .. }: Progress| {
-        ("status", json!({"status": word, "done": done, "failed": failed}))
-    };
+/// The data of an event, in the order in which its members are written.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Data<'quilt> {
+    Done { row: u16, column: u16, color: Color },
+    Failed { row: u16, column: u16, failed: &'quilt str },
+    Pending { row: u16, column: u16 },
+    Status { status: &'static str, done: u32, failed: u32 },
+    Lap { lap: u32 },
+}
+
+fn describe<'quilt>(quilt: &'quilt Quilt, entry: Entry<'quilt>) -> (&'static str, Data<'quilt>) {
+    let status = |status, Progress { done, failed, .. }: Progress| ("status", Data::Status { status, done, failed });
     match entry {
         Entry::Settled(position, state) => {
             let Square { row, column } = quilt.grid().square(quilt.order().index(position));
             let data = match state {
-                SquareState::Failed(reason) => json!({"row": row, "column": column, "failed": reason}),
-                SquareState::Done(color) => json!({"row": row, "column": column, "color": color}),
-                SquareState::Pending => json!({"row": row, "column": column}),
+                SquareState::Done(color) => Data::Done { row, column, color },
+                SquareState::Failed(failed) => Data::Failed { row, column, failed },
+                SquareState::Pending => Data::Pending { row, column },
             };
             ("square", data)
         }
         Entry::Finished(progress) => status("complete", progress),
         Entry::Cancelled => status("cancelled", quilt.progress()),
-        Entry::LapStarted(lap) => ("lap", json!({"lap": lap})),
+        Entry::LapStarted(lap) => ("lap", Data::Lap { lap }),
     }
 }
