@@ -35,8 +35,9 @@ install_cargo_tool() {
     CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
       CARGO_TARGET_DIR="$TOOLS/build" cargo install --quiet --ignore-rust-version --root "$prefix" "$@"
   }
-  # The package's own lock file can name a version that a registry mirror does not have yet.
-  cargo_install --locked "$2" --version "$3" || cargo_install "$2" --version "$3" ||
+  # The package's own lock file can name a version that a registry mirror does not have yet. Should the second try fail too,
+  # it says why.
+  cargo_install --locked "$2" --version "$3" 2>/dev/null || cargo_install "$2" --version "$3" ||
     fail "could not install $2 $3. Check that cargo can reach crates.io, then try again."
   rm -rf "$TOOLS/build"
 }

@@ -3,6 +3,9 @@
 import { banner, batchOf, colorsOfApi, colorsOnPage, events, finished, launch, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
 
+/** The kind of frame that comes every two seconds. */
+const STATUS = 3;
+
 test("64 squares fill in, and one banner comes", async ({ page }) => {
   // Every banner that was ever on the page, not only the one that is left.
   await page.addInitScript(() => {
@@ -17,7 +20,9 @@ test("64 squares fill in, and one banner comes", async ({ page }) => {
       }
     }).observe(document, { childList: true, subtree: true });
   });
+  const connected = page.waitForEvent("websocket");
   await launch(page, "8 × 8", { shortest: 50, longest: 800 });
+  const socket = await connected;
   await expect(squares(page)).toHaveCount(64);
   await expect(banner(page)).toHaveCount(0);
   await finished(page);
@@ -25,8 +30,10 @@ test("64 squares fill in, and one banner comes", async ({ page }) => {
   await expect(banner(page)).toHaveCount(1);
   await expect(page.getByRole("status", { name: "Finish" })).toContainText("All 64 squares finished");
   await expect(root(page)).toHaveAttribute("data-done", "64");
-  // A second banner would come with a later frame: let one more pass, the heartbeat's, before counting.
-  await page.waitForTimeout(2_500);
+  // A second banner would come with a later frame: let two heartbeats pass before counting.
+  for (let beat = 0; beat < 2; beat++) {
+    await socket.waitForEvent("framereceived", ({ payload }) => Buffer.from(payload)[0] === STATUS);
+  }
   expect(await page.evaluate(() => (window as any).bannersSeen.length)).toBe(1);
 });
 
@@ -60,7 +67,10 @@ test("squares are painted on the page in the order of the events", async ({ page
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [100, 3000] });
   await page.goto(`/batches/${id}`);
-  await page.getByRole("grid").evaluate((grid) => {
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await page.getByRole("grid").evaluate(async (grid) => {
+    // What had settled by then is painted at once, in reading order.
+    for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
     const painted = ((window as any).painted = [] as string[]);
     const note = (cell: Element) => painted.push(cell.getAttribute("aria-label")!.replace(/:.*/, ""));
     new MutationObserver((records) => {
