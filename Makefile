@@ -11,7 +11,7 @@ help: ## List the commands
 
 .PHONY: serve
 serve: build ## Set up, build and serve at http://127.0.0.1:3000 (SITE_ADDR takes another address)
-	./target/release/quilt serve --addr $(SITE_ADDR)
+	cargo run --quiet --release --bin quilt -- serve --addr $(SITE_ADDR)
 
 .PHONY: test
 test: test-rust test-e2e ## Set up and run every test

@@ -3,5 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 chromium=$("$ROOT/scripts/setup-browser.sh")
-cd "$ROOT/end2end"
-CHROMIUM=$chromium QUILT_BINARY=$TARGET_DIR/release/quilt npx playwright test --config bench.config.ts
+cd "$ROOT"
+target=$(target_dir)
+cd end2end
+CHROMIUM=$chromium QUILT_BINARY=$target/release/quilt npx playwright test --config bench.config.ts

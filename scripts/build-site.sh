@@ -21,7 +21,7 @@ assets=$(setting assets-dir)
 say "building the WebAssembly (a few minutes the first time)"
 cargo build --package "$lib" --lib --target $WASM_TARGET --profile "$profile"
 mkdir -p "$pkg"
-module=$TARGET_DIR/$WASM_TARGET/$profile/$lib.wasm
+module=$(target_dir)/$WASM_TARGET/$profile/$lib.wasm
 # Always, because cargo-leptos may have left a debug build here.
 "$TOOLS/wasm-bindgen-$(locked_version wasm-bindgen)/bin/wasm-bindgen" "$module" \
   --target web --no-typescript --remove-name-section --out-dir "$pkg" --out-name "$name"

@@ -4,12 +4,16 @@ set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 # Tools are shared by every clone of one user, and kept apart from the user's own.
 TOOLS=${XDG_CACHE_HOME:-$HOME/.cache}/quilt/tools
-TARGET_DIR=${CARGO_TARGET_DIR:-$ROOT/target}
 WASM_TARGET=wasm32-unknown-unknown
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
+
+# Where cargo puts what it builds, whoever has configured that.
+target_dir() {
+  cargo metadata --no-deps --format-version 1 | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
+}
 
 # The exact version of a package in Cargo.lock.
 locked_version() {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the browser tests need: npm packages and a Chromium. Prints the path of a Chromium of the system's
-# where Playwright's own cannot be had, and nothing else on standard output.
+# Installs what the browser tests need: npm packages and, where the system has no Chromium, one. Prints the path of the system's,
+# or nothing on standard output where Playwright's own is to be used.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT/end2end"
 
@@ -8,7 +8,7 @@ have npm || fail "Node.js with npm is not installed. Get version 20 or newer fro
 # npm writes this file last.
 if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
   say "installing the npm packages of the browser tests (under a minute)"
-  npm ci --silent --no-progress >&2
+  npm ci --include=dev --loglevel=error --no-progress >&2
 fi
 
 has_own_chromium() {

@@ -54,9 +54,8 @@ pub async fn launch(form: LaunchForm) -> Result<(), ActionError> {
 #[server(prefix = "/actions", endpoint = "run_again")]
 pub async fn run_again(id: BatchId) -> Result<(), ActionError> {
     let batch = crate::server::open(id).await?;
-    let seed = rand::random_range(0..=quilt::spec::MAX_SEED);
-    let spec = BatchSpec { seed, ..batch.folded().quilt.spec().clone() };
-    launch_spec(spec).await
+    let request = LaunchRequest { seed: None, ..batch.folded().quilt.spec().clone().into() };
+    launch_spec(request.into_spec(&crate::server::limits(), rand::random())?).await
 }
 
 /// Stops a batch of this visitor.

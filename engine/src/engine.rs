@@ -174,6 +174,11 @@ impl Engine {
     ///
     /// See [`LaunchError`].
     pub async fn launch(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
+        let engine = self.clone();
+        to_the_end(async move { engine.launch_now(id, owner, spec).await }).await
+    }
+
+    async fn launch_now(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
         self.shared.registry.build(&spec.work)?;
         if let Some(before) = self.open(id).await? {
             return same_launch(&before, owner, &spec);
@@ -253,6 +258,11 @@ impl Engine {
     ///
     /// See [`ControlError`].
     pub async fn retry_failed(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
+        let engine = self.clone();
+        to_the_end(async move { engine.retry_now(id, owner).await }).await
+    }
+
+    async fn retry_now(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
         let batch = self.open_own(id, owner).await?;
         let (lap, _) = lap_and_status(&batch);
         if batch.folded().quilt.can_retry() {
@@ -366,6 +376,17 @@ fn lap_and_status(batch: &LiveBatch) -> (u32, Status) {
 fn same_launch(before: &LiveBatch, owner: OwnerId, spec: &BatchSpec) -> Result<Summary, LaunchError> {
     let summary = before.folded().quilt.summary();
     if before.owner() == owner && summary.spec == *spec { Ok(summary) } else { Err(LaunchError::Conflict) }
+}
+
+/// Runs something to its end even if whoever asked for it goes away in the middle: a lap that is in the journal has to be on the
+/// queue as well.
+async fn to_the_end<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<JournalError> + Send + 'static,
+{
+    // It ends early only with the process.
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(JournalError::Closed.into()))
 }
 
 /// Asks the journal again and again while it is not available. `None` where it never will be.

@@ -28,5 +28,5 @@ mod worker;
 pub use clock::now;
 pub use engine::{ControlError, Engine, LaunchError, Settings};
 pub use journal::{Journal, JournalError};
-pub use live::LiveBatch;
+pub use live::{LiveBatch, Viewer};
 pub use queue::{Lease, Queue};

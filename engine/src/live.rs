@@ -1,7 +1,8 @@
 //! Batches that are being followed: folded from their journal and kept in memory as long as someone holds them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
@@ -60,6 +61,7 @@ pub struct LiveBatch {
     pub(crate) pace: Pace,
     pub(crate) work: Arc<dyn Work>,
     busy: AtomicU32,
+    viewers: AtomicUsize,
     follower: OnceLock<AbortOnDropHandle<()>>,
 }
 
@@ -88,10 +90,13 @@ impl LiveBatch {
         self.step.subscribe()
     }
 
-    /// How many follow the fold at the moment.
+    /// Lets one more viewer in, or none where there are `limit` already.
     #[must_use]
-    pub fn viewers(&self) -> usize {
-        self.step.receiver_count()
+    pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Viewer> {
+        let admitted = self
+            .viewers
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |viewers| (viewers < limit).then_some(viewers + 1));
+        admitted.is_ok().then(|| Viewer { batch: Arc::clone(self) })
     }
 
     /// Waits until the fold has come to a state.
@@ -160,6 +165,25 @@ impl Drop for Occupied<'_> {
     }
 }
 
+/// Holds a batch for somebody who looks at it, and counts as one until it is dropped.
+pub struct Viewer {
+    batch: Arc<LiveBatch>,
+}
+
+impl Deref for Viewer {
+    type Target = LiveBatch;
+
+    fn deref(&self) -> &LiveBatch {
+        &self.batch
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.batch.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// Taken while a batch is loaded, so that it is loaded once however many ask for it.
 type Slot = Arc<tokio::sync::Mutex<Weak<LiveBatch>>>;
 
@@ -219,6 +243,7 @@ impl LiveBatches {
             pace: Pace::default(),
             work: work.unwrap_or_else(|error| Arc::new(Unavailable(error))),
             busy: AtomicU32::new(0),
+            viewers: AtomicUsize::new(0),
             follower: OnceLock::new(),
         });
         let follower = tokio::spawn(follow(Arc::downgrade(&batch), pages, Arc::clone(&self.journal)));

@@ -213,6 +213,20 @@ impl LaunchRequest {
     }
 }
 
+impl From<BatchSpec> for LaunchRequest {
+    /// The request that leads to this spec.
+    fn from(spec: BatchSpec) -> Self {
+        Self {
+            rows: u32::from(spec.grid.rows()).into(),
+            columns: u32::from(spec.grid.columns()).into(),
+            seed: Some(serde_json::Number::from(spec.seed).into()),
+            attempts: Some(u32::from(spec.attempts).into()),
+            timeout_ms: Some(spec.timeout_ms.into()),
+            work: spec.work,
+        }
+    }
+}
+
 fn within<T>(field: &'static str, number: &Number, min: u64, max: T) -> Result<T, SpecError>
 where
     T: Copy + Into<u64> + TryFrom<u64>,

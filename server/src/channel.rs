@@ -2,14 +2,13 @@
 //!
 //! A viewer that is slow gets fewer and larger frames, or a snapshot, and never a gap; it holds up nobody else.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use engine::LiveBatch;
+use engine::Viewer;
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use quilt::wire::{ClientFrame, Load, ServerFrame};
 use quilt::{BatchId, Step};
@@ -48,10 +47,7 @@ pub(crate) async fn open(
     }
     let id: BatchId = id.parse().map_err(|_| Problem::no_such_batch())?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    if batch.viewers() >= state.max_channels {
-        let detail = format!("{} pages are watching this batch, and that is the limit", state.max_channels);
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-channels", detail));
-    }
+    let batch = batch.admit(state.max_channels).ok_or_else(|| Problem::too_many_channels(state.max_channels))?;
     let channel = Channel {
         steps: batch.steps(),
         batch,
@@ -79,7 +75,7 @@ enum End {
 }
 
 struct Channel {
-    batch: Arc<LiveBatch>,
+    batch: Viewer,
     workers: u32,
     steps: watch::Receiver<Step>,
     /// The step up to which frames were sent.

@@ -102,7 +102,7 @@ pub(crate) struct ServeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_running: Option<u32>,
 
-    /// The most pages that watch one batch [default: 10000]
+    /// The most pages and event streams that watch one batch [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_channels: Option<u32>,

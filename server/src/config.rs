@@ -112,7 +112,7 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// How long running tasks may take to end.
     pub(crate) grace: Duration,
-    /// The most pages that watch one batch.
+    /// The most pages and event streams that watch one batch.
     pub(crate) max_channels: usize,
     /// The largest body of a request, in bytes.
     pub(crate) max_body: usize,

@@ -34,6 +34,11 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no-such-batch", "there is no batch of this id")
     }
 
+    pub(crate) fn too_many_channels(limit: usize) -> Self {
+        let detail = format!("{limit} viewers are watching this batch, and that is the limit");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-channels", detail)
+    }
+
     pub(crate) fn foreign_origin() -> Self {
         Self::new(StatusCode::FORBIDDEN, "foreign-origin", "the Origin header must be this site's own")
     }

@@ -13,6 +13,7 @@ use axum::routing::get;
 use axum_extra::extract::cookie::Key;
 use engine::Engine;
 use leptos::config::LeptosOptions;
+use leptos_axum::{site_pkg_dir_service, site_pkg_dir_service_route_path};
 use quilt::Limits;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -79,7 +80,11 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), find_visitor))
         .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
         .layer(DefaultBodyLimit::max(state.max_body));
+    // What the browser loads asks only whether it has changed, and needs no session.
+    let site = site_pkg_dir_service(&state.leptos);
     Router::new()
+        .route_service(&site_pkg_dir_service_route_path(&state.leptos), site.clone())
+        .route_service("/favicon.svg", site)
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(for_visitors)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))

@@ -1,8 +1,9 @@
 //! Starts everything, and ends it in order.
 
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::config::{Config, ConfigError};
 use crate::routes::{AppState, router};
 use crate::session::{KeyError, load_key};
 
-/// How long connections may take to end after the engine has.
+/// How long the journal and the connections may each take to end after the tasks have.
 const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or ended.
@@ -29,6 +30,8 @@ pub(crate) enum ServeError {
     Runtime(std::io::Error),
     #[error("cannot use the data folder {folder}: {source}")]
     Data { folder: PathBuf, source: std::io::Error },
+    #[error("another server uses the data folder {folder}; --data takes another one")]
+    InUse { folder: PathBuf },
     #[error(transparent)]
     Key(#[from] KeyError),
     #[error(transparent)]
@@ -47,12 +50,26 @@ pub(crate) struct Server {
     addr: SocketAddr,
     state: AppState,
     grace: Duration,
+    /// Released by the system when the process ends, however it ends.
+    _lock: File,
+}
+
+/// Takes the data folder for this process alone: the queue of another one would run the same tasks.
+fn lock(folder: &Path) -> Result<File, ServeError> {
+    let data = |source| ServeError::Data { folder: folder.into(), source };
+    let file = File::create(folder.join("quilt.lock")).map_err(data)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeError::InUse { folder: folder.into() }),
+        Err(TryLockError::Error(source)) => Err(data(source)),
+    }
 }
 
 impl Server {
     pub(crate) async fn bind(config: Config) -> Result<Self, ServeError> {
         let folder = &config.data;
         std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.clone(), source })?;
+        let lock = lock(folder)?;
         let key = load_key(&folder.join("session.key"))?;
         // Listening comes before the journal, so that a second server on the same address does not touch the data of the first.
         let bind = |source| ServeError::Bind { addr: config.addr, source };
@@ -66,7 +83,7 @@ impl Server {
         }
         let leptos = leptos_options(&config, addr);
         let state = AppState::new(&config, engine, key, leptos);
-        Ok(Self { listener, addr, state, grace: config.grace })
+        Ok(Self { listener, addr, state, grace: config.grace, _lock: lock })
     }
 
     /// Says on standard output where the server is.
@@ -78,7 +95,7 @@ impl Server {
     /// Serves until `stop` is over. Then no more tasks are started, those that run get their time, and channels are closed with
     /// a code that tells pages to come back.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-        let Self { listener, state, grace, .. } = self;
+        let Self { listener, state, grace, _lock, .. } = self;
         let stopping = state.stopping.clone();
         let served =
             axum::serve(listener, router(state.clone())).with_graceful_shutdown(stopping.clone().cancelled_owned());
@@ -89,7 +106,9 @@ impl Server {
         }
         tracing::info!("stopping");
         stopping.cancel();
-        state.engine.shutdown(grace).await;
+        if tokio::time::timeout(grace + GOODBYE, state.engine.shutdown(grace)).await.is_err() {
+            tracing::warn!("the journal does not answer; what it did not acknowledge is run again at the next start");
+        }
         state.channels.close();
         let goodbye = async {
             state.channels.wait().await;

@@ -59,8 +59,10 @@ struct Socket {
     /// Connects, or connects anew.
     open: StoredValue<Option<OpenSocket>>,
     send: StoredValue<Option<SendFrame>>,
-    /// Connections in a row that broke before anything arrived.
+    /// Connections in a row that brought nothing new.
     failures: StoredValue<u32>,
+    /// Whether a connection is about to be made.
+    is_waiting: StoredValue<bool>,
     /// When something last arrived, by the browser's clock.
     heard: StoredValue<Timestamp>,
     /// What to add to the browser's clock to get the server's, in milliseconds.
@@ -74,6 +76,7 @@ pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
         open: StoredValue::new(None),
         send: StoredValue::new(None),
         failures: StoredValue::new(0),
+        is_waiting: StoredValue::new(false),
         heard: StoredValue::new(browser_now()),
         skew: StoredValue::new(skew(server_now)),
     };
@@ -107,6 +110,7 @@ impl Socket {
     fn reopen(self) {
         // Gone with the page that asked for it.
         if let Some(Some(open)) = self.open.try_get_value() {
+            self.is_waiting.set_value(false);
             self.heard.set_value(browser_now());
             open();
         }
@@ -125,23 +129,35 @@ impl Socket {
 
     fn receive(self, bytes: &[u8]) {
         self.heard.set_value(browser_now());
-        self.failures.set_value(0);
         let received = match ServerFrame::decode(bytes) {
             Ok(frame) => self.channel.viewer.try_update_value(|viewer| viewer.receive(frame)),
             Err(_) => Some(Received::OutOfStep),
         };
         match received {
             Some(Received::Changed(step)) => {
-                self.channel.connection.set(Connection::Live);
+                self.is_live();
                 self.say(ClientFrame::Ack { step });
                 self.publish();
             }
-            Some(Received::Load(load)) => self.skew.set_value(skew(load.now)),
+            Some(Received::Load(load)) => {
+                self.skew.set_value(skew(load.now));
+                // A page that has seen everything is told nothing else.
+                if self.channel.viewer.with_value(|viewer| viewer.step().is_some()) {
+                    self.is_live();
+                }
+            }
             Some(Received::OutOfStep) => {
                 self.channel.viewer.update_value(|viewer| viewer.forget());
-                self.reopen();
+                self.reopen_later();
             }
             None => {}
+        }
+    }
+
+    fn is_live(self) {
+        self.failures.set_value(0);
+        if self.channel.connection.get_untracked() != Connection::Live {
+            self.channel.connection.set(Connection::Live);
         }
     }
 
@@ -155,13 +171,20 @@ impl Socket {
     }
 
     fn closed(self, code: u16) {
+        let is_restarting =
+            code == SERVICE_RESTART || self.channel.connection.get_untracked() == Connection::Restarting;
+        self.channel.connection.set(if is_restarting { Connection::Restarting } else { Connection::Reconnecting });
+        self.reopen_later();
+    }
+
+    /// Connects anew after a wait that grows with each failure in a row. While one is waited for, there is no other.
+    fn reopen_later(self) {
+        if self.is_waiting.get_value() {
+            return;
+        }
+        self.is_waiting.set_value(true);
         let failures = self.failures.get_value();
         self.failures.set_value(failures.saturating_add(1));
-        self.channel.connection.set(if code == SERVICE_RESTART {
-            Connection::Restarting
-        } else {
-            Connection::Reconnecting
-        });
         set_timeout(move || self.reopen(), backoff::delay(failures, js_sys::Math::random()));
     }
 

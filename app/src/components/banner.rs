@@ -47,12 +47,12 @@ pub(crate) fn Banner(
                     <div class="banner-actions">
                         <ActionForm action=run_again>
                             <input type="hidden" name="id" value=id.to_string() />
-                            <button type="submit" class="button primary">"Run again"</button>
+                            <button type="submit" class="button primary" disabled=move || run_again.pending().get()>"Run again"</button>
                         </ActionForm>
                         <Show when=move || is_own && has_failed.get()>
                             <ActionForm action=retry>
                                 <input type="hidden" name="id" value=id.to_string() />
-                                <button type="submit" class="button">"Retry failed"</button>
+                                <button type="submit" class="button" disabled=move || retry.pending().get()>"Retry failed"</button>
                             </ActionForm>
                         </Show>
                     </div>

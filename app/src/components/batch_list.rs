@@ -7,7 +7,7 @@ use quilt::{BatchId, Status, Summary, Timestamp};
 
 use crate::actions::list_batches;
 use crate::format;
-use crate::model::BatchList as Listing;
+use crate::model::{ActionError, BatchList as Listing};
 
 /// How often the list is asked for again while a batch in it runs.
 const REFRESH: Duration = Duration::from_secs(2);
@@ -17,9 +17,11 @@ const REFRESH: Duration = Duration::from_secs(2);
 pub(crate) fn BatchList() -> impl IntoView {
     let batches = Resource::new(|| (), |()| list_batches());
     Effect::new(move |_| {
-        let is_running =
-            |listing: &Listing| listing.batches.iter().any(|(_, summary)| summary.status == Status::Running);
-        if batches.get().and_then(Result::ok).is_some_and(|listing| is_running(&listing)) {
+        // A server that did not answer may do so soon.
+        let may_change = |listing: Result<Listing, ActionError>| {
+            listing.map_or(true, |listing| listing.batches.iter().any(|(_, summary)| summary.status == Status::Running))
+        };
+        if batches.get().is_some_and(may_change) {
             let again = set_timeout_with_handle(move || batches.refetch(), REFRESH);
             on_cleanup(move || {
                 if let Ok(again) = again {

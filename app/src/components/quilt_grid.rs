@@ -72,6 +72,10 @@ pub(crate) fn QuiltGrid(
     });
 
     let on_key = move |event: KeyboardEvent| {
+        if event.alt_key() || event.meta_key() {
+            // The browser's own, such as going back.
+            return;
+        }
         let here = focused.get_untracked().unwrap_or(Square { row: 0, column: 0 });
         if let Some(there) = step(grid, here, &event.key(), event.ctrl_key()) {
             event.prevent_default();

@@ -55,17 +55,20 @@ fn not_an_id() -> ActionError {
 
 /// The squares as they are. In the browser they are pending until the channel's first frame; where the server has rendered them,
 /// they stay as they are.
+///
+/// A trailing comment makes the HTML another one for each batch, so that one batch's squares never stay for the next one.
 async fn rows_html(view: &BatchView) -> String {
     let grid = view.summary.spec.grid;
     if grid.squares() > MAX_ELEMENTS {
         return String::new();
     }
+    let mark = format!("<!--{}-->", view.id);
     #[cfg(feature = "ssr")]
     if let Ok(batch) = crate::server::open(view.id).await {
         let folded = batch.folded();
-        return crate::squares::rows_html(grid, |index| folded.quilt.square(index));
+        return crate::squares::rows_html(grid, |index| folded.quilt.square(index)) + &mark;
     }
-    crate::squares::rows_html(grid, |_| quilt::SquareState::Pending)
+    crate::squares::rows_html(grid, |_| quilt::SquareState::Pending) + &mark
 }
 
 #[component]

@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::LiveBatch;
+use engine::Viewer;
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
 use quilt::{Color, Progress, Quilt, Square, SquareState, Status, Step};
@@ -31,28 +30,34 @@ pub(super) async fn follow(
 ) -> Result<Response, Problem> {
     let batch = state.engine.open(parse_id(&id)?).await?.ok_or_else(Problem::no_such_batch)?;
     let after = last_event_id(&headers)?;
-    let is_over = {
-        let quilt = &batch.folded().quilt;
-        quilt.status() != Status::Running && after >= quilt.step()
+    let (step, status) = {
+        let folded = batch.folded();
+        (folded.quilt.step(), folded.quilt.status())
     };
-    if is_over {
+    if after > step {
+        return Err(not_an_event());
+    }
+    if after == step && status != Status::Running {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let events = squares(batch, after).take_until(state.stopping.cancelled_owned());
+    let viewer = batch.admit(state.max_channels).ok_or_else(|| Problem::too_many_channels(state.max_channels))?;
+    let events = squares(viewer, after).take_until(state.stopping.cancelled_owned());
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Step, Problem> {
     let Some(id) = headers.get("last-event-id") else { return Ok(Step(0)) };
     let step = id.to_str().ok().and_then(|id| id.parse().ok()).map(Step);
-    step.ok_or_else(|| {
-        Problem::bad_request("invalid-last-event-id", "Last-Event-ID must be the id of an event of this batch")
-    })
+    step.ok_or_else(not_an_event)
+}
+
+fn not_an_event() -> Problem {
+    Problem::bad_request("invalid-last-event-id", "Last-Event-ID must be the id of an event of this batch")
 }
 
 /// How far a reader is.
 struct Reader {
-    batch: Arc<LiveBatch>,
+    batch: Viewer,
     steps: watch::Receiver<Step>,
     after: Step,
     made: VecDeque<Event>,
@@ -67,7 +72,7 @@ enum Found {
     TheEnd,
 }
 
-fn squares(batch: Arc<LiveBatch>, after: Step) -> impl Stream<Item = Result<Event, Infallible>> {
+fn squares(batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, Infallible>> {
     let reader = Reader { steps: batch.steps(), batch, after, made: VecDeque::new() };
     stream::unfold(reader, |mut reader| async move {
         loop {
