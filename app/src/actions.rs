@@ -129,8 +129,8 @@ impl LaunchForm {
 #[cfg(feature = "ssr")]
 fn number(field: &str, text: &str) -> Result<serde_json::Number, ActionError> {
     text.trim().parse().map_err(|_| {
-        crate::server::set_status(axum::http::StatusCode::UNPROCESSABLE_ENTITY);
-        ActionError::Refused(format!("{field} must be a number, not '{}'", text.trim()))
+        let reason = format!("{field} must be a number, not '{}'", text.trim());
+        crate::server::refuse(axum::http::StatusCode::UNPROCESSABLE_ENTITY, reason)
     })
 }
 

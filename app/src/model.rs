@@ -46,6 +46,14 @@ impl FromServerFnError for ActionError {
     type Encoder = JsonEncoding;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        // On the server, these are faults of what was sent.
+        #[cfg(feature = "ssr")]
+        if let ServerFnErrorErr::Args(reason)
+        | ServerFnErrorErr::Deserialization(reason)
+        | ServerFnErrorErr::MissingArg(reason) = error
+        {
+            return crate::server::refuse(axum::http::StatusCode::BAD_REQUEST, reason);
+        }
         Self::Transport(error.to_string())
     }
 }

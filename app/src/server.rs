@@ -64,7 +64,8 @@ fn is_plain_form_post() -> bool {
     })
 }
 
-fn refuse(status: StatusCode, reason: String) -> ActionError {
+/// The request cannot be done as it is, for a reason that whoever sent it can understand.
+pub(crate) fn refuse(status: StatusCode, reason: String) -> ActionError {
     set_status(status);
     ActionError::Refused(reason)
 }

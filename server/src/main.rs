@@ -9,8 +9,10 @@
 //! - [`api`]: the public API; [`problem`]: its errors
 //! - [`channel`]: the WebSocket of a batch's page
 //! - [`session`] and [`origin`]: who asks, and from where
+//! - [`body`]: the limit of what is sent, and answers that reach whoever is still sending
 
 mod api;
+mod body;
 mod channel;
 mod cli;
 mod config;

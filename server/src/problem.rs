@@ -39,6 +39,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-channels", detail)
     }
 
+    pub(crate) fn body_too_large(limit: usize) -> Self {
+        let detail = format!("the body must not be larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+    }
+
     pub(crate) fn foreign_origin() -> Self {
         Self::new(StatusCode::FORBIDDEN, "foreign-origin", "the Origin header must be this site's own")
     }

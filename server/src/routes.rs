@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::Key;
@@ -22,6 +22,7 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::body::{read_on, refuse_large};
 use crate::config::Config;
 use crate::origin::{OwnOrigin, refuse_foreign_changes};
 use crate::problem::Problem;
@@ -79,6 +80,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/batches/{id}/channel", get(channel::open))
         .layer(from_fn_with_state(state.clone(), find_visitor))
         .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
+        .layer(from_fn_with_state(state.clone(), refuse_large))
         .layer(DefaultBodyLimit::max(state.max_body));
     // What the browser loads asks only whether it has changed, and needs no session.
     let site = site_pkg_dir_service(&state.leptos);
@@ -89,6 +91,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(for_visitors)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))
         .layer(map_response(revalidate))
+        .layer(from_fn(read_on))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         // A form that is posted without JavaScript goes back to where it came from.

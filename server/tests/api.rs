@@ -4,7 +4,10 @@
 
 mod common;
 
-use common::{Server, SseEvent, events, folder, launch, visitor};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use common::{PATIENCE, Server, SseEvent, events, folder, launch, visitor};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -165,6 +168,62 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
     let (status, log) = server.stop();
     assert!(status.success());
     assert!(!log.contains("panicked"), "{log}");
+}
+
+#[test]
+fn a_refusal_reaches_whoever_sends_everything_before_reading() {
+    let folder = folder();
+    // More than the sockets' buffers hold, so that it all goes through only if somebody reads it.
+    let body = vec![b'x'; 16 << 20];
+    for (limit, path, kind, refused) in [
+        ("1048576", "/api/batches", "application/json", "HTTP/1.1 413 "),
+        ("1048576", "/actions/launch", "application/x-www-form-urlencoded", "HTTP/1.1 413 "),
+        ("33554432", "/api/batches", "text/plain", "HTTP/1.1 415 "),
+        ("33554432", "/api/nowhere", "application/json", "HTTP/1.1 404 "),
+    ] {
+        let server = Server::start_with(folder.path(), &["--max-body", limit]);
+        let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).expect("it listens");
+        connection.set_read_timeout(Some(PATIENCE)).expect("a positive time");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: quilt\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(head.as_bytes()).expect(path);
+        connection.write_all(&body).expect(path);
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).expect(path);
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(refused), "{path} {kind}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    for (path, form, status) in [
+        ("/actions/launch", "", 400),
+        ("/actions/launch", "form=8x8", 400),
+        ("/actions/launch", "form[rows]=8", 400),
+        ("/actions/launch", "form[size]=8x8&form[attempts]=many", 422),
+        ("/actions/launch", "form[size]=5000x8", 422),
+        ("/actions/launch", "form[size]=-1x8", 422),
+        ("/actions/launch", "form[size]=custom&form[rows]=NaN&form[columns]=8", 422),
+        ("/actions/cancel", "id=x", 400),
+        ("/actions/cancel", "id=00000000000000000000000000000000", 404),
+        ("/actions/retry_failed", "", 400),
+    ] {
+        let request = client.post(server.at(path)).header("content-type", "application/x-www-form-urlencoded");
+        let response = request.body(form).send().await.expect("an answer");
+        assert_eq!(response.status().as_u16(), status, "{path} {form}");
+        assert!(!response.text().await.expect("text").is_empty(), "{path} {form} says why");
+    }
+    // A length that is not told beforehand is limited as well.
+    let chunks = (0..32).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1 << 16]));
+    let request = client.post(server.at("/api/batches")).header("content-type", "application/json");
+    let stream = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
+    assert_eq!(problem(request.body(stream).send().await.expect("an answer")).await.1, "body-too-large");
 }
 
 #[tokio::test]

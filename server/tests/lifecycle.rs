@@ -131,6 +131,17 @@ fn an_address_that_is_taken_and_a_journal_that_is_none_are_told() {
     assert!(said.contains("cannot open the journal broken/quilt.db"), "{said}");
 }
 
+#[test]
+fn a_data_folder_serves_one_server_at_a_time_and_a_crash_frees_it() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let data = folder.path().to_str().expect("UTF-8");
+    let said = refusal(folder.path(), &["serve", "--addr", "127.0.0.1:0", "--data", data], None);
+    assert!(said.contains("another server uses the data folder"), "{said}");
+    server.kill();
+    drop(Server::start(folder.path()));
+}
+
 #[tokio::test]
 async fn settings_come_from_the_file_the_environment_and_flags_in_this_order() {
     let folder = folder();

@@ -120,15 +120,7 @@ async fn read_json<T: serde::de::DeserializeOwned>(
         let detail = format!("the body must be application/json, not '{content_type}'");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
     }
-    let too_large = || {
-        let detail = format!("the body must not be larger than {limit} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
-    };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| too_large())?;
+    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| Problem::body_too_large(limit))?;
     serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", error.to_string()),
         Category::Io | Category::Syntax | Category::Eof => {

@@ -1,0 +1,79 @@
+//! The bodies of requests: how large they may be, and what becomes of those that nobody wants.
+//!
+//! A request may be answered before its body is read, for example because it is too large. Closing the connection on bytes that nobody
+//! read would reset it, and the answer could get lost with it. So what a handler leaves of a body is read and thrown away,
+//! up to a point.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::{Stream, StreamExt};
+use tokio::runtime::Handle;
+
+use crate::problem::Problem;
+use crate::routes::AppState;
+
+/// How long somebody may go on sending what nobody wants.
+const LINGER_TIME: Duration = Duration::from_secs(5);
+
+/// How many bytes of it are read.
+const LINGER_BYTES: usize = 64 << 20;
+
+/// A layer that refuses a body which says itself that it is too large. One that does not say so is cut off by whoever reads it.
+pub(crate) async fn refuse_large(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > state.max_body) {
+        return Problem::body_too_large(state.max_body).into_response();
+    }
+    next.run(request).await
+}
+
+/// A layer that reads on where a handler stops.
+pub(crate) async fn read_on(request: Request, next: Next) -> Response {
+    let wrap = |body: Body| match body.is_end_stream() {
+        true => body,
+        false => Body::from_stream(Unread(Some(body.into_data_stream()))),
+    };
+    next.run(request.map(wrap)).await
+}
+
+/// What has not been read of a body; nothing once its end was seen.
+struct Unread(Option<BodyDataStream>);
+
+impl Stream for Unread {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let polled = body.poll_next_unpin(context);
+        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
+            self.0 = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let rest = self.0.take().filter(|body| !body.is_end_stream());
+        // There is no runtime any more where the process is ending.
+        if let (Some(rest), Ok(runtime)) = (rest, Handle::try_current()) {
+            runtime.spawn(tokio::time::timeout(LINGER_TIME, discard(rest)));
+        }
+    }
+}
+
+async fn discard(mut body: BodyDataStream) {
+    let mut left = LINGER_BYTES;
+    while let Some(Ok(chunk)) = body.next().await {
+        let Some(rest) = left.checked_sub(chunk.len()) else { return };
+        left = rest;
+    }
+}
