@@ -45,6 +45,10 @@ setup: ## Install what building needs: the WebAssembly target and wasm-bindgen
 watch: setup ## Serve, and build and reload at every change (installs cargo-leptos if it is missing)
 	scripts/watch.sh
 
+.PHONY: bench
+bench: setup ## Measure what a task costs the engine, beside the bare work
+	cargo bench --package engine --bench engine
+
 .PHONY: bench-page
 bench-page: build ## Measure from click to first colour and to banner, in a headless browser
 	scripts/bench-page.sh

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quilt::{BatchId, BatchSpec, Event, Launched, OwnerId, Position, Quilt, Status, Summary};
+use quilt::{BatchId, BatchSpec, Event, Launched, OwnerId, Position, Status, Summary};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -189,7 +189,7 @@ impl Engine {
         match self.shared.journal.create(id, owner, launched.clone()).await {
             Ok(Creation::Created) => {
                 self.run_lap(lap, launched.spec.grid.squares()).await;
-                Ok(Quilt::new(launched).summary())
+                Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {
                 // Somebody launched it since we looked, and runs it.

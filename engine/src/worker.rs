@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use quilt::{Event, Outcome, Position, Settlement};
+use tokio::time::interval_at;
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{Journal, JournalError};
@@ -16,6 +17,9 @@ use crate::{attempt, backoff, now};
 
 /// How long outcomes are gathered before they are written: about a frame on a screen.
 const GATHER_TIME: Duration = Duration::from_millis(16);
+
+/// How often a claim is extended.
+const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
 
 /// How long a lease waits after the journal could not be read or written.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
@@ -57,8 +61,8 @@ impl Worker {
     /// Extends a claim for as long as `running` takes.
     async fn keep_while(&self, claim: ClaimId, running: impl Future<Output = ()>) {
         let mut running = std::pin::pin!(running.fuse());
-        let mut beats = tokio::time::interval(CLAIM_TIME / 3);
-        beats.tick().await;
+        // An interval's first tick can take a millisecond, which is longer than many a lease runs.
+        let mut beats = interval_at(tokio::time::Instant::now() + BEAT, BEAT);
         loop {
             tokio::select! {
                 biased;

@@ -133,6 +133,26 @@ pub struct Summary {
     pub last_across: Option<Square>,
 }
 
+impl Summary {
+    /// What [`Quilt::summary`] says of a batch that was just launched, at a cost that does not depend on its size.
+    #[must_use]
+    pub fn of_launch(launched: Launched) -> Self {
+        let Launched { spec, at } = launched;
+        let tasks = spec.grid.squares();
+        Self {
+            spec,
+            status: Status::Running,
+            lap: 1,
+            lap_tasks: tasks,
+            progress: Progress { tasks, done: 0, failed: 0 },
+            created_at: at,
+            started_at: at,
+            ended_at: None,
+            last_across: None,
+        }
+    }
+}
+
 /// The state of a batch.
 ///
 /// Built by [`Quilt::new`] from a journal's first event and brought forward by [`Quilt::apply`] with the others.

@@ -7,7 +7,7 @@ mod common;
 use common::{config, event, fold, full_journal, launched, without_foresight};
 use proptest::prelude::*;
 use proptest::sample;
-use quilt::{Change, Event, History, Index, Quilt, SquareState, Status, Step};
+use quilt::{Change, Event, History, Index, Quilt, SquareState, Status, Step, Summary};
 
 const ROWS: u16 = 3;
 const COLUMNS: u16 = 5;
@@ -121,6 +121,12 @@ fn a_late_outcome_of_an_earlier_lap_does_not_settle_a_square_that_was_put_back()
     let late = [journal[0].clone(), journal[1].clone(), journal[0].clone()];
     let (quilt, _) = fold(&launched, &late);
     assert_eq!((quilt.lap_number(), quilt.progress().pending()), (2, 1));
+}
+
+#[test]
+fn a_launch_is_summed_up_without_its_squares_as_with_them() {
+    let launched = launched(ROWS, COLUMNS, 8);
+    assert_eq!(Summary::of_launch(launched.clone()), Quilt::new(launched).summary());
 }
 
 #[test]

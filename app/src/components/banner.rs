@@ -102,14 +102,14 @@ fn detail(summary: &Summary) -> String {
 
 #[cfg(test)]
 mod tests {
-    use quilt::{BatchSpec, Grid, Launched, Quilt, Timestamp, WorkSpec};
+    use quilt::{BatchSpec, Grid, Launched, Timestamp, WorkSpec};
 
     use super::*;
 
     fn summary(status: Status, done: u32, failed: u32) -> Summary {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec { work, grid: Grid::new(8, 8).expect("small"), seed: 1, attempts: 1, timeout_ms: 1 };
-        let mut summary = Quilt::new(Launched { spec, at: Timestamp(1_000) }).summary();
+        let mut summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
         summary.status = status;
         summary.progress.done = done;
         summary.progress.failed = failed;

@@ -1,0 +1,144 @@
+//! What a task costs, from its launch to its place in a finished, durable quilt.
+//!
+//! For each size of batch, three things are measured in the same run: the bare loop of the work on one thread, which is the floor;
+//! the engine on a journal in memory; and the engine on its SQLite file. A ratio tells more than a time, which is that of
+//! this machine at this moment.
+
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
+
+mod memory;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::work::{Registry, Task};
+use engine::{Engine, Journal, Settings};
+use quilt::{BatchId, BatchSpec, Grid, Index, OwnerId, Status, WorkSpec};
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::memory::MemoryJournal;
+
+/// Rows and columns of the batches.
+const SHAPES: [(u16, u16); 5] = [(8, 8), (25, 40), (100, 100), (250, 400), (1_000, 1_000)];
+
+/// Small batches are run again and again, up to about this many tasks, so that there is something to measure.
+const TASKS: u32 = 200_000;
+
+/// The most batches of one size.
+const MOST_BATCHES: u32 = 200;
+
+/// Enough to keep every core busy; what these tasks do never waits.
+const WORKERS: u32 = 8;
+
+const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
+
+/// Means over the batches of one size.
+struct Measured {
+    name: &'static str,
+    cpu: Duration,
+    wall: Duration,
+    /// Without an engine there is nothing to launch.
+    launch: Option<Launch>,
+    journal_bytes: Option<u64>,
+}
+
+struct Launch {
+    /// Until the launch was accepted.
+    accepted: Duration,
+    /// Until the first square was settled.
+    first_outcome: Duration,
+}
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    println!("Means over batches of one size; 'x floor' is CPU time beside the bare loop's.");
+    println!(
+        "      tasks  what       batches    CPU us/task   x floor      tasks/s    launch ms   first ms  journal B/task"
+    );
+    for (rows, columns) in SHAPES {
+        let grid = Grid::new(rows, columns).expect("a valid shape");
+        let batches = (TASKS / grid.squares()).clamp(1, MOST_BATCHES);
+        let folder = tempfile::tempdir().expect("a folder for the journal");
+        let floor = runtime.block_on(bare_loop(grid, batches));
+        let in_memory = runtime.block_on(on_journal("in memory", Arc::new(MemoryJournal::default()), grid, batches));
+        let file = folder.path().join("quilt.db");
+        let journal = SqliteJournal::open(&file).expect("a new file");
+        let mut durable = runtime.block_on(on_journal("durable", Arc::new(journal), grid, batches));
+        durable.journal_bytes = Some(journal_bytes(&file));
+        for measured in [&floor, &in_memory, &durable] {
+            print(measured, &floor, grid.squares(), batches);
+        }
+    }
+}
+
+/// What all threads of this process have used so far, in user and in system mode.
+fn cpu_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("not before the process")
+}
+
+fn spec(grid: Grid, seed: u32) -> BatchSpec {
+    let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+    BatchSpec { work, grid, seed: seed.into(), attempts: 3, timeout_ms: 60_000 }
+}
+
+async fn bare_loop(grid: Grid, batches: u32) -> Measured {
+    let (cpu, wall) = (cpu_time(), Instant::now());
+    for seed in 0..batches {
+        let work = Registry::default().build(&spec(grid, seed).work).expect("a known kind");
+        for index in (0..grid.squares()).map(Index) {
+            let task = Task { index, seed: seed.into(), lap: 1, attempt: 1 };
+            std::hint::black_box(work.run(task).await).expect("it does not fail");
+        }
+    }
+    Measured { name: "bare loop", cpu: cpu_time() - cpu, wall: wall.elapsed(), launch: None, journal_bytes: None }
+}
+
+async fn on_journal(name: &'static str, journal: Arc<dyn Journal>, grid: Grid, batches: u32) -> Measured {
+    let settings = Settings { workers: WORKERS, running_per_owner: 2 };
+    let engine = Engine::start(journal, Arc::new(MemoryQueue::default()), Registry::default(), settings)
+        .await
+        .expect("the journal is empty");
+    let mut launch = Launch { accepted: Duration::ZERO, first_outcome: Duration::ZERO };
+    let (cpu, wall) = (cpu_time(), Instant::now());
+    for seed in 0..batches {
+        let id = BatchId::from_bytes(u128::from(seed).to_be_bytes());
+        let launched_at = Instant::now();
+        engine.launch(id, OWNER, spec(grid, seed)).await.expect("accepted");
+        launch.accepted += launched_at.elapsed();
+        let batch = engine.open(id).await.expect("the journal answers").expect("it was launched");
+        batch.wait_until(|quilt| quilt.progress().settled() > 0).await;
+        launch.first_outcome += launched_at.elapsed();
+        batch.wait_until(|quilt| quilt.status() == Status::Finished).await;
+    }
+    let (cpu, wall) = (cpu_time() - cpu, wall.elapsed());
+    engine.shutdown(Duration::from_secs(10)).await;
+    Measured { name, cpu, wall, launch: Some(launch), journal_bytes: None }
+}
+
+fn journal_bytes(file: &Path) -> u64 {
+    let connection = rusqlite::Connection::open(file).expect("it is there");
+    connection
+        .query_row("SELECT sum(length(body)) FROM events", [], |row| row.get::<_, i64>(0))
+        .expect("it has events")
+        .unsigned_abs()
+}
+
+fn print(measured: &Measured, floor: &Measured, tasks: u32, batches: u32) {
+    let all = f64::from(tasks) * f64::from(batches);
+    let millis = |total: Duration| format!("{:.2}", total.as_secs_f64() * 1e3 / f64::from(batches));
+    let launch = |time: fn(&Launch) -> Duration| {
+        measured.launch.as_ref().map_or_else(|| "-".to_owned(), |launch| millis(time(launch)))
+    };
+    println!(
+        "{tasks:>11}  {:<9} {batches:>8} {:>14.3} {:>9.2} {:>12.0} {:>12} {:>10} {:>15}",
+        measured.name,
+        measured.cpu.as_secs_f64() * 1e6 / all,
+        measured.cpu.as_secs_f64() / floor.cpu.as_secs_f64(),
+        all / measured.wall.as_secs_f64(),
+        launch(|launch| launch.accepted),
+        launch(|launch| launch.first_outcome),
+        measured.journal_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.2}", bytes as f64 / all)),
+    );
+}
