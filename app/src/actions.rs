@@ -80,7 +80,7 @@ pub async fn get_batch(id: BatchId) -> Result<BatchView, ActionError> {
     let visitor = crate::server::visitor()?;
     let batch = crate::server::open(id).await?;
     let summary = batch.folded().quilt.summary();
-    Ok(BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() })
+    Ok(BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now(), has_squares: false })
 }
 
 /// This visitor's newest batches.

@@ -17,6 +17,8 @@ pub struct BatchView {
     pub summary: Summary,
     /// The server's clock.
     pub now: Timestamp,
+    /// Whether the squares came with the page; otherwise the channel's first frame brings them.
+    pub has_squares: bool,
 }
 
 /// This visitor's batches, the newest ones.

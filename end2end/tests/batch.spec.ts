@@ -122,6 +122,26 @@ test("a batch that is cancelled keeps what is done", async ({ page }) => {
   await expect(squares(page, "done")).toHaveCount(done);
 });
 
+test("a batch that is over before its page arrives shows no banner without its squares", async ({ page }) => {
+  await page.addInitScript(() => {
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector("[data-banner]")) return;
+      observer.disconnect();
+      const count = () => ((window as any).pendingAtBanner = document.querySelectorAll("[data-state=pending]").length);
+      // What the visitor sees is what is there when the frame is drawn.
+      requestAnimationFrame(() => setTimeout(count));
+    }).observe(document, { childList: true, subtree: true });
+  });
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 64, 64);
+  await events(page.request, id);
+  await page.reload();
+  await page.getByRole("region", { name: "Your batches" }).getByRole("link").click();
+  await finished(page);
+  await page.waitForFunction(() => "pendingAtBanner" in window);
+  expect(await page.evaluate(() => (window as any).pendingAtBanner)).toBe(0);
+});
+
 test("run again launches a batch like this one", async ({ page }) => {
   await launch(page, "8 × 8", { shortest: 0, longest: 10 });
   await finished(page);

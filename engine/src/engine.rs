@@ -95,6 +95,8 @@ struct Shared {
     settings: Settings,
     /// The laps whose finish lines are yet to be crossed, with their owners.
     running: Mutex<HashMap<RunningLap, OwnerId>>,
+    /// Held while a lap is started: who asks for the same one meanwhile finds it started, or tries in turn.
+    retrying: tokio::sync::Mutex<()>,
     stopping: CancellationToken,
     aborting: CancellationToken,
     workers: TaskTracker,
@@ -121,6 +123,7 @@ impl Engine {
             registry,
             settings,
             running: Mutex::default(),
+            retrying: tokio::sync::Mutex::default(),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
             workers: TaskTracker::new(),
@@ -200,7 +203,9 @@ impl Engine {
                 same_launch(&before, owner, &launched.spec)
             }
             Err(error) => {
-                self.running().remove(&lap);
+                if is_claimed {
+                    self.running().remove(&lap);
+                }
                 Err(error.into())
             }
         }
@@ -264,6 +269,7 @@ impl Engine {
 
     async fn retry_now(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
         let batch = self.open_own(id, owner).await?;
+        let _one_at_a_time = self.shared.retrying.lock().await;
         let (lap, _) = lap_and_status(&batch);
         if batch.folded().quilt.can_retry() {
             let next = (id, lap + 1);

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How much work a lease should hold.
-const LEASE_TIME: Duration = Duration::from_millis(50);
+pub(crate) const LEASE_TIME: Duration = Duration::from_millis(50);
 
 /// The longest stride, which bounds the size of one journal entry and how much is run again after a crash.
 pub(crate) const MAX_STRIDE: u32 = 16_384;

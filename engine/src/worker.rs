@@ -6,17 +6,22 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use quilt::{Event, Outcome, Position, Settlement};
-use tokio::time::interval_at;
+use tokio::time::{interval_at, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::journal::{Journal, JournalError};
 use crate::live::{LiveBatch, LiveBatches, Remaining};
+use crate::pace::LEASE_TIME;
 use crate::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
 use crate::work::{Task, TaskError};
 use crate::{attempt, backoff, now};
 
 /// How long outcomes are gathered before they are written: about a frame on a screen.
 const GATHER_TIME: Duration = Duration::from_millis(16);
+
+/// When a lease has turned out to be too long: what is left of it goes back to the queue. Few tasks tell little of the others, so that
+/// a stride can be far off.
+const OVERTIME: Duration = LEASE_TIME.saturating_mul(2);
 
 /// How often a claim is extended.
 const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
@@ -88,7 +93,7 @@ impl Worker {
             self.queue.push(tail, Duration::ZERO).await;
         }
         let _occupied = batch.occupy();
-        match self.run_tasks(&batch, &lease).await {
+        match self.run_tasks(&batch, &mut lease).await {
             Ok(left) => {
                 for (lease, delay) in left {
                     self.queue.push(lease, delay).await;
@@ -100,14 +105,29 @@ impl Worker {
     }
 
     /// Runs the tasks of a lease one after the other and writes their outcomes. Returns what is left to run, and when.
-    async fn run_tasks(&self, batch: &LiveBatch, lease: &Lease) -> Result<Vec<(Lease, Duration)>, JournalError> {
+    async fn run_tasks(&self, batch: &LiveBatch, lease: &mut Lease) -> Result<Vec<(Lease, Duration)>, JournalError> {
+        let overtime = tokio::time::Instant::now() + OVERTIME;
         let mut left = Vec::new();
         let mut gathered = Gathered::default();
         let mut running = Duration::ZERO;
         let mut tried = 0;
         for position in batch.pending(lease) {
+            if position >= lease.positions.end {
+                // Handed on.
+                break;
+            }
             let started = Instant::now();
-            match self.try_task(batch, lease, position).await {
+            let mut trying = std::pin::pin!(self.try_task(batch, lease.lap, lease.attempt, position));
+            let result = loop {
+                // Neither what was gathered before a task nor what comes after it waits for one that takes long.
+                tokio::select! {
+                    biased;
+                    result = &mut trying => break result,
+                    () = gathered.due() => self.write(batch, lease, &mut gathered).await?,
+                    () = sleep_until(overtime), if position.0 + 1 < lease.positions.end.0 => self.hand_on(lease, position).await,
+                }
+            };
+            match result {
                 Tried::Settled(outcome) => gathered.push(Settlement { position, outcome }),
                 Tried::Again => {
                     let again = Lease { attempt: lease.attempt + 1, positions: only(position), ..lease.clone() };
@@ -124,6 +144,9 @@ impl Worker {
             if gathered.is_due() {
                 self.write(batch, lease, &mut gathered).await?;
             }
+            if running >= OVERTIME {
+                self.hand_on(lease, position).await;
+            }
             // Tasks that never wait would otherwise keep everything else on this thread waiting.
             tokio::task::consume_budget().await;
         }
@@ -132,7 +155,14 @@ impl Worker {
         Ok(left)
     }
 
-    async fn try_task(&self, batch: &LiveBatch, lease: &Lease, position: Position) -> Tried {
+    /// Cuts off what comes behind a position, for others to run.
+    async fn hand_on(&self, lease: &mut Lease, position: Position) {
+        if let Some(tail) = lease.split_off(position.0 + 1 - lease.positions.start.0) {
+            self.queue.push(tail, Duration::ZERO).await;
+        }
+    }
+
+    async fn try_task(&self, batch: &LiveBatch, lap: u32, attempt: u8, position: Position) -> Tried {
         if self.stopping.is_cancelled() {
             return Tried::GivenUp;
         }
@@ -140,7 +170,7 @@ impl Worker {
             let folded = batch.folded();
             let spec = folded.quilt.spec();
             let index = folded.quilt.order().index(position);
-            let task = Task { index, seed: spec.seed, lap: lease.lap, attempt: lease.attempt };
+            let task = Task { index, seed: spec.seed, lap, attempt };
             (task, spec.attempts, Duration::from_millis(spec.timeout_ms.into()))
         };
         let result = tokio::select! {
@@ -151,7 +181,7 @@ impl Worker {
         };
         match result {
             Ok(color) => Tried::Settled(Outcome::Done(color)),
-            Err(TaskError::Retryable(_)) if lease.attempt < attempts => Tried::Again,
+            Err(TaskError::Retryable(_)) if attempt < attempts => Tried::Again,
             Err(error) => Tried::Settled(Outcome::Failed(attempt::reason(&error))),
         }
     }
@@ -187,6 +217,14 @@ impl Gathered {
     fn push(&mut self, settlement: Settlement) {
         self.since.get_or_insert_with(Instant::now);
         self.settlements.push(settlement);
+    }
+
+    /// Waits until what was gathered has to be written.
+    async fn due(&self) {
+        match self.since {
+            Some(since) => sleep(GATHER_TIME.saturating_sub(since.elapsed())).await,
+            None => std::future::pending().await,
+        }
     }
 
     fn is_due(&self) -> bool {

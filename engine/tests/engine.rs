@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -149,6 +150,67 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
 
     let again = start(folder.path()).await;
     assert_eq!(open(&again, id(1)).await.folded().quilt.status(), Status::Cancelled);
+}
+
+/// Work whose first tasks end at once, which makes leases long, and whose others end only when several of them run together.
+struct Deceiving {
+    started: AtomicU32,
+    together: tokio::sync::Barrier,
+}
+
+#[async_trait]
+impl Work for Deceiving {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        if self.started.fetch_add(1, Ordering::Relaxed) >= 32 {
+            self.together.wait().await;
+        }
+        Ok(Color::from_rgb(task.index.0))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_lease_that_meets_a_slow_task_is_handed_on_to_idle_workers() {
+    let folder = TempDir::new().expect("a folder");
+    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
+    let registry = Registry::default().with("deceiving", |_| {
+        Ok(Arc::new(Deceiving { started: AtomicU32::new(0), together: tokio::sync::Barrier::new(4) }))
+    });
+    let queue = Arc::new(MemoryQueue::default());
+    let engine = Engine::start(Arc::new(journal), queue, registry, SETTINGS).await.expect("the journal answers");
+    let mut deceiving = spec(r#"{"kind": "deceiving"}"#, 12);
+    // No attempt is over before its time: only company helps.
+    deceiving.timeout_ms = 3_600_000;
+    engine.launch(id(1), OWNER, deceiving).await.expect("accepted");
+    assert_eq!(finished(&engine, id(1)).await.progress().done, 144);
+}
+
+/// Work of which one task never ends.
+struct Stuck(AtomicU32);
+
+#[async_trait]
+impl Work for Stuck {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        if self.0.fetch_add(1, Ordering::Relaxed) == 100 {
+            std::future::pending::<()>().await;
+        }
+        Ok(Color::from_rgb(task.index.0))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_is_written_and_all_else_is_run_while_one_task_takes_for_ever() {
+    let folder = TempDir::new().expect("a folder");
+    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
+    let registry = Registry::default().with("stuck", |_| Ok(Arc::new(Stuck(AtomicU32::new(0)))));
+    let queue = Arc::new(MemoryQueue::default());
+    let engine = Engine::start(Arc::new(journal), queue, registry, SETTINGS).await.expect("the journal answers");
+    let mut stuck = spec(r#"{"kind": "stuck"}"#, 30);
+    stuck.timeout_ms = 3_600_000;
+    engine.launch(id(1), OWNER, stuck).await.expect("accepted");
+    let batch = open(&engine, id(1)).await;
+    let all_but_one = batch.wait_until(|quilt| quilt.progress().settled() == 899);
+    tokio::time::timeout(Duration::from_secs(30), all_but_one).await.expect("one slow task holds up nothing else");
+    assert_eq!(batch.folded().quilt.status(), Status::Running);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -55,6 +55,8 @@ impl Connection {
 pub struct Channel {
     /// How the batch stands.
     pub summary: RwSignal<Summary>,
+    /// Whether the page has the squares that the summary speaks of.
+    pub has_squares: RwSignal<bool>,
     /// How the connection stands.
     pub connection: RwSignal<Connection>,
     /// The server's clock, a few times a second while the batch runs.
@@ -79,6 +81,16 @@ impl Channel {
         self.summary.with(|summary| summary.status == Status::Running)
     }
 
+    /// Whether the batch is over, and the page shows how: a finish is not told before its squares are there.
+    pub(crate) fn is_over(self) -> bool {
+        self.has_squares.get() && !self.is_running()
+    }
+
+    /// The word in `data-status`.
+    pub(crate) fn status_word(self) -> &'static str {
+        if self.has_squares.get() { self.summary.with(|summary| summary.status.as_str()) } else { "loading" }
+    }
+
     /// Runs the caller again when there is something new to paint.
     pub(crate) fn track_painting(self) {
         self.painted.track();
@@ -100,6 +112,7 @@ impl Channel {
 pub fn use_channel(view: &BatchView) -> Channel {
     let channel = Channel {
         summary: RwSignal::new(view.summary.clone()),
+        has_squares: RwSignal::new(view.has_squares),
         connection: RwSignal::new(Connection::Connecting),
         now: RwSignal::new(view.now),
         rate: RwSignal::new(None),

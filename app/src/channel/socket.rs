@@ -166,11 +166,14 @@ impl Socket {
         let summary = self.channel.viewer.with_value(|viewer| viewer.quilt().map(|quilt| quilt.summary()));
         if let Some(summary) = summary {
             self.channel.summary.set(summary);
+            self.channel.has_squares.set(true);
             self.channel.painted.update(|painted| *painted += 1);
         }
     }
 
     fn closed(self, code: u16) {
+        // Where no connection can be had, what is known is shown without the squares.
+        self.channel.has_squares.set(true);
         let is_restarting =
             code == SERVICE_RESTART || self.channel.connection.get_untracked() == Connection::Restarting;
         self.channel.connection.set(if is_restarting { Connection::Restarting } else { Connection::Reconnecting });

@@ -20,7 +20,7 @@ pub(crate) fn Banner(
     /// Called with the square that the visitor wants to see.
     on_show: Callback<Square>,
 ) -> impl IntoView {
-    let is_over = Memo::new(move |_| !channel.is_running());
+    let is_over = Memo::new(move |_| channel.is_over());
     let run_again = ServerAction::<RunAgain>::new();
     let retry = ServerAction::<RetryFailed>::new();
     let has_failed = Memo::new(move |_| {

@@ -27,7 +27,7 @@ pub(crate) fn BatchPage() -> impl IntoView {
         move || id.get(),
         |id| async move {
             match id {
-                Some(id) => get_batch(id).await,
+                Some(id) => get_batch(id).await.map(as_asked_for),
                 None => Err(not_an_id()),
             }
         },
@@ -45,6 +45,12 @@ pub(crate) fn BatchPage() -> impl IntoView {
             })}
         </Transition>
     }
+}
+
+/// What the server renders comes with its squares. What the browser asks for, on its way from another page, does not.
+fn as_asked_for(view: BatchView) -> BatchView {
+    let are_drawn = view.summary.spec.grid.squares() <= MAX_ELEMENTS;
+    BatchView { has_squares: cfg!(feature = "ssr") || !are_drawn, ..view }
 }
 
 fn not_an_id() -> ActionError {
@@ -80,7 +86,7 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
     let focused = RwSignal::new(None::<Square>);
     let is_running = Memo::new(move |_| channel.is_running());
     let progress = Memo::new(move |_| channel.summary.with(|summary| summary.progress));
-    let status = Memo::new(move |_| channel.summary.with(|summary| summary.status.as_str()));
+    let status = Memo::new(move |_| channel.status_word());
     let lap = Memo::new(move |_| channel.summary.with(|summary| summary.lap));
     let title = move || {
         let progress = progress.get();

@@ -59,6 +59,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
     // What a commit acknowledges is on the disk.
     connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
+    // On macOS it is only with these two; elsewhere they change nothing.
+    connection.pragma_update(None, "fullfsync", true).map_err(sqlite)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true).map_err(sqlite)?;
     let transaction = connection.transaction().map_err(sqlite)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     match found {
