@@ -37,9 +37,8 @@ pub(crate) async fn refuse_large(State(state): State<AppState>, request: Request
 
 /// A layer that reads on where a handler stops.
 pub(crate) async fn read_on(request: Request, next: Next) -> Response {
-    let wrap = |body: Body| match body.is_end_stream() {
-        true => body,
-        false => Body::from_stream(Unread(Some(body.into_data_stream()))),
+    let wrap = |body: Body| {
+        if body.is_end_stream() { body } else { Body::from_stream(Unread(Some(body.into_data_stream()))) }
     };
     next.run(request.map(wrap)).await
 }

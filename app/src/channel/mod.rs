@@ -55,7 +55,7 @@ impl Connection {
 pub struct Channel {
     /// How the batch stands.
     pub summary: RwSignal<Summary>,
-    /// Whether the page has the squares that the summary speaks of.
+    /// Whether the page has the squares that the summary speaks of, or cannot have them because no connection can be made.
     pub has_squares: RwSignal<bool>,
     /// How the connection stands.
     pub connection: RwSignal<Connection>,
