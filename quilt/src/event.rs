@@ -1,5 +1,7 @@
 //! What a journal holds.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::color::Color;
@@ -12,6 +14,12 @@ use crate::spec::BatchSpec;
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
+    /// The moment this many milliseconds later.
+    #[must_use]
+    pub const fn plus_millis(self, millis: u64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
     /// Milliseconds since an earlier moment; 0 where the clocks disagree about which is earlier.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
@@ -46,6 +54,66 @@ pub struct Settlement {
     pub outcome: Outcome,
 }
 
+/// Tries at tasks that stand in a row in the order and went alike, which is how most of them go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRun {
+    /// The first task's place in the order; the others follow it.
+    pub first: Position,
+    /// How many tasks.
+    pub count: u32,
+    /// Which try this was for each of them, from 1.
+    pub number: u8,
+    /// When each of them was started, to the millisecond.
+    pub started_at: Timestamp,
+    /// How long each of them took, in whole milliseconds.
+    pub took_ms: u32,
+    /// Why each of them failed; `None` where they are done.
+    pub error: Option<Box<str>>,
+}
+
+impl AttemptRun {
+    /// The places of its tasks in the order.
+    #[must_use]
+    pub fn positions(&self) -> Range<u32> {
+        self.first.0..self.first.0.saturating_add(self.count)
+    }
+
+    /// Takes up a try that follows this run and went like it; gives back any other one.
+    pub fn join(&mut self, next: Self) -> Option<Self> {
+        let Self { first, count, number, started_at, took_ms, ref error } = next;
+        let follows = self.positions().end == first.0 && self.number == number;
+        if follows && self.started_at == started_at && self.took_ms == took_ms && self.error == *error {
+            self.count = self.count.saturating_add(count);
+            None
+        } else {
+            Some(next)
+        }
+    }
+}
+
+/// What its owner can change about a batch that is not over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Control {
+    /// No more tasks are started.
+    Pause,
+    /// Tasks are started again.
+    Resume,
+    /// At most this many of its tasks run at the same time; `None` for as many as there are workers.
+    SetConcurrency(Option<u32>),
+}
+
+/// Why a batch was stopped before its finish line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CancelCause {
+    /// Its owner asked for it.
+    Asked,
+    /// Its time was over.
+    Deadline,
+    /// A larger share of its tasks failed than is tolerated. This follows from the settlements, and no event says so.
+    Failures,
+}
+
 /// One entry of a batch's journal.
 ///
 /// Every event that follows the launch names the lap that it is about, so that one which comes late, or twice,
@@ -54,6 +122,15 @@ pub struct Settlement {
 pub enum Event {
     /// The batch was accepted. Lap 1 starts with it.
     Launched(Launched),
+    /// Some tasks were tried. What they came to for good is for [`Event::Settled`] to say, which follows in the same write.
+    Attempted {
+        /// The lap in which they ran, from 1.
+        lap: u32,
+        /// The name of the worker that ran them.
+        worker: Box<str>,
+        /// The tries, in the order in which they were made.
+        runs: Vec<AttemptRun>,
+    },
     /// Some tasks ended for good.
     Settled {
         /// The lap in which they ran, from 1.
@@ -70,11 +147,24 @@ pub enum Event {
         /// When it was asked for.
         at: Timestamp,
     },
+    /// The batch was told to run otherwise.
+    Controlled {
+        /// The lap for which it holds.
+        lap: u32,
+        /// Counts a batch's controls from 1. Of two that were asked for at once the first one wins.
+        number: u32,
+        /// When it was asked for.
+        at: Timestamp,
+        /// What changes.
+        control: Control,
+    },
     /// The batch was told to stop; what is settled stays.
     Cancelled {
         /// The lap that was cut short.
         lap: u32,
         /// When it was asked for.
         at: Timestamp,
+        /// Who asked for it.
+        cause: CancelCause,
     },
 }

@@ -1,10 +1,11 @@
 //! The changes of a quilt in the order in which they came.
 //!
 //! A quilt tells how things stand; a reader that has seen part of it wants what came since. The history keeps
-//! 12 bytes a change for that, and answers in events, so that a reader folds what it is sent with the same code.
+//! 8 bytes a change for that, and answers in events, so that a reader folds what it is sent with the same code.
+//! When a lap starts it lets go of most of what came before: who is further behind needs the quilt as it stands.
 
 use crate::cell::Cell;
-use crate::event::{Event, Outcome, Settlement, Timestamp};
+use crate::event::{Control, Event, Outcome, Settlement, Timestamp};
 use crate::order::Position;
 use crate::state::{Change, Progress, Quilt, SquareState, Step};
 
@@ -17,83 +18,149 @@ pub enum Entry<'quilt> {
     Finished(Progress),
     /// The failed squares were put back, and this lap started.
     LapStarted(u32),
+    /// The batch was told to run otherwise.
+    Controlled(Control),
     /// The batch was stopped.
     Cancelled,
 }
 
-/// A change in 12 bytes.
+/// The changes that are kept when a lap starts: these, or a quarter of the squares if that is more.
+const KEPT: usize = 4_096;
+
+/// A change in 8 bytes: its kind in the lowest three bits, above them what the kind needs.
 #[derive(Debug, Clone, Copy)]
+struct Packed(u64);
+
+/// A [`Packed`] change taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     Settled(Position, Cell),
     Finished,
     LapStarted,
+    Controlled(Control),
     Cancelled,
 }
 
-/// All changes of one quilt, from its launch on.
+impl From<Record> for Packed {
+    fn from(record: Record) -> Self {
+        Self(match record {
+            // A position is one of at most 2^20.
+            Record::Settled(position, cell) => u64::from(position.0) << 35 | u64::from(cell.0) << 3,
+            Record::Finished => 1,
+            Record::LapStarted => 2,
+            Record::Cancelled => 3,
+            Record::Controlled(Control::Pause) => 4,
+            Record::Controlled(Control::Resume) => 5,
+            Record::Controlled(Control::SetConcurrency(limit)) => limit.map_or(0, u64::from) << 3 | 6,
+        })
+    }
+}
+
+impl From<Packed> for Record {
+    fn from(Packed(bits): Packed) -> Self {
+        match bits & 0b111 {
+            0 => Self::Settled(Position((bits >> 35) as u32), Cell((bits >> 3) as u32)),
+            1 => Self::Finished,
+            2 => Self::LapStarted,
+            3 => Self::Cancelled,
+            4 => Self::Controlled(Control::Pause),
+            5 => Self::Controlled(Control::Resume),
+            _ => Self::Controlled(Control::SetConcurrency(Some((bits >> 3) as u32).filter(|limit| *limit > 0))),
+        }
+    }
+}
+
+/// The changes of one quilt; at least those of the lap that it is in.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    records: Vec<Record>,
-    /// Where each lap after the first starts among the records.
-    lap_starts: Vec<usize>,
+    /// How many changes came before those that are kept.
+    start: u64,
+    records: Vec<Packed>,
+    /// The steps at which the laps after the first start.
+    lap_starts: Vec<u64>,
 }
 
 impl History {
     /// The history of a quilt that was just launched. Room for one lap is set aside, but not touched yet.
     #[must_use]
     pub fn new(quilt: &Quilt) -> Self {
-        Self { records: Vec::with_capacity(quilt.progress().tasks as usize + 1), lap_starts: Vec::new() }
+        let records = Vec::with_capacity(quilt.progress().tasks as usize + 1);
+        Self { start: 0, records, lap_starts: Vec::new() }
     }
 
     /// Notes what [`Quilt::apply`] reported. The quilt is the one that it was applied to.
     pub fn record(&mut self, quilt: &Quilt, changes: &[Change]) {
         for change in changes {
-            self.records.push(match *change {
+            let record = match *change {
                 Change::Settled(position) => Record::Settled(position, quilt.cell(position)),
                 Change::Finished => Record::Finished,
                 Change::LapStarted => {
-                    self.lap_starts.push(self.records.len());
+                    self.make_room(quilt);
+                    self.lap_starts.push(self.step().0);
                     Record::LapStarted
                 }
+                Change::Controlled(control) => Record::Controlled(control),
                 Change::Cancelled => Record::Cancelled,
-            });
+            };
+            self.records.push(record.into());
         }
+    }
+
+    /// Lets go of what is too long ago, and makes room for just the lap that starts.
+    fn make_room(&mut self, quilt: &Quilt) {
+        let kept = KEPT.max(quilt.progress().tasks as usize / 4);
+        let too_many = self.records.len().saturating_sub(kept);
+        self.records.drain(..too_many);
+        self.start += too_many as u64;
+        let needed = quilt.lap().tasks as usize + 2;
+        self.records.shrink_to(self.records.len() + needed);
+        self.records.reserve_exact(needed);
     }
 
     /// How many changes there are.
     #[must_use]
     pub fn step(&self) -> Step {
-        Step(self.records.len() as u64)
+        Step(self.start + self.records.len() as u64)
     }
 
-    /// The changes after a step, each with the step that it led to.
+    /// Whether everything that came after this step is kept.
+    #[must_use]
+    pub fn reaches(&self, after: Step) -> bool {
+        after.0 >= self.start
+    }
+
+    /// The changes after a step that the history reaches, each with the step that it led to.
     pub fn entries<'a>(&'a self, quilt: &'a Quilt, after: Step) -> impl Iterator<Item = (Step, Entry<'a>)> + 'a {
-        let start = self.place(after);
-        let mut lap = self.lap_at(start);
-        let steps = (start as u64 + 1..).map(Step);
-        steps.zip(self.records_from(start)).map(move |(step, record)| {
-            let entry = match *record {
+        let after = self.within(after);
+        let mut lap = self.lap_at(after);
+        let steps = (after.0 + 1..).map(Step);
+        steps.zip(self.records_after(after)).map(move |(step, record)| {
+            let entry = match record {
                 Record::Settled(position, cell) => Entry::Settled(position, quilt.read(cell)),
                 Record::Finished => Entry::Finished(progress_at_finish(quilt, lap)),
                 Record::LapStarted => {
                     lap += 1;
                     Entry::LapStarted(lap)
                 }
+                Record::Controlled(control) => Entry::Controlled(control),
                 Record::Cancelled => Entry::Cancelled,
             };
             (step, entry)
         })
     }
 
-    /// Events that take a quilt at step `after` to where this one is, as few as possible: neighbouring settlements of a lap become one event.
+    /// Events that take a quilt at step `after`, which the history reaches, to where this one is, as few as possible: neighbouring
+    /// settlements of a lap become one event.
     #[must_use]
     pub fn events(&self, quilt: &Quilt, after: Step) -> Vec<Event> {
-        let start = self.place(after);
-        let mut lap = self.lap_at(start);
+        let after = self.within(after);
+        let mut lap = self.lap_at(after);
+        let controls = self.records_after(after).filter(|record| matches!(record, Record::Controlled(_))).count() as u32;
+        let mut number = quilt.controls().saturating_sub(controls);
         let mut events = Vec::new();
         let mut settlements = Vec::new();
-        for record in self.records_from(start) {
-            match *record {
+        for record in self.records_after(after) {
+            match record {
                 Record::Settled(position, cell) => {
                     let outcome = match quilt.read(cell) {
                         SquareState::Done(color) => Outcome::Done(color),
@@ -110,10 +177,15 @@ impl History {
                     let at = quilt.numbered_lap(lap).started_at;
                     events.push(Event::LapStarted { lap, at });
                 }
+                Record::Controlled(control) => {
+                    flush(&mut events, &mut settlements, quilt, lap);
+                    number += 1;
+                    events.push(Event::Controlled { lap, number, at: settled_at(quilt, lap), control });
+                }
                 Record::Cancelled => {
                     flush(&mut events, &mut settlements, quilt, lap);
-                    let at = quilt.cancelled_at.unwrap_or(quilt.updated_at);
-                    events.push(Event::Cancelled { lap, at });
+                    // Where too many have failed, that follows from the settlements.
+                    events.extend(quilt.cancellation.map(|how| Event::Cancelled { lap, at: how.at, cause: how.cause }));
                 }
             }
         }
@@ -121,17 +193,19 @@ impl History {
         events
     }
 
-    fn place(&self, step: Step) -> usize {
-        usize::try_from(step.0).unwrap_or(usize::MAX).min(self.records.len())
+    fn within(&self, step: Step) -> Step {
+        Step(step.0.clamp(self.start, self.step().0))
     }
 
-    fn records_from(&self, start: usize) -> &[Record] {
-        self.records.get(start..).unwrap_or_default()
+    fn records_after(&self, step: Step) -> impl Iterator<Item = Record> + '_ {
+        // Positions in memory fit.
+        let place = step.0.saturating_sub(self.start) as usize;
+        self.records.get(place..).unwrap_or_default().iter().map(|packed| Record::from(*packed))
     }
 
-    /// The number of the lap in which the record at this place falls; a lap's start falls in the one before.
-    fn lap_at(&self, place: usize) -> u32 {
-        self.lap_starts.partition_point(|start| *start < place) as u32 + 1
+    /// The number of the lap in which the change after this step falls; a lap's start falls in the one before.
+    fn lap_at(&self, step: Step) -> u32 {
+        self.lap_starts.partition_point(|start| *start < step.0) as u32 + 1
     }
 }
 
@@ -151,4 +225,29 @@ fn progress_at_finish(quilt: &Quilt, lap: u32) -> Progress {
     let tasks = quilt.progress().tasks;
     let failed = if lap < quilt.lap_number() { quilt.numbered_lap(lap + 1).tasks } else { quilt.progress().failed };
     Progress { tasks, done: tasks - failed, failed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::ReasonId;
+    use crate::color::Color;
+
+    #[test]
+    fn what_is_packed_is_what_is_unpacked() {
+        let last = Position((1 << 20) - 1);
+        for record in [
+            Record::Settled(last, Cell::done(Color::from_rgb(0x00FF_FFFF))),
+            Record::Settled(Position(0), Cell::failed(ReasonId(1_024))),
+            Record::Finished,
+            Record::LapStarted,
+            Record::Cancelled,
+            Record::Controlled(Control::Pause),
+            Record::Controlled(Control::Resume),
+            Record::Controlled(Control::SetConcurrency(None)),
+            Record::Controlled(Control::SetConcurrency(Some(1 << 16))),
+        ] {
+            assert_eq!(Record::from(Packed::from(record)), record);
+        }
+    }
 }

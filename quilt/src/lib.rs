@@ -12,6 +12,7 @@
 //! - [`event`]: what a journal holds
 //! - [`state`]: [`Quilt`], the fold of a journal
 //! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
+//! - [`receipt`]: what is left of a lap at its finish line, and what is known of its tries
 //! - [`wire`]: events and frames as bytes
 
 mod cell;
@@ -21,15 +22,17 @@ pub mod grid;
 pub mod history;
 pub mod id;
 pub mod order;
+pub mod receipt;
 pub mod spec;
 pub mod state;
 pub mod wire;
 
 pub use color::Color;
-pub use event::{Event, Launched, Outcome, Settlement, Timestamp};
+pub use event::{AttemptRun, CancelCause, Control, Event, Launched, Outcome, Settlement, Timestamp};
 pub use grid::{Grid, Index, Square};
 pub use history::History;
 pub use id::{BatchId, OwnerId};
 pub use order::{Order, Position};
+pub use receipt::{Ledger, Receipt};
 pub use spec::{BatchSpec, LaunchRequest, Limits, SpecError, WorkSpec};
 pub use state::{Change, Lap, Progress, Quilt, SquareState, Status, Step, Summary};

@@ -9,6 +9,9 @@ use crate::grid::{Grid, MAX_SIDE, MAX_SQUARES};
 /// The largest seed: what a JSON client in any language can hold exactly.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
+/// The most tasks of a batch that can be told to run at the same time.
+pub const MAX_CONCURRENCY: u32 = 1 << 16;
+
 /// What a task does: a kind, and whatever parameters that kind takes.
 ///
 /// In JSON the kind stands among its parameters: `{"kind": "color", "failure_rate": 0.1}`.
@@ -35,6 +38,12 @@ pub struct BatchSpec {
     pub attempts: u8,
     /// How long one attempt may take, in milliseconds; at least 1.
     pub timeout_ms: u32,
+    /// How many of its tasks may run at the same time to begin with, 1 to [`MAX_CONCURRENCY`]; `None` for as many as there are workers.
+    pub concurrency: Option<u32>,
+    /// The share of a lap's tasks that may fail, from 0 to 1. When more have failed the batch is cancelled; `None` for never.
+    pub tolerated_failures: Option<f64>,
+    /// How long a lap may take, in milliseconds. When it is over the batch is cancelled; `None` for as long as it takes.
+    pub deadline_ms: Option<u32>,
 }
 
 /// [`BatchSpec`] as it is stored, with every member a plain number.
@@ -46,11 +55,20 @@ struct PlainSpec {
     seed: u64,
     attempts: u8,
     timeout_ms: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concurrency: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tolerated_failures: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline_ms: Option<u32>,
 }
 
 impl From<BatchSpec> for PlainSpec {
     fn from(spec: BatchSpec) -> Self {
         Self {
+            concurrency: spec.concurrency,
+            tolerated_failures: spec.tolerated_failures,
+            deadline_ms: spec.deadline_ms,
             rows: spec.grid.rows(),
             columns: spec.grid.columns(),
             work: spec.work,
@@ -71,6 +89,9 @@ impl TryFrom<PlainSpec> for BatchSpec {
             seed: plain.seed,
             attempts: plain.attempts,
             timeout_ms: plain.timeout_ms,
+            concurrency: plain.concurrency,
+            tolerated_failures: plain.tolerated_failures,
+            deadline_ms: plain.deadline_ms,
         })
     }
 }
@@ -87,11 +108,19 @@ pub struct Limits {
     pub attempts: u8,
     /// The longest time limit of an attempt, in milliseconds; by default one hour.
     pub timeout_ms: u32,
+    /// The longest time limit of a lap, in milliseconds; by default one week.
+    pub deadline_ms: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { side: MAX_SIDE, squares: MAX_SQUARES, attempts: 20, timeout_ms: 3_600_000 }
+        Self {
+            side: MAX_SIDE,
+            squares: MAX_SQUARES,
+            attempts: 20,
+            timeout_ms: 3_600_000,
+            deadline_ms: 7 * 24 * 3_600_000,
+        }
     }
 }
 
@@ -109,6 +138,14 @@ pub enum SpecError {
         min: u64,
         /// The most that is allowed.
         max: u64,
+    },
+    /// A number that is a share of something is none.
+    #[error("{field} must be a number from 0 to 1, not {value}")]
+    NotAShare {
+        /// The member of the request.
+        field: &'static str,
+        /// What was asked for.
+        value: Number,
     },
     /// Rows and columns are allowed one by one, but their product is not.
     #[error("{rows} rows of {columns} columns are {squares} squares; at most {max} are allowed")]
@@ -171,6 +208,15 @@ pub struct LaunchRequest {
     /// How long one attempt may take, in milliseconds; one minute where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<Number>,
+    /// How many of its tasks may run at the same time; as many as there are workers where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Number>,
+    /// The share of a lap's tasks that may fail before the batch is cancelled, from 0 to 1; all where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerated_failures: Option<Number>,
+    /// How long a lap may take before the batch is cancelled, in milliseconds; as long as it takes where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<Number>,
 }
 
 /// How often a task is tried unless the request says otherwise.
@@ -209,8 +255,32 @@ impl LaunchRequest {
             Some(timeout_ms) => within("timeout_ms", timeout_ms, 1, limits.timeout_ms)?,
             None => DEFAULT_TIMEOUT_MS.min(limits.timeout_ms),
         };
-        Ok(BatchSpec { work: self.work, grid, seed, attempts, timeout_ms })
+        let deadline_ms = self.deadline_ms.as_ref();
+        Ok(BatchSpec {
+            work: self.work,
+            grid,
+            seed,
+            attempts,
+            timeout_ms,
+            concurrency: self.concurrency.as_ref().map(concurrency_within).transpose()?,
+            tolerated_failures: self.tolerated_failures.as_ref().map(share).transpose()?,
+            deadline_ms: deadline_ms.map(|ms| within("deadline_ms", ms, 1, limits.deadline_ms)).transpose()?,
+        })
     }
+}
+
+/// Checks how many tasks shall run at the same time.
+///
+/// # Errors
+///
+/// [`SpecError::OutOfRange`].
+pub fn concurrency_within(number: &Number) -> Result<u32, SpecError> {
+    within("concurrency", number, 1, MAX_CONCURRENCY)
+}
+
+fn share(number: &Number) -> Result<f64, SpecError> {
+    let share = number.0.as_f64().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| SpecError::NotAShare { field: "tolerated_failures", value: number.clone() })
 }
 
 impl From<BatchSpec> for LaunchRequest {
@@ -222,6 +292,9 @@ impl From<BatchSpec> for LaunchRequest {
             seed: Some(serde_json::Number::from(spec.seed).into()),
             attempts: Some(u32::from(spec.attempts).into()),
             timeout_ms: Some(spec.timeout_ms.into()),
+            concurrency: spec.concurrency.map(Into::into),
+            tolerated_failures: spec.tolerated_failures.and_then(serde_json::Number::from_f64).map(Into::into),
+            deadline_ms: spec.deadline_ms.map(Into::into),
             work: spec.work,
         }
     }
@@ -272,6 +345,18 @@ mod tests {
                 r#""rows": 1, "columns": 1, "timeout_ms": 0"#,
                 "timeout_ms must be a whole number from 1 to 3600000, not 0",
             ),
+            (
+                r#""rows": 1, "columns": 1, "concurrency": 0"#,
+                "concurrency must be a whole number from 1 to 65536, not 0",
+            ),
+            (
+                r#""rows": 1, "columns": 1, "tolerated_failures": 1.5"#,
+                "tolerated_failures must be a number from 0 to 1, not 1.5",
+            ),
+            (
+                r#""rows": 1, "columns": 1, "deadline_ms": 604800001"#,
+                "deadline_ms must be a whole number from 1 to 604800000, not 604800001",
+            ),
         ] {
             let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
             assert_eq!(spec_of(&json).expect_err(members), expected);
@@ -289,7 +374,7 @@ mod tests {
     #[test]
     fn a_stored_spec_reads_back() {
         let spec =
-            spec_of(r#"{"work": {"kind": "color", "failure_rate": 0.5}, "rows": 2, "columns": 3}"#).expect("valid");
+            spec_of(r#"{"work": {"kind": "color", "failure_rate": 0.5}, "rows": 2, "columns": 3, "concurrency": 5, "tolerated_failures": 0.1}"#).expect("valid");
         let json = serde_json::to_string(&spec).expect("plain");
         assert_eq!(serde_json::from_str::<BatchSpec>(&json).expect("same"), spec);
     }

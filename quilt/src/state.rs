@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, CellState, OTHER_REASON, intern};
 use crate::color::Color;
-use crate::event::{Event, Launched, Outcome, Settlement, Timestamp};
+use crate::event::{CancelCause, Control, Event, Launched, Outcome, Settlement, Timestamp};
 use crate::grid::{Grid, Index, Square};
 use crate::order::{Order, Position};
 use crate::spec::BatchSpec;
 
 /// The most laps a batch can have. A retry beyond it changes nothing.
 pub const MAX_LAPS: usize = 1000;
+
+/// The most controls a batch can have. One beyond it changes nothing, unless it resumes what is paused.
+pub const MAX_CONTROLS: u32 = 10_000;
 
 /// How many [`Change`]s a quilt has been through. Every fold of the same journal counts alike, on every node
 /// and after every restart, so a reader can go on from a step that it saw elsewhere.
@@ -26,6 +29,8 @@ pub enum Change {
     Finished,
     /// The failed squares are pending again.
     LapStarted,
+    /// The batch was paused or resumed, or its concurrency changed.
+    Controlled(Control),
     /// The batch was stopped.
     Cancelled,
 }
@@ -36,6 +41,8 @@ pub enum Change {
 pub enum Status {
     /// Some tasks are still to settle.
     Running,
+    /// Some tasks are still to settle, and none is started.
+    Paused,
     /// Every square has its outcome.
     Finished,
     /// It was stopped before every square had its outcome.
@@ -43,11 +50,18 @@ pub enum Status {
 }
 
 impl Status {
+    /// Whether nothing of the batch's lap is left to run.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled)
+    }
+
     /// The word used in the API and on pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
         }
@@ -72,6 +86,15 @@ pub struct Finish {
     pub at: Timestamp,
     /// The square that settled last.
     pub last_across: Index,
+}
+
+/// How a batch was stopped before its finish line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancellation {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub cause: CancelCause,
 }
 
 /// What is known of one square.
@@ -131,6 +154,12 @@ pub struct Summary {
     pub ended_at: Option<Timestamp>,
     /// The square that settled last in this lap.
     pub last_across: Option<Square>,
+    /// How many of its tasks may run at the same time, if there is a limit.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    /// Why it was cancelled, if it was.
+    #[serde(default)]
+    pub cancelled_because: Option<CancelCause>,
 }
 
 impl Summary {
@@ -140,6 +169,7 @@ impl Summary {
         let Launched { spec, at } = launched;
         let tasks = spec.grid.squares();
         Self {
+            concurrency: spec.concurrency,
             spec,
             status: Status::Running,
             lap: 1,
@@ -149,6 +179,7 @@ impl Summary {
             started_at: at,
             ended_at: None,
             last_across: None,
+            cancelled_because: None,
         }
     }
 }
@@ -168,7 +199,11 @@ pub struct Quilt {
     pub(crate) failed: u32,
     pub(crate) earlier_laps: Vec<Lap>,
     pub(crate) lap: Lap,
-    pub(crate) cancelled_at: Option<Timestamp>,
+    pub(crate) is_paused: bool,
+    pub(crate) concurrency: Option<u32>,
+    /// How many controls there were.
+    pub(crate) controls: u32,
+    pub(crate) cancellation: Option<Cancellation>,
     pub(crate) updated_at: Timestamp,
     pub(crate) step: Step,
 }
@@ -186,7 +221,10 @@ impl Quilt {
             failed: 0,
             earlier_laps: Vec::new(),
             lap: Lap { started_at: launched.at, tasks, finish: None },
-            cancelled_at: None,
+            is_paused: false,
+            concurrency: launched.spec.concurrency,
+            controls: 0,
+            cancellation: None,
             updated_at: launched.at,
             step: Step(0),
             launched,
@@ -200,9 +238,9 @@ impl Quilt {
     pub fn apply(&mut self, event: &Event, changes: &mut Vec<Change>) {
         let before = changes.len();
         match event {
-            Event::Launched(_) => {}
+            Event::Launched(_) | Event::Attempted { .. } => {}
             Event::Settled { lap, at, settlements } => {
-                if self.is_running_lap(*lap) {
+                if self.is_open_lap(*lap) {
                     self.settle(*at, settlements, changes);
                 }
             }
@@ -212,11 +250,16 @@ impl Quilt {
                     changes.push(Change::LapStarted);
                 }
             }
-            Event::Cancelled { lap, at } => {
-                if self.is_running_lap(*lap) {
-                    self.cancelled_at = Some(*at);
+            Event::Controlled { lap, number, at, control } => {
+                if self.is_open_lap(*lap) && *number == self.controls + 1 && self.can_control(*control) {
+                    self.control(*control);
                     self.updated_at = *at;
-                    changes.push(Change::Cancelled);
+                    changes.push(Change::Controlled(*control));
+                }
+            }
+            Event::Cancelled { lap, at, cause } => {
+                if self.is_open_lap(*lap) {
+                    self.cancel(*at, *cause, changes);
                 }
             }
         }
@@ -244,7 +287,30 @@ impl Quilt {
                 let last_across = self.order.index(*position);
                 self.lap.finish = Some(Finish { at, last_across });
                 changes.push(Change::Finished);
+            } else if self.has_failed_too_often() {
+                return self.cancel(at, CancelCause::Failures, changes);
             }
+        }
+    }
+
+    /// Whether a larger share of the lap's tasks has failed than the batch tolerates.
+    fn has_failed_too_often(&self) -> bool {
+        let tolerated = self.spec().tolerated_failures;
+        tolerated.is_some_and(|share| f64::from(self.failed) > share * f64::from(self.lap.tasks))
+    }
+
+    fn cancel(&mut self, at: Timestamp, cause: CancelCause, changes: &mut Vec<Change>) {
+        self.cancellation = Some(Cancellation { at, cause });
+        self.updated_at = at;
+        changes.push(Change::Cancelled);
+    }
+
+    fn control(&mut self, control: Control) {
+        self.controls += 1;
+        match control {
+            Control::Pause => self.is_paused = true,
+            Control::Resume => self.is_paused = false,
+            Control::SetConcurrency(concurrency) => self.concurrency = concurrency,
         }
     }
 
@@ -257,11 +323,23 @@ impl Quilt {
         let lap = Lap { started_at: at, tasks: self.failed, finish: None };
         self.earlier_laps.push(std::mem::replace(&mut self.lap, lap));
         self.failed = 0;
+        self.is_paused = false;
         self.updated_at = at;
     }
 
-    fn is_running_lap(&self, lap: u32) -> bool {
-        self.status() == Status::Running && self.lap_number() == lap
+    fn is_open_lap(&self, lap: u32) -> bool {
+        !self.status().is_over() && self.lap_number() == lap
+    }
+
+    /// Whether this control changes anything, and is not one too many.
+    #[must_use]
+    pub fn can_control(&self, control: Control) -> bool {
+        let changes = match control {
+            Control::Pause => !self.is_paused,
+            Control::Resume => return self.is_paused,
+            Control::SetConcurrency(concurrency) => self.concurrency != concurrency,
+        };
+        changes && self.controls < MAX_CONTROLS
     }
 
     /// Whether there are failed squares that a next lap could put back.
@@ -273,10 +351,12 @@ impl Quilt {
     /// Where the batch stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        if self.cancelled_at.is_some() {
+        if self.cancellation.is_some() {
             Status::Cancelled
         } else if self.lap.finish.is_some() {
             Status::Finished
+        } else if self.is_paused {
+            Status::Paused
         } else {
             Status::Running
         }
@@ -317,6 +397,18 @@ impl Quilt {
     #[must_use]
     pub fn lap(&self) -> &Lap {
         &self.lap
+    }
+
+    /// How many of its tasks may run at the same time, if there is a limit.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<u32> {
+        self.concurrency
+    }
+
+    /// How many controls the batch has been through.
+    #[must_use]
+    pub fn controls(&self) -> u32 {
+        self.controls
     }
 
     /// How many changes the quilt has been through.
@@ -373,8 +465,10 @@ impl Quilt {
             progress: self.progress(),
             created_at: self.launched.at,
             started_at: self.lap.started_at,
-            ended_at: self.cancelled_at.or(self.lap.finish.map(|finish| finish.at)),
+            ended_at: self.cancellation.map(|how| how.at).or(self.lap.finish.map(|finish| finish.at)),
             last_across: self.lap.finish.map(|finish| self.grid().square(finish.last_across)),
+            concurrency: self.concurrency,
+            cancelled_because: self.cancellation.map(|how| how.cause),
         }
     }
 }

@@ -7,7 +7,10 @@ mod common;
 use common::{config, event, fold, full_journal, launched, without_foresight};
 use proptest::prelude::*;
 use proptest::sample;
-use quilt::{Change, Event, History, Index, Quilt, SquareState, Status, Step, Summary};
+use quilt::{
+    CancelCause, Change, Control, Event, History, Index, Outcome, Position, Quilt, Settlement, SquareState, Status, Step,
+    Summary, Timestamp,
+};
 
 const ROWS: u16 = 3;
 const COLUMNS: u16 = 5;
@@ -74,11 +77,16 @@ proptest! {
     }
 
     #[test]
-    fn a_reader_who_catches_up_from_any_step_has_the_same_quilt(journal in journal(), stop in any::<sample::Index>()) {
-        let launched = launched(ROWS, COLUMNS, 4);
+    fn a_reader_who_catches_up_from_any_step_has_the_same_quilt(
+        journal in journal(),
+        stop in any::<sample::Index>(),
+        tolerated in proptest::option::of(0.0..0.5),
+    ) {
+        let mut launched = launched(ROWS, COLUMNS, 4);
+        launched.spec.tolerated_failures = tolerated;
         let mut quilt = Quilt::new(launched.clone());
         let mut history = History::new(&quilt);
-        let mut reader = Quilt::new(launched);
+        let mut reader = Quilt::new(launched.clone());
         let stop = stop.index(journal.len() + 1);
         for (number, event) in journal.iter().enumerate() {
             let mut changes = Vec::new();
@@ -130,10 +138,93 @@ fn a_launch_is_summed_up_without_its_squares_as_with_them() {
 }
 
 #[test]
+fn a_batch_is_cancelled_by_the_failure_after_those_it_tolerates() {
+    let mut launched = launched(2, 5, 9);
+    launched.spec.tolerated_failures = Some(0.2);
+    let failed = |positions: std::ops::Range<u32>| Event::Settled {
+        lap: 1,
+        at: Timestamp(2_000),
+        settlements: positions
+            .map(|position| Settlement { position: Position(position), outcome: Outcome::Failed("no".into()) })
+            .collect(),
+    };
+    let (quilt, _) = fold(&launched, &[failed(0..2)]);
+    assert_eq!(quilt.status(), Status::Running);
+    let (quilt, changes) = fold(&launched, &[failed(0..2), failed(2..9)]);
+    assert_eq!((quilt.status(), quilt.progress().failed), (Status::Cancelled, 3));
+    assert_eq!(quilt.summary().cancelled_because, Some(CancelCause::Failures));
+    assert_eq!(changes.iter().filter(|change| **change == Change::Cancelled).count(), 1);
+}
+
+#[test]
+fn of_two_controls_that_were_asked_for_at_once_the_first_one_wins() {
+    let control = |number, control| Event::Controlled { lap: 1, number, at: Timestamp(2_000), control };
+    let launched = launched(ROWS, COLUMNS, 10);
+    let journal = [
+        control(1, Control::Pause),
+        control(1, Control::SetConcurrency(Some(3))),
+        control(2, Control::Pause),
+        control(3, Control::Resume),
+        control(2, Control::SetConcurrency(Some(5))),
+        control(2, Control::Resume),
+        control(1, Control::Pause),
+    ];
+    let statuses = (0..=journal.len()).map(|length| fold(&launched, &journal[..length]).0.status());
+    let (running, paused) = (Status::Running, Status::Paused);
+    assert_eq!(statuses.collect::<Vec<_>>(), [running, paused, paused, paused, paused, paused, paused, paused]);
+    let (quilt, changes) = fold(&launched, &journal);
+    assert_eq!((quilt.concurrency(), quilt.controls()), (Some(5), 2));
+    assert_eq!(changes.len(), 2);
+}
+
+#[test]
+fn what_runs_while_a_batch_is_paused_settles_and_can_cross_the_finish_line() {
+    let launched = launched(ROWS, COLUMNS, 11);
+    let pause = Event::Controlled { lap: 1, number: 1, at: Timestamp(1_500), control: Control::Pause };
+    let mut journal = full_journal(TASKS, 2);
+    journal.insert(0, pause);
+    let finish = journal.iter().position(|event| matches!(event, Event::LapStarted { .. })).expect("two laps");
+    assert_eq!(fold(&launched, &journal[..finish]).0.status(), Status::Finished);
+    assert_eq!(fold(&launched, &journal[..=finish]).0.status(), Status::Running);
+    assert_eq!(fold(&launched, &journal).0.status(), Status::Finished);
+}
+
+#[test]
+fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
+    let launched = launched(64, 64, 12);
+    let tasks = launched.spec.grid.squares();
+    let mut quilt = Quilt::new(launched);
+    let mut history = History::new(&quilt);
+    let mut reader = None;
+    for lap in 1..=6 {
+        let outcome = || Outcome::Failed("again".into());
+        let all = (0..tasks).map(|position| Settlement { position: Position(position), outcome: outcome() }).collect();
+        let at = Timestamp(lap);
+        let lap = lap as u32;
+        for event in [Event::LapStarted { lap, at }, Event::Settled { lap, at, settlements: all }] {
+            let mut changes = Vec::new();
+            quilt.apply(&event, &mut changes);
+            history.record(&quilt, &changes);
+            if lap == 6 && reader.is_none() {
+                reader = Some(quilt.clone());
+            }
+        }
+    }
+    assert_eq!((quilt.lap_number(), history.step()), (6, quilt.step()));
+    assert!(!history.reaches(Step(0)) && !history.reaches(Step(u64::from(tasks))));
+    let mut reader = reader.expect("there is a sixth lap");
+    assert!(history.reaches(reader.step()));
+    for event in history.events(&quilt, reader.step()) {
+        reader.apply(&event, &mut Vec::new());
+    }
+    assert_eq!(reader, quilt);
+}
+
+#[test]
 fn nothing_settles_after_a_cancellation() {
     let launched = launched(ROWS, COLUMNS, 7);
     let mut journal = full_journal(TASKS, 1);
-    journal.insert(1, Event::Cancelled { lap: 1, at: quilt::Timestamp(2_000) });
+    journal.insert(1, Event::Cancelled { lap: 1, at: Timestamp(2_000), cause: CancelCause::Asked });
     let (quilt, changes) = fold(&launched, &journal);
     assert_eq!(quilt.status(), Status::Cancelled);
     assert_eq!(quilt.progress().settled(), 7);

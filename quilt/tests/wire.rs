@@ -48,7 +48,7 @@ proptest! {
         for frame in [
             ServerFrame::Snapshot(Box::new(quilt)),
             ServerFrame::Delta { from: Step(from), events },
-            ServerFrame::Status(Load { now: Timestamp(from), workers: 64, busy: 3 }),
+            ServerFrame::Status(Load { now: Timestamp(from), workers: 64, busy: 3, stuck: 1 }),
         ] {
             prop_assert_eq!(ServerFrame::decode(&frame.encode()), Ok(frame));
         }

@@ -1,17 +1,27 @@
 //! What a journal stores: a version, a kind, and the event.
 
 use super::DecodeError;
-use super::bytes::{Reader, put_color, put_text, put_varint, unzigzag, zigzag};
-use crate::event::{Event, Launched, Outcome, Settlement};
+use super::attempts::{put_runs, read_runs};
+use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigzag, zigzag};
+use crate::event::{CancelCause, Control, Event, Launched, Outcome, Settlement};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
-use crate::spec::BatchSpec;
+use crate::spec::{BatchSpec, MAX_CONCURRENCY};
 use crate::state::MAX_LAPS;
 
 const LAUNCHED: u8 = 1;
 const SETTLED: u8 = 2;
 const LAP_STARTED: u8 = 3;
+/// A cancellation that was asked for.
 const CANCELLED: u8 = 4;
+/// A cancellation for another cause, which is told.
+const STOPPED: u8 = 5;
+const ATTEMPTED: u8 = 6;
+const CONTROLLED: u8 = 7;
+
+const PAUSE: u8 = 0;
+const RESUME: u8 = 1;
+const SET_CONCURRENCY: u8 = 2;
 
 /// An event as bytes.
 #[must_use]
@@ -50,10 +60,26 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
             put_varint(out, u64::from(*lap));
             put_varint(out, at.0);
         }
-        Event::Cancelled { lap, at } => {
-            out.push(CANCELLED);
+        Event::Attempted { lap, worker, runs } => {
+            out.push(ATTEMPTED);
+            put_varint(out, u64::from(*lap));
+            put_text(out, worker);
+            put_runs(out, runs);
+        }
+        Event::Controlled { lap, number, at, control } => {
+            out.push(CONTROLLED);
+            put_varint(out, u64::from(*lap));
+            put_varint(out, u64::from(*number));
+            put_varint(out, at.0);
+            put_control(out, *control);
+        }
+        Event::Cancelled { lap, at, cause } => {
+            out.push(if *cause == CancelCause::Asked { CANCELLED } else { STOPPED });
             put_varint(out, u64::from(*lap));
             put_varint(out, at.0);
+            if *cause != CancelCause::Asked {
+                put_cause(out, *cause);
+            }
         }
     }
 }
@@ -67,7 +93,64 @@ pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> 
             settlements: read_settlements(reader)?,
         }),
         LAP_STARTED => Ok(Event::LapStarted { lap: read_lap(reader)?, at: reader.timestamp()? }),
-        CANCELLED => Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()? }),
+        CANCELLED => {
+            Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: CancelCause::Asked })
+        }
+        STOPPED => {
+            Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: read_cause(reader)? })
+        }
+        ATTEMPTED => {
+            Ok(Event::Attempted { lap: read_lap(reader)?, worker: reader.text()?.into(), runs: read_runs(reader)? })
+        }
+        CONTROLLED => Ok(Event::Controlled {
+            lap: read_lap(reader)?,
+            number: reader.number("a control's number", u32::MAX)?,
+            at: reader.timestamp()?,
+            control: read_control(reader)?,
+        }),
+        kind => Err(DecodeError::UnknownKind(kind)),
+    }
+}
+
+fn put_control(out: &mut Vec<u8>, control: Control) {
+    match control {
+        Control::Pause => out.push(PAUSE),
+        Control::Resume => out.push(RESUME),
+        Control::SetConcurrency(concurrency) => {
+            out.push(SET_CONCURRENCY);
+            put_optional(out, concurrency.map(u64::from));
+        }
+    }
+}
+
+fn read_control(reader: &mut Reader<'_>) -> Result<Control, DecodeError> {
+    match reader.byte()? {
+        PAUSE => Ok(Control::Pause),
+        RESUME => Ok(Control::Resume),
+        SET_CONCURRENCY => read_concurrency(reader).map(Control::SetConcurrency),
+        kind => Err(DecodeError::UnknownKind(kind)),
+    }
+}
+
+pub(super) fn read_concurrency(reader: &mut Reader<'_>) -> Result<Option<u32>, DecodeError> {
+    let concurrency = reader.optional("a concurrency")?;
+    let in_range = |value| u32::try_from(value).ok().filter(|value| (1..=MAX_CONCURRENCY).contains(value));
+    concurrency.map(|value| in_range(value).ok_or(DecodeError::OutOfRange("a concurrency"))).transpose()
+}
+
+pub(super) fn put_cause(out: &mut Vec<u8>, cause: CancelCause) {
+    out.push(match cause {
+        CancelCause::Asked => 0,
+        CancelCause::Deadline => 1,
+        CancelCause::Failures => 2,
+    });
+}
+
+pub(super) fn read_cause(reader: &mut Reader<'_>) -> Result<CancelCause, DecodeError> {
+    match reader.byte()? {
+        0 => Ok(CancelCause::Asked),
+        1 => Ok(CancelCause::Deadline),
+        2 => Ok(CancelCause::Failures),
         kind => Err(DecodeError::UnknownKind(kind)),
     }
 }
@@ -135,7 +218,7 @@ fn continues(settlement: &Settlement, next: &Settlement) -> bool {
 }
 
 /// A reason is written once: 0 and the text the first time, its number from 1 afterwards.
-fn put_reason<'a>(out: &mut Vec<u8>, known: &mut Vec<&'a str>, reason: &'a str) {
+pub(super) fn put_reason<'a>(out: &mut Vec<u8>, known: &mut Vec<&'a str>, reason: &'a str) {
     if let Some(place) = known.iter().position(|known| *known == reason) {
         put_varint(out, place as u64 + 1);
     } else {
@@ -177,7 +260,7 @@ fn read_settlements(reader: &mut Reader<'_>) -> Result<Vec<Settlement>, DecodeEr
     Ok(settlements)
 }
 
-fn read_reason<'a>(reader: &mut Reader<'a>, known: &mut Vec<&'a str>) -> Result<&'a str, DecodeError> {
+pub(super) fn read_reason<'a>(reader: &mut Reader<'a>, known: &mut Vec<&'a str>) -> Result<&'a str, DecodeError> {
     match reader.number("a reason", MAX_SQUARES)?.checked_sub(1) {
         Some(place) => known.get(place as usize).copied().ok_or(DecodeError::OutOfRange("a reason")),
         None => {

@@ -5,7 +5,7 @@ use super::bytes::{Reader, put_optional, put_varint};
 use super::event::{put_event, read_event};
 use super::snapshot::{put_quilt, read_quilt};
 use crate::event::{Event, Timestamp};
-use crate::state::{MAX_LAPS, Quilt, Step};
+use crate::state::{MAX_CONTROLS, MAX_LAPS, Quilt, Step};
 
 const HELLO: u8 = 1;
 const ACK: u8 = 2;
@@ -38,6 +38,8 @@ pub struct Load {
     pub workers: u32,
     /// Those that run this batch just now.
     pub busy: u32,
+    /// Those that are lost to attempts, of any batch, which do not stop though their time is over.
+    pub stuck: u32,
 }
 
 /// From the server to the page.
@@ -111,6 +113,7 @@ impl ServerFrame {
                 put_varint(&mut out, load.now.0);
                 put_varint(&mut out, u64::from(load.workers));
                 put_varint(&mut out, u64::from(load.busy));
+                put_varint(&mut out, u64::from(load.stuck));
                 out
             }
         }
@@ -135,8 +138,9 @@ impl ServerFrame {
             SNAPSHOT => Self::Snapshot(Box::new(read_quilt(&mut reader)?)),
             DELTA => {
                 let from = reader.step()?;
-                // Per lap at most its start, its settlements and its cancellation.
-                let count = reader.number("a number of events", 3 * MAX_LAPS as u32)?;
+                // Per lap at most its start, its settlements and its cancellation; a control, and the settlements before it.
+                let most = 3 * MAX_LAPS as u32 + 4 * MAX_CONTROLS;
+                let count = reader.number("a number of events", most)?;
                 let events = (0..count).map(|_| read_event(&mut reader)).collect::<Result<_, _>>()?;
                 Self::Delta { from, events }
             }
@@ -144,6 +148,7 @@ impl ServerFrame {
                 now: reader.timestamp()?,
                 workers: reader.number("a number of workers", u32::MAX)?,
                 busy: reader.number("a number of workers", u32::MAX)?,
+                stuck: reader.number("a number of workers", u32::MAX)?,
             }),
             kind => return Err(DecodeError::UnknownKind(kind)),
         };

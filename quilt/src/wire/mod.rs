@@ -9,10 +9,11 @@
 //! # Layout
 //!
 //! - `bytes`: varints, texts and the reader that cannot run past the end
-//! - `event`: what a journal stores
+//! - `event`: what a journal stores; `attempts`: the tries among it
 //! - `snapshot`: a whole quilt
 //! - `frame`: what the channel carries
 
+mod attempts;
 mod bytes;
 mod event;
 mod frame;

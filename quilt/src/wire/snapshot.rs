@@ -2,11 +2,11 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_color, put_optional, put_text, put_varint};
-use super::event::{put_launched, read_launched};
+use super::event::{put_cause, put_launched, read_cause, read_concurrency, read_launched};
 use crate::cell::{Cell, CellState, ReasonId, intern};
 use crate::event::Timestamp;
 use crate::grid::{Index, MAX_SQUARES};
-use crate::state::{Finish, Lap, MAX_LAPS, Quilt};
+use crate::state::{Cancellation, Finish, Lap, MAX_LAPS, Quilt};
 
 const PENDING: u8 = 0;
 const DONE: u8 = 1;
@@ -16,7 +16,13 @@ pub(super) fn put_quilt(out: &mut Vec<u8>, quilt: &Quilt) {
     put_launched(out, &quilt.launched);
     put_varint(out, quilt.step.0);
     put_varint(out, quilt.updated_at.0);
-    put_optional(out, quilt.cancelled_at.map(|at| at.0));
+    out.push(u8::from(quilt.is_paused));
+    put_optional(out, quilt.concurrency.map(u64::from));
+    put_varint(out, u64::from(quilt.controls));
+    put_optional(out, quilt.cancellation.map(|how| how.at.0));
+    if let Some(how) = quilt.cancellation {
+        put_cause(out, how.cause);
+    }
     put_varint(out, quilt.earlier_laps.len() as u64);
     for lap in quilt.earlier_laps.iter().chain([&quilt.lap]) {
         put_lap(out, lap);
@@ -32,7 +38,13 @@ pub(super) fn read_quilt(reader: &mut Reader<'_>) -> Result<Quilt, DecodeError> 
     let mut quilt = Quilt::new(read_launched(reader)?);
     quilt.step = reader.step()?;
     quilt.updated_at = reader.timestamp()?;
-    quilt.cancelled_at = reader.optional("a time")?.map(Timestamp);
+    quilt.is_paused = reader.byte()? != 0;
+    quilt.concurrency = read_concurrency(reader)?;
+    quilt.controls = reader.number("a number of controls", u32::MAX)?;
+    quilt.cancellation = match reader.optional("a time")?.map(Timestamp) {
+        Some(at) => Some(Cancellation { at, cause: read_cause(reader)? }),
+        None => None,
+    };
     let earlier = reader.number("a number of laps", MAX_LAPS as u32)?;
     for _ in 0..earlier {
         quilt.earlier_laps.push(read_lap(reader)?);

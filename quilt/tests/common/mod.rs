@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use quilt::{
-    BatchSpec, Change, Color, Event, Grid, Launched, Outcome, Position, Quilt, Settlement, Timestamp, WorkSpec,
+    AttemptRun, BatchSpec, CancelCause, Change, Color, Control, Event, Grid, Launched, Outcome, Position, Quilt,
+    Settlement, Timestamp, WorkSpec,
 };
 
 /// A case that fails is kept beside the test, to be tried first the next time.
@@ -20,7 +21,20 @@ pub(crate) fn config() -> ProptestConfig {
 pub(crate) fn launched(rows: u16, columns: u16, seed: u64) -> Launched {
     let grid = Grid::new(rows, columns).expect("a small grid");
     let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-    Launched { spec: BatchSpec { work, grid, seed, attempts: 3, timeout_ms: 1000 }, at: Timestamp(1_000) }
+    Launched { spec: spec(work, grid, seed), at: Timestamp(1_000) }
+}
+
+fn spec(work: WorkSpec, grid: Grid, seed: u64) -> BatchSpec {
+    BatchSpec {
+        work,
+        grid,
+        seed,
+        attempts: 3,
+        timeout_ms: 1_000,
+        concurrency: None,
+        tolerated_failures: None,
+        deadline_ms: None,
+    }
 }
 
 /// A quilt and everything that changed in it.
@@ -50,8 +64,37 @@ pub(crate) fn event(tasks: u32) -> impl Strategy<Value = Event> {
         12 => (lap.clone(), at.clone(), proptest::collection::vec(settlement, 0..12))
             .prop_map(|(lap, at, settlements)| Event::Settled { lap, at, settlements }),
         2 => (lap.clone(), at.clone()).prop_map(|(lap, at)| Event::LapStarted { lap, at }),
-        1 => (lap, at).prop_map(|(lap, at)| Event::Cancelled { lap, at }),
+        1 => (lap.clone(), at.clone(), cause()).prop_map(|(lap, at, cause)| Event::Cancelled { lap, at, cause }),
+        3 => (lap.clone(), 1_u32..4, at.clone(), control())
+            .prop_map(|(lap, number, at, control)| Event::Controlled { lap, number, at, control }),
+        3 => (lap, "[a-z]{0,3}", proptest::collection::vec(attempt_run(tasks), 0..4))
+            .prop_map(|(lap, worker, runs)| Event::Attempted { lap, worker: worker.into(), runs }),
     ]
+}
+
+fn cause() -> impl Strategy<Value = CancelCause> {
+    proptest::sample::select(vec![CancelCause::Asked, CancelCause::Deadline, CancelCause::Failures])
+}
+
+fn control() -> impl Strategy<Value = Control> {
+    prop_oneof![
+        Just(Control::Pause),
+        Just(Control::Resume),
+        proptest::option::of(1_u32..=1 << 16).prop_map(Control::SetConcurrency),
+    ]
+}
+
+pub(crate) fn attempt_run(tasks: u32) -> impl Strategy<Value = AttemptRun> {
+    (0..tasks + 2, 0_u32..5, any::<u8>(), 0_u64..1 << 50, any::<u32>(), proptest::option::of("[a-z]{0,3}")).prop_map(
+        |(first, count, number, started_at, took_ms, error)| AttemptRun {
+            first: Position(first),
+            count,
+            number,
+            started_at: Timestamp(started_at),
+            took_ms,
+            error: error.map(Into::into),
+        },
+    )
 }
 
 /// Leaves out what could not have been written yet where it stands, such as an outcome of a lap before the lap's start.
@@ -61,7 +104,10 @@ pub(crate) fn without_foresight(launched: &Launched, events: Vec<Event>) -> Vec<
     for event in events {
         let possible = match &event {
             Event::Launched(_) => true,
-            Event::Settled { lap, .. } | Event::Cancelled { lap, .. } => *lap <= quilt.lap_number(),
+            Event::Settled { lap, .. } | Event::Cancelled { lap, .. } | Event::Attempted { lap, .. } => {
+                *lap <= quilt.lap_number()
+            }
+            Event::Controlled { lap, number, .. } => *lap <= quilt.lap_number() && *number <= quilt.controls() + 1,
             Event::LapStarted { lap, .. } => *lap <= quilt.lap_number() + u32::from(quilt.can_retry()),
         };
         if possible {
