@@ -2,25 +2,121 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
 use quilt::Color;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
 
-use crate::work::{Task, TaskError, Work};
+use crate::work::{Allowance, AsyncWork, BlockingWork, Task, TaskError, Work};
 
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 200;
 
-/// Runs one attempt. Panics and time-outs are failures like others, and may be tried again.
-pub(crate) async fn run(work: &dyn Work, task: Task, timeout: Duration) -> Result<Color, TaskError> {
-    // Nothing of a future that panicked is used again.
-    let attempt = AssertUnwindSafe(work.run(task)).catch_unwind();
-    match tokio::time::timeout(timeout, attempt).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(panic)) => Err(TaskError::Retryable(format!("panicked: {}", panic_message(&*panic)))),
-        Err(_) => Err(TaskError::Retryable(format!("took longer than {} ms", timeout.as_millis()))),
+/// How long work that blocks has to end after its time is over.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How a try went.
+pub(crate) enum Tried {
+    /// It came to an end.
+    Ended(Result<Color, TaskError>),
+    /// It was given up because nobody waits for it any more.
+    GivenUp,
+    /// Its time is over, or nobody waits for it any more, and it goes on all the same, on a thread of its own.
+    Runaway(JoinHandle<()>),
+}
+
+/// Runs one attempt, until it is given up. Panics and time-outs are failures like others, and may be tried again.
+pub(crate) async fn run(
+    work: &Work,
+    task: Task,
+    started: Instant,
+    time: Duration,
+    given_up: impl Future<Output = ()>,
+) -> Tried {
+    match work {
+        Work::Async(work) => wait(&**work, task, started, time, given_up).await,
+        Work::Blocking(work) => block(Arc::clone(work), task, started, time, given_up).await,
     }
+}
+
+async fn wait(
+    work: &dyn AsyncWork,
+    task: Task,
+    started: Instant,
+    time: Duration,
+    given_up: impl Future<Output = ()>,
+) -> Tried {
+    // Nothing of a future that panicked is used again.
+    let mut attempt = std::pin::pin!(AssertUnwindSafe(work.run(task)).catch_unwind());
+    // Most tasks that take no time are done when they are first looked at, and timers cost more than they do.
+    if let Poll::Ready(result) = futures::poll!(&mut attempt) {
+        return Tried::Ended(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
+    }
+    tokio::select! {
+        biased;
+        () = given_up => Tried::GivenUp,
+        result = timeout_at(started + time, attempt) => Tried::Ended(match result {
+            Ok(result) => result.unwrap_or_else(|panic| Err(panicked(&*panic))),
+            Err(_) => Err(too_slow(time)),
+        }),
+    }
+}
+
+async fn block(
+    work: Arc<dyn BlockingWork>,
+    task: Task,
+    started: Instant,
+    time: Duration,
+    given_up: impl Future<Output = ()>,
+) -> Tried {
+    let cancelled = CancellationToken::new();
+    let allowance = Allowance { deadline: started + time, cancelled: cancelled.clone() };
+    let mut attempt = tokio::task::spawn_blocking(move || work.run(task, &allowance));
+    let in_time = tokio::select! {
+        biased;
+        result = &mut attempt => return Tried::Ended(match result {
+            // What comes when its time is over comes too late, whatever it is.
+            Ok(_) if started.elapsed() >= time => Err(too_slow(time)),
+            Ok(result) => result,
+            Err(error) => Err(error.try_into_panic().map_or_else(|_| never_ran(), |panic| panicked(&*panic))),
+        }),
+        () = given_up => false,
+        () = tokio::time::sleep_until(started + time) => true,
+    };
+    cancelled.cancel();
+    match timeout(GRACE, &mut attempt).await {
+        Ok(_) if in_time => Tried::Ended(Err(too_slow(time))),
+        Ok(_) => Tried::GivenUp,
+        Err(_) => Tried::Runaway(tokio::spawn(async { drop(attempt.await) })),
+    }
+}
+
+fn too_slow(time: Duration) -> TaskError {
+    TaskError::Retryable(format!("took longer than {} ms", time.as_millis()))
+}
+
+/// What stands with the square of an attempt that cannot be stopped. Another one might not stop either, so there is none.
+pub(crate) fn unstoppable(time: Duration) -> TaskError {
+    TaskError::Permanent(format!("took longer than {} ms and does not stop", time.as_millis()))
+}
+
+/// The runtime starts no more threads because the process is ending.
+fn never_ran() -> TaskError {
+    TaskError::Retryable("the process was ending".into())
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> TaskError {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message");
+    TaskError::Retryable(format!("panicked: {message}"))
 }
 
 /// An error as it is kept with the square.
@@ -30,14 +126,6 @@ pub(crate) fn reason(error: &TaskError) -> Box<str> {
         Some((end, _)) => format!("{}…", reason.get(..end).unwrap_or_default()).into(),
         None => reason.into(),
     }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

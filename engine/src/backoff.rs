@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
+use rand::{Rng, RngExt};
 
 /// The upper bound of the wait before the second attempt; it doubles with each further one.
 const BASE: Duration = Duration::from_millis(100);
@@ -18,8 +18,8 @@ fn ceiling(attempt: u8) -> Duration {
 
 /// How long to wait after a failed attempt: anything up to an exponentially growing bound ("full jitter"),
 /// so that tasks that failed together do not come back together.
-pub(crate) fn after(attempt: u8) -> Duration {
-    ceiling(attempt).mul_f64(rand::rng().random())
+pub(crate) fn after(attempt: u8, random: &mut impl Rng) -> Duration {
+    ceiling(attempt).mul_f64(random.random())
 }
 
 #[cfg(test)]
@@ -34,9 +34,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_within_its_bound() {
-        for attempt in 1..=20 {
-            assert!(after(attempt) <= ceiling(attempt));
-        }
+    fn a_wait_is_within_its_bound_and_each_is_another_one() {
+        let mut random = rand::rng();
+        let waits: Vec<Duration> = (0..20).map(|_| after(3, &mut random)).collect();
+        assert!(waits.iter().all(|wait| *wait <= ceiling(3)));
+        assert!(waits.windows(2).any(|pair| pair[0] != pair[1]));
     }
 }

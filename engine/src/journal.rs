@@ -1,10 +1,15 @@
 //! The seam for events: a durable, ordered list of them for each batch.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use quilt::wire::DecodeError;
-use quilt::{BatchId, Event, Launched, OwnerId, Summary};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use thiserror::Error;
+
+/// How long to wait before a journal that is not available is asked again.
+pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the journal did not do what it was asked.
 #[derive(Debug, Clone, Error)]
@@ -20,6 +25,12 @@ pub enum JournalError {
         /// What is wrong.
         reason: Damage,
     },
+    /// The storage itself cannot be read.
+    #[error("the journal's file is damaged: {0}")]
+    Corrupt(String),
+    /// There is no such batch, or none any more.
+    #[error("there is no such batch")]
+    Removed,
     /// The journal was closed because the process is ending.
     #[error("the journal is closed")]
     Closed,
@@ -35,6 +46,10 @@ pub enum Damage {
     #[error("it does not start with a launch")]
     NoLaunch,
 }
+
+/// How many events of a journal there are, or were seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offset(pub u64);
 
 /// Whether [`Journal::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,18 +80,26 @@ pub struct Listed {
     pub conclusion: Option<Summary>,
 }
 
+/// What is kept of batches that are over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Those that were over longer ago are removed; none for their age if there is nothing here.
+    pub age: Option<Duration>,
+    /// While the journal is larger, in bytes, those that were over first are removed; none for its size if there is nothing here.
+    pub bytes: Option<u64>,
+}
+
 /// A durable, ordered list of events for each batch.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// Starts the journal of a new batch. When it returns, the launch is durable.
     async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError>;
 
-    /// Appends an event. When it returns, the event is durable. Unknown batches take no events, without an error:
-    /// they were removed.
-    async fn append(&self, batch: BatchId, event: Event) -> Result<(), JournalError>;
+    /// Appends some events in a row, all or none of them. When it returns, they are durable. The offset is the one behind them.
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError>;
 
-    /// All events of a batch from the first one on, and then those to come. Ends only with an error.
-    fn follow(&self, batch: BatchId) -> BoxStream<'static, Result<Page, JournalError>>;
+    /// All events of a batch behind an offset, and then those to come. Ends only with an error.
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>>;
 
     /// Who launched a batch; `None` where there is no such batch.
     async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError>;
@@ -88,6 +111,39 @@ pub trait Journal: Send + Sync + 'static {
     async fn unfinished(&self) -> Result<Vec<BatchId>, JournalError>;
 
     /// Notes a batch's last state, so that nobody has to fold its journal to list it, or to learn that there is nothing
-    /// to resume. Has no effect if a later lap has started.
-    async fn conclude(&self, batch: BatchId, summary: Summary) -> Result<(), JournalError>;
+    /// to resume; and the receipts of its laps. The state has no effect if a later lap has started.
+    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError>;
+
+    /// The receipts of a batch that has a conclusion, in the order of its laps; `None` for any other one.
+    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError>;
+
+    /// Removes a batch that has a conclusion, and is gone when this returns; what it took is given back by [`Journal::purge`]. `false` where
+    /// it has none, or is not there.
+    async fn remove(&self, batch: BatchId) -> Result<bool, JournalError>;
+
+    /// Up to `limit` batches that retention has no place for, those first that were over first.
+    async fn expired(&self, retention: Retention, now: Timestamp, limit: u32) -> Result<Vec<BatchId>, JournalError>;
+
+    /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
+    async fn purge(&self) -> Result<bool, JournalError>;
+}
+
+/// Asks the journal again and again while it is not available.
+///
+/// # Errors
+///
+/// Whatever else it answers with.
+pub(crate) async fn until_available<T, F>(mut ask: impl FnMut() -> F) -> Result<T, JournalError>
+where
+    F: Future<Output = Result<T, JournalError>>,
+{
+    loop {
+        match ask().await {
+            Err(JournalError::Unavailable(reason)) => {
+                tracing::debug!(reason, "the journal is not available; trying again");
+                tokio::time::sleep(PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
 }

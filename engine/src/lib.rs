@@ -8,8 +8,9 @@
 //! - [`engine`]: [`Engine`], what a program launches, controls and watches batches with
 //! - [`journal`]: the seam for events; [`queue`]: the seam for leases
 //! - [`live`]: batches that are being followed, folded and kept in memory
-//! - `worker`: takes leases, runs tasks, writes outcomes
+//! - `worker`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
 //! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
+//! - `clock`: the time of day
 //! - [`work`]: what tasks do, a file for each kind
 //! - [`embedded`]: both seams in one process, on SQLite and in memory
 
@@ -18,15 +19,17 @@ mod backoff;
 mod clock;
 pub mod embedded;
 pub mod engine;
+mod gathered;
 pub mod journal;
+mod lease_run;
 pub mod live;
 mod pace;
 pub mod queue;
 pub mod work;
 mod worker;
 
-pub use clock::now;
-pub use engine::{ControlError, Engine, LaunchError, Settings};
-pub use journal::{Journal, JournalError};
+pub use clock::{Clock, now};
+pub use engine::{AttemptRecord, ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
+pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Viewer};
 pub use queue::{Lease, Queue};

@@ -2,64 +2,93 @@
 
 use std::collections::HashMap;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use quilt::{BatchId, Event, History, OwnerId, Position, Quilt, Step};
+use quilt::{BatchId, BatchSpec, Event, History, Ledger, Order, OwnerId, Position, Quilt, Status, Step};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::journal::{Damage, Journal, JournalError, Page};
+use crate::journal::{Damage, Journal, JournalError, Offset, PAUSE, Page};
 use crate::pace::Pace;
 use crate::queue::Lease;
 use crate::work::{Registry, Unavailable, Work};
 
-/// How long to wait before a journal that could not be read is followed anew.
-const FOLLOW_AGAIN: Duration = Duration::from_secs(1);
+/// How long a lease waits for this node to fold what it follows.
+const FOLD_PAUSE: Duration = Duration::from_millis(20);
 
-/// A quilt with its history, as far as it is folded.
+/// How long a lease waits where its batch is paused, or has as many running tasks as it may have.
+const TURN_PAUSE: Duration = Duration::from_millis(25);
+
+/// A quilt with what else is folded from the same events, as far as it is folded.
 pub struct Folded {
     /// The state.
     pub quilt: Quilt,
     /// The changes that led to it.
     pub history: History,
+    /// What is known of its tries, and the receipts.
+    pub ledger: Ledger,
+    /// How many events were folded.
+    pub offset: Offset,
 }
 
 impl Folded {
+    fn new(quilt: Quilt) -> Self {
+        Self { history: History::new(&quilt), quilt, ledger: Ledger::default(), offset: Offset::default() }
+    }
+
     fn apply(&mut self, events: &[Event]) {
+        let mut changes = Vec::new();
         for event in events {
-            let mut changes = Vec::new();
+            changes.clear();
             self.quilt.apply(event, &mut changes);
             self.history.record(&self.quilt, &changes);
+            self.ledger.apply(&self.quilt, event, &changes);
         }
+        self.offset.0 += events.len() as u64;
     }
 }
 
-/// What is left of a lease.
-pub(crate) enum Remaining {
-    /// Nothing; all squares are settled, or the lap is over.
-    Nothing,
-    /// This node has not seen the lap start yet.
-    Unknown,
-    /// This part.
-    Some(Lease),
+/// What is to be done with a lease.
+pub(crate) enum Turn<'a> {
+    /// There is nothing left to run; all squares are settled, or the lap is over.
+    Over,
+    /// It cannot be run yet, and may be looked at again after this time.
+    Later(Duration),
+    /// This part of it can be run, while the guard is held.
+    Now(Lease, Occupied<'a>),
+}
+
+/// A task that is to be run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending {
+    pub(crate) position: Position,
+    /// Which try it is, from 1.
+    pub(crate) attempt: u8,
 }
 
 /// A batch in memory. It follows its journal until the last holder lets go of it.
 pub struct LiveBatch {
     id: BatchId,
     owner: OwnerId,
+    /// The quilt's own, for those who run its tasks, without a lock.
+    pub(crate) spec: BatchSpec,
+    pub(crate) order: Order,
     folded: RwLock<Folded>,
     /// Wakes whoever waits for the fold to go on.
     step: watch::Sender<Step>,
+    /// Whether tasks may be started: the batch is neither paused nor over.
+    is_running: AtomicBool,
     /// Tells running tasks to stop.
     pub(crate) cancelled: CancellationToken,
+    /// Tells viewers that there is nothing to see any more.
+    removed: CancellationToken,
     pub(crate) pace: Pace,
-    pub(crate) work: Arc<dyn Work>,
+    pub(crate) work: Work,
     busy: AtomicU32,
     viewers: AtomicUsize,
     follower: OnceLock<AbortOnDropHandle<()>>,
@@ -110,44 +139,69 @@ impl LiveBatch {
         }
     }
 
+    /// Waits until the batch has been removed.
+    pub async fn removed(&self) {
+        self.removed.cancelled().await;
+    }
+
     /// How many workers run this batch at the moment.
     #[must_use]
     pub fn busy(&self) -> u32 {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// Counts a worker as busy with this batch until the guard is dropped.
-    pub(crate) fn occupy(&self) -> Occupied<'_> {
-        self.busy.fetch_add(1, Ordering::Relaxed);
-        Occupied(self)
+    /// Whether anybody looks at the batch.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.viewers.load(Ordering::Relaxed) > 0
     }
 
-    /// Cuts off the front of a lease that has nothing left to run.
-    pub(crate) fn remaining(&self, lease: &Lease) -> Remaining {
+    /// Whether tasks may be started.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::Relaxed)
+    }
+
+    /// Counts a worker as busy with this batch until the guard is dropped; none where there are `limit` already.
+    fn occupy(&self, limit: Option<u32>) -> Option<Occupied<'_>> {
+        let limit = limit.unwrap_or(u32::MAX);
+        let one_more = |busy| (busy < limit).then_some(busy + 1);
+        self.busy.try_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok().map(|_| Occupied(self))
+    }
+
+    /// Whether a lease can be run now, and which part of it: its front may have nothing left to run.
+    pub(crate) fn turn(&self, lease: &Lease) -> Turn<'_> {
         let folded = self.folded();
         let quilt = &folded.quilt;
-        if lease.lap > quilt.lap_number() {
-            return Remaining::Unknown;
+        if folded.offset < lease.after {
+            return Turn::Later(FOLD_PAUSE);
         }
-        if lease.lap < quilt.lap_number() || quilt.status() != quilt::Status::Running {
-            return Remaining::Nothing;
+        if lease.lap != quilt.lap_number() || quilt.status().is_over() {
+            return Turn::Over;
         }
-        match quilt.pending_in(lease.positions.clone()).next() {
-            Some(first) => Remaining::Some(Lease { positions: first..lease.positions.end, ..lease.clone() }),
-            None => Remaining::Nothing,
+        let Some(first) = quilt.pending_in(lease.positions.clone()).next() else { return Turn::Over };
+        if quilt.status() == Status::Paused {
+            return Turn::Later(TURN_PAUSE * 4);
+        }
+        match self.occupy(quilt.concurrency()) {
+            Some(occupied) => Turn::Now(Lease { positions: first..lease.positions.end, ..lease.clone() }, occupied),
+            None => Turn::Later(TURN_PAUSE),
         }
     }
 
-    /// The positions of a lease that have no outcome yet.
-    pub(crate) fn pending(&self, lease: &Lease) -> Vec<Position> {
-        self.folded().quilt.pending_in(lease.positions.clone()).collect()
+    /// The tasks of a lease that have no outcome yet.
+    pub(crate) fn pending(&self, lease: &Lease) -> Vec<Pending> {
+        let folded = self.folded();
+        let tries = |position| folded.ledger.failed_tries(position).saturating_add(1).min(self.spec.attempts);
+        let pending = folded.quilt.pending_in(lease.positions.clone());
+        pending.map(|position| Pending { position, attempt: tries(position) }).collect()
     }
 
     fn fold(&self, events: &[Event]) {
         let step = {
             let mut folded = self.folded.write().unwrap_or_else(PoisonError::into_inner);
             folded.apply(events);
-            if folded.quilt.status() == quilt::Status::Cancelled {
+            let status = folded.quilt.status();
+            self.is_running.store(status == Status::Running, Ordering::Relaxed);
+            if status == Status::Cancelled {
                 self.cancelled.cancel();
             }
             folded.quilt.step()
@@ -156,7 +210,7 @@ impl LiveBatch {
     }
 }
 
-/// See [`LiveBatch::occupy`].
+/// A worker's place with a batch.
 pub(crate) struct Occupied<'a>(&'a LiveBatch);
 
 impl Drop for Occupied<'_> {
@@ -215,6 +269,21 @@ impl LiveBatches {
         loaded
     }
 
+    /// Lets go of a batch that was removed; those who watch it are told.
+    pub(crate) fn forget(&self, batch: &LiveBatch) {
+        self.slots().remove(&batch.id);
+        batch.removed.cancel();
+    }
+
+    /// Whether anybody looks at a batch.
+    pub(crate) async fn is_watched(&self, id: BatchId) -> bool {
+        let slot = self.slots().get(&id).cloned();
+        match slot {
+            Some(slot) => slot.lock().await.upgrade().is_some_and(|batch| batch.is_watched()),
+            None => false,
+        }
+    }
+
     /// Removes the slots of batches that nobody holds or waits for. Done when one is loaded, so that there are never many more
     /// slots than batches in memory.
     fn forget_unheld(&self, mine: Slot) {
@@ -226,22 +295,27 @@ impl LiveBatches {
 
     async fn load(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
         let Some(owner) = self.journal.owner(id).await? else { return Ok(None) };
-        let mut pages = self.journal.follow(id);
+        let mut pages = self.journal.follow(id, Offset::default());
         let folded = fold_what_is_there(id, &mut pages).await?;
         let work = self.registry.build(&folded.quilt.spec().work);
         let step = folded.quilt.step();
+        let status = folded.quilt.status();
         let cancelled = CancellationToken::new();
-        if folded.quilt.status() == quilt::Status::Cancelled {
+        if status == Status::Cancelled {
             cancelled.cancel();
         }
         let batch = Arc::new(LiveBatch {
             id,
             owner,
+            spec: folded.quilt.spec().clone(),
+            order: folded.quilt.order(),
             folded: RwLock::new(folded),
             step: watch::Sender::new(step),
+            is_running: AtomicBool::new(status == Status::Running),
             cancelled,
+            removed: CancellationToken::new(),
             pace: Pace::default(),
-            work: work.unwrap_or_else(|error| Arc::new(Unavailable(error))),
+            work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
             busy: AtomicU32::new(0),
             viewers: AtomicUsize::new(0),
             follower: OnceLock::new(),
@@ -263,10 +337,7 @@ async fn fold_what_is_there(id: BatchId, pages: &mut Pages) -> Result<Folded, Jo
     let no_launch = || JournalError::Damaged { batch: id, reason: Damage::NoLaunch };
     let mut page = pages.next().await.ok_or(JournalError::Closed)??;
     let mut folded = match page.events.first() {
-        Some(Event::Launched(launched)) => {
-            let quilt = Quilt::new(launched.clone());
-            Folded { history: History::new(&quilt), quilt }
-        }
+        Some(Event::Launched(launched)) => Folded::new(Quilt::new(launched.clone())),
         _ => return Err(no_launch()),
     };
     loop {
@@ -278,7 +349,7 @@ async fn fold_what_is_there(id: BatchId, pages: &mut Pages) -> Result<Folded, Jo
     }
 }
 
-/// Folds what comes. After an error the journal is followed from its beginning: what was folded before changes nothing.
+/// Folds what comes. After an error the journal is followed from where it was.
 async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journal>) {
     loop {
         match pages.next().await {
@@ -288,10 +359,11 @@ async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journ
             },
             Some(Err(JournalError::Closed)) | None => return,
             Some(Err(error)) => {
-                tracing::error!(%error, "a journal cannot be followed; trying again");
-                tokio::time::sleep(FOLLOW_AGAIN).await;
+                tracing::warn!(%error, "a journal cannot be followed; trying again");
+                tokio::time::sleep(PAUSE).await;
                 let Some(batch) = batch.upgrade() else { return };
-                pages = journal.follow(batch.id);
+                let offset = batch.folded().offset;
+                pages = journal.follow(batch.id, offset);
             }
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quilt::{BatchId, Position};
 
+use crate::journal::Offset;
+
 /// A range of positions of one batch's order that are to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -13,16 +15,20 @@ pub struct Lease {
     pub batch: BatchId,
     /// The lap for which they are run.
     pub lap: u32,
-    /// Which try this is for the tasks that have no outcome yet, from 1.
-    pub attempt: u8,
     /// The positions; those with an outcome are passed over.
     pub positions: Range<Position>,
+    /// What whoever runs it has to have folded: the outcomes and the failed tries that came before.
+    pub after: Offset,
 }
 
 impl Lease {
     /// Cuts off all but the first `stride` positions, and returns them.
     pub fn split_off(&mut self, stride: u32) -> Option<Self> {
-        let cut = Position(self.positions.start.0.saturating_add(stride.max(1)));
+        self.split_at(Position(self.positions.start.0.saturating_add(stride.max(1))))
+    }
+
+    /// Cuts off the positions from `cut` on, and returns them.
+    pub fn split_at(&mut self, cut: Position) -> Option<Self> {
         (cut < self.positions.end).then(|| {
             let tail = Self { positions: cut..self.positions.end, ..self.clone() };
             self.positions.end = cut;
@@ -70,7 +76,7 @@ mod tests {
 
     fn lease(start: u32, end: u32) -> Lease {
         let positions = Position(start)..Position(end);
-        Lease { batch: BatchId::from_bytes([7; 16]), lap: 1, attempt: 1, positions }
+        Lease { batch: BatchId::from_bytes([7; 16]), lap: 1, positions, after: Offset(1) }
     }
 
     #[test]

@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::embedded::{MemoryQueue, OpenError, SqliteJournal};
-use engine::work::{Registry, Task, TaskError, Work};
-use engine::{ControlError, Engine, LaunchError, LiveBatch, Settings};
+use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::{ControlError, Engine, LaunchError, LiveBatch, Settings, TooManyRunning};
 use quilt::{BatchId, BatchSpec, Color, Grid, Index, OwnerId, Progress, Quilt, SquareState, Status, WorkSpec};
 use tempfile::TempDir;
 
 const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
 const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
-const SETTINGS: Settings = Settings { workers: 8, running_per_owner: 4 };
+const WORKERS: u32 = 8;
 
 /// Work whose tasks misbehave by their square: 0 panics, 1 errs for good, 2 hangs, 3 needs three attempts.
 struct Misbehaving;
 
 #[async_trait]
-impl Work for Misbehaving {
+impl AsyncWork for Misbehaving {
     async fn run(&self, task: Task) -> Result<Color, TaskError> {
         match task.index.0 {
             0 => panic!("square 0 panics"),
@@ -38,21 +38,25 @@ impl Work for Misbehaving {
 struct Hanging;
 
 #[async_trait]
-impl Work for Hanging {
+impl AsyncWork for Hanging {
     async fn run(&self, _task: Task) -> Result<Color, TaskError> {
         std::future::pending().await
     }
 }
 
 fn registry() -> Registry {
-    Registry::default().with("misbehaving", |_| Ok(Arc::new(Misbehaving))).with("hanging", |_| Ok(Arc::new(Hanging)))
+    Registry::default().with("misbehaving", |_| Ok(Work::waiting(Misbehaving))).with("hanging", |_| Ok(Work::waiting(Hanging)))
 }
 
 async fn start(folder: &Path) -> Engine {
+    start_with(folder, registry()).await
+}
+
+async fn start_with(folder: &Path, registry: Registry) -> Engine {
     let journal = SqliteJournal::open(&folder.join("quilt.db")).expect("a fresh or an own file");
-    Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry(), SETTINGS)
-        .await
-        .expect("the journal answers")
+    let settings = Settings { workers: WORKERS, running_per_owner: 4, ..Settings::default() };
+    let queue = Arc::new(MemoryQueue::default());
+    Engine::start(Arc::new(journal), queue, registry, settings).await.expect("the journal answers")
 }
 
 fn id(number: u8) -> BatchId {
@@ -62,7 +66,16 @@ fn id(number: u8) -> BatchId {
 fn spec(work: &str, side: u16) -> BatchSpec {
     let work: WorkSpec = serde_json::from_str(work).expect("a work spec");
     let grid = Grid::new(side, side).expect("a small grid");
-    BatchSpec { work, grid, seed: 11, attempts: 3, timeout_ms: 200 }
+    BatchSpec {
+        work,
+        grid,
+        seed: 11,
+        attempts: 3,
+        timeout_ms: 200,
+        concurrency: None,
+        tolerated_failures: None,
+        deadline_ms: None,
+    }
 }
 
 async fn open(engine: &Engine, batch: BatchId) -> Arc<LiveBatch> {
@@ -136,7 +149,7 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     hanging.timeout_ms = 3_600_000;
     engine.launch(id(1), OWNER, hanging).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
-    while batch.busy() < SETTINGS.workers {
+    while batch.busy() < WORKERS {
         tokio::task::yield_now().await;
     }
     assert!(matches!(engine.cancel(id(1), STRANGER).await, Err(ControlError::NotOwner)));
@@ -159,7 +172,7 @@ struct Deceiving {
 }
 
 #[async_trait]
-impl Work for Deceiving {
+impl AsyncWork for Deceiving {
     async fn run(&self, task: Task) -> Result<Color, TaskError> {
         if self.started.fetch_add(1, Ordering::Relaxed) >= 32 {
             self.together.wait().await;
@@ -171,12 +184,10 @@ impl Work for Deceiving {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_lease_that_meets_a_slow_task_is_handed_on_to_idle_workers() {
     let folder = TempDir::new().expect("a folder");
-    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
     let registry = Registry::default().with("deceiving", |_| {
-        Ok(Arc::new(Deceiving { started: AtomicU32::new(0), together: tokio::sync::Barrier::new(4) }))
+        Ok(Work::waiting(Deceiving { started: AtomicU32::new(0), together: tokio::sync::Barrier::new(4) }))
     });
-    let queue = Arc::new(MemoryQueue::default());
-    let engine = Engine::start(Arc::new(journal), queue, registry, SETTINGS).await.expect("the journal answers");
+    let engine = start_with(folder.path(), registry).await;
     let mut deceiving = spec(r#"{"kind": "deceiving"}"#, 12);
     // No attempt is over before its time: only company helps.
     deceiving.timeout_ms = 3_600_000;
@@ -188,7 +199,7 @@ async fn a_long_lease_that_meets_a_slow_task_is_handed_on_to_idle_workers() {
 struct Stuck(AtomicU32);
 
 #[async_trait]
-impl Work for Stuck {
+impl AsyncWork for Stuck {
     async fn run(&self, task: Task) -> Result<Color, TaskError> {
         if self.0.fetch_add(1, Ordering::Relaxed) == 100 {
             std::future::pending::<()>().await;
@@ -200,10 +211,8 @@ impl Work for Stuck {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_is_written_and_all_else_is_run_while_one_task_takes_for_ever() {
     let folder = TempDir::new().expect("a folder");
-    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
-    let registry = Registry::default().with("stuck", |_| Ok(Arc::new(Stuck(AtomicU32::new(0)))));
-    let queue = Arc::new(MemoryQueue::default());
-    let engine = Engine::start(Arc::new(journal), queue, registry, SETTINGS).await.expect("the journal answers");
+    let registry = Registry::default().with("stuck", |_| Ok(Work::waiting(Stuck(AtomicU32::new(0)))));
+    let engine = start_with(folder.path(), registry).await;
     let mut stuck = spec(r#"{"kind": "stuck"}"#, 30);
     stuck.timeout_ms = 3_600_000;
     engine.launch(id(1), OWNER, stuck).await.expect("accepted");
@@ -255,10 +264,12 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     for number in 1..=4 {
-        engine.launch(id(number), OWNER, spec(r#"{"kind": "hanging"}"#, 2)).await.expect("within the limit");
+        let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
+        hanging.timeout_ms = 3_600_000;
+        engine.launch(id(number), OWNER, hanging).await.expect("within the limit");
     }
     let fifth = spec(r#"{"kind": "color"}"#, 2);
-    assert!(matches!(engine.launch(id(5), OWNER, fifth.clone()).await, Err(LaunchError::TooManyRunning { limit: 4 })));
+    assert!(matches!(engine.launch(id(5), OWNER, fifth.clone()).await, Err(LaunchError::TooManyRunning(TooManyRunning::OfOwner { limit: 4 }))));
     engine.launch(id(6), STRANGER, fifth.clone()).await.expect("the limit is each owner's own");
     engine.cancel(id(1), OWNER).await.expect("accepted");
     // The place is free when the lap is seen to be over, which is soon after the cancellation is.

@@ -6,6 +6,7 @@
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
 
+#[path = "../../tests/memory/mod.rs"]
 mod memory;
 
 use std::path::Path;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::embedded::{MemoryQueue, SqliteJournal};
-use engine::work::{Registry, Task};
+use engine::work::{Registry, Task, Work};
 use engine::{Engine, Journal, Settings};
 use quilt::{BatchId, BatchSpec, Grid, Index, OwnerId, Status, WorkSpec};
 use rustix::time::{ClockId, clock_gettime};
@@ -80,13 +81,23 @@ fn cpu_time() -> Duration {
 
 fn spec(grid: Grid, seed: u32) -> BatchSpec {
     let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-    BatchSpec { work, grid, seed: seed.into(), attempts: 3, timeout_ms: 60_000 }
+    BatchSpec {
+        work,
+        grid,
+        seed: seed.into(),
+        attempts: 3,
+        timeout_ms: 60_000,
+        concurrency: None,
+        tolerated_failures: None,
+        deadline_ms: None,
+    }
 }
 
 async fn bare_loop(grid: Grid, batches: u32) -> Measured {
     let (cpu, wall) = (cpu_time(), Instant::now());
     for seed in 0..batches {
         let work = Registry::default().build(&spec(grid, seed).work).expect("a known kind");
+        let Work::Async(work) = work else { panic!("it does not block") };
         for index in (0..grid.squares()).map(Index) {
             let task = Task { index, seed: seed.into(), lap: 1, attempt: 1 };
             std::hint::black_box(work.run(task).await).expect("it does not fail");
@@ -96,7 +107,7 @@ async fn bare_loop(grid: Grid, batches: u32) -> Measured {
 }
 
 async fn on_journal(name: &'static str, journal: Arc<dyn Journal>, grid: Grid, batches: u32) -> Measured {
-    let settings = Settings { workers: WORKERS, running_per_owner: 2 };
+    let settings = Settings { workers: WORKERS, running_per_owner: 2, ..Settings::default() };
     let engine = Engine::start(journal, Arc::new(MemoryQueue::default()), Registry::default(), settings)
         .await
         .expect("the journal is empty");

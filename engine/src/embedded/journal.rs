@@ -6,19 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use quilt::wire::decode_event;
-use quilt::{BatchId, Event, Launched, OwnerId, Summary};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use tokio::sync::{mpsc, oneshot, watch};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::schema::{self, OpenError};
-use super::writer::{self, Command, Followers, Write};
-use crate::journal::{Creation, Journal, JournalError, Listed, Page};
+use super::writer::{self, Command, Followers, Write, Written};
+use crate::journal::{Creation, Journal, JournalError, Listed, Offset, Page, Retention};
 
 /// The most events that are read at once.
 const PAGE: usize = 256;
 
-/// The most connections that are kept for reading.
-const MAX_IDLE_READERS: usize = 4;
+/// The most bytes of events that are read at once, but for the last event among them.
+const PAGE_BYTES: usize = 256 << 10;
+
+/// The most reads at the same time, each with a connection and a thread; others wait for their turn.
+const MAX_READERS: usize = 8;
 
 /// A [`Journal`] in one file. Cloning gives another handle to it.
 #[derive(Clone)]
@@ -40,10 +43,10 @@ impl SqliteJournal {
         let (commands, receiver) = mpsc::channel(writer::MAX_WAITING);
         let for_writer = Arc::clone(&followers);
         std::thread::spawn(move || writer::run(connection, receiver, &for_writer));
-        Ok(Self { commands, followers, readers: Readers { path: path.into(), idle: Arc::default() } })
+        Ok(Self { commands, followers, readers: Readers::new(path) })
     }
 
-    async fn write(&self, write: Write) -> Result<Creation, JournalError> {
+    async fn write(&self, write: Write) -> Result<Written, JournalError> {
         let (written, answer) = oneshot::channel();
         self.commands.send(Command { write, written }).await.map_err(|_| JournalError::Closed)?;
         answer.await.map_err(|_| JournalError::Closed)?
@@ -53,19 +56,25 @@ impl SqliteJournal {
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
-        self.write(Write::Create { batch, owner, launched: Event::Launched(launched) }).await
+        match self.write(Write::Create { batch, owner, launched: Event::Launched(launched) }).await? {
+            Written::Nothing => Ok(Creation::Exists),
+            Written::Appended(_) | Written::Done => Ok(Creation::Created),
+        }
     }
 
-    async fn append(&self, batch: BatchId, event: Event) -> Result<(), JournalError> {
-        self.write(Write::Append { batch, event }).await.map(drop)
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError> {
+        match self.write(Write::Append { batch, events }).await? {
+            Written::Appended(offset) => Ok(offset),
+            Written::Nothing | Written::Done => Err(JournalError::Removed),
+        }
     }
 
-    fn follow(&self, batch: BatchId) -> BoxStream<'static, Result<Page, JournalError>> {
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
         let reading = Reading {
             appended: self.followers.subscribe(batch),
             readers: self.readers.clone(),
             batch,
-            next: 0,
+            next: after.0 as i64,
             caught_up: false,
         };
         Box::pin(stream::try_unfold(reading, |mut reading| async move {
@@ -110,8 +119,72 @@ impl Journal for SqliteJournal {
             .await
     }
 
-    async fn conclude(&self, batch: BatchId, summary: Summary) -> Result<(), JournalError> {
-        self.write(Write::Conclude { batch, summary }).await.map(drop)
+    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
+        self.write(Write::Conclude { batch, summary, receipts }).await.map(drop)
+    }
+
+    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
+        let bodies = self.readers.read(move |connection| read_receipts(connection, batch)).await?;
+        // One that cannot be read is derived anew from the events.
+        Ok(bodies.and_then(|bodies| bodies.iter().map(|body| serde_json::from_str(body).ok()).collect()))
+    }
+
+    async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
+        self.write(Write::Remove { batch }).await.map(|written| written == Written::Done)
+    }
+
+    async fn expired(&self, retention: Retention, now: Timestamp, limit: u32) -> Result<Vec<BatchId>, JournalError> {
+        self.readers.read(move |connection| read_expired(connection, retention, now, limit)).await
+    }
+
+    async fn purge(&self) -> Result<bool, JournalError> {
+        self.write(Write::Purge).await.map(|written| written == Written::Done)
+    }
+}
+
+/// The receipts as they are stored, if the batch has a conclusion.
+fn read_receipts(connection: &Connection, batch: BatchId) -> rusqlite::Result<Option<Vec<String>>> {
+    let concluded: Option<i64> = connection
+        .prepare_cached("SELECT key FROM batches WHERE id = ?1 AND conclusion IS NOT NULL")?
+        .query_row(params![batch.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let Some(key) = concluded else { return Ok(None) };
+    connection
+        .prepare_cached("SELECT body FROM receipts WHERE batch = ?1 ORDER BY lap")?
+        .query_map(params![key], |row| row.get(0))?
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+fn read_expired(
+    connection: &Connection,
+    retention: Retention,
+    now: Timestamp,
+    limit: u32,
+) -> rusqlite::Result<Vec<BatchId>> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
+    let bytes = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+    let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
+    let too_old = retention.age.map(|age| now.0.saturating_sub(age.as_millis() as u64) as i64);
+    // No time is later than this one, and none is as early as the other.
+    let before = if is_too_large { i64::MAX } else { too_old.unwrap_or(i64::MIN) };
+    connection
+        .prepare_cached(
+            "SELECT id FROM batches WHERE concluded_at < ?1 AND removed = 0 ORDER BY concluded_at LIMIT ?2",
+        )?
+        .query_map(params![before, limit], |row| row.get(0).map(BatchId::from_bytes))?
+        .collect()
+}
+
+/// What SQLite's errors mean for whoever asked.
+pub(super) fn trouble(error: &rusqlite::Error) -> JournalError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => JournalError::Corrupt(error.to_string()),
+        Some(ErrorCode::DiskFull) => JournalError::Unavailable("the disk is full".into()),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            JournalError::Unavailable("another program has locked the file".into())
+        }
+        _ => JournalError::Unavailable(error.to_string()),
     }
 }
 
@@ -144,9 +217,9 @@ impl Reading {
         // What is appended from here on, and may be in this page already, wakes the follower once more.
         self.appended.mark_unchanged();
         let (batch, next) = (self.batch, self.next);
-        let bodies = self.readers.read(move |connection| read_bodies(connection, batch, next)).await?;
+        let (bodies, caught_up) = self.readers.read(move |connection| read_bodies(connection, batch, next)).await?;
         self.next += bodies.len() as i64;
-        self.caught_up = bodies.len() < PAGE;
+        self.caught_up = caught_up;
         let events = bodies
             .iter()
             .map(|body| decode_event(body))
@@ -156,14 +229,23 @@ impl Reading {
     }
 }
 
-fn read_bodies(connection: &Connection, batch: BatchId, next: i64) -> rusqlite::Result<Vec<Vec<u8>>> {
-    connection
-        .prepare_cached(
-            "SELECT body FROM events WHERE batch = (SELECT key FROM batches WHERE id = ?1) AND number >= ?2
-             ORDER BY number LIMIT ?3",
-        )?
-        .query_map(params![batch.as_bytes(), next, PAGE as i64], |row| row.get(0))?
-        .collect()
+/// Some event bodies from one on, and whether these are all there are.
+fn read_bodies(connection: &Connection, batch: BatchId, next: i64) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
+    let mut statement = connection.prepare_cached(
+        "SELECT body FROM events WHERE batch = (SELECT key FROM batches WHERE id = ?1) AND number >= ?2 ORDER BY number",
+    )?;
+    let mut rows = statement.query(params![batch.as_bytes(), next])?;
+    let mut bodies: Vec<Vec<u8>> = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        if bodies.len() == PAGE || bytes > PAGE_BYTES {
+            return Ok((bodies, false));
+        }
+        let body: Vec<u8> = row.get(0)?;
+        bytes += body.len();
+        bodies.push(body);
+    }
+    Ok((bodies, true))
 }
 
 /// Connections for reading, each used by one reader at a time, off the async threads.
@@ -171,27 +253,31 @@ fn read_bodies(connection: &Connection, batch: BatchId, next: i64) -> rusqlite::
 struct Readers {
     path: PathBuf,
     idle: Arc<Mutex<Vec<Connection>>>,
+    turns: Arc<Semaphore>,
 }
 
 impl Readers {
+    fn new(path: &Path) -> Self {
+        Self { path: path.into(), idle: Arc::default(), turns: Arc::new(Semaphore::new(MAX_READERS)) }
+    }
+
     async fn read<T, F>(&self, query: F) -> Result<T, JournalError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let readers = self.clone();
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| JournalError::Closed)?;
         let run = move || {
+            let _turn = turn;
             let idle = readers.idle().pop();
             let connection = idle.map_or_else(|| schema::open_reader(&readers.path), Ok)?;
             let answer = query(&connection);
-            let mut idle = readers.idle();
-            if idle.len() < MAX_IDLE_READERS {
-                idle.push(connection);
-            }
+            readers.idle().push(connection);
             answer
         };
         match tokio::task::spawn_blocking(run).await {
-            Ok(answer) => answer.map_err(|error: rusqlite::Error| JournalError::Unavailable(error.to_string())),
+            Ok(answer) => answer.map_err(|error: rusqlite::Error| trouble(&error)),
             Err(_) => Err(JournalError::Closed),
         }
     }

@@ -104,6 +104,7 @@ impl Queue for MemoryQueue {
                 Err(None) => self.changed.notified().await,
                 Err(Some(moment)) => {
                     tokio::select! {
+                        biased;
                         () = self.changed.notified() => {}
                         () = sleep_until(moment) => {}
                     }
@@ -136,10 +137,11 @@ mod tests {
     use quilt::{BatchId, Position};
 
     use super::*;
+    use crate::journal::Offset;
 
     fn lease(number: u8) -> Lease {
         let positions = Position(0)..Position(1);
-        Lease { batch: BatchId::from_bytes([number; 16]), lap: 1, attempt: 1, positions }
+        Lease { batch: BatchId::from_bytes([number; 16]), lap: 1, positions, after: Offset(1) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! The tables and their version.
+//! The tables and their versions.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use rusqlite::Connection;
 use thiserror::Error;
 
-/// Stands in the file's header; counts up when the tables change.
-const VERSION: i64 = 1;
-
-const TABLES: &str = "
+/// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
+/// the file's header.
+const MIGRATIONS: [&str; 2] = [
+    "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
     CREATE TABLE batches (
@@ -28,7 +28,27 @@ const TABLES: &str = "
         body BLOB NOT NULL,
         PRIMARY KEY (batch, number)
     ) WITHOUT ROWID;
-";
+    ",
+    "
+    -- `concluded_at` is when the last lap was over, in milliseconds since 1970. A batch that was `removed` has given up its id and its owner; its
+    -- events go a part at a time, and at last its row.
+    ALTER TABLE batches ADD COLUMN concluded_at INTEGER;
+    ALTER TABLE batches ADD COLUMN removed INTEGER NOT NULL DEFAULT 0;
+    UPDATE batches SET concluded_at = coalesce(json_extract(conclusion, '$.ended_at'), 0) WHERE conclusion IS NOT NULL;
+    CREATE INDEX batches_by_conclusion ON batches (concluded_at) WHERE concluded_at IS NOT NULL AND removed = 0;
+    CREATE INDEX batches_removed ON batches (key) WHERE removed = 1;
+    -- `body` is the receipt of a lap's finish line in JSON, derived from the events.
+    CREATE TABLE receipts (
+        batch INTEGER NOT NULL REFERENCES batches (key),
+        lap INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (batch, lap)
+    ) WITHOUT ROWID;
+    ",
+];
+
+/// The version that this program writes.
+const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Why a journal file cannot be used.
 #[derive(Debug, Error)]
@@ -51,11 +71,13 @@ pub enum OpenError {
     },
 }
 
-/// Opens the file for writing, and makes the tables where there are none.
+/// Opens the file for writing, and brings its tables up to this version.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
     let mut connection = Connection::open(path).map_err(sqlite)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
+    // What is removed is given back to the disk a part at a time. It has an effect on a new file only.
+    connection.pragma_update(None, "auto_vacuum", "incremental").map_err(sqlite)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
     // What a commit acknowledges is on the disk.
     connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
@@ -64,13 +86,13 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.pragma_update(None, "checkpoint_fullfsync", true).map_err(sqlite)?;
     let transaction = connection.transaction().map_err(sqlite)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
-    match found {
-        0 => {
-            transaction.execute_batch(TABLES).map_err(sqlite)?;
-            transaction.pragma_update(None, "user_version", VERSION).map_err(sqlite)?;
+    let missing = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..));
+    let missing = missing.ok_or_else(|| OpenError::Newer { path: path.into(), found })?;
+    if !missing.is_empty() {
+        for migration in missing {
+            transaction.execute_batch(migration).map_err(sqlite)?;
         }
-        VERSION => {}
-        found => return Err(OpenError::Newer { path: path.into(), found }),
+        transaction.pragma_update(None, "user_version", VERSION).map_err(sqlite)?;
     }
     transaction.commit().map_err(sqlite)?;
     Ok(connection)
@@ -82,4 +104,34 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_first_version_is_brought_up_and_keeps_what_it_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("quilt.db");
+        let first = Connection::open(&path).expect("writable");
+        first.execute_batch(MIGRATIONS[0]).expect("valid");
+        first.pragma_update(None, "user_version", 1).expect("writable");
+        first
+            .execute_batch(
+                r#"INSERT INTO batches (id, owner, conclusion) VALUES (x'01', x'02', '{"ended_at": 1790000000000}');
+                   INSERT INTO batches (id, owner) VALUES (x'03', x'02');"#,
+            )
+            .expect("valid");
+        drop(first);
+        let connection = open_writer(&path).expect("an older file");
+        let concluded = |key: i64| {
+            connection
+                .query_row("SELECT concluded_at FROM batches WHERE key = ?1", [key], |row| row.get::<_, Option<i64>>(0))
+                .expect("a row")
+        };
+        assert_eq!((concluded(1), concluded(2)), (Some(1_790_000_000_000), None));
+        drop(connection);
+        open_writer(&path).expect("brought up already");
+    }
 }

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quilt::wire::encode_event;
-use quilt::{BatchId, Event, OwnerId, Summary};
+use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::journal::{Creation, JournalError};
+use crate::embedded::journal::trouble;
+use crate::journal::{JournalError, Offset};
 
 /// The most writes that go into one commit.
 const MAX_GROUP: usize = 512;
@@ -17,17 +18,36 @@ const MAX_GROUP: usize = 512;
 /// How many writes may wait before those who write have to.
 pub(super) const MAX_WAITING: usize = 1024;
 
+/// The most events that one purge deletes. A large one holds some thousand squares.
+const PURGE_EVENTS: i64 = 200;
+
+/// The most free pages, of 4 KiB, that one purge gives back to the disk.
+const PURGE_PAGES: u32 = 1_000;
+
 /// One thing to write.
 pub(super) enum Write {
     Create { batch: BatchId, owner: OwnerId, launched: Event },
-    Append { batch: BatchId, event: Event },
-    Conclude { batch: BatchId, summary: Summary },
+    Append { batch: BatchId, events: Vec<Event> },
+    Conclude { batch: BatchId, summary: Summary, receipts: Vec<Receipt> },
+    Remove { batch: BatchId },
+    Purge,
+}
+
+/// What a write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The events are there, up to this offset.
+    Appended(Offset),
+    /// It was done, as far as it had an effect.
+    Done,
+    /// There was nothing to do.
+    Nothing,
 }
 
 /// A write, and where to say that it is durable.
 pub(super) struct Command {
     pub(super) write: Write,
-    pub(super) written: oneshot::Sender<Result<Creation, JournalError>>,
+    pub(super) written: oneshot::Sender<Result<Written, JournalError>>,
 }
 
 /// Wakes those who follow a batch.
@@ -58,28 +78,32 @@ impl Followers {
 /// Writes until the last sender of commands is gone and all of them are done.
 pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>, followers: &Arc<Followers>) {
     let mut group = Vec::with_capacity(MAX_GROUP);
+    let mut is_available = true;
     while commands.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
-        let result = write_group(&mut connection, &group);
-        if let Err(error) = &result {
-            tracing::error!(%error, writes = group.len(), "nothing of a group of writes reached the journal");
+        let result = write_group(&mut connection, &group).map_err(|error| trouble(&error));
+        // It is tried again every second by everybody who has something to write: the log is told once.
+        match &result {
+            Ok(_) if !is_available => tracing::info!("the journal is available again"),
+            Err(error) if is_available => tracing::error!(%error, "nothing can be written"),
+            _ => {}
         }
+        is_available = result.is_ok();
         answer(group.drain(..), result, followers);
     }
 }
 
-fn answer(group: impl Iterator<Item = Command>, result: rusqlite::Result<Vec<Creation>>, followers: &Followers) {
+fn answer(group: impl Iterator<Item = Command>, result: Result<Vec<Written>, JournalError>, followers: &Followers) {
     match result {
-        Ok(creations) => {
-            for (command, creation) in group.zip(creations) {
-                if let Write::Append { batch, .. } = command.write {
+        Ok(all) => {
+            for (command, written) in group.zip(all) {
+                if let Write::Append { batch, .. } | Write::Remove { batch } = command.write {
                     followers.wake(batch);
                 }
                 // Who no longer waits for the answer does not need it.
-                let _ = command.written.send(Ok(creation));
+                let _ = command.written.send(Ok(written));
             }
         }
         Err(error) => {
-            let error = JournalError::Unavailable(error.to_string());
             for command in group {
                 let _ = command.written.send(Err(error.clone()));
             }
@@ -88,57 +112,123 @@ fn answer(group: impl Iterator<Item = Command>, result: rusqlite::Result<Vec<Cre
 }
 
 /// All or nothing of a group.
-fn write_group(connection: &mut Connection, group: &[Command]) -> rusqlite::Result<Vec<Creation>> {
+fn write_group(connection: &mut Connection, group: &[Command]) -> rusqlite::Result<Vec<Written>> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    let creations = group.iter().map(|command| write(&transaction, &command.write)).collect::<Result<_, _>>()?;
+    let all = group.iter().map(|command| write(&transaction, &command.write)).collect::<Result<_, _>>()?;
     transaction.commit()?;
-    Ok(creations)
+    Ok(all)
 }
 
-fn write(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Creation> {
+fn write(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Written> {
     match write {
-        Write::Create { batch, owner, launched } => {
-            let created = transaction
-                .prepare_cached("INSERT INTO batches (id, owner) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
-                .execute(params![batch.as_bytes(), owner.as_bytes()])?;
-            if created == 0 {
-                return Ok(Creation::Exists);
-            }
-            insert_event(transaction, transaction.last_insert_rowid(), launched)?;
-            Ok(Creation::Created)
-        }
-        Write::Append { batch, event } => {
-            let key = transaction
-                .prepare_cached("SELECT key FROM batches WHERE id = ?1")?
-                .query_row(params![batch.as_bytes()], |row| row.get::<_, i64>(0))
-                .optional()?;
-            if let Some(key) = key {
-                insert_event(transaction, key, event)?;
-                if let Event::LapStarted { lap, .. } = event {
-                    transaction
-                        .prepare_cached("UPDATE batches SET lap = ?2, conclusion = NULL WHERE key = ?1 AND lap < ?2")?
-                        .execute(params![key, lap])?;
-                }
-            }
-            Ok(Creation::Exists)
-        }
-        Write::Conclude { batch, summary } => {
-            let json = serde_json::to_string(summary)
-                .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            transaction
-                .prepare_cached("UPDATE batches SET conclusion = ?3 WHERE id = ?1 AND lap = ?2")?
-                .execute(params![batch.as_bytes(), summary.lap, json])?;
-            Ok(Creation::Exists)
-        }
+        Write::Create { batch, owner, launched } => create(transaction, *batch, *owner, launched),
+        Write::Append { batch, events } => append(transaction, *batch, events),
+        Write::Conclude { batch, summary, receipts } => conclude(transaction, *batch, summary, receipts),
+        Write::Remove { batch } => remove(transaction, *batch),
+        Write::Purge => purge(transaction),
     }
 }
 
-fn insert_event(transaction: &Transaction<'_>, key: i64, event: &Event) -> rusqlite::Result<()> {
+fn create(transaction: &Transaction<'_>, batch: BatchId, owner: OwnerId, launched: &Event) -> rusqlite::Result<Written> {
+    let created = transaction
+        .prepare_cached("INSERT INTO batches (id, owner) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
+        .execute(params![batch.as_bytes(), owner.as_bytes()])?;
+    if created == 0 {
+        return Ok(Written::Nothing);
+    }
+    insert_event(transaction, transaction.last_insert_rowid(), launched).map(Written::Appended)
+}
+
+fn append(transaction: &Transaction<'_>, batch: BatchId, events: &[Event]) -> rusqlite::Result<Written> {
+    let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
+    let mut offset = Offset::default();
+    for event in events {
+        offset = insert_event(transaction, key, event)?;
+        if let Event::LapStarted { lap, .. } = event {
+            transaction
+                .prepare_cached(
+                    "UPDATE batches SET lap = ?2, conclusion = NULL, concluded_at = NULL WHERE key = ?1 AND lap < ?2",
+                )?
+                .execute(params![key, lap])?;
+        }
+    }
+    Ok(Written::Appended(offset))
+}
+
+fn key_of(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Option<i64>> {
+    transaction
+        .prepare_cached("SELECT key FROM batches WHERE id = ?1")?
+        .query_row(params![batch.as_bytes()], |row| row.get(0))
+        .optional()
+}
+
+fn insert_event(transaction: &Transaction<'_>, key: i64, event: &Event) -> rusqlite::Result<Offset> {
     transaction
         .prepare_cached(
             "INSERT INTO events (batch, number, body)
-             VALUES (?1, (SELECT coalesce(max(number) + 1, 0) FROM events WHERE batch = ?1), ?2)",
+             VALUES (?1, (SELECT coalesce(max(number) + 1, 0) FROM events WHERE batch = ?1), ?2) RETURNING number + 1",
         )?
-        .execute(params![key, encode_event(event)])?;
-    Ok(())
+        .query_row(params![key, encode_event(event)], |row| row.get::<_, i64>(0))
+        .map(|offset| Offset(offset.unsigned_abs()))
+}
+
+fn conclude(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    summary: &Summary,
+    receipts: &[Receipt],
+) -> rusqlite::Result<Written> {
+    let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
+    transaction
+        .prepare_cached("UPDATE batches SET conclusion = ?3, concluded_at = ?4 WHERE key = ?1 AND lap = ?2")?
+        .execute(params![key, summary.lap, json(summary)?, summary.ended_at.map_or(0, |at| at.0 as i64)])?;
+    for receipt in receipts {
+        transaction
+            .prepare_cached("INSERT OR IGNORE INTO receipts (batch, lap, body) VALUES (?1, ?2, ?3)")?
+            .execute(params![key, receipt.lap, json(receipt)?])?;
+    }
+    Ok(Written::Done)
+}
+
+fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+/// The id is free for another batch at once, and nobody finds this one any more.
+fn remove(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Written> {
+    let removed = transaction
+        .prepare_cached(
+            "UPDATE batches SET id = randomblob(16), owner = x'', removed = 1 WHERE id = ?1 AND conclusion IS NOT NULL",
+        )?
+        .execute(params![batch.as_bytes()])?;
+    Ok(if removed == 0 { Written::Nothing } else { Written::Done })
+}
+
+/// Deletes some events of a removed batch, and its row with the last of them. Then gives free pages back to the disk.
+fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
+    let removed: Option<i64> = transaction
+        .prepare_cached("SELECT key FROM batches WHERE removed = 1 ORDER BY key LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let Some(key) = removed else {
+        let free: i64 = transaction.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+        // A file of the first version keeps its free pages, for later use.
+        let is_incremental = transaction.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 2;
+        if free == 0 || !is_incremental {
+            return Ok(Written::Nothing);
+        }
+        transaction.execute_batch(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
+        return Ok(Written::Done);
+    };
+    let deleted = transaction
+        .prepare_cached(
+            "DELETE FROM events WHERE batch = ?1 AND number <
+             (SELECT min(number) FROM events WHERE batch = ?1) + ?2",
+        )?
+        .execute(params![key, PURGE_EVENTS])?;
+    if deleted == 0 {
+        transaction.prepare_cached("DELETE FROM receipts WHERE batch = ?1")?.execute(params![key])?;
+        transaction.prepare_cached("DELETE FROM batches WHERE key = ?1")?.execute(params![key])?;
+    }
+    Ok(Written::Done)
 }

@@ -1,6 +1,5 @@
 //! `color`: a random colour, after some time, or a failure, for demonstrations and tests.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,65 +7,145 @@ use quilt::{Color, WorkSpec};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
-use super::{Task, TaskError, Work};
+use super::{Allowance, AsyncWork, BlockingWork, Task, TaskError, Work};
 
 /// The longest time that a task can be told to take, in milliseconds.
 const MAX_DURATION_MS: u32 = 3_600_000;
 
+/// How often a task that computes looks whether its time is over.
+const LOOK: u32 = 10_000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    /// The share of attempts that fail, from 0 to 1.
+    /// The share of attempts that fail, and may be tried again, from 0 to 1.
     #[serde(default)]
     failure_rate: f64,
-    /// The shortest and the longest time an attempt takes, in milliseconds.
+    /// The share of attempts that fail for good, from 0 to 1.
     #[serde(default)]
+    permanent_rate: f64,
+    /// The share of attempts that panic, from 0 to 1.
+    #[serde(default)]
+    panic_rate: f64,
+    /// The shortest and the longest time an attempt waits, in milliseconds.
+    #[serde(default)]
+    duration_ms: Option<(u32, u32)>,
+    /// The shortest and the longest time an attempt keeps a processor busy, in milliseconds.
+    #[serde(default)]
+    compute_ms: Option<(u32, u32)>,
+}
+
+/// How an attempt ends after its time.
+#[derive(Debug, Clone, Copy)]
+struct Luck {
+    failure_rate: f64,
+    permanent_rate: f64,
+    panic_rate: f64,
+}
+
+/// Tasks that wait.
+struct Waiting {
+    luck: Luck,
     duration_ms: Option<(u32, u32)>,
 }
 
-struct ColorWork {
-    failure_rate: f64,
-    duration_ms: Option<(u32, u32)>,
+/// Tasks that compute.
+struct Computing {
+    luck: Luck,
+    compute_ms: (u32, u32),
 }
 
-pub(super) fn build(spec: &WorkSpec) -> Result<Arc<dyn Work>, String> {
+pub(super) fn build(spec: &WorkSpec) -> Result<Work, String> {
     let parameters = serde_json::Value::Object(spec.parameters.clone());
-    let Parameters { failure_rate, duration_ms } =
+    let Parameters { failure_rate, permanent_rate, panic_rate, duration_ms, compute_ms } =
         serde_json::from_value(parameters).map_err(|error| error.to_string())?;
-    if !(0.0..=1.0).contains(&failure_rate) {
-        return Err(format!("failure_rate must be a number from 0 to 1, not {failure_rate}"));
+    let rates =
+        [("failure_rate", failure_rate), ("permanent_rate", permanent_rate), ("panic_rate", panic_rate)];
+    for (name, rate) in rates {
+        if !(0.0..=1.0).contains(&rate) {
+            return Err(format!("{name} must be a number from 0 to 1, not {rate}"));
+        }
     }
-    if let Some((shortest, longest)) = duration_ms
-        && (shortest > longest || longest > MAX_DURATION_MS)
-    {
-        return Err(format!(
-            "duration_ms must be the shortest and the longest time, in this order and up to {MAX_DURATION_MS}, not [{shortest}, {longest}]"
-        ));
+    let sum: f64 = rates.iter().map(|(_, rate)| rate).sum();
+    if sum > 1.0 {
+        return Err(format!("failure_rate, permanent_rate and panic_rate must not be more than 1 together, not {sum}"));
     }
-    Ok(Arc::new(ColorWork { failure_rate, duration_ms }))
+    let luck = Luck { failure_rate, permanent_rate, panic_rate };
+    match (check_range("duration_ms", duration_ms)?, check_range("compute_ms", compute_ms)?) {
+        (Some(_), Some(_)) => Err("a task takes duration_ms or compute_ms, not both".into()),
+        (None, Some(compute_ms)) => Ok(Work::blocking(Computing { luck, compute_ms })),
+        (duration_ms, None) => Ok(Work::waiting(Waiting { luck, duration_ms })),
+    }
 }
 
-#[async_trait]
-impl Work for ColorWork {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
-        if let Some((shortest, longest)) = self.duration_ms {
-            let millis = task.attempt_rng().random_range(shortest..=longest);
-            tokio::time::sleep(Duration::from_millis(millis.into())).await;
-        }
-        if self.failure_rate > 0.0 {
+fn check_range(name: &str, range: Option<(u32, u32)>) -> Result<Option<(u32, u32)>, String> {
+    match range {
+        Some((shortest, longest)) if shortest > longest || longest > MAX_DURATION_MS => Err(format!(
+            "{name} must be the shortest and the longest time, in this order and up to {MAX_DURATION_MS}, not [{shortest}, {longest}]"
+        )),
+        range => Ok(range),
+    }
+}
+
+/// How long an attempt takes.
+fn duration(task: Task, (shortest, longest): (u32, u32)) -> Duration {
+    Duration::from_millis(task.attempt_rng().random_range(shortest..=longest).into())
+}
+
+impl Luck {
+    fn end(self, task: Task) -> Result<Color, TaskError> {
+        let Self { failure_rate, permanent_rate, panic_rate } = self;
+        if failure_rate + permanent_rate + panic_rate > 0.0 {
             let mut rng = task.attempt_rng();
             // The first number has decided the duration, and would tie slow tasks to failing ones.
             rng.next_u64();
-            if rng.random_bool(self.failure_rate) {
+            let drawn: f64 = rng.random();
+            if drawn < failure_rate {
                 return Err(TaskError::Retryable("unlucky: the failure rate struck".into()));
+            }
+            if drawn < failure_rate + permanent_rate {
+                return Err(TaskError::Permanent("out of luck: the permanent failure rate struck".into()));
+            }
+            if drawn < failure_rate + permanent_rate + panic_rate {
+                // What was asked for. Unlike `panic!` it does not go through the hook, which would write to the log for each of them.
+                std::panic::resume_unwind(Box::new("the panic rate struck"));
             }
         }
         Ok(Color::from_rgb(task.square_rng().next_u32()))
     }
 }
 
+#[async_trait]
+impl AsyncWork for Waiting {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        if let Some(range) = self.duration_ms {
+            tokio::time::sleep(duration(task, range)).await;
+        }
+        self.luck.end(task)
+    }
+}
+
+impl BlockingWork for Computing {
+    fn run(&self, task: Task, allowance: &Allowance) -> Result<Color, TaskError> {
+        let started = std::time::Instant::now();
+        let duration = duration(task, self.compute_ms);
+        let mut rng = task.attempt_rng();
+        while started.elapsed() < duration {
+            for _ in 0..LOOK {
+                std::hint::black_box(rng.next_u64());
+            }
+            if allowance.is_over() {
+                return Err(TaskError::Retryable("stopped before it had computed enough".into()));
+            }
+        }
+        self.luck.end(task)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use quilt::Index;
 
     use super::*;
@@ -74,6 +153,13 @@ mod tests {
     fn spec(parameters: &str) -> WorkSpec {
         let parameters = serde_json::from_str(parameters).expect("an object");
         WorkSpec { kind: "color".into(), parameters }
+    }
+
+    fn waiting(parameters: &str) -> Arc<dyn AsyncWork> {
+        match build(&spec(parameters)).expect("valid") {
+            Work::Async(work) => work,
+            Work::Blocking(_) => panic!("it waits"),
+        }
     }
 
     fn task(index: u32, attempt: u8) -> Task {
@@ -86,8 +172,12 @@ mod tests {
             (r#"{"failure_rate": 1.5}"#, "failure_rate"),
             (r#"{"failure_rate": -0.1}"#, "failure_rate"),
             (r#"{"failure_rate": "often"}"#, "expected f64"),
+            (r#"{"panic_rate": 2}"#, "panic_rate"),
+            (r#"{"failure_rate": 0.6, "permanent_rate": 0.6}"#, "together"),
             (r#"{"duration_ms": [50, 10]}"#, "duration_ms"),
             (r#"{"duration_ms": [0, 3600001]}"#, "duration_ms"),
+            (r#"{"compute_ms": [50, 10]}"#, "compute_ms"),
+            (r#"{"compute_ms": [0, 1], "duration_ms": [0, 1]}"#, "not both"),
             (r#"{"speed": 9}"#, "speed"),
         ] {
             let reason = build(&spec(parameters)).err().expect(parameters);
@@ -97,7 +187,7 @@ mod tests {
 
     #[tokio::test]
     async fn colours_use_the_whole_range() {
-        let work = build(&spec("{}")).expect("valid");
+        let work = waiting("{}");
         let mut sums = [0_u64; 3];
         const TASKS: u32 = 20_000;
         for index in 0..TASKS {
@@ -115,7 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn failures_come_at_about_their_rate_and_not_always_to_the_same_squares() {
-        let work = build(&spec(r#"{"failure_rate": 0.25}"#)).expect("valid");
+        let work = waiting(r#"{"failure_rate": 0.25}"#);
         let mut failures = 0;
         let mut differ = 0;
         for index in 0..4_000 {
@@ -126,5 +216,15 @@ mod tests {
         }
         assert!((830..=1_170).contains(&failures), "{failures} of 4000 failed");
         assert!(differ > 1_000, "{differ} of 4000 fared differently the second time");
+    }
+
+    #[test]
+    fn a_task_that_computes_stops_when_nobody_waits_for_it() {
+        let work = build(&spec(r#"{"compute_ms": [3600000, 3600000]}"#)).expect("valid");
+        let Work::Blocking(work) = work else { panic!("it computes") };
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(3_600);
+        let allowance = Allowance { deadline, cancelled: tokio_util::sync::CancellationToken::new() };
+        allowance.cancelled.cancel();
+        assert!(work.run(task(1, 1), &allowance).is_err());
     }
 }

@@ -12,6 +12,8 @@ use quilt::{Color, Index, WorkSpec};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use thiserror::Error;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// One try at one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,12 +59,57 @@ pub enum TaskError {
     Permanent(String),
 }
 
-/// A kind of work with its parameters.
+/// Work that spends its time waiting, for a network or a process.
 #[async_trait]
-pub trait Work: Send + Sync + 'static {
+pub trait AsyncWork: Send + Sync + 'static {
     /// Runs one attempt at a task; the colour is what its square shows. The future is dropped when the attempt's
-    /// time is over or the batch is cancelled.
+    /// time is over or the batch is cancelled. It must not block its thread.
     async fn run(&self, task: Task) -> Result<Color, TaskError>;
+}
+
+/// Work that keeps a processor busy, or blocks. Each attempt has a thread to itself.
+pub trait BlockingWork: Send + Sync + 'static {
+    /// Runs one attempt at a task; the colour is what its square shows. It has to look at the allowance now and then, and to return soon
+    /// after that is over. An attempt that does not is given up as failed for good, and costs the worker that ran it until it ends.
+    fn run(&self, task: Task, allowance: &Allowance) -> Result<Color, TaskError>;
+}
+
+/// How long an attempt of [`BlockingWork`] may go on.
+#[derive(Debug, Clone)]
+pub struct Allowance {
+    /// When its time is over.
+    pub deadline: Instant,
+    /// Cancelled when nobody waits for it any more: its time is over, its batch was cancelled, or the process is ending.
+    pub cancelled: CancellationToken,
+}
+
+impl Allowance {
+    /// Whether the attempt has to end now.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.cancelled.is_cancelled() || Instant::now() >= self.deadline
+    }
+}
+
+/// A kind of work with its parameters.
+#[derive(Clone)]
+pub enum Work {
+    /// It waits.
+    Async(Arc<dyn AsyncWork>),
+    /// It computes, or blocks.
+    Blocking(Arc<dyn BlockingWork>),
+}
+
+impl Work {
+    /// Work that waits.
+    pub fn waiting(work: impl AsyncWork) -> Self {
+        Self::Async(Arc::new(work))
+    }
+
+    /// Work that computes, or blocks.
+    pub fn blocking(work: impl BlockingWork) -> Self {
+        Self::Blocking(Arc::new(work))
+    }
 }
 
 /// Parameters that a kind of work does not take, in a sentence for whoever sent them.
@@ -87,7 +134,7 @@ pub enum InvalidWork {
 }
 
 /// Makes work out of its parameters.
-pub type Build = fn(&WorkSpec) -> Result<Arc<dyn Work>, String>;
+pub type Build = fn(&WorkSpec) -> Result<Work, String>;
 
 /// The kinds of work there are.
 #[derive(Clone)]
@@ -114,7 +161,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`InvalidWork`] where the kind is unknown, or does not take these parameters.
-    pub fn build(&self, spec: &WorkSpec) -> Result<Arc<dyn Work>, InvalidWork> {
+    pub fn build(&self, spec: &WorkSpec) -> Result<Work, InvalidWork> {
         let Some(build) = self.kinds.get(spec.kind.as_str()) else {
             let mut known: Vec<&str> = self.kinds.keys().copied().collect();
             known.sort_unstable();
@@ -128,7 +175,7 @@ impl Registry {
 pub(crate) struct Unavailable(pub(crate) InvalidWork);
 
 #[async_trait]
-impl Work for Unavailable {
+impl AsyncWork for Unavailable {
     async fn run(&self, _task: Task) -> Result<Color, TaskError> {
         Err(TaskError::Permanent(self.0.to_string()))
     }

@@ -1,0 +1,140 @@
+//! What its owner can do with a batch: cancel, retry, pause and resume it, limit it, remove it. Each of these can be asked for again, and
+//! changes nothing then.
+
+use std::sync::Arc;
+
+use quilt::state::MAX_CONTROLS;
+use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Quilt, Summary};
+
+use super::laps::Share;
+use super::{ControlError, Engine, to_the_end};
+use crate::live::LiveBatch;
+
+impl Engine {
+    /// Stops a batch; what is settled stays. A batch that is over already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn cancel(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
+        let batch = self.open_own(id, owner).await?;
+        let (lap, is_over) = read(&batch, |quilt| (quilt.lap_number(), quilt.status().is_over()));
+        if !is_over {
+            let at = self.shared.settings.clock.now();
+            let cancelled = Event::Cancelled { lap, at, cause: CancelCause::Asked };
+            self.shared.journal.append(id, vec![cancelled]).await?;
+            batch.wait_until(|quilt| quilt.lap_number() > lap || quilt.status().is_over()).await;
+        }
+        Ok(read(&batch, Quilt::summary))
+    }
+
+    /// Pauses or resumes a batch, or sets how many of its tasks may run at the same time. What runs is not interrupted. A batch that is over stays
+    /// as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn control(&self, id: BatchId, owner: OwnerId, control: Control) -> Result<Summary, ControlError> {
+        let batch = self.open_own(id, owner).await?;
+        loop {
+            let (lap, controls, can) = read(&batch, |quilt| {
+                let can = !quilt.status().is_over() && quilt.can_control(control);
+                (quilt.lap_number(), quilt.controls(), can)
+            });
+            if !can {
+                break;
+            }
+            let at = self.shared.settings.clock.now();
+            // Of two that are written at once one has no effect, and is written anew if it is still wanted.
+            let number = controls + 1;
+            self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }]).await?;
+            batch
+                .wait_until(|quilt| {
+                    quilt.controls() >= number || quilt.lap_number() > lap || quilt.status().is_over()
+                })
+                .await;
+        }
+        let (summary, is_exhausted) = read(&batch, |quilt| {
+            let is_as_asked = match control {
+                Control::Pause | Control::Resume => !quilt.can_control(control),
+                Control::SetConcurrency(concurrency) => quilt.concurrency() == concurrency,
+            };
+            let is_exhausted = quilt.controls() >= MAX_CONTROLS && !quilt.status().is_over();
+            (quilt.summary(), is_exhausted && !is_as_asked)
+        });
+        if is_exhausted { Err(ControlError::TooManyControls { limit: MAX_CONTROLS }) } else { Ok(summary) }
+    }
+
+    /// Puts the failed squares back and starts the next lap. A batch that still runs, or has no failed squares, stays as
+    /// it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn retry_failed(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
+        let engine = self.clone();
+        to_the_end(async move { engine.retry_now(id, owner).await }).await
+    }
+
+    async fn retry_now(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
+        let _one_at_a_time = self.shared.changing.lock().await;
+        let batch = self.open_own(id, owner).await?;
+        let (lap, tasks, can_retry) =
+            read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_retry()));
+        if can_retry {
+            let next = (id, lap + 1);
+            if self.claim(next, Share { owner, squares: tasks })? {
+                let at = self.shared.settings.clock.now();
+                let appended = self.shared.journal.append(id, vec![Event::LapStarted { lap: next.1, at }]).await;
+                match appended {
+                    Ok(offset) => self.run_lap(next, tasks, offset).await,
+                    Err(error) => {
+                        self.release(next);
+                        return Err(error.into());
+                    }
+                }
+            }
+            batch.wait_until(|quilt| quilt.lap_number() > lap).await;
+        }
+        Ok(read(&batch, Quilt::summary))
+    }
+
+    /// Removes a batch that is over. Who watches it is told.
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn remove(&self, id: BatchId, owner: OwnerId) -> Result<(), ControlError> {
+        let engine = self.clone();
+        to_the_end(async move {
+            let _one_at_a_time = engine.shared.changing.lock().await;
+            let batch = engine.open_own(id, owner).await?;
+            if !read(&batch, |quilt| quilt.status().is_over()) {
+                return Err(ControlError::NotOver);
+            }
+            engine.remove_now(&batch).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes a batch whose end may not have been noted yet.
+    pub(super) async fn remove_now(&self, batch: &LiveBatch) -> Result<(), ControlError> {
+        self.conclude(batch).await?;
+        if self.shared.journal.remove(batch.id()).await? {
+            tracing::info!(batch = %batch.id(), "removed");
+            self.shared.batches.forget(batch);
+            self.shared.removed.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn open_own(&self, id: BatchId, owner: OwnerId) -> Result<Arc<LiveBatch>, ControlError> {
+        let batch = self.open(id).await?.ok_or(ControlError::NotFound)?;
+        if batch.owner() == owner { Ok(batch) } else { Err(ControlError::NotOwner) }
+    }
+}
+
+fn read<T>(batch: &LiveBatch, look: impl FnOnce(&Quilt) -> T) -> T {
+    look(&batch.folded().quilt)
+}

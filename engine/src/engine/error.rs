@@ -1,0 +1,77 @@
+//! Why the engine did not do what it was asked.
+
+use thiserror::Error;
+
+use crate::journal::JournalError;
+use crate::work::InvalidWork;
+
+/// A limit of batches that run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TooManyRunning {
+    /// The owner has as many running batches as are allowed.
+    #[error("{limit} of your batches are running, and that is the limit; wait for one to finish or cancel one")]
+    OfOwner {
+        /// The limit.
+        limit: u32,
+    },
+    /// All owners together have as many squares in running batches as are allowed.
+    #[error(
+        "the running batches of all visitors would have more than {limit} squares, and that is the limit; please try again when some have finished"
+    )]
+    Squares {
+        /// The limit.
+        limit: u64,
+    },
+}
+
+/// Why a batch was not launched.
+#[derive(Debug, Error)]
+pub enum LaunchError {
+    /// The work is unknown or does not take these parameters.
+    #[error(transparent)]
+    InvalidWork(#[from] InvalidWork),
+    /// Too much is running already.
+    #[error(transparent)]
+    TooManyRunning(#[from] TooManyRunning),
+    /// There is a batch of this id already, and it is another one.
+    #[error("this was used to launch another batch before")]
+    Conflict,
+    /// The journal did not take it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Why a batch was not controlled.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// There is no such batch.
+    #[error("there is no batch of this id")]
+    NotFound,
+    /// Somebody else launched it.
+    #[error("only the session that launched a batch may control it")]
+    NotOwner,
+    /// Only a batch that is over can be removed.
+    #[error("the batch is not over yet; cancel it before you remove it")]
+    NotOver,
+    /// It was controlled as often as is allowed.
+    #[error("this batch has been paused or changed {limit} times, and that is the limit")]
+    TooManyControls {
+        /// The limit.
+        limit: u32,
+    },
+    /// Too much is running already.
+    #[error(transparent)]
+    TooManyRunning(#[from] TooManyRunning),
+    /// The journal did not answer.
+    #[error(transparent)]
+    Journal(JournalError),
+}
+
+impl From<JournalError> for ControlError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Removed => Self::NotFound,
+            error => Self::Journal(error),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The laps that run: counted against the limits, put on the queue, and seen to their ends.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::time::Duration;
+
+use quilt::{BatchId, CancelCause, Event, OwnerId, Position};
+
+use super::{Engine, TooManyRunning};
+use crate::journal::{JournalError, Offset, until_available};
+use crate::live::LiveBatch;
+use crate::queue::Lease;
+
+/// A lap that this node has put on the queue and waits for.
+pub(super) type RunningLap = (BatchId, u32);
+
+/// What a running lap counts for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Share {
+    pub(super) owner: OwnerId,
+    pub(super) squares: u32,
+}
+
+/// The laps whose finish lines are yet to be crossed.
+pub(super) type Running = HashMap<RunningLap, Share>;
+
+impl Engine {
+    /// Counts a lap among the running ones. `false` if it is one of them already.
+    pub(super) fn claim(&self, lap: RunningLap, share: Share) -> Result<bool, TooManyRunning> {
+        let settings = self.shared.settings;
+        let mut running = self.running();
+        let of_owner = running.values().filter(|other| other.owner == share.owner).count();
+        let squares: u64 = running.values().map(|other| u64::from(other.squares)).sum();
+        match running.entry(lap) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(_) if of_owner >= settings.running_per_owner as usize => {
+                Err(TooManyRunning::OfOwner { limit: settings.running_per_owner })
+            }
+            Entry::Vacant(_) if squares + u64::from(share.squares) > settings.running_squares => {
+                Err(TooManyRunning::Squares { limit: settings.running_squares })
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(share);
+                Ok(true)
+            }
+        }
+    }
+
+    pub(super) fn release(&self, lap: RunningLap) {
+        self.running().remove(&lap);
+    }
+
+    /// Puts a claimed lap on the queue: one lease, however many tasks there are. Workers pass over what is settled.
+    pub(super) async fn run_lap(&self, lap: RunningLap, tasks: u32, after: Offset) {
+        let positions = Position(0)..Position(tasks);
+        self.shared.queue.push(Lease { batch: lap.0, lap: lap.1, positions, after }, Duration::ZERO).await;
+        let engine = self.clone();
+        self.shared.homecomings.spawn(async move {
+            engine.shared.aborting.run_until_cancelled(engine.see_home(lap)).await;
+        });
+    }
+
+    /// Keeps a batch in memory while a lap of it runs, stops it when its time is over, and notes in the journal how it ended.
+    async fn see_home(&self, lap: RunningLap) {
+        let ended = self.wait_for_end(lap).await;
+        self.release(lap);
+        if let Err(error) = ended
+            && !matches!(error, JournalError::Removed | JournalError::Closed)
+        {
+            tracing::error!(batch = %lap.0, %error, "a batch is left alone");
+        }
+    }
+
+    async fn wait_for_end(&self, lap: RunningLap) -> Result<(), JournalError> {
+        let batch = until_available(|| self.open(lap.0)).await?.ok_or(JournalError::Removed)?;
+        let over = batch.wait_until(|quilt| quilt.lap_number() > lap.1 || quilt.status().is_over());
+        tokio::select! {
+            biased;
+            () = over => {}
+            stopped = self.stop_at_deadline(&batch, lap) => stopped?,
+        }
+        self.release(lap);
+        self.conclude(&batch).await
+    }
+
+    /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.
+    async fn stop_at_deadline(&self, batch: &LiveBatch, (id, lap): RunningLap) -> Result<(), JournalError> {
+        let Some(deadline_ms) = batch.spec.deadline_ms else { return std::future::pending().await };
+        let deadline = batch.folded().quilt.lap().started_at.plus_millis(deadline_ms.into());
+        let clock = self.shared.settings.clock;
+        // Asked again after each sleep: time of day can be set.
+        loop {
+            let left = deadline.millis_since(clock.now());
+            if left == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
+        until_available(|| {
+            let cancelled = Event::Cancelled { lap, at: clock.now(), cause: CancelCause::Deadline };
+            self.shared.journal.append(id, vec![cancelled])
+        })
+        .await?;
+        batch.wait_until(|quilt| quilt.lap_number() > lap || quilt.status().is_over()).await;
+        Ok(())
+    }
+
+    /// Notes how a batch ended, and the receipts of its laps. One that goes on has no end to note.
+    pub(super) async fn conclude(&self, batch: &LiveBatch) -> Result<(), JournalError> {
+        let (summary, receipts) = {
+            let folded = batch.folded();
+            (folded.quilt.summary(), folded.ledger.receipts().to_vec())
+        };
+        if !summary.status.is_over() {
+            return Ok(());
+        }
+        let progress = summary.progress;
+        tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
+        until_available(|| self.shared.journal.conclude(batch.id(), summary.clone(), receipts.clone())).await
+    }
+}

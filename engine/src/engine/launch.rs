@@ -1,0 +1,65 @@
+//! Launching.
+
+use std::time::Duration;
+
+use quilt::{BatchId, BatchSpec, Launched, OwnerId, Summary};
+
+use super::laps::Share;
+use super::{Engine, LaunchError, to_the_end};
+use crate::journal::{Creation, Offset};
+use crate::live::LiveBatch;
+
+/// How long to wait for a launch of the same batch that is under way.
+const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
+
+impl Engine {
+    /// Accepts a batch. When it returns, the launch is durable; nothing of it has to have run, whatever its size.
+    ///
+    /// Launching the same batch under the same id again changes nothing, and succeeds.
+    ///
+    /// # Errors
+    ///
+    /// See [`LaunchError`].
+    pub async fn launch(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
+        let engine = self.clone();
+        to_the_end(async move { engine.launch_now(id, owner, spec).await }).await
+    }
+
+    async fn launch_now(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
+        self.shared.registry.build(&spec.work)?;
+        let lap = (id, 1);
+        let tasks = spec.grid.squares();
+        loop {
+            if let Some(before) = self.open(id).await? {
+                return same_launch(&before, owner, &spec);
+            }
+            if self.claim(lap, Share { owner, squares: tasks })? {
+                break;
+            }
+            // Somebody else on this node launches it just now.
+            tokio::time::sleep(ANOTHER_LAUNCH).await;
+        }
+        let launched = Launched { spec, at: self.shared.settings.clock.now() };
+        match self.shared.journal.create(id, owner, launched.clone()).await {
+            Ok(Creation::Created) => {
+                self.run_lap(lap, tasks, Offset(1)).await;
+                Ok(Summary::of_launch(launched))
+            }
+            Ok(Creation::Exists) => {
+                // Another node launched it since we looked, and runs it.
+                self.release(lap);
+                let before = self.open(id).await?.ok_or(LaunchError::Conflict)?;
+                same_launch(&before, owner, &launched.spec)
+            }
+            Err(error) => {
+                self.release(lap);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+fn same_launch(before: &LiveBatch, owner: OwnerId, spec: &BatchSpec) -> Result<Summary, LaunchError> {
+    let summary = before.folded().quilt.summary();
+    if before.owner() == owner && summary.spec == *spec { Ok(summary) } else { Err(LaunchError::Conflict) }
+}

@@ -1,0 +1,252 @@
+//! What a program launches, controls and watches batches with.
+//!
+//! # Layout
+//!
+//! - `launch`, `control`: what is asked for; `error`: why it was not done
+//! - `laps`: the laps that run, from the queue to their ends
+//! - `record`: what is known of one square, and the receipts
+//! - `retention`: removes what is not kept any longer
+
+mod control;
+mod error;
+mod laps;
+mod launch;
+mod record;
+mod retention;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quilt::{BatchId, OwnerId, Summary};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::laps::{Running, Share};
+use crate::clock::Clock;
+use crate::journal::{Journal, JournalError, Listed, Retention};
+use crate::live::{LiveBatch, LiveBatches};
+use crate::queue::Queue;
+use crate::work::Registry;
+use crate::worker::Worker;
+
+pub use self::error::{ControlError, LaunchError, TooManyRunning};
+pub use self::record::{AttemptRecord, SquareRecord};
+
+/// What an engine may use.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How many tasks run at the same time.
+    pub workers: u32,
+    /// How many of an owner's batches may run at the same time.
+    pub running_per_owner: u32,
+    /// How many squares the running batches of all owners may have together.
+    pub running_squares: u64,
+    /// What is kept of batches that are over.
+    pub retention: Retention,
+    /// The time of day.
+    pub clock: Clock,
+}
+
+impl Default for Settings {
+    /// 64 workers, 8 running batches an owner, 32 of the largest ones in all, and everything is kept.
+    fn default() -> Self {
+        Self {
+            workers: 64,
+            running_per_owner: 8,
+            running_squares: 32 << 20,
+            retention: Retention::default(),
+            clock: Clock::System,
+        }
+    }
+}
+
+/// A part of an owner's list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Batches, newest first.
+    pub batches: Vec<(BatchId, Summary)>,
+    /// Where the list goes on, if it does.
+    pub next: Option<u64>,
+}
+
+/// Runs batches. Cheap to clone; all clones are the same engine.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    journal: Arc<dyn Journal>,
+    queue: Arc<dyn Queue>,
+    registry: Registry,
+    batches: Arc<LiveBatches>,
+    settings: Settings,
+    running: Mutex<Running>,
+    /// Held while a lap is started or a batch is removed: who asks for the same one meanwhile finds it done, or tries in turn.
+    changing: tokio::sync::Mutex<()>,
+    /// Told when a batch was removed.
+    removed: Notify,
+    /// How many workers wait for an attempt that does not stop.
+    stuck: Arc<AtomicU32>,
+    stopping: CancellationToken,
+    aborting: CancellationToken,
+    workers: TaskTracker,
+    /// Those who see laps to their ends, and the clean-up.
+    homecomings: TaskTracker,
+}
+
+impl Engine {
+    /// Starts the workers, and goes on with every batch that has not come to its finish line.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be asked for the unfinished batches. One that is damaged is logged and left alone.
+    pub async fn start(
+        journal: Arc<dyn Journal>,
+        queue: Arc<dyn Queue>,
+        registry: Registry,
+        settings: Settings,
+    ) -> Result<Self, JournalError> {
+        let shared = Arc::new(Shared {
+            batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone())),
+            journal,
+            queue,
+            registry,
+            settings,
+            running: Mutex::default(),
+            changing: tokio::sync::Mutex::default(),
+            removed: Notify::new(),
+            stuck: Arc::default(),
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+            workers: TaskTracker::new(),
+            homecomings: TaskTracker::new(),
+        });
+        let engine = Self { shared };
+        engine.recover().await?;
+        engine.start_workers();
+        let cleaner = engine.clone();
+        engine.shared.homecomings.spawn(async move {
+            cleaner.shared.stopping.run_until_cancelled(cleaner.clean_up()).await;
+        });
+        Ok(engine)
+    }
+
+    fn start_workers(&self) {
+        let Shared { journal, queue, batches, stuck, stopping, aborting, workers, settings, .. } = &*self.shared;
+        for number in 1..=settings.workers {
+            let worker = Worker {
+                name: format!("worker-{number}").into(),
+                journal: Arc::clone(journal),
+                queue: Arc::clone(queue),
+                batches: Arc::clone(batches),
+                clock: settings.clock,
+                stuck: Arc::clone(stuck),
+                stopping: stopping.clone(),
+                aborting: aborting.clone(),
+            };
+            workers.spawn(worker.run());
+        }
+        workers.close();
+    }
+
+    async fn recover(&self) -> Result<(), JournalError> {
+        for id in self.shared.journal.unfinished().await? {
+            match self.open(id).await {
+                Ok(Some(batch)) => {
+                    let (lap, tasks, offset) = {
+                        let folded = batch.folded();
+                        (folded.quilt.lap_number(), folded.quilt.progress().tasks, folded.offset)
+                    };
+                    tracing::info!(batch = %id, lap, "going on with it");
+                    // What was accepted is run, whatever the limits are now.
+                    self.running().insert((id, lap), Share { owner: batch.owner(), squares: tasks });
+                    self.run_lap((id, lap), tasks, offset).await;
+                }
+                Ok(None) => {}
+                Err(error) => tracing::error!(batch = %id, %error, "cannot go on with it"),
+            }
+        }
+        Ok(())
+    }
+
+    /// The batch as it stands, and as it goes on while the caller holds it. `None` where there is no such batch.
+    ///
+    /// # Errors
+    ///
+    /// Where its journal cannot be read.
+    pub async fn open(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
+        self.shared.batches.open(id).await
+    }
+
+    /// An owner's batches, newest first, at most `limit` of them, going on behind the cursor `after`. One that is damaged is
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Listing, JournalError> {
+        let mut listed = self.shared.journal.list(owner, after, limit.saturating_add(1)).await?;
+        let goes_on = listed.len() > limit as usize;
+        listed.truncate(limit as usize);
+        let next = listed.last().filter(|_| goes_on).map(|last| last.cursor);
+        let mut batches = Vec::with_capacity(listed.len());
+        for Listed { batch, conclusion, .. } in listed {
+            let summary = match conclusion {
+                Some(summary) => Some(summary),
+                None => match self.open(batch).await {
+                    Ok(live) => live.map(|live| live.folded().quilt.summary()),
+                    Err(error @ JournalError::Damaged { .. }) => {
+                        tracing::error!(%error, "left out of a list");
+                        None
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            batches.extend(summary.map(|summary| (batch, summary)));
+        }
+        Ok(Listing { batches, next })
+    }
+
+    /// How many tasks can run at the same time.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        self.shared.settings.workers
+    }
+
+    /// How many workers wait for an attempt that does not stop though its time is over.
+    #[must_use]
+    pub fn stuck(&self) -> u32 {
+        self.shared.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are given up after it. What has
+    /// no outcome by then is run when the engine is started again.
+    pub async fn shutdown(&self, grace: Duration) {
+        self.shared.stopping.cancel();
+        if tokio::time::timeout(grace, self.shared.workers.wait()).await.is_err() {
+            tracing::info!("giving up the tasks that still run");
+        }
+        self.shared.aborting.cancel();
+        self.shared.workers.wait().await;
+        self.shared.homecomings.close();
+        self.shared.homecomings.wait().await;
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs something to its end even if whoever asked for it goes away in the middle: a lap that is in the journal has to be on the
+/// queue as well.
+async fn to_the_end<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<JournalError> + Send + 'static,
+{
+    // It ends early only with the process.
+    tokio::spawn(work).await.unwrap_or_else(|_| Err(JournalError::Closed.into()))
+}

@@ -1,0 +1,187 @@
+//! The running of one lease: its tasks one after the other, and what came of them.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use quilt::{AttemptRun, Color, Outcome, Position, Settlement, Timestamp};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{Instant, sleep_until};
+
+use crate::attempt::{self, Tried};
+use crate::backoff;
+use crate::gathered::Gathered;
+use crate::journal::{JournalError, until_available};
+use crate::live::{LiveBatch, Pending};
+use crate::pace::LEASE_TIME;
+use crate::queue::Lease;
+use crate::work::{Task, TaskError};
+use crate::worker::Worker;
+
+/// When a lease has turned out to be too long: what is left of it goes back to the queue. Few tasks tell little of the others, so that
+/// a stride can be far off.
+const OVERTIME: Duration = LEASE_TIME.saturating_mul(2);
+
+/// How long tasks that never wait may keep a thread to themselves.
+const SLICE: Duration = Duration::from_micros(200);
+
+/// The most leases into which the tasks of one lease go that are tried again. Each waits for a time of its own.
+const RETRY_GROUPS: usize = 8;
+
+/// A lease that a worker runs.
+pub(crate) struct LeaseRun<'a> {
+    worker: &'a Worker,
+    batch: &'a LiveBatch,
+    lease: Lease,
+    gathered: Gathered,
+    /// What failed, and is to be tried again.
+    again: Vec<Pending>,
+    /// One moment on both clocks.
+    started: (Timestamp, Instant),
+}
+
+impl<'a> LeaseRun<'a> {
+    pub(crate) fn new(worker: &'a Worker, batch: &'a LiveBatch, lease: Lease) -> Self {
+        let started = (worker.clock.now(), Instant::now());
+        Self { worker, batch, lease, gathered: Gathered::default(), again: Vec::new(), started }
+    }
+
+    /// Runs the tasks that are still pending and writes what came of them. What is left goes back to the queue. Returns the attempt that does
+    /// not stop, if there is one.
+    pub(crate) async fn run(mut self) -> Result<Option<JoinHandle<()>>, JournalError> {
+        let mut running = Duration::ZERO;
+        let mut tried = 0;
+        let mut runaway = None;
+        let mut started = Instant::now();
+        let mut sliced = started;
+        for task in self.batch.pending(&self.lease) {
+            if task.position >= self.lease.positions.end {
+                // Handed on.
+                break;
+            }
+            if !self.batch.is_running() || self.worker.stopping.is_cancelled() {
+                self.hand_on(task.position).await;
+                break;
+            }
+            let next = Position(task.position.0 + 1);
+            let tried_task = self.try_task(task, started).await?;
+            let mut now = Instant::now();
+            let took = now - started;
+            match tried_task {
+                Tried::Ended(result) => self.note(task, started, took, result),
+                Tried::GivenUp => {
+                    self.hand_on(task.position).await;
+                    break;
+                }
+                Tried::Runaway(attempt) => {
+                    self.note(task, started, took, Err(attempt::unstoppable(self.time())));
+                    self.hand_on(next).await;
+                    runaway = Some(attempt);
+                }
+            }
+            running += took;
+            tried += 1;
+            if self.gathered.is_due(now) {
+                self.write().await?;
+                now = Instant::now();
+            }
+            if running >= OVERTIME {
+                self.hand_on(next).await;
+            }
+            if now - sliced >= SLICE {
+                yield_now().await;
+                now = Instant::now();
+                sliced = now;
+            }
+            started = now;
+        }
+        self.batch.pace.measured(tried, running);
+        self.write().await?;
+        self.try_again().await;
+        Ok(runaway)
+    }
+
+    /// How long an attempt may take.
+    fn time(&self) -> Duration {
+        Duration::from_millis(self.batch.spec.timeout_ms.into())
+    }
+
+    /// Neither what was gathered before a task nor what comes after it waits for one that takes long.
+    async fn try_task(&mut self, Pending { position, attempt }: Pending, started: Instant) -> Result<Tried, JournalError> {
+        let (batch, worker) = (self.batch, self.worker);
+        let task = Task { index: batch.order.index(position), seed: batch.spec.seed, lap: self.lease.lap, attempt };
+        let given_up = async {
+            tokio::select! {
+                biased;
+                () = batch.cancelled.cancelled() => {}
+                () = worker.aborting.cancelled() => {}
+            }
+        };
+        let mut trying = std::pin::pin!(attempt::run(&batch.work, task, started, self.time(), given_up));
+        if let Poll::Ready(tried) = futures::poll!(&mut trying) {
+            return Ok(tried);
+        }
+        let overtime = self.started.1 + OVERTIME;
+        let next = Position(position.0 + 1);
+        loop {
+            tokio::select! {
+                biased;
+                tried = &mut trying => return Ok(tried),
+                () = self.gathered.due() => self.write().await?,
+                () = sleep_until(overtime), if next < self.lease.positions.end => self.hand_on(next).await,
+            }
+        }
+    }
+
+    fn note(&mut self, task: Pending, started: Instant, took: Duration, result: Result<Color, TaskError>) {
+        let Pending { position, attempt } = task;
+        let error = result.as_ref().err().map(attempt::reason);
+        let run = AttemptRun {
+            first: position,
+            count: 1,
+            number: attempt,
+            started_at: self.started.0.plus_millis((started - self.started.1).as_millis() as u64),
+            took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+            error: error.clone(),
+        };
+        self.gathered.attempted(run, started + took);
+        let outcome = match result {
+            Ok(color) => Outcome::Done(color),
+            Err(TaskError::Retryable(_)) if attempt < self.batch.spec.attempts => return self.again.push(task),
+            Err(_) => Outcome::Failed(error.unwrap_or_default()),
+        };
+        self.gathered.settled(Settlement { position, outcome });
+    }
+
+    /// Writes what was gathered, as soon as that is possible: what has been run is not run again because a disk is full.
+    async fn write(&mut self) -> Result<(), JournalError> {
+        let worker = self.worker;
+        let events = self.gathered.take(self.lease.lap, &worker.name, worker.clock.now());
+        if events.is_empty() {
+            return Ok(());
+        }
+        let write = until_available(|| worker.journal.append(self.lease.batch, events.clone()));
+        let written = worker.aborting.run_until_cancelled(write).await;
+        self.lease.after = written.unwrap_or(Err(JournalError::Closed))?;
+        Ok(())
+    }
+
+    /// Puts the tasks from `cut` on back, for others to run.
+    async fn hand_on(&mut self, cut: Position) {
+        if let Some(tail) = self.lease.split_at(cut) {
+            self.worker.queue.push(tail, Duration::ZERO).await;
+        }
+    }
+
+    /// Puts what failed back, for after a while. What is settled by now between the tasks of a group is passed over.
+    async fn try_again(&self) {
+        let size = self.again.len().div_ceil(RETRY_GROUPS).max(1);
+        for group in self.again.chunks(size) {
+            let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
+            let attempt = group.iter().map(|task| task.attempt).max().unwrap_or(1);
+            let lease = Lease { positions: first.position..Position(last.position.0 + 1), ..self.lease.clone() };
+            let index = self.batch.order.index(first.position);
+            let task = Task { index, seed: self.batch.spec.seed, lap: self.lease.lap, attempt };
+            self.worker.queue.push(lease, backoff::after(attempt, &mut task.attempt_rng())).await;
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A journal without a file: for simulations, and for what is left of an engine's cost when nothing has to be durable.
+
+#![allow(dead_code, reason = "each program that uses it uses its share")]
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use engine::journal::{Creation, Journal, JournalError, Listed, Offset, Page, Retention};
+use futures::stream::{self, BoxStream};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use tokio::sync::watch;
+
+/// Events in memory, as they are, without bytes in between.
+#[derive(Default)]
+pub(crate) struct MemoryJournal {
+    batches: Mutex<HashMap<BatchId, Batch>>,
+}
+
+struct Batch {
+    owner: OwnerId,
+    events: watch::Sender<Vec<Event>>,
+    conclusion: Option<(Summary, Vec<Receipt>)>,
+}
+
+impl MemoryJournal {
+    /// Everything that was ever written of a batch.
+    pub(crate) fn events(&self, batch: BatchId) -> Vec<Event> {
+        self.batches().get(&batch).map(|batch| batch.events.borrow().clone()).unwrap_or_default()
+    }
+
+    fn batches(&self) -> MutexGuard<'_, HashMap<BatchId, Batch>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
+        let mut batches = self.batches();
+        if batches.contains_key(&batch) {
+            return Ok(Creation::Exists);
+        }
+        let events = watch::Sender::new(vec![Event::Launched(launched)]);
+        batches.insert(batch, Batch { owner, events, conclusion: None });
+        Ok(Creation::Created)
+    }
+
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError> {
+        let mut batches = self.batches();
+        let batch = batches.get_mut(&batch).ok_or(JournalError::Removed)?;
+        if events.iter().any(|event| matches!(event, Event::LapStarted { .. })) {
+            batch.conclusion = None;
+        }
+        batch.events.send_modify(|all| all.extend(events));
+        Ok(Offset(batch.events.borrow().len() as u64))
+    }
+
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
+        let Some(mut receiver) = self.batches().get(&batch).map(|batch| batch.events.subscribe()) else {
+            return Box::pin(stream::empty());
+        };
+        receiver.mark_changed();
+        Box::pin(stream::try_unfold((receiver, after.0 as usize), |(mut receiver, next)| async move {
+            receiver.changed().await.map_err(|_| JournalError::Closed)?;
+            let events = receiver.borrow_and_update().get(next..).unwrap_or_default().to_vec();
+            let next = next + events.len();
+            Ok(Some((Page { events, caught_up: true }, (receiver, next))))
+        }))
+    }
+
+    async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
+        Ok(self.batches().get(&batch).map(|batch| batch.owner))
+    }
+
+    async fn list(&self, _: OwnerId, _: Option<u64>, _: u32) -> Result<Vec<Listed>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    async fn unfinished(&self) -> Result<Vec<BatchId>, JournalError> {
+        let batches = self.batches();
+        let mut unfinished: Vec<BatchId> =
+            batches.iter().filter(|(_, batch)| batch.conclusion.is_none()).map(|(id, _)| *id).collect();
+        // The order of a map is another one in each process.
+        unfinished.sort_unstable();
+        Ok(unfinished)
+    }
+
+    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
+        if let Some(batch) = self.batches().get_mut(&batch) {
+            batch.conclusion = Some((summary, receipts));
+        }
+        Ok(())
+    }
+
+    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
+        let batches = self.batches();
+        let conclusion = batches.get(&batch).and_then(|batch| batch.conclusion.as_ref());
+        Ok(conclusion.map(|(_, receipts)| receipts.clone()))
+    }
+
+    async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
+        let mut batches = self.batches();
+        let is_over = batches.get(&batch).is_some_and(|batch| batch.conclusion.is_some());
+        Ok(is_over && batches.remove(&batch).is_some())
+    }
+
+    async fn expired(&self, _: Retention, _: Timestamp, _: u32) -> Result<Vec<BatchId>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    async fn purge(&self) -> Result<bool, JournalError> {
+        Ok(false)
+    }
+}
