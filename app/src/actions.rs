@@ -3,12 +3,13 @@
 #![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
 
 use leptos::prelude::*;
-use quilt::BatchId;
 #[cfg(feature = "ssr")]
-use quilt::{BatchSpec, LaunchRequest};
+use quilt::{BatchId, BatchSpec, Control, LaunchRequest, Receipt};
+#[cfg(not(feature = "ssr"))]
+use quilt::{BatchId, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ActionError, BatchList, BatchView};
+use crate::model::{ActionError, Attempt, BatchList, BatchView};
 
 /// How many batches the home page lists.
 #[cfg(feature = "ssr")]
@@ -40,6 +41,15 @@ pub struct LaunchForm {
     /// How long an attempt may take, in milliseconds.
     #[serde(default)]
     pub timeout_ms: String,
+    /// How many tasks may run at the same time.
+    #[serde(default)]
+    pub concurrency: String,
+    /// How many percent of the tasks may fail before the batch is stopped.
+    #[serde(default)]
+    pub tolerated_percent: String,
+    /// How many seconds the batch may take before it is stopped.
+    #[serde(default)]
+    pub deadline_s: String,
 }
 
 /// Launches a batch and goes to its page.
@@ -74,6 +84,49 @@ pub async fn retry_failed(id: BatchId) -> Result<(), ActionError> {
     Ok(())
 }
 
+/// Starts no more tasks of a batch of this visitor.
+#[server(prefix = "/actions", endpoint = "pause")]
+pub async fn pause(id: BatchId) -> Result<(), ActionError> {
+    control(id, Control::Pause).await
+}
+
+/// Goes on with a batch of this visitor.
+#[server(prefix = "/actions", endpoint = "resume")]
+pub async fn resume(id: BatchId) -> Result<(), ActionError> {
+    control(id, Control::Resume).await
+}
+
+/// Sets how many tasks of a batch of this visitor may run at the same time; no number for as many as there are workers.
+#[server(prefix = "/actions", endpoint = "set_concurrency")]
+pub async fn set_concurrency(id: BatchId, #[server(default)] concurrency: String) -> Result<(), ActionError> {
+    let number = optional_number("the number of tasks at the same time", &concurrency)?.map(Into::into);
+    let concurrency = number.as_ref().map(quilt::spec::concurrency_within).transpose()?;
+    control(id, Control::SetConcurrency(concurrency)).await
+}
+
+/// Removes a batch of this visitor that is over.
+#[server(prefix = "/actions", endpoint = "remove")]
+pub async fn remove(id: BatchId) -> Result<(), ActionError> {
+    crate::server::engine().remove(id, crate::server::visitor()?).await?;
+    leptos_axum::redirect("/");
+    Ok(())
+}
+
+/// The receipt of a lap's finish line.
+#[server(prefix = "/actions", endpoint = "receipt")]
+pub async fn get_receipt(id: BatchId, lap: u32) -> Result<Option<Receipt>, ActionError> {
+    let receipts = crate::server::engine().receipts(id).await?.unwrap_or_default();
+    Ok(receipts.into_iter().find(|receipt| receipt.lap == lap))
+}
+
+/// Every attempt at a square.
+#[server(prefix = "/actions", endpoint = "attempts")]
+pub async fn get_attempts(id: BatchId, row: u16, column: u16) -> Result<Vec<Attempt>, ActionError> {
+    let record = crate::server::engine().square(id, quilt::Square { row, column }).await?;
+    let attempts = record.map(|record| record.attempts).unwrap_or_default();
+    Ok(attempts.into_iter().map(Attempt::from).collect())
+}
+
 /// A batch, for its page.
 #[server(prefix = "/actions", endpoint = "batch")]
 pub async fn get_batch(id: BatchId) -> Result<BatchView, ActionError> {
@@ -88,6 +141,13 @@ pub async fn get_batch(id: BatchId) -> Result<BatchView, ActionError> {
 pub async fn list_batches() -> Result<BatchList, ActionError> {
     let listing = crate::server::engine().list(crate::server::visitor()?, None, LISTED).await?;
     Ok(BatchList { batches: listing.batches, now: engine::now() })
+}
+
+#[cfg(feature = "ssr")]
+async fn control(id: BatchId, control: Control) -> Result<(), ActionError> {
+    crate::server::engine().control(id, crate::server::visitor()?, control).await?;
+    leptos_axum::redirect(&format!("/batches/{id}"));
+    Ok(())
 }
 
 #[cfg(feature = "ssr")]
@@ -122,6 +182,10 @@ impl LaunchForm {
             seed: None,
             attempts: optional_number("attempts", &self.attempts)?.map(Into::into),
             timeout_ms: optional_number("the time limit", &self.timeout_ms)?.map(Into::into),
+            concurrency: optional_number("the number of tasks at the same time", &self.concurrency)?.map(Into::into),
+            tolerated_failures: optional_number("the tolerated failures", &self.tolerated_percent)?
+                .map(|percent| scaled(&percent, 0.01).into()),
+            deadline_ms: optional_number("the deadline", &self.deadline_s)?.map(|seconds| scaled(&seconds, 1_000.0).into()),
         })
     }
 }
@@ -132,6 +196,15 @@ fn number(field: &str, text: &str) -> Result<serde_json::Number, ActionError> {
         let reason = format!("{field} must be a number, not '{}'", text.trim());
         crate::server::refuse(axum::http::StatusCode::UNPROCESSABLE_ENTITY, reason)
     })
+}
+
+/// A number in another unit; a whole one where it can be.
+#[cfg(feature = "ssr")]
+fn scaled(number: &serde_json::Number, factor: f64) -> serde_json::Number {
+    let scaled = number.as_f64().unwrap_or_default() * factor;
+    let whole = (scaled.fract() == 0.0 && (0.0..9e15).contains(&scaled)).then_some(scaled as u64);
+    // A factor does not make a number infinite that a form field can hold.
+    whole.map(Into::into).or_else(|| serde_json::Number::from_f64(scaled)).unwrap_or_else(|| 0.into())
 }
 
 #[cfg(feature = "ssr")]
@@ -162,6 +235,20 @@ mod tests {
         let parameters = serde_json::Value::Object(request.work.parameters);
         assert_eq!(parameters, serde_json::json!({"failure_rate": 0.25, "duration_ms": [40, 40]}));
         assert_eq!(request.attempts, Some(2.into()));
+    }
+
+    #[test]
+    fn limits_are_told_in_the_units_of_people() {
+        let form = LaunchForm {
+            concurrency: "4".into(),
+            tolerated_percent: "5".into(),
+            deadline_s: "1.5".into(),
+            ..form("8x8")
+        };
+        let request = form.into_request().expect("valid");
+        assert_eq!(request.concurrency, Some(4.into()));
+        let spec = request.into_spec(&quilt::Limits::default(), 1).expect("within the limits");
+        assert_eq!((spec.tolerated_failures, spec.deadline_ms), (Some(0.05), Some(1_500)));
     }
 
     #[test]

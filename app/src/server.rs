@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
-use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch};
+use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooManyRunning};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use quilt::{BatchId, Limits, OwnerId, SpecError};
@@ -78,8 +78,30 @@ impl From<SpecError> for ActionError {
 
 impl From<JournalError> for ActionError {
     fn from(error: JournalError) -> Self {
-        tracing::error!(%error, "a server function cannot reach the journal");
-        refuse(StatusCode::SERVICE_UNAVAILABLE, "the journal is not available; please try again in a moment".into())
+        match error {
+            JournalError::Removed => {
+                set_status(StatusCode::NOT_FOUND);
+                Self::NotFound
+            }
+            JournalError::Damaged { .. } | JournalError::Corrupt(_) => {
+                tracing::error!(%error, "a server function met damage");
+                refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+            }
+            JournalError::Unavailable(_) | JournalError::Closed => {
+                tracing::warn!(%error, "a server function cannot reach the journal");
+                refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{error}; please try again in a moment"))
+            }
+        }
+    }
+}
+
+impl From<TooManyRunning> for ActionError {
+    fn from(error: TooManyRunning) -> Self {
+        let status = match error {
+            TooManyRunning::OfOwner { .. } => StatusCode::TOO_MANY_REQUESTS,
+            TooManyRunning::Squares { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        refuse(status, error.to_string())
     }
 }
 
@@ -88,7 +110,7 @@ impl From<LaunchError> for ActionError {
         match error {
             LaunchError::Journal(error) => error.into(),
             LaunchError::InvalidWork(_) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
-            LaunchError::TooManyRunning { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+            LaunchError::TooManyRunning(error) => error.into(),
             LaunchError::Conflict => refuse(StatusCode::CONFLICT, error.to_string()),
         }
     }
@@ -103,7 +125,9 @@ impl From<ControlError> for ActionError {
                 Self::NotFound
             }
             ControlError::NotOwner => refuse(StatusCode::FORBIDDEN, error.to_string()),
-            ControlError::TooManyRunning { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+            ControlError::NotOver => refuse(StatusCode::CONFLICT, error.to_string()),
+            ControlError::TooManyControls { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+            ControlError::TooManyRunning(error) => error.into(),
         }
     }
 }

@@ -224,6 +224,14 @@ pub struct Viewer {
     batch: Arc<LiveBatch>,
 }
 
+impl Viewer {
+    /// What is watched, without counting as one more viewer.
+    #[must_use]
+    pub fn batch(&self) -> Arc<LiveBatch> {
+        Arc::clone(&self.batch)
+    }
+}
+
 impl Deref for Viewer {
     type Target = LiveBatch;
 

@@ -5,6 +5,7 @@
 //! up to a point.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,11 +14,15 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::problem::Problem;
 use crate::routes::AppState;
+
+/// How long the next piece of a body may take to come.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long somebody may go on sending what nobody wants.
 const LINGER_TIME: Duration = Duration::from_secs(5);
@@ -25,14 +30,42 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 /// How many bytes of it are read.
 const LINGER_BYTES: usize = 64 << 20;
 
-/// A layer that refuses a body which says itself that it is too large. One that does not say so is cut off by whoever reads it.
-pub(crate) async fn refuse_large(State(state): State<AppState>, request: Request, next: Next) -> Response {
+/// A layer that refuses a body that is too large, at once where it says so itself, else as soon as it turns out to be; and one that does not
+/// come.
+pub(crate) async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > state.max_body) {
         return Problem::body_too_large(state.max_body).into_response();
     }
-    next.run(request).await
+    let refusal = Arc::new(OnceLock::new());
+    let (max_body, refused) = (state.max_body, Arc::clone(&refusal));
+    let limit = |body: Body| {
+        if body.is_end_stream() {
+            return body;
+        }
+        let pieces = stream::try_unfold((body.into_data_stream(), max_body), move |(mut body, left)| {
+            let refused = Arc::clone(&refused);
+            let refuse = move |problem: Problem| axum::Error::new(refused.get_or_init(|| problem).clone());
+            async move {
+                let Ok(piece) = timeout(MAX_PAUSE, body.next()).await else {
+                    return Err(refuse(Problem::body_too_slow(MAX_PAUSE)));
+                };
+                let Some(piece) = piece.transpose()? else { return Ok(None) };
+                match left.checked_sub(piece.len()) {
+                    Some(left) => Ok(Some((piece, (body, left)))),
+                    None => Err(refuse(Problem::body_too_large(max_body))),
+                }
+            }
+        });
+        Body::from_stream(pieces)
+    };
+    let response = next.run(request.map(limit)).await;
+    // Whoever read it knows only that it broke off.
+    match refusal.get() {
+        Some(problem) => problem.clone().into_response(),
+        None => response,
+    }
 }
 
 /// A layer that reads on where a handler stops.
@@ -64,7 +97,7 @@ impl Drop for Unread {
         let rest = self.0.take().filter(|body| !body.is_end_stream());
         // There is no runtime any more where the process is ending.
         if let (Some(rest), Ok(runtime)) = (rest, Handle::try_current()) {
-            runtime.spawn(tokio::time::timeout(LINGER_TIME, discard(rest)));
+            runtime.spawn(timeout(LINGER_TIME, discard(rest)));
         }
     }
 }

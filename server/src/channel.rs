@@ -8,7 +8,7 @@ use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use engine::Viewer;
+use engine::{Engine, Viewer};
 use futures::{Sink, SinkExt, Stream, StreamExt};
 use quilt::wire::{ClientFrame, Load, ServerFrame};
 use quilt::{BatchId, Step};
@@ -35,6 +35,9 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A viewer that is silent for longer is gone.
 const SILENCE: Duration = Duration::from_secs(15);
 
+/// The close code of a channel whose batch was removed. As 404, in the range that is free for applications.
+const REMOVED: u16 = 4404;
+
 /// `GET /batches/{id}/channel`.
 pub(crate) async fn open(
     State(state): State<AppState>,
@@ -51,7 +54,7 @@ pub(crate) async fn open(
     let channel = Channel {
         steps: batch.steps(),
         batch,
-        workers: state.engine.workers(),
+        engine: state.engine.clone(),
         seen: None,
         in_flight: Vec::with_capacity(MAX_IN_FLIGHT),
         heard: Instant::now(),
@@ -72,11 +75,13 @@ enum End {
     Misbehaved,
     /// The server is stopping, and a page does well to come back.
     Restarting,
+    /// The batch was removed, and there is nothing to come back to.
+    Removed,
 }
 
 struct Channel {
     batch: Viewer,
-    workers: u32,
+    engine: Engine,
     steps: watch::Receiver<Step>,
     /// The step up to which frames were sent.
     seen: Option<Step>,
@@ -92,8 +97,10 @@ impl Channel {
         S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
     {
         let (mut sink, mut stream) = socket.split();
+        let batch = self.batch.batch();
         let end = tokio::select! {
             end = self.talk(&mut sink, &mut stream) => end,
+            () = batch.removed() => End::Removed,
             () = stopping.cancelled() => End::Restarting,
         };
         if let Some(code) = end.close_code() {
@@ -189,7 +196,8 @@ impl Channel {
         let folded = self.batch.folded();
         let step = folded.quilt.step();
         let all = u64::from(folded.quilt.progress().tasks);
-        let bytes = match self.seen.filter(|seen| step.0.saturating_sub(seen.0) <= all) {
+        let is_near = |seen: &Step| step.0.saturating_sub(seen.0) <= all && folded.history.reaches(*seen);
+        let bytes = match self.seen.filter(is_near) {
             Some(from) => ServerFrame::Delta { from, events: folded.history.events(&folded.quilt, from) }.encode(),
             None => ServerFrame::encode_snapshot(&folded.quilt),
         };
@@ -199,7 +207,8 @@ impl Channel {
     }
 
     fn load(&self) -> ServerFrame {
-        ServerFrame::Status(Load { now: engine::now(), workers: self.workers, busy: self.batch.busy() })
+        let (workers, stuck) = (self.engine.workers(), self.engine.stuck());
+        ServerFrame::Status(Load { now: engine::now(), workers, busy: self.batch.busy(), stuck })
     }
 }
 
@@ -209,6 +218,7 @@ impl End {
             Self::Gone => None,
             Self::Misbehaved => Some(close_code::PROTOCOL),
             Self::Restarting => Some(close_code::RESTART),
+            Self::Removed => Some(REMOVED),
         }
     }
 }

@@ -97,10 +97,31 @@ pub(crate) struct ServeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_timeout_ms: Option<u32>,
 
+    /// The longest deadline of a batch, in milliseconds [default: 604800000]
+    #[arg(long, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_deadline_ms: Option<u32>,
+
     /// The most batches of one session that run at the same time [default: 8]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_running: Option<u32>,
+
+    /// The most squares of all running batches together, each of which takes up to 16 bytes of memory [default: 33554432]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_running_squares: Option<u64>,
+
+    /// How long batches that are over are kept, in hours; 0 for ever [default: 720]
+    #[arg(long, value_name = "HOURS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_hours: Option<u32>,
+
+    /// How large the journal may be before the batches that were over first are removed, in bytes; 0 for as large as the
+    /// disk [default: 10737418240]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keep_bytes: Option<u64>,
 
     /// The most pages and event streams that watch one batch [default: 10000]
     #[arg(long, value_name = "NUMBER")]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use engine::Settings;
+use engine::{Retention, Settings};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use quilt::Limits;
@@ -67,7 +67,11 @@ pub(crate) struct RawConfig {
     max_squares: u32,
     max_attempts: u8,
     max_timeout_ms: u32,
+    max_deadline_ms: u32,
     max_running: u32,
+    max_running_squares: u64,
+    keep_hours: u32,
+    keep_bytes: u64,
     max_channels: u32,
     max_body: u32,
 }
@@ -75,12 +79,13 @@ pub(crate) struct RawConfig {
 impl Default for RawConfig {
     fn default() -> Self {
         let limits = Limits::default();
+        let engine = Settings::default();
         Self {
             addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000),
             data: "data".into(),
             site: "target/site".into(),
             origin: None,
-            workers: 64,
+            workers: engine.workers,
             grace_ms: 5_000,
             log_filter: "info".into(),
             log_format: LogFormat::Text,
@@ -88,7 +93,11 @@ impl Default for RawConfig {
             max_squares: limits.squares,
             max_attempts: limits.attempts,
             max_timeout_ms: limits.timeout_ms,
-            max_running: 8,
+            max_deadline_ms: limits.deadline_ms,
+            max_running: engine.running_per_owner,
+            max_running_squares: engine.running_squares,
+            keep_hours: 30 * 24,
+            keep_bytes: 10 << 30,
             max_channels: 10_000,
             max_body: 1 << 20,
         }
@@ -158,19 +167,33 @@ impl RawConfig {
         within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
         within("max_attempts", self.max_attempts, 1, u8::MAX)?;
         within("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
+        within("max_deadline_ms", self.max_deadline_ms, 1, u32::MAX)?;
         within("max_running", self.max_running, 1, u32::MAX)?;
+        within("max_running_squares", self.max_running_squares, u64::from(MAX_SQUARES), 1 << 40)?;
+        let age = Some(u64::from(self.keep_hours)).filter(|hours| *hours > 0);
+        let retention = Retention {
+            age: age.map(|hours| Duration::from_secs(hours * 3_600)),
+            bytes: Some(self.keep_bytes).filter(|bytes| *bytes > 0),
+        };
         within("max_body", self.max_body, 1_024, 1 << 30)?;
         Ok(Config {
             addr: self.addr,
             data: self.data,
             site: self.site,
             origin: OwnOrigin::new(self.origin.as_deref())?,
-            engine: Settings { workers: self.workers, running_per_owner: self.max_running },
+            engine: Settings {
+                workers: self.workers,
+                running_per_owner: self.max_running,
+                running_squares: self.max_running_squares,
+                retention,
+                ..Settings::default()
+            },
             limits: Limits {
                 side: self.max_side,
                 squares: self.max_squares,
                 attempts: self.max_attempts,
                 timeout_ms: self.max_timeout_ms,
+                deadline_ms: self.max_deadline_ms,
             },
             grace: Duration::from_millis(self.grace_ms.into()),
             max_channels: self.max_channels as usize,

@@ -31,6 +31,9 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::server::{ServeError, Server};
 
+/// Threads for whatever blocks besides work.
+const SPARE_THREADS: usize = 64;
+
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let result = match command.unwrap_or(Command::Serve(serve)) {
@@ -48,10 +51,22 @@ fn main() -> ExitCode {
 fn serve_with(options: &cli::ServeOptions) -> Result<(), ServeError> {
     let config = Config::load(options)?;
     config.log.start();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
-    runtime.block_on(async {
+    // Every viewer takes a file descriptor, and the limit that a shell sets is for programs with few.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Work that blocks takes a thread for each worker; reading the journal and files takes some more.
+        .max_blocking_threads(config.engine.workers as usize + SPARE_THREADS)
+        .build()
+        .map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(async {
         let server = Server::bind(config).await?;
         server.announce();
         server.run(server::asked_to_stop()).await
-    })
+    });
+    // An attempt that does not stop is no reason to stay.
+    runtime.shutdown_background();
+    result
 }

@@ -1,15 +1,19 @@
 //! Errors of the API, as RFC 9457 problem details.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use engine::{ControlError, JournalError, LaunchError};
+use engine::{ControlError, JournalError, LaunchError, TooManyRunning};
 use quilt::SpecError;
 use serde::Serialize;
+use thiserror::Error;
 
 /// An error for whoever called the API: what kind it is, for programs, and what is wrong, for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{detail}")]
 pub(crate) struct Problem {
     status: StatusCode,
     /// Stable; stands in `type` behind `urn:quilt:problem:`.
@@ -34,6 +38,10 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "no-such-batch", "there is no batch of this id")
     }
 
+    pub(crate) fn no_such_square() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "no-such-square", "there is no square at this row and column; both count from 0")
+    }
+
     pub(crate) fn too_many_channels(limit: usize) -> Self {
         let detail = format!("{limit} viewers are watching this batch, and that is the limit");
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-channels", detail)
@@ -42,6 +50,11 @@ impl Problem {
     pub(crate) fn body_too_large(limit: usize) -> Self {
         let detail = format!("the body must not be larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
+    }
+
+    pub(crate) fn body_too_slow(limit: Duration) -> Self {
+        let detail = format!("nothing of the body came for {} seconds", limit.as_secs());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", detail)
     }
 
     pub(crate) fn foreign_origin() -> Self {
@@ -73,19 +86,42 @@ impl IntoResponse for Problem {
 
 impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
-        tracing::error!(%error, "a request cannot reach the journal");
-        let detail = "the journal is not available; please try again in a moment";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable", detail)
+        match error {
+            JournalError::Removed => Self::no_such_batch(),
+            JournalError::Damaged { .. } | JournalError::Corrupt(_) => {
+                tracing::error!(%error, "a request met damage");
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "journal-damaged", error.to_string())
+            }
+            JournalError::Unavailable(_) | JournalError::Closed => {
+                tracing::warn!(%error, "a request cannot reach the journal");
+                let detail = format!("{error}; please try again in a moment");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal-unavailable", detail)
+            }
+        }
     }
 }
 
 impl From<SpecError> for Problem {
     fn from(error: SpecError) -> Self {
         let name = match &error {
-            SpecError::OutOfRange { .. } => "out-of-range",
+            SpecError::OutOfRange { .. } | SpecError::NotAShare { .. } => "out-of-range",
             SpecError::TooManySquares { .. } => "too-many-squares",
         };
         Self::invalid(name, error.to_string())
+    }
+}
+
+impl From<TooManyRunning> for Problem {
+    fn from(error: TooManyRunning) -> Self {
+        let detail = error.to_string();
+        match error {
+            TooManyRunning::OfOwner { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-running-batches", detail)
+            }
+            TooManyRunning::Squares { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-running-squares", detail)
+            }
+        }
     }
 }
 
@@ -95,9 +131,7 @@ impl From<LaunchError> for Problem {
         match error {
             LaunchError::Journal(error) => error.into(),
             LaunchError::InvalidWork(_) => Self::invalid("invalid-work", detail),
-            LaunchError::TooManyRunning { .. } => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-running-batches", detail)
-            }
+            LaunchError::TooManyRunning(error) => error.into(),
             LaunchError::Conflict => {
                 Self::invalid("idempotency-key-reused", "this Idempotency-Key was used to launch another batch")
             }
@@ -112,9 +146,11 @@ impl From<ControlError> for Problem {
             ControlError::Journal(error) => error.into(),
             ControlError::NotFound => Self::no_such_batch(),
             ControlError::NotOwner => Self::new(StatusCode::FORBIDDEN, "not-your-batch", detail),
-            ControlError::TooManyRunning { .. } => {
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-running-batches", detail)
+            ControlError::NotOver => Self::new(StatusCode::CONFLICT, "batch-not-over", detail),
+            ControlError::TooManyControls { .. } => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-controls", detail)
             }
+            ControlError::TooManyRunning(error) => error.into(),
         }
     }
 }

@@ -22,7 +22,7 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::body::{read_on, refuse_large};
+use crate::body;
 use crate::config::Config;
 use crate::origin::{OwnOrigin, refuse_foreign_changes};
 use crate::problem::Problem;
@@ -80,8 +80,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/batches/{id}/channel", get(channel::open))
         .layer(from_fn_with_state(state.clone(), find_visitor))
         .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
-        .layer(from_fn_with_state(state.clone(), refuse_large))
-        .layer(DefaultBodyLimit::max(state.max_body));
+        .layer(from_fn_with_state(state.clone(), body::limit))
+        // The one limit is the layer's above.
+        .layer(DefaultBodyLimit::disable());
     // What the browser loads asks only whether it has changed, and needs no session.
     let site = site_pkg_dir_service(&state.leptos);
     Router::new()
@@ -91,7 +92,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(for_visitors)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))
         .layer(map_response(revalidate))
-        .layer(from_fn(read_on))
+        .layer(from_fn(body::read_on))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         // A form that is posted without JavaScript goes back to where it came from.

@@ -17,7 +17,8 @@ mod socket;
 mod viewer;
 
 use leptos::prelude::*;
-use quilt::{Quilt, Status, Summary, Timestamp};
+use quilt::wire::Load;
+use quilt::{Quilt, Summary, Timestamp};
 
 use crate::model::BatchView;
 use rate::Rate;
@@ -35,6 +36,8 @@ pub enum Connection {
     Reconnecting,
     /// The server said that it will be back in a moment.
     Restarting,
+    /// The batch was removed, and no other connection is made.
+    Removed,
 }
 
 impl Connection {
@@ -46,6 +49,7 @@ impl Connection {
             Self::Live => "live",
             Self::Reconnecting => "reconnecting",
             Self::Restarting => "restarting",
+            Self::Removed => "removed",
         }
     }
 }
@@ -61,6 +65,8 @@ pub struct Channel {
     pub connection: RwSignal<Connection>,
     /// The server's clock, a few times a second while the batch runs.
     pub now: RwSignal<Timestamp>,
+    /// What the workers are doing, once it was told.
+    pub load: RwSignal<Option<Load>>,
     /// Settled squares a second over the last seconds, once that can be told.
     pub rate: RwSignal<Option<f64>>,
     /// Changes when there is something to paint.
@@ -78,7 +84,7 @@ impl Channel {
 
     /// Whether the batch has still something to run.
     pub(crate) fn is_running(self) -> bool {
-        self.summary.with(|summary| summary.status == Status::Running)
+        self.summary.with(|summary| !summary.status.is_over())
     }
 
     /// Whether the batch is over, and the page shows how: a finish is not told before its squares are there.
@@ -115,6 +121,7 @@ pub fn use_channel(view: &BatchView) -> Channel {
         has_squares: RwSignal::new(view.has_squares),
         connection: RwSignal::new(Connection::Connecting),
         now: RwSignal::new(view.now),
+        load: RwSignal::new(None),
         rate: RwSignal::new(None),
         painted: RwSignal::new(0),
         viewer: StoredValue::new(Viewer::default()),

@@ -28,6 +28,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// The server's close code for "back in a moment".
 const SERVICE_RESTART: u16 = 1012;
 
+/// The server's close code for "the batch was removed".
+const REMOVED: u16 = 4404;
+
 /// Encodes what is sent. What arrives is decoded by [`receive`], which owns it then, and not through a signal.
 struct Codec;
 
@@ -98,7 +101,8 @@ pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
     Effect::new(move |_| socket.reopen());
     repeat(LOOK, move || {
         let silent_for = Duration::from_millis(browser_now().millis_since(socket.heard.get_value()));
-        if ready_state.get_untracked() != ConnectionReadyState::Closed && silent_for > SILENCE {
+        let is_closed = ready_state.get_untracked() == ConnectionReadyState::Closed;
+        if !is_closed && silent_for > SILENCE {
             channel.connection.set(Connection::Reconnecting);
             socket.reopen();
         }
@@ -141,6 +145,7 @@ impl Socket {
             }
             Some(Received::Load(load)) => {
                 self.skew.set_value(skew(load.now));
+                self.channel.load.set(Some(load));
                 // A page that has seen everything is told nothing else.
                 if self.channel.viewer.with_value(|viewer| viewer.step().is_some()) {
                     self.is_live();
@@ -174,6 +179,10 @@ impl Socket {
     fn closed(self, code: u16) {
         // Where no connection can be had, what is known is shown without the squares.
         self.channel.has_squares.set(true);
+        if code == REMOVED {
+            self.channel.connection.set(Connection::Removed);
+            return;
+        }
         let is_restarting =
             code == SERVICE_RESTART || self.channel.connection.get_untracked() == Connection::Restarting;
         self.channel.connection.set(if is_restarting { Connection::Restarting } else { Connection::Reconnecting });

@@ -103,7 +103,17 @@ mod tests {
     fn quilt() -> Quilt {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let grid = Grid::new(2, 2).expect("small");
-        Quilt::new(Launched { spec: BatchSpec { work, grid, seed: 1, attempts: 1, timeout_ms: 1 }, at: Timestamp(1) })
+        let spec = BatchSpec {
+            work,
+            grid,
+            seed: 1,
+            attempts: 1,
+            timeout_ms: 1,
+            concurrency: None,
+            tolerated_failures: None,
+            deadline_ms: None,
+        };
+        Quilt::new(Launched { spec, at: Timestamp(1) })
     }
 
     fn settled(position: u32) -> Event {

@@ -1,10 +1,11 @@
 //! What stands at the finish line.
 
 use leptos::prelude::*;
-use quilt::{BatchId, Square, Status, Summary};
+use quilt::{BatchId, CancelCause, Square, Status, Summary};
 
-use crate::actions::{RetryFailed, RunAgain};
+use crate::actions::{Remove, RetryFailed, RunAgain};
 use crate::channel::Channel;
+use crate::components::receipt::ReceiptDetails;
 use crate::format;
 use crate::model::ActionError;
 
@@ -17,12 +18,13 @@ pub(crate) fn Banner(
     is_own: bool,
     /// Its channel.
     channel: Channel,
-    /// Called with the square that the visitor wants to see.
-    on_show: Callback<Square>,
+    /// Called with the square that the visitor wants to see, where squares can be seen.
+    on_show: Option<Callback<Square>>,
 ) -> impl IntoView {
     let is_over = Memo::new(move |_| channel.is_over());
     let run_again = ServerAction::<RunAgain>::new();
     let retry = ServerAction::<RetryFailed>::new();
+    let remove = ServerAction::<Remove>::new();
     let has_failed = Memo::new(move |_| {
         channel.summary.with(|summary| summary.status == Status::Finished && summary.progress.failed > 0)
     });
@@ -36,14 +38,9 @@ pub(crate) fn Banner(
                     <h2>{text}</h2>
                     <p>
                         {detail}
-                        {move || last_across.get().map(|square| view! {
-                            " Last across: "
-                            <button type="button" class="link" on:click=move |_| on_show.run(square)>
-                                {format!("row {}, column {}", square.row, square.column)}
-                            </button>
-                            "."
-                        })}
+                        {move || last_across.get().map(|square| view! { " Last across: " {place(square, on_show)} "." })}
                     </p>
+                    <ReceiptDetails id channel />
                     <div class="banner-actions">
                         <ActionForm action=run_again>
                             <input type="hidden" name="id" value=id.to_string() />
@@ -55,12 +52,30 @@ pub(crate) fn Banner(
                                 <button type="submit" class="button" disabled=move || retry.pending().get()>"Retry failed"</button>
                             </ActionForm>
                         </Show>
+                        {is_own.then(|| view! {
+                            <ActionForm action=remove>
+                                <input type="hidden" name="id" value=id.to_string() />
+                                <button type="submit" class="button" disabled=move || remove.pending().get()>"Remove"</button>
+                            </ActionForm>
+                        })}
                     </div>
                     <Refusal value=run_again.value() />
                     <Refusal value=retry.value() />
+                    <Refusal value=remove.value() />
                 </div>
             </Show>
         </div>
+    }
+}
+
+/// The name of a square, which leads to it where it can be seen.
+fn place(square: Square, on_show: Option<Callback<Square>>) -> AnyView {
+    let name = format!("row {}, column {}", square.row, square.column);
+    match on_show {
+        Some(on_show) => {
+            view! { <button type="button" class="link" on:click=move |_| on_show.run(square)>{name}</button> }.into_any()
+        }
+        None => name.into_any(),
     }
 }
 
@@ -78,7 +93,7 @@ pub(crate) fn Refusal(
 fn headline(summary: &Summary) -> String {
     let progress = summary.progress;
     match (summary.status, progress.failed) {
-        (Status::Running, _) => String::new(),
+        (Status::Running | Status::Paused, _) => String::new(),
         (Status::Cancelled, _) => format!(
             "Cancelled with {} of {} settled",
             format::count(progress.settled()),
@@ -94,8 +109,11 @@ fn headline(summary: &Summary) -> String {
 fn detail(summary: &Summary) -> String {
     let Some(ended_at) = summary.ended_at else { return String::new() };
     let took = format::duration(ended_at.millis_since(summary.started_at));
-    if summary.status == Status::Cancelled {
-        return format!("It had run for {took}.");
+    match summary.cancelled_because {
+        Some(CancelCause::Asked) => return format!("It had run for {took}."),
+        Some(CancelCause::Deadline) => return format!("Its time of {took} was over."),
+        Some(CancelCause::Failures) => return format!("After {took} more tasks had failed than it tolerates."),
+        None => {}
     }
     if summary.lap > 1 { format!("Lap {} took {took}.", summary.lap) } else { format!("It took {took}.") }
 }
@@ -108,7 +126,16 @@ mod tests {
 
     fn summary(status: Status, done: u32, failed: u32) -> Summary {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-        let spec = BatchSpec { work, grid: Grid::new(8, 8).expect("small"), seed: 1, attempts: 1, timeout_ms: 1 };
+        let spec = BatchSpec {
+            work,
+            grid: Grid::new(8, 8).expect("small"),
+            seed: 1,
+            attempts: 1,
+            timeout_ms: 1,
+            concurrency: None,
+            tolerated_failures: None,
+            deadline_ms: None,
+        };
         let mut summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
         summary.status = status;
         summary.progress.done = done;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use leptos::prelude::*;
-use quilt::{BatchId, Status, Summary, Timestamp};
+use quilt::{BatchId, Summary, Timestamp};
 
 use crate::actions::list_batches;
 use crate::format;
@@ -19,7 +19,7 @@ pub(crate) fn BatchList() -> impl IntoView {
     Effect::new(move |_| {
         // A server that did not answer may do so soon.
         let may_change = |listing: Result<Listing, ActionError>| {
-            listing.map_or(true, |listing| listing.batches.iter().any(|(_, summary)| summary.status == Status::Running))
+            listing.map_or(true, |listing| listing.batches.iter().any(|(_, summary)| !summary.status.is_over()))
         };
         if batches.get().is_some_and(may_change) {
             let again = set_timeout_with_handle(move || batches.refetch(), REFRESH);

@@ -14,6 +14,7 @@ pub(crate) fn ConnectionBadge(
         Connection::Connecting => "Connecting…",
         Connection::Live => "Live",
         Connection::Reconnecting => "Connection lost, reconnecting…",
+        Connection::Removed => "Removed",
         Connection::Restarting => "Server is restarting, back in a moment…",
     };
     view! {

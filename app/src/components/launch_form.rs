@@ -74,6 +74,9 @@ pub(crate) fn LaunchForm() -> impl IntoView {
                     <Field name="shortest_ms" label="Shortest task" unit="ms" value=PRESETS[0].shortest_ms max="3600000" node_ref=shortest />
                     <Field name="longest_ms" label="Longest task" unit="ms" value=PRESETS[0].longest_ms max="3600000" node_ref=longest />
                     <Field name="timeout_ms" label="Time limit of an attempt" unit="ms" value="60000" min="1" max="3600000" />
+                    <Field name="concurrency" label="Tasks at the same time" unit="at most" value="" min="1" max="65536" />
+                    <Field name="tolerated_percent" label="Stop when more have failed than" unit="%" value="" max="100" />
+                    <Field name="deadline_s" label="Stop when it takes longer than" unit="s" value="" min="1" max="604800" />
                 </div>
             </details>
             <p class="refusal" role="alert">{refusal}</p>
@@ -84,7 +87,7 @@ pub(crate) fn LaunchForm() -> impl IntoView {
     }
 }
 
-/// A number with its unit.
+/// A number with its unit. One without a value can be left empty.
 #[component]
 fn Field(
     name: &'static str,
@@ -99,7 +102,7 @@ fn Field(
         <label class="field">
             <span>{label}</span>
             <span class="field-value">
-                <input type="number" inputmode="numeric" name=format!("form[{name}]") value=value min=min max=max step="1" required node_ref=node_ref />
+                <input type="number" inputmode="numeric" name=format!("form[{name}]") value=value min=min max=max step="1" required=!value.is_empty() placeholder="no limit" node_ref=node_ref />
                 <span class="unit">{unit}</span>
             </span>
         </label>

@@ -1,6 +1,7 @@
 //! How far a batch is, how fast it goes, and how long it will take.
 
 use leptos::prelude::*;
+use quilt::wire::Load;
 use quilt::{Progress, Status};
 
 use crate::channel::Channel;
@@ -44,6 +45,13 @@ pub(crate) fn ProgressPanel(
             None => "…".into(),
         }
     };
+    let workers = move || match channel.load.get() {
+        Some(Load { busy, workers, .. }) if channel.is_running() => {
+            format!("{} of {}", format::count(busy), format::count(workers))
+        }
+        _ => "–".into(),
+    };
+    let stuck = Memo::new(move |_| channel.load.get().map(|load| load.stuck).filter(|stuck| *stuck > 0));
     view! {
         <section class="progress-panel" aria-label="Progress">
             <div
@@ -65,7 +73,13 @@ pub(crate) fn ProgressPanel(
                 <Figure name="Rate" value=rate />
                 <Figure name="Elapsed" value=move || format::duration(channel.elapsed()) />
                 <Figure name="Time left" value=left />
+                <Figure name="Workers" value=workers />
             </dl>
+            {move || stuck.get().map(|stuck| view! {
+                <p class="stuck" role="status">
+                    {format!("{stuck} of the server's workers wait for tasks that do not stop though their time is over.")}
+                </p>
+            })}
         </section>
     }
 }

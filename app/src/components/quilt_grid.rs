@@ -22,6 +22,8 @@ pub(crate) fn QuiltGrid(
     channel: Channel,
     /// The square that has the focus, or should have it.
     focused: RwSignal<Option<Square>>,
+    /// The square of which more is to be told.
+    chosen: RwSignal<Option<Square>>,
 ) -> impl IntoView {
     let element = NodeRef::<Div>::new();
     // Elements stay on the browser's one thread; on the server there are none.
@@ -77,6 +79,11 @@ pub(crate) fn QuiltGrid(
             return;
         }
         let here = focused.get_untracked().unwrap_or(Square { row: 0, column: 0 });
+        if matches!(event.key().as_str(), "Enter" | " ") {
+            event.prevent_default();
+            chosen.set(Some(here));
+            return;
+        }
         if let Some(there) = step(grid, here, &event.key(), event.ctrl_key()) {
             event.prevent_default();
             focused.set(Some(there));
@@ -106,13 +113,18 @@ pub(crate) fn QuiltGrid(
                 node_ref=element
                 on:keydown=on_key
                 on:focusin=on_focus
+                on:click=move |event: MouseEvent| {
+                    if let Some(square) = square_of(event.target()) {
+                        chosen.set(Some(square));
+                    }
+                }
                 on:mouseover=on_point
                 on:mouseleave=move |_| pointed_at.set(None)
                 inner_html=rows_html
             ></div>
         </div>
         <p class="readout" aria-hidden="true">
-            {move || pointed_at.get().unwrap_or_else(|| "Point at a square, or go to the quilt and use the arrow keys.".into())}
+            {move || pointed_at.get().unwrap_or_else(|| "Point at a square, or go to the quilt and use the arrow keys. Choose one to see its attempts.".into())}
         </p>
     }
 }

@@ -3,12 +3,14 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use quilt::{BatchId, Grid, Square};
+use quilt::{BatchId, Grid, Square, Status};
 
-use crate::actions::{Cancel, get_batch};
+use crate::actions::get_batch;
 use crate::channel::use_channel;
-use crate::components::banner::{Banner, Refusal};
+use crate::components::attempts::Attempts;
+use crate::components::banner::Banner;
 use crate::components::connection_badge::ConnectionBadge;
+use crate::components::controls::{Concurrency, Controls};
 use crate::components::progress_panel::ProgressPanel;
 use crate::components::quilt_grid::QuiltGrid;
 use crate::format;
@@ -82,8 +84,9 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
     let BatchView { id, is_own, .. } = view;
     let grid = view.summary.spec.grid;
     let channel = use_channel(&view);
-    let cancel = ServerAction::<Cancel>::new();
     let focused = RwSignal::new(None::<Square>);
+    let chosen = RwSignal::new(None::<Square>);
+    let is_drawn = grid.squares() <= MAX_ELEMENTS;
     let is_running = Memo::new(move |_| channel.is_running());
     let progress = Memo::new(move |_| channel.summary.with(|summary| summary.progress));
     let status = Memo::new(move |_| channel.status_word());
@@ -92,7 +95,8 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
         let progress = progress.get();
         if is_running.get() {
             let percent = u64::from(progress.settled()) * 100 / u64::from(progress.tasks.max(1));
-            format!("{percent}% · {} · Quilt", shape(grid))
+            let paused = if status.get() == Status::Paused.as_str() { " · paused" } else { "" };
+            format!("{percent}%{paused} · {} · Quilt", shape(grid))
         } else {
             format!("{} · {} · Quilt", capitalized(status.get()), shape(grid))
         }
@@ -118,25 +122,23 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
                 </div>
                 <div class="batch-tools">
                     <ConnectionBadge channel />
-                    <Show when=move || is_own && is_running.get()>
-                        <ActionForm action=cancel>
-                            <input type="hidden" name="id" value=id.to_string() />
-                            <button type="submit" class="button" disabled=move || cancel.pending().get()>"Cancel"</button>
-                        </ActionForm>
-                    </Show>
+                    {is_own.then(|| view! { <Controls id channel /> })}
                 </div>
             </div>
-            <Refusal value=cancel.value() />
             <div class="batch-body">
-                <ProgressPanel channel />
-                <div class="batch-quilt">
-                    {if grid.squares() > MAX_ELEMENTS {
-                        view! { <TooLarge grid /> }.into_any()
-                    } else {
-                        view! { <QuiltGrid grid rows_html channel focused /> }.into_any()
-                    }}
+                <div class="batch-side">
+                    <ProgressPanel channel />
+                    <Concurrency id is_own channel />
                 </div>
-                <Banner id is_own channel on_show=Callback::new(move |square| focused.set(Some(square))) />
+                <div class="batch-quilt">
+                    {if is_drawn {
+                        view! { <QuiltGrid grid rows_html channel focused chosen /> }.into_any()
+                    } else {
+                        view! { <TooLarge grid /> }.into_any()
+                    }}
+                    <Attempts id chosen />
+                </div>
+                <Banner id is_own channel on_show=is_drawn.then(|| Callback::new(move |square| focused.set(Some(square)))) />
             </div>
             <noscript inner_html=if view.summary.ended_at.is_none() { REFRESH } else { "" }></noscript>
         </article>

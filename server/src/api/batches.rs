@@ -1,16 +1,18 @@
-//! Launch, list, look, cancel and retry.
+//! Launch, list, look, control and remove.
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
-use quilt::{BatchId, LaunchRequest, OwnerId};
+use quilt::spec::{Number, concurrency_within};
+use quilt::{Control, LaunchRequest, OwnerId};
 use serde::Deserialize;
 use serde_json::error::Category;
 
 use super::document::{BatchDocument, ListDocument};
+use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::routes::AppState;
 use crate::session::{fresh_launch, keyed_launch};
@@ -32,7 +34,7 @@ pub(super) async fn launch(
         Some(key) => keyed_launch(&state.key, visitor, key),
         None => fresh_launch(),
     };
-    let request = read_json::<LaunchRequest>(&headers, body, state.max_body).await?;
+    let request = read_json::<LaunchRequest>(&headers, body).await?;
     let spec = request.into_spec(&state.limits, seed)?;
     let summary = state.engine.launch(id, visitor, spec).await?;
     let location = format!("/api/batches/{id}");
@@ -68,21 +70,60 @@ pub(super) async fn list(
 /// `GET /api/batches/{id}`.
 pub(super) async fn look(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    let id = parse_id(&id)?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let summary = batch.folded().quilt.summary();
     Ok(Json(BatchDocument::new(id, summary)))
+}
+
+/// The body of `PATCH /api/batches/{id}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Changes {
+    /// `null` takes the limit away.
+    #[serde(deserialize_with = "Option::deserialize")]
+    concurrency: Option<Number>,
+}
+
+/// `PATCH /api/batches/{id}`.
+pub(super) async fn change(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    BatchPath(id): BatchPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<BatchDocument>, Problem> {
+    let Changes { concurrency } = read_json(&headers, body).await?;
+    let concurrency = concurrency.as_ref().map(concurrency_within).transpose()?;
+    let summary = state.engine.control(id, visitor, Control::SetConcurrency(concurrency)).await?;
+    Ok(Json(BatchDocument::new(id, summary)))
+}
+
+/// `POST /api/batches/{id}/pause`.
+pub(super) async fn pause(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    BatchPath(id): BatchPath,
+) -> Result<Json<BatchDocument>, Problem> {
+    Ok(Json(BatchDocument::new(id, state.engine.control(id, visitor, Control::Pause).await?)))
+}
+
+/// `POST /api/batches/{id}/resume`.
+pub(super) async fn resume(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    BatchPath(id): BatchPath,
+) -> Result<Json<BatchDocument>, Problem> {
+    Ok(Json(BatchDocument::new(id, state.engine.control(id, visitor, Control::Resume).await?)))
 }
 
 /// `POST /api/batches/{id}/cancel`.
 pub(super) async fn cancel(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
-    Path(id): Path<String>,
+    BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    let id = parse_id(&id)?;
     Ok(Json(BatchDocument::new(id, state.engine.cancel(id, visitor).await?)))
 }
 
@@ -90,15 +131,19 @@ pub(super) async fn cancel(
 pub(super) async fn retry(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
-    Path(id): Path<String>,
+    BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    let id = parse_id(&id)?;
     Ok(Json(BatchDocument::new(id, state.engine.retry_failed(id, visitor).await?)))
 }
 
-/// What is no id names no batch.
-pub(super) fn parse_id(id: &str) -> Result<BatchId, Problem> {
-    id.parse().map_err(|_| Problem::no_such_batch())
+/// `DELETE /api/batches/{id}`.
+pub(super) async fn remove(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    BatchPath(id): BatchPath,
+) -> Result<StatusCode, Problem> {
+    state.engine.remove(id, visitor).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -109,18 +154,17 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
-async fn read_json<T: serde::de::DeserializeOwned>(
-    headers: &HeaderMap,
-    body: Body,
-    limit: usize,
-) -> Result<T, Problem> {
+async fn read_json<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let detail = format!("the body must be application/json, not '{content_type}'");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
     }
-    let bytes = axum::body::to_bytes(body, limit).await.map_err(|_| Problem::body_too_large(limit))?;
+    // How large it may be is for the layer to say that wraps it.
+    let bytes = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .map_err(|_| Problem::bad_request("broken-body", "the body broke off"))?;
     serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", error.to_string()),
         Category::Io | Category::Syntax | Category::Eof => {

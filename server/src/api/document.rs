@@ -1,6 +1,8 @@
 //! How batches look in JSON.
 
-use quilt::{BatchId, Square, Status, Summary, Timestamp, WorkSpec};
+use engine::{AttemptRecord, SquareRecord};
+use quilt::receipt::{LastAcross, SlowTask};
+use quilt::{BatchId, CancelCause, Color, Outcome, Receipt, Square, Status, Summary, Timestamp, WorkSpec};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,6 +17,10 @@ pub(super) struct BatchDocument {
     seed: u64,
     attempts: u8,
     timeout_ms: u32,
+    /// How many of its tasks may run at the same time; `null` for as many as there are workers.
+    concurrency: Option<u32>,
+    tolerated_failures: Option<f64>,
+    deadline_ms: Option<u32>,
     status: Status,
     lap: u32,
     tasks: u32,
@@ -27,6 +33,7 @@ pub(super) struct BatchDocument {
     finished_at: Option<String>,
     /// When the batch was cancelled.
     cancelled_at: Option<String>,
+    cancelled_because: Option<CancelCause>,
     last_across: Option<Square>,
 }
 
@@ -41,6 +48,7 @@ pub(super) struct ListDocument {
 impl BatchDocument {
     pub(super) fn new(id: BatchId, summary: Summary) -> Self {
         let Summary { spec, status, lap, progress, created_at, started_at, ended_at, last_across, .. } = summary;
+        let Summary { concurrency, cancelled_because, .. } = summary;
         let ended_as = |wanted| ended_at.filter(|_| status == wanted).map(rfc3339);
         Self {
             id,
@@ -50,6 +58,9 @@ impl BatchDocument {
             seed: spec.seed,
             attempts: spec.attempts,
             timeout_ms: spec.timeout_ms,
+            concurrency,
+            tolerated_failures: spec.tolerated_failures,
+            deadline_ms: spec.deadline_ms,
             status,
             lap,
             tasks: progress.tasks,
@@ -59,7 +70,92 @@ impl BatchDocument {
             started_at: rfc3339(started_at),
             finished_at: ended_as(Status::Finished),
             cancelled_at: ended_as(Status::Cancelled),
+            cancelled_because,
             last_across,
+        }
+    }
+}
+
+/// One square, with every attempt at it.
+#[derive(Debug, Serialize)]
+pub(super) struct SquareDocument {
+    #[serde(flatten)]
+    square: Square,
+    state: &'static str,
+    color: Option<Color>,
+    /// The reason, where it failed.
+    failed: Option<Box<str>>,
+    attempts: Vec<AttemptDocument>,
+}
+
+/// One attempt.
+#[derive(Debug, Serialize)]
+struct AttemptDocument {
+    lap: u32,
+    attempt: u8,
+    worker: Box<str>,
+    started_at: String,
+    took_ms: u32,
+    /// Why it failed; `null` where the task was done.
+    error: Option<Box<str>>,
+}
+
+impl SquareDocument {
+    pub(super) fn new(square: Square, record: SquareRecord) -> Self {
+        let (state, color, failed) = match record.outcome {
+            None => ("pending", None, None),
+            Some(Outcome::Done(color)) => ("done", Some(color), None),
+            Some(Outcome::Failed(reason)) => ("failed", None, Some(reason)),
+        };
+        let attempts = record.attempts.into_iter().map(AttemptDocument::from).collect();
+        Self { square, state, color, failed, attempts }
+    }
+}
+
+impl From<AttemptRecord> for AttemptDocument {
+    fn from(record: AttemptRecord) -> Self {
+        let AttemptRecord { lap, number, worker, started_at, took_ms, error } = record;
+        Self { lap, attempt: number, worker, started_at: rfc3339(started_at), took_ms, error }
+    }
+}
+
+/// What is left of a lap at its finish line.
+#[derive(Debug, Serialize)]
+pub(super) struct ReceiptDocument {
+    batch: BatchId,
+    lap: u32,
+    /// How many tasks the lap had to run.
+    lap_tasks: u32,
+    /// How many attempts at them were recorded.
+    attempts: u64,
+    tasks: u32,
+    done: u32,
+    failed: u32,
+    started_at: String,
+    finished_at: String,
+    last_across: LastAcross,
+    slowest: Vec<SlowTask>,
+    outcomes_sha256: String,
+}
+
+impl ReceiptDocument {
+    pub(super) fn new(batch: BatchId, receipt: Receipt) -> Self {
+        let Receipt { lap, lap_tasks, attempts, tasks, done, failed, started_at, finished_at, .. } = receipt;
+        let Receipt { last_across, slowest, outcomes_sha256, .. } = receipt;
+        let (started_at, finished_at) = (rfc3339(started_at), rfc3339(finished_at));
+        Self {
+            batch,
+            lap,
+            lap_tasks,
+            attempts,
+            tasks,
+            done,
+            failed,
+            started_at,
+            finished_at,
+            last_across,
+            slowest,
+            outcomes_sha256,
         }
     }
 }

@@ -3,18 +3,18 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use engine::Viewer;
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
-use quilt::{Color, Progress, Quilt, Square, SquareState, Status, Step};
+use quilt::{Color, Control, Index, Progress, Quilt, Square, SquareState, Step};
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::batches::parse_id;
+use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::routes::AppState;
 
@@ -22,13 +22,14 @@ use crate::routes::AppState;
 const PAGE: usize = 256;
 
 /// `GET /api/batches/{id}/events`. The id of each event is the step that it led to, so that `Last-Event-ID` gets exactly the
-/// rest. The stream ends at the finish line; who asks for what comes after it is told that there is nothing.
+/// rest. The stream ends at the finish line; who asks for what comes after it is told that there is nothing. Who is so far behind that what
+/// came since is no longer known one by one is told the squares as they stand, without ids.
 pub(super) async fn follow(
     State(state): State<AppState>,
-    Path(id): Path<String>,
+    BatchPath(id): BatchPath,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let batch = state.engine.open(parse_id(&id)?).await?.ok_or_else(Problem::no_such_batch)?;
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let after = last_event_id(&headers)?;
     let (step, status) = {
         let folded = batch.folded();
@@ -37,11 +38,18 @@ pub(super) async fn follow(
     if after > step {
         return Err(not_an_event());
     }
-    if after == step && status != Status::Running {
+    if after == step && status.is_over() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let viewer = batch.admit(state.max_channels).ok_or_else(|| Problem::too_many_channels(state.max_channels))?;
-    let events = squares(viewer, after).take_until(state.stopping.cancelled_owned());
+    let removed = viewer.batch();
+    let ends = async move {
+        tokio::select! {
+            () = state.stopping.cancelled() => {}
+            () = removed.removed() => {}
+        }
+    };
+    let events = squares(viewer, after).take_until(Box::pin(ends));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -60,6 +68,8 @@ struct Reader {
     batch: Viewer,
     steps: watch::Receiver<Step>,
     after: Step,
+    /// The next square to tell as it stands, and the step behind which changes are told again.
+    catching_up: Option<(Index, Step)>,
     made: VecDeque<Event>,
 }
 
@@ -73,7 +83,7 @@ enum Found {
 }
 
 fn squares(batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, Infallible>> {
-    let reader = Reader { steps: batch.steps(), batch, after, made: VecDeque::new() };
+    let reader = Reader { steps: batch.steps(), batch, after, catching_up: None, made: VecDeque::new() };
     stream::unfold(reader, |mut reader| async move {
         loop {
             if let Some(event) = reader.made.pop_front() {
@@ -93,7 +103,12 @@ fn squares(batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, Infal
 
 impl Reader {
     fn look_for_more(&mut self) -> Found {
-        let folded = self.batch.folded();
+        let batch = self.batch.batch();
+        let folded = batch.folded();
+        if self.catching_up.is_some() || !folded.history.reaches(self.after) {
+            self.catch_up(&folded.quilt);
+            return Found::Events;
+        }
         for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(PAGE) {
             let (name, data) = describe(&folded.quilt, entry);
             let event = Event::default().id(step.0.to_string()).event(name);
@@ -103,10 +118,32 @@ impl Reader {
         }
         if !self.made.is_empty() {
             Found::Events
-        } else if folded.quilt.status() == Status::Running {
-            Found::NothingYet
-        } else {
+        } else if folded.quilt.status().is_over() {
             Found::TheEnd
+        } else {
+            Found::NothingYet
+        }
+    }
+
+    /// Tells some squares as they stand. Those that change meanwhile are told again.
+    fn catch_up(&mut self, quilt: &Quilt) {
+        let (start, step) = self.catching_up.take().unwrap_or_else(|| {
+            let lap = Data::Lap { lap: quilt.lap_number() };
+            self.made.extend(Event::default().event("lap").json_data(lap));
+            // How a batch ended is told in any case.
+            (Index(0), Step(quilt.step().0 - u64::from(quilt.status().is_over())))
+        });
+        let end = Index((start.0 + PAGE as u32).min(quilt.progress().tasks));
+        for index in (start.0..end.0).map(Index) {
+            let (name, data) = describe_square(quilt, index, quilt.square(index));
+            if !matches!(data, Data::Pending { .. }) {
+                self.made.extend(Event::default().event(name).json_data(data));
+            }
+        }
+        if end.0 < quilt.progress().tasks {
+            self.catching_up = Some((end, step));
+        } else {
+            self.after = step;
         }
     }
 }
@@ -120,22 +157,28 @@ enum Data<'quilt> {
     Pending { row: u16, column: u16 },
     Status { status: &'static str, done: u32, failed: u32 },
     Lap { lap: u32 },
+    Concurrency { concurrency: Option<u32> },
+}
+
+fn describe_square<'quilt>(quilt: &Quilt, index: Index, state: SquareState<'quilt>) -> (&'static str, Data<'quilt>) {
+    let Square { row, column } = quilt.grid().square(index);
+    let data = match state {
+        SquareState::Done(color) => Data::Done { row, column, color },
+        SquareState::Failed(failed) => Data::Failed { row, column, failed },
+        SquareState::Pending => Data::Pending { row, column },
+    };
+    ("square", data)
 }
 
 fn describe<'quilt>(quilt: &'quilt Quilt, entry: Entry<'quilt>) -> (&'static str, Data<'quilt>) {
     let status = |status, Progress { done, failed, .. }: Progress| ("status", Data::Status { status, done, failed });
     match entry {
-        Entry::Settled(position, state) => {
-            let Square { row, column } = quilt.grid().square(quilt.order().index(position));
-            let data = match state {
-                SquareState::Done(color) => Data::Done { row, column, color },
-                SquareState::Failed(failed) => Data::Failed { row, column, failed },
-                SquareState::Pending => Data::Pending { row, column },
-            };
-            ("square", data)
-        }
+        Entry::Settled(position, state) => describe_square(quilt, quilt.order().index(position), state),
         Entry::Finished(progress) => status("complete", progress),
         Entry::Cancelled => status("cancelled", quilt.progress()),
         Entry::LapStarted(lap) => ("lap", Data::Lap { lap }),
+        Entry::Controlled(Control::Pause) => status("paused", quilt.progress()),
+        Entry::Controlled(Control::Resume) => status("running", quilt.progress()),
+        Entry::Controlled(Control::SetConcurrency(concurrency)) => ("concurrency", Data::Concurrency { concurrency }),
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! # Layout
 //!
-//! - [`batches`]: launch, list, look, cancel and retry
+//! - [`batches`]: launch, list, look, control and remove
+//! - [`records`]: one square with its attempts, and receipts
 //! - [`document`]: how batches look in JSON
 //! - [`events`]: a batch's events as they happen
+//! - [`path`]: the parts of addresses
 
 mod batches;
 mod document;
 mod events;
+mod path;
+mod records;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -20,10 +24,14 @@ use crate::routes::AppState;
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/batches", get(batches::list).post(batches::launch))
-        .route("/batches/{id}", get(batches::look))
+        .route("/batches/{id}", get(batches::look).patch(batches::change).delete(batches::remove))
         .route("/batches/{id}/events", get(events::follow))
         .route("/batches/{id}/cancel", post(batches::cancel))
+        .route("/batches/{id}/pause", post(batches::pause))
+        .route("/batches/{id}/resume", post(batches::resume))
         .route("/batches/{id}/retry", post(batches::retry))
+        .route("/batches/{id}/receipt", get(records::receipt))
+        .route("/batches/{id}/squares/{row}/{column}", get(records::square))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
 }

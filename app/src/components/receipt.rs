@@ -1,0 +1,63 @@
+//! What is left of a lap at its finish line.
+
+use leptos::prelude::*;
+use quilt::{BatchId, Receipt};
+
+use crate::actions::get_receipt;
+use crate::channel::Channel;
+use crate::format;
+
+/// The receipt of the lap that is over, folded away. Nothing while a lap runs, or where one was cancelled.
+#[component]
+pub(crate) fn ReceiptDetails(
+    /// The batch on the page.
+    id: BatchId,
+    /// Its channel.
+    channel: Channel,
+) -> impl IntoView {
+    let finished_lap = Memo::new(move |_| channel.summary.with(|summary| summary.last_across.map(|_| summary.lap)));
+    let receipt = LocalResource::new(move || {
+        let lap = finished_lap.get();
+        async move {
+            match lap {
+                Some(lap) => get_receipt(id, lap).await.ok().flatten(),
+                None => None,
+            }
+        }
+    });
+    view! {
+        {move || receipt.get().flatten().map(|receipt| view! {
+            <details class="receipt">
+                <summary>"Receipt"</summary>
+                {figures(&receipt)}
+                <a href=format!("/api/batches/{id}/receipt?lap={}", receipt.lap) rel="external">"As JSON"</a>
+            </details>
+        })}
+    }
+}
+
+fn figures(receipt: &Receipt) -> impl IntoView + use<> {
+    let last = &receipt.last_across;
+    let by = match (&last.worker, last.attempt) {
+        (Some(worker), Some(attempt)) => format!("{worker}, attempt {attempt}"),
+        _ => "not recorded".into(),
+    };
+    let slowest = receipt.slowest.iter().map(|slow| {
+        format!("row {}, column {}: {}", slow.square.row, slow.square.column, format::duration(slow.took_ms.into()))
+    });
+    let slowest: Vec<String> = slowest.collect();
+    view! {
+        <dl>
+            <dt>"Attempts"</dt>
+            <dd>{format!("{} for {} tasks", receipt.attempts, format::count(receipt.lap_tasks))}</dd>
+            <dt>"Last across by"</dt>
+            <dd>{by}</dd>
+            {(!slowest.is_empty()).then(|| view! {
+                <dt>"Slowest"</dt>
+                <dd><ul>{slowest.into_iter().map(|slow| view! { <li>{slow}</li> }).collect_view()}</ul></dd>
+            })}
+            <dt>"SHA-256 of the outcomes"</dt>
+            <dd class="digest">{receipt.outcomes_sha256.clone()}</dd>
+        </dl>
+    }
+}
