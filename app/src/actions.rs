@@ -185,7 +185,8 @@ impl LaunchForm {
             concurrency: optional_number("the number of tasks at the same time", &self.concurrency)?.map(Into::into),
             tolerated_failures: optional_number("the tolerated failures", &self.tolerated_percent)?
                 .map(|percent| scaled(&percent, 0.01).into()),
-            deadline_ms: optional_number("the deadline", &self.deadline_s)?.map(|seconds| scaled(&seconds, 1_000.0).into()),
+            deadline_ms: optional_number("the deadline", &self.deadline_s)?
+                .map(|seconds| scaled(&seconds, 1_000.0).into()),
         })
     }
 }

@@ -106,7 +106,11 @@ impl<'a> LeaseRun<'a> {
     }
 
     /// Neither what was gathered before a task nor what comes after it waits for one that takes long.
-    async fn try_task(&mut self, Pending { position, attempt }: Pending, started: Instant) -> Result<Tried, JournalError> {
+    async fn try_task(
+        &mut self,
+        Pending { position, attempt }: Pending,
+        started: Instant,
+    ) -> Result<Tried, JournalError> {
         let (batch, worker) = (self.batch, self.worker);
         let task = Task { index: batch.order.index(position), seed: batch.spec.seed, lap: self.lease.lap, attempt };
         let given_up = async {

@@ -2,92 +2,18 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
-use std::path::Path;
-use std::sync::Arc;
+mod common;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::embedded::{MemoryQueue, OpenError, SqliteJournal};
+use common::{OWNER, STRANGER, WORKERS, finished, id, open, spec, start, start_with};
+use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
-use engine::{ControlError, Engine, LaunchError, LiveBatch, Settings, TooManyRunning};
-use quilt::{BatchId, BatchSpec, Color, Grid, Index, OwnerId, Progress, Quilt, SquareState, Status, WorkSpec};
+use engine::{ControlError, LaunchError, TooManyRunning};
+use quilt::{BatchId, BatchSpec, Color, Index, Progress, SquareState, Status};
 use tempfile::TempDir;
-
-const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
-const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
-const WORKERS: u32 = 8;
-
-/// Work whose tasks misbehave by their square: 0 panics, 1 errs for good, 2 hangs, 3 needs three attempts.
-struct Misbehaving;
-
-#[async_trait]
-impl AsyncWork for Misbehaving {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
-        match task.index.0 {
-            0 => panic!("square 0 panics"),
-            1 => Err(TaskError::Permanent("square 1 errs for good".into())),
-            2 => std::future::pending().await,
-            3 if task.attempt < 3 => Err(TaskError::Retryable("not yet".into())),
-            other => Ok(Color::from_rgb(other)),
-        }
-    }
-}
-
-/// Work that never ends by itself.
-struct Hanging;
-
-#[async_trait]
-impl AsyncWork for Hanging {
-    async fn run(&self, _task: Task) -> Result<Color, TaskError> {
-        std::future::pending().await
-    }
-}
-
-fn registry() -> Registry {
-    Registry::default().with("misbehaving", |_| Ok(Work::waiting(Misbehaving))).with("hanging", |_| Ok(Work::waiting(Hanging)))
-}
-
-async fn start(folder: &Path) -> Engine {
-    start_with(folder, registry()).await
-}
-
-async fn start_with(folder: &Path, registry: Registry) -> Engine {
-    let journal = SqliteJournal::open(&folder.join("quilt.db")).expect("a fresh or an own file");
-    let settings = Settings { workers: WORKERS, running_per_owner: 4, ..Settings::default() };
-    let queue = Arc::new(MemoryQueue::default());
-    Engine::start(Arc::new(journal), queue, registry, settings).await.expect("the journal answers")
-}
-
-fn id(number: u8) -> BatchId {
-    BatchId::from_bytes([number; 16])
-}
-
-fn spec(work: &str, side: u16) -> BatchSpec {
-    let work: WorkSpec = serde_json::from_str(work).expect("a work spec");
-    let grid = Grid::new(side, side).expect("a small grid");
-    BatchSpec {
-        work,
-        grid,
-        seed: 11,
-        attempts: 3,
-        timeout_ms: 200,
-        concurrency: None,
-        tolerated_failures: None,
-        deadline_ms: None,
-    }
-}
-
-async fn open(engine: &Engine, batch: BatchId) -> Arc<LiveBatch> {
-    engine.open(batch).await.expect("the journal answers").expect("the batch exists")
-}
-
-async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
-    let batch = open(engine, batch).await;
-    let reached = batch.wait_until(|quilt| quilt.status() == Status::Finished);
-    tokio::time::timeout(Duration::from_secs(30), reached).await.expect("the batch reaches its finish line");
-    batch.folded().quilt.clone()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_fills_every_square_and_its_quilt_outlives_the_engine() {
@@ -269,7 +195,10 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
         engine.launch(id(number), OWNER, hanging).await.expect("within the limit");
     }
     let fifth = spec(r#"{"kind": "color"}"#, 2);
-    assert!(matches!(engine.launch(id(5), OWNER, fifth.clone()).await, Err(LaunchError::TooManyRunning(TooManyRunning::OfOwner { limit: 4 }))));
+    assert!(matches!(
+        engine.launch(id(5), OWNER, fifth.clone()).await,
+        Err(LaunchError::TooManyRunning(TooManyRunning::OfOwner { limit: 4 }))
+    ));
     engine.launch(id(6), STRANGER, fifth.clone()).await.expect("the limit is each owner's own");
     engine.cancel(id(1), OWNER).await.expect("accepted");
     // The place is free when the lap is seen to be over, which is soon after the cancellation is.

@@ -155,7 +155,8 @@ impl History {
     pub fn events(&self, quilt: &Quilt, after: Step) -> Vec<Event> {
         let after = self.within(after);
         let mut lap = self.lap_at(after);
-        let controls = self.records_after(after).filter(|record| matches!(record, Record::Controlled(_))).count() as u32;
+        let controls =
+            self.records_after(after).filter(|record| matches!(record, Record::Controlled(_))).count() as u32;
         let mut number = quilt.controls().saturating_sub(controls);
         let mut events = Vec::new();
         let mut settlements = Vec::new();

@@ -8,8 +8,8 @@ use common::{config, event, fold, full_journal, launched, without_foresight};
 use proptest::prelude::*;
 use proptest::sample;
 use quilt::{
-    CancelCause, Change, Control, Event, History, Index, Outcome, Position, Quilt, Settlement, SquareState, Status, Step,
-    Summary, Timestamp,
+    CancelCause, Change, Control, Event, History, Index, Outcome, Position, Quilt, Settlement, SquareState, Status,
+    Step, Summary, Timestamp,
 };
 
 const ROWS: u16 = 3;

@@ -39,7 +39,11 @@ impl Problem {
     }
 
     pub(crate) fn no_such_square() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "no-such-square", "there is no square at this row and column; both count from 0")
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "no-such-square",
+            "there is no square at this row and column; both count from 0",
+        )
     }
 
     pub(crate) fn too_many_channels(limit: usize) -> Self {

@@ -73,7 +73,8 @@ fn place(square: Square, on_show: Option<Callback<Square>>) -> AnyView {
     let name = format!("row {}, column {}", square.row, square.column);
     match on_show {
         Some(on_show) => {
-            view! { <button type="button" class="link" on:click=move |_| on_show.run(square)>{name}</button> }.into_any()
+            view! { <button type="button" class="link" on:click=move |_| on_show.run(square)>{name}</button> }
+                .into_any()
         }
         None => name.into_any(),
     }

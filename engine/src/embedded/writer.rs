@@ -129,7 +129,12 @@ fn write(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Writt
     }
 }
 
-fn create(transaction: &Transaction<'_>, batch: BatchId, owner: OwnerId, launched: &Event) -> rusqlite::Result<Written> {
+fn create(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    owner: OwnerId,
+    launched: &Event,
+) -> rusqlite::Result<Written> {
     let created = transaction
         .prepare_cached("INSERT INTO batches (id, owner) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
         .execute(params![batch.as_bytes(), owner.as_bytes()])?;

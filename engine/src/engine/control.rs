@@ -49,9 +49,7 @@ impl Engine {
             let number = controls + 1;
             self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }]).await?;
             batch
-                .wait_until(|quilt| {
-                    quilt.controls() >= number || quilt.lap_number() > lap || quilt.status().is_over()
-                })
+                .wait_until(|quilt| quilt.controls() >= number || quilt.lap_number() > lap || quilt.status().is_over())
                 .await;
         }
         let (summary, is_exhausted) = read(&batch, |quilt| {

@@ -59,8 +59,7 @@ pub(super) fn build(spec: &WorkSpec) -> Result<Work, String> {
     let parameters = serde_json::Value::Object(spec.parameters.clone());
     let Parameters { failure_rate, permanent_rate, panic_rate, duration_ms, compute_ms } =
         serde_json::from_value(parameters).map_err(|error| error.to_string())?;
-    let rates =
-        [("failure_rate", failure_rate), ("permanent_rate", permanent_rate), ("panic_rate", panic_rate)];
+    let rates = [("failure_rate", failure_rate), ("permanent_rate", permanent_rate), ("panic_rate", panic_rate)];
     for (name, rate) in rates {
         if !(0.0..=1.0).contains(&rate) {
             return Err(format!("{name} must be a number from 0 to 1, not {rate}"));

@@ -96,9 +96,7 @@ pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> 
         CANCELLED => {
             Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: CancelCause::Asked })
         }
-        STOPPED => {
-            Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: read_cause(reader)? })
-        }
+        STOPPED => Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: read_cause(reader)? }),
         ATTEMPTED => {
             Ok(Event::Attempted { lap: read_lap(reader)?, worker: reader.text()?.into(), runs: read_runs(reader)? })
         }

@@ -1,0 +1,96 @@
+//! An engine on a real journal file, and work that misbehaves.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses its share of this")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::{Engine, LiveBatch, Settings};
+use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Quilt, Status, WorkSpec};
+
+pub(crate) const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
+pub(crate) const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
+pub(crate) const WORKERS: u32 = 8;
+
+/// Work whose tasks misbehave by their square: 0 panics, 1 errs for good, 2 hangs, 3 needs three attempts.
+struct Misbehaving;
+
+#[async_trait]
+impl AsyncWork for Misbehaving {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        match task.index.0 {
+            0 => panic!("square 0 panics"),
+            1 => Err(TaskError::Permanent("square 1 errs for good".into())),
+            2 => std::future::pending().await,
+            3 if task.attempt < 3 => Err(TaskError::Retryable("not yet".into())),
+            other => Ok(Color::from_rgb(other)),
+        }
+    }
+}
+
+/// Work that never ends by itself.
+struct Hanging;
+
+#[async_trait]
+impl AsyncWork for Hanging {
+    async fn run(&self, _task: Task) -> Result<Color, TaskError> {
+        std::future::pending().await
+    }
+}
+
+pub(crate) fn registry() -> Registry {
+    Registry::default()
+        .with("misbehaving", |_| Ok(Work::waiting(Misbehaving)))
+        .with("hanging", |_| Ok(Work::waiting(Hanging)))
+}
+
+pub(crate) async fn start(folder: &Path) -> Engine {
+    start_with(folder, registry()).await
+}
+
+pub(crate) const SETTINGS: fn() -> Settings =
+    || Settings { workers: WORKERS, running_per_owner: 4, ..Settings::default() };
+
+pub(crate) async fn start_with(folder: &Path, registry: Registry) -> Engine {
+    start_as(folder, registry, SETTINGS()).await
+}
+
+pub(crate) async fn start_as(folder: &Path, registry: Registry, settings: Settings) -> Engine {
+    let journal = SqliteJournal::open(&folder.join("quilt.db")).expect("a fresh or an own file");
+    let queue = Arc::new(MemoryQueue::default());
+    Engine::start(Arc::new(journal), queue, registry, settings).await.expect("the journal answers")
+}
+
+pub(crate) fn id(number: u8) -> BatchId {
+    BatchId::from_bytes([number; 16])
+}
+
+pub(crate) fn spec(work: &str, side: u16) -> BatchSpec {
+    let work: WorkSpec = serde_json::from_str(work).expect("a work spec");
+    let grid = Grid::new(side, side).expect("a small grid");
+    BatchSpec {
+        work,
+        grid,
+        seed: 11,
+        attempts: 3,
+        timeout_ms: 200,
+        concurrency: None,
+        tolerated_failures: None,
+        deadline_ms: None,
+    }
+}
+
+pub(crate) async fn open(engine: &Engine, batch: BatchId) -> Arc<LiveBatch> {
+    engine.open(batch).await.expect("the journal answers").expect("the batch exists")
+}
+
+pub(crate) async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
+    let batch = open(engine, batch).await;
+    let reached = batch.wait_until(|quilt| quilt.status() == Status::Finished);
+    tokio::time::timeout(Duration::from_secs(30), reached).await.expect("the batch reaches its finish line");
+    batch.folded().quilt.clone()
+}
