@@ -18,8 +18,8 @@ const MAX_GROUP: usize = 512;
 /// How many writes may wait before those who write have to.
 pub(super) const MAX_WAITING: usize = 1024;
 
-/// The most events that one purge deletes. A large one holds some thousand squares.
-const PURGE_EVENTS: i64 = 200;
+/// The most events, or batches, that one purge deletes. A large one holds some thousand squares.
+const PURGE_EVENTS: usize = 200;
 
 /// The most free pages, of 4 KiB, that one purge gives back to the disk.
 const PURGE_PAGES: u32 = 1_000;
@@ -209,31 +209,41 @@ fn remove(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Wri
     Ok(if removed == 0 { Written::Nothing } else { Written::Done })
 }
 
-/// Deletes some events of a removed batch, and its row with the last of them. Then gives free pages back to the disk.
+/// Deletes some events of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
 fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
-    let removed: Option<i64> = transaction
+    let mut left = PURGE_EVENTS;
+    while left > 0 {
+        let Some(key) = next_removed(transaction)? else { break };
+        let deleted = transaction
+            .prepare_cached(
+                "DELETE FROM events WHERE batch = ?1 AND number <
+                 (SELECT min(number) FROM events WHERE batch = ?1) + ?2",
+            )?
+            .execute(params![key, left as i64])?;
+        if deleted < left {
+            transaction.prepare_cached("DELETE FROM receipts WHERE batch = ?1")?.execute(params![key])?;
+            transaction.prepare_cached("DELETE FROM batches WHERE key = ?1")?.execute(params![key])?;
+        }
+        left -= (deleted + 1).min(left);
+    }
+    let has_more = next_removed(transaction)?.is_some() || give_pages_back(transaction)?;
+    Ok(if has_more { Written::Done } else { Written::Nothing })
+}
+
+fn next_removed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
+    transaction
         .prepare_cached("SELECT key FROM batches WHERE removed = 1 ORDER BY key LIMIT 1")?
         .query_row([], |row| row.get(0))
-        .optional()?;
-    let Some(key) = removed else {
-        let free: i64 = transaction.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
-        // A file of the first version keeps its free pages, for later use.
-        let is_incremental = transaction.pragma_query_value(None, "auto_vacuum", |row| row.get::<_, i64>(0))? == 2;
-        if free == 0 || !is_incremental {
-            return Ok(Written::Nothing);
-        }
-        transaction.execute_batch(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
-        return Ok(Written::Done);
-    };
-    let deleted = transaction
-        .prepare_cached(
-            "DELETE FROM events WHERE batch = ?1 AND number <
-             (SELECT min(number) FROM events WHERE batch = ?1) + ?2",
-        )?
-        .execute(params![key, PURGE_EVENTS])?;
-    if deleted == 0 {
-        transaction.prepare_cached("DELETE FROM receipts WHERE batch = ?1")?.execute(params![key])?;
-        transaction.prepare_cached("DELETE FROM batches WHERE key = ?1")?.execute(params![key])?;
+        .optional()
+}
+
+/// Whether there were pages to give back. A file of the first version keeps its free pages, for later use.
+fn give_pages_back(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let is_incremental = pragma("auto_vacuum")? == 2;
+    if !is_incremental || pragma("freelist_count")? == 0 {
+        return Ok(false);
     }
-    Ok(Written::Done)
+    transaction.execute_batch(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
+    Ok(true)
 }
