@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quilt::state::MAX_CONTROLS;
 use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Quilt, Summary};
 
-use super::laps::Share;
+use super::laps::{Share, is_past};
 use super::{ControlError, Engine, to_the_end};
 use crate::live::LiveBatch;
 
@@ -23,7 +23,7 @@ impl Engine {
             let at = self.shared.settings.clock.now();
             let cancelled = Event::Cancelled { lap, at, cause: CancelCause::Asked };
             self.shared.journal.append(id, vec![cancelled]).await?;
-            batch.wait_until(|quilt| quilt.lap_number() > lap || quilt.status().is_over()).await;
+            batch.wait_until(|quilt| is_past(quilt, lap)).await;
         }
         Ok(read(&batch, Quilt::summary))
     }
@@ -48,9 +48,7 @@ impl Engine {
             // Of two that are written at once one has no effect, and is written anew if it is still wanted.
             let number = controls + 1;
             self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }]).await?;
-            batch
-                .wait_until(|quilt| quilt.controls() >= number || quilt.lap_number() > lap || quilt.status().is_over())
-                .await;
+            batch.wait_until(|quilt| quilt.controls() >= number || is_past(quilt, lap)).await;
         }
         let (summary, is_exhausted) = read(&batch, |quilt| {
             let is_as_asked = match control {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
-use quilt::{BatchId, CancelCause, Event, OwnerId, Position};
+use quilt::{BatchId, CancelCause, Event, OwnerId, Position, Quilt};
 
 use super::{Engine, TooManyRunning};
 use crate::journal::{JournalError, Offset, until_available};
@@ -73,10 +73,11 @@ impl Engine {
 
     async fn wait_for_end(&self, lap: RunningLap) -> Result<(), JournalError> {
         let batch = until_available(|| self.open(lap.0)).await?.ok_or(JournalError::Removed)?;
-        let over = batch.wait_until(|quilt| quilt.lap_number() > lap.1 || quilt.status().is_over());
+        // The lap may be in the journal, and not be folded yet.
+        batch.wait_until(|quilt| quilt.lap_number() >= lap.1).await;
         tokio::select! {
             biased;
-            () = over => {}
+            () = batch.wait_until(|quilt| is_past(quilt, lap.1)) => {}
             stopped = self.stop_at_deadline(&batch, lap) => stopped?,
         }
         self.release(lap);
@@ -101,7 +102,7 @@ impl Engine {
             self.shared.journal.append(id, vec![cancelled])
         })
         .await?;
-        batch.wait_until(|quilt| quilt.lap_number() > lap || quilt.status().is_over()).await;
+        batch.wait_until(|quilt| is_past(quilt, lap)).await;
         Ok(())
     }
 
@@ -118,4 +119,9 @@ impl Engine {
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
         until_available(|| self.shared.journal.conclude(batch.id(), summary.clone(), receipts.clone())).await
     }
+}
+
+/// Whether a lap that has started is over.
+pub(super) fn is_past(quilt: &Quilt, lap: u32) -> bool {
+    quilt.lap_number() > lap || quilt.status().is_over()
 }

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use self::laps::{Running, Share};
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError, Listed, Retention};
+use crate::journal::{Journal, JournalError, Listed, Retention, until_available};
 use crate::live::{LiveBatch, LiveBatches};
 use crate::queue::Queue;
 use crate::work::Registry;
@@ -154,7 +154,7 @@ impl Engine {
 
     async fn recover(&self) -> Result<(), JournalError> {
         for id in self.shared.journal.unfinished().await? {
-            match self.open(id).await {
+            match until_available(|| self.open(id)).await {
                 Ok(Some(batch)) => {
                     let (lap, tasks, offset) = {
                         let folded = batch.folded();

@@ -88,7 +88,11 @@ impl Journal for MemoryJournal {
 
     async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
         if let Some(batch) = self.batches().get_mut(&batch) {
-            batch.conclusion = Some((summary, receipts));
+            let is_lap_start = |event: &&Event| matches!(event, Event::LapStarted { .. });
+            let later_laps = batch.events.borrow().iter().filter(is_lap_start).count();
+            if summary.lap == later_laps as u32 + 1 {
+                batch.conclusion = Some((summary, receipts));
+            }
         }
         Ok(())
     }

@@ -1,0 +1,327 @@
+//! The engine in worlds that are out to break it. Time and scheduling are simulated, and everything follows from a seed: a run that
+//! fails says which, and `SIMULATION_SEED=… cargo test --package engine --test simulation` runs it again. `SIMULATION_RUNS` asks for more
+//! worlds than the usual ones.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+#[path = "../memory/mod.rs"]
+mod memory;
+mod world;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::{Clock, Engine, Journal, Settings};
+use futures::FutureExt;
+use quilt::{
+    BatchId, BatchSpec, Change, Color, Control, Event, Grid, Index, Launched, Ledger, OwnerId, Quilt, SquareState,
+    Status, Timestamp, WorkSpec,
+};
+use rand::RngExt;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::world::{Faults, Seam, World};
+
+const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
+const WORKERS: u32 = 5;
+const ATTEMPTS: u8 = 4;
+const LAPS: u32 = 2;
+const TIME_LIMIT_MS: u32 = 60;
+
+/// The grids of the batches that a world runs.
+const SHAPES: [(u16, u16); 3] = [(1, 1), (4, 5), (9, 11)];
+
+/// Within this time everything has to be done. It takes seconds, and a minute for each lease that has to lapse.
+const TOO_LONG: Duration = Duration::from_secs(1_800);
+
+thread_local! {
+    /// How often each attempt was made, by batch, lap, square and number.
+    static RUNS: RefCell<BTreeMap<(u64, u32, u32, u8), u32>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// What a task comes to depends on its square and the number of the attempt alone, and not on when it is run.
+struct Fickle;
+
+/// The fates that squares can have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Done,
+    FailsTwice,
+    HangsOnce,
+    Panics,
+    FailsForGood,
+}
+
+fn fate(index: Index) -> Fate {
+    match index.0 % 11 {
+        3 => Fate::FailsTwice,
+        5 => Fate::HangsOnce,
+        7 => Fate::Panics,
+        9 => Fate::FailsForGood,
+        _ => Fate::Done,
+    }
+}
+
+fn is_done_in_the_end(index: Index) -> bool {
+    !matches!(fate(index), Fate::Panics | Fate::FailsForGood)
+}
+
+#[async_trait]
+impl AsyncWork for Fickle {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        let Task { index, seed, lap, attempt } = task;
+        RUNS.with_borrow_mut(|runs| *runs.entry((seed, lap, index.0, attempt)).or_default() += 1);
+        let millis = task.attempt_rng().random_range(0..12);
+        if millis > 4 {
+            sleep(Duration::from_millis(millis)).await;
+        }
+        match fate(index) {
+            Fate::FailsTwice if attempt <= 2 => Err(TaskError::Retryable("not yet".into())),
+            Fate::HangsOnce if attempt == 1 => std::future::pending().await,
+            // As a panic, but without a word on standard error.
+            Fate::Panics => std::panic::resume_unwind(Box::new("as always")),
+            Fate::FailsForGood => Err(TaskError::Permanent("never".into())),
+            _ => Ok(Color::from_rgb(index.0)),
+        }
+    }
+}
+
+fn id(number: usize) -> BatchId {
+    BatchId::from_bytes([number as u8 + 1; 16])
+}
+
+fn spec(number: usize) -> BatchSpec {
+    let (rows, columns) = SHAPES[number];
+    BatchSpec {
+        work: WorkSpec { kind: "fickle".into(), parameters: serde_json::Map::new() },
+        grid: Grid::new(rows, columns).expect("small"),
+        seed: number as u64,
+        attempts: ATTEMPTS,
+        timeout_ms: TIME_LIMIT_MS,
+        concurrency: None,
+        tolerated_failures: None,
+        deadline_ms: None,
+    }
+}
+
+/// What was promised to somebody outside, who remembers it.
+#[derive(Default)]
+struct Promises {
+    launched: [bool; SHAPES.len()],
+    laps: [u32; SHAPES.len()],
+}
+
+/// Asks for everything that was not promised yet, and waits until every promise is kept. Changes its mind about pauses and limits meanwhile.
+async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
+    let started = Timestamp(1_790_000_000_000).plus_millis(age.as_millis() as u64);
+    let clock = Clock::Simulated { started, at: Instant::now() };
+    let settings = Settings { workers: WORKERS, clock, ..Settings::default() };
+    let seam = Arc::new(Seam(Arc::clone(world)));
+    let registry = || Registry::default().with("fickle", |_| Ok(Work::waiting(Fickle)));
+    let engine = loop {
+        let journal: Arc<dyn Journal> = Arc::clone(&seam) as _;
+        match Engine::start(journal, Arc::clone(&seam) as _, registry(), settings).await {
+            Ok(engine) => break engine,
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    };
+    for number in 0..SHAPES.len() {
+        while !promises.launched[number] {
+            promises.launched[number] = engine.launch(id(number), OWNER, spec(number)).await.is_ok();
+        }
+    }
+    for lap in 1..=LAPS {
+        for number in 0..SHAPES.len() {
+            fiddle(world, &engine, number).await;
+            until_lap_is_over(&engine, number, lap).await;
+            while lap < LAPS && promises.laps[number] < lap {
+                if engine.retry_failed(id(number), OWNER).await.is_ok() {
+                    promises.laps[number] = lap;
+                }
+            }
+        }
+    }
+    for number in 0..SHAPES.len() {
+        until_concluded(&seam, number).await;
+    }
+    engine.shutdown(Duration::from_secs(1)).await;
+}
+
+/// Some controls, and in the end none that holds anything up.
+async fn fiddle(world: &World, engine: &Engine, number: usize) {
+    for _ in 0..world.random(|random| random.random_range(0..4)) {
+        let limit = world.random(|random| random.random_range(1..4));
+        let control =
+            [Control::Pause, Control::Resume, Control::SetConcurrency(Some(limit)), Control::SetConcurrency(None)]
+                [world.random(|random| random.random_range(0..4))];
+        // A refusal is as good as no control here.
+        let _ = engine.control(id(number), OWNER, control).await;
+        sleep(Duration::from_millis(world.random(|random| random.random_range(0..30)))).await;
+    }
+    while engine.control(id(number), OWNER, Control::Resume).await.is_err() {}
+}
+
+async fn until_lap_is_over(engine: &Engine, number: usize, lap: u32) {
+    loop {
+        if let Ok(Some(batch)) = engine.open(id(number)).await {
+            return batch.wait_until(|quilt| quilt.lap_number() > lap || quilt.status().is_over()).await;
+        }
+    }
+}
+
+async fn until_concluded(seam: &Seam, number: usize) {
+    while !matches!(seam.receipts(id(number)).await, Ok(Some(_))) {
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Says which world it was, if the test fails in it.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("it was in the world of SIMULATION_SEED={}", self.0);
+        }
+    }
+}
+
+/// Lives in a world to the end of all its lives.
+fn run(seed: u64, faults: Faults) -> Arc<World> {
+    let _seed = Seed(seed);
+    RUNS.with_borrow_mut(BTreeMap::clear);
+    let world = World::new(seed, faults);
+    let mut promises = Promises::default();
+    loop {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        let is_done = runtime.block_on(async {
+            let age = world.begin();
+            tokio::select! {
+                biased;
+                () = world.crash() => false,
+                done = timeout(TOO_LONG, live(&world, age, &mut promises)) => {
+                    done.expect("every promise is kept in time");
+                    true
+                }
+            }
+        });
+        // With the runtime everything goes that was not in the world, between any two of its steps.
+        drop(runtime);
+        if is_done {
+            for number in 0..SHAPES.len() {
+                check(&world, number);
+            }
+            return world;
+        }
+    }
+}
+
+/// Reads a journal as a stranger does, and checks what was promised.
+fn check(world: &World, number: usize) {
+    let events = world.journal.events(id(number));
+    let Some(Event::Launched(launched)) = events.first() else { panic!("it starts with a launch") };
+    assert_eq!(launched.spec, spec(number));
+    let (quilt, ledger, changes) = fold(launched, &events);
+    let failing = (0..launched.spec.grid.squares()).filter(|index| !is_done_in_the_end(Index(*index))).count() as u32;
+    assert_eq!(quilt.status(), Status::Finished);
+    let laps = if failing > 0 { LAPS } else { 1 };
+    assert_eq!(quilt.lap_number(), laps);
+    assert_eq!(changes.iter().filter(|change| **change == Change::Finished).count() as u32, laps);
+    for index in (0..launched.spec.grid.squares()).map(Index) {
+        let expected = match fate(index) {
+            Fate::Panics => SquareState::Failed("panicked: as always"),
+            Fate::FailsForGood => SquareState::Failed("never"),
+            _ => SquareState::Done(Color::from_rgb(index.0)),
+        };
+        assert_eq!(quilt.square(index), expected, "{index:?}");
+        // Each square has exactly one outcome a lap that it was run in.
+        let position = quilt.order().position(index);
+        let settled = changes.iter().filter(|change| **change == Change::Settled(position)).count() as u32;
+        assert_eq!(settled, if is_done_in_the_end(index) { 1 } else { laps }, "{index:?}");
+    }
+    for event in &events {
+        let Event::Attempted { lap, runs, .. } = event else { continue };
+        assert!((1..=laps).contains(lap));
+        assert!(runs.iter().all(|run| (1..=ATTEMPTS).contains(&run.number)), "attempts are within their bounds");
+    }
+    let stored = world.journal.receipts(id(number)).now_or_never().expect("it waits for nothing").expect("it answers");
+    assert_eq!(stored.as_deref(), Some(ledger.receipts()), "what was noted is what follows from the journal");
+    assert_eq!(ledger.receipts().len() as u32, laps);
+}
+
+fn fold(launched: &Launched, events: &[Event]) -> (Quilt, Ledger, Vec<Change>) {
+    let mut quilt = Quilt::new(launched.clone());
+    let mut ledger = Ledger::default();
+    let mut all = Vec::new();
+    for event in events {
+        let mut changes = Vec::new();
+        quilt.apply(event, &mut changes);
+        ledger.apply(&quilt, event, &changes);
+        all.extend(changes);
+    }
+    (quilt, ledger, all)
+}
+
+fn seeds(usual: u64) -> std::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIMULATION_RUNS").unwrap_or(usual),
+    }
+}
+
+fn faults(seed: u64) -> Faults {
+    Faults {
+        crashes: (seed % 7) as u32,
+        leases_outlive_crashes: seed % 2 == 1,
+        lease_trouble: [0.0, 0.02, 0.1][(seed % 3) as usize],
+        refusals: [0.0, 0.02][(seed / 3 % 2) as usize],
+    }
+}
+
+#[test]
+fn every_promise_is_kept_whatever_comes_late_or_twice_or_not_at_all_and_whenever_the_process_dies() {
+    for seed in seeds(60) {
+        run(seed, faults(seed));
+    }
+}
+
+#[test]
+fn in_a_kind_world_every_attempt_is_made_exactly_once() {
+    for seed in seeds(20) {
+        run(seed, Faults::NONE);
+        RUNS.with_borrow(|runs| {
+            for ((batch, lap, index, attempt), times) in runs {
+                assert_eq!(*times, 1, "batch {batch}, lap {lap}, square {index}, attempt {attempt}, seed {seed}");
+            }
+            for (number, (rows, columns)) in SHAPES.into_iter().enumerate() {
+                for index in 0..u32::from(rows) * u32::from(columns) {
+                    let expected = match fate(Index(index)) {
+                        Fate::Done | Fate::FailsForGood => 1,
+                        Fate::HangsOnce => 2,
+                        Fate::FailsTwice => 3,
+                        Fate::Panics => ATTEMPTS,
+                    };
+                    let made = (1..=ATTEMPTS).filter(|attempt| runs.contains_key(&(number as u64, 1, index, *attempt)));
+                    assert_eq!(made.count(), usize::from(expected), "square {index}, seed {seed}");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_world_is_the_same_each_time() {
+    for seed in seeds(7) {
+        let journals = [(); 2].map(|()| {
+            let world = run(seed, faults(seed));
+            (0..SHAPES.len()).map(|number| world.journal.events(id(number))).collect::<Vec<_>>()
+        });
+        assert_eq!(journals[0], journals[1], "seed {seed}");
+    }
+}
