@@ -55,7 +55,7 @@ pub(crate) fn Banner(
                         {is_own.then(|| view! {
                             <ActionForm action=remove>
                                 <input type="hidden" name="id" value=id.to_string() />
-                                <button type="submit" class="button" disabled=move || remove.pending().get()>"Remove"</button>
+                                <button type="submit" class="button quiet-button" disabled=move || remove.pending().get()>"Remove"</button>
                             </ActionForm>
                         })}
                     </div>

@@ -75,8 +75,8 @@ pub(crate) fn LaunchForm() -> impl IntoView {
                     <Field name="longest_ms" label="Longest task" unit="ms" value=PRESETS[0].longest_ms max="3600000" node_ref=longest />
                     <Field name="timeout_ms" label="Time limit of an attempt" unit="ms" value="60000" min="1" max="3600000" />
                     <Field name="concurrency" label="Tasks at the same time" unit="at most" value="" min="1" max="65536" />
-                    <Field name="tolerated_percent" label="Stop when more have failed than" unit="%" value="" max="100" />
-                    <Field name="deadline_s" label="Stop when it takes longer than" unit="s" value="" min="1" max="604800" />
+                    <Field name="tolerated_percent" label="Tolerated failures" unit="%" value="" max="100" />
+                    <Field name="deadline_s" label="Deadline" unit="s" value="" min="1" max="604800" />
                 </div>
             </details>
             <p class="refusal" role="alert">{refusal}</p>

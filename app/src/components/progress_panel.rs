@@ -29,13 +29,14 @@ pub(crate) fn ProgressPanel(
             format::count(failed)
         )
     };
-    let rate = move || match (channel.is_running(), channel.rate.get()) {
+    let is_moving = Memo::new(move |_| channel.summary.with(|summary| summary.status == Status::Running));
+    let rate = move || match (is_moving.get(), channel.rate.get()) {
         (true, Some(rate)) => format::rate(rate),
         (true, None) => "…".into(),
         (false, _) => average_rate(channel),
     };
     let left = move || {
-        if !channel.is_running() {
+        if !is_moving.get() {
             return "–".to_string();
         }
         match channel.rate.get().filter(|rate| *rate > 0.0) {

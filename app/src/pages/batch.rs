@@ -118,6 +118,7 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
                     <p class="quiet">
                         {format!("{} {} tasks", format::count(grid.squares()), view.summary.spec.work.kind)}
                         {move || (lap.get() > 1).then(|| format!(" · lap {}", lap.get()))}
+                        {move || (status.get() == Status::Paused.as_str()).then_some(" · paused")}
                     </p>
                 </div>
                 <div class="batch-tools">
