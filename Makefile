@@ -24,6 +24,11 @@ test-rust: setup ## Run the unit, property and integration tests
 test-e2e: build ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
 	scripts/e2e.sh $(ARGS)
 
+.PHONY: chaos
+chaos: setup ## Kill the server 200 times at random and check that every promise is kept; simulate 3,000 worlds
+	CHAOS_KILLS=$${CHAOS_KILLS:-200} cargo test --package server --test chaos -- --nocapture
+	SIMULATION_RUNS=$${SIMULATION_RUNS:-3000} cargo test --package engine --test simulation -- --nocapture
+
 .PHONY: lint
 lint: setup ## Check format, lints, types of the browser tests, dependencies and the site's metadata
 	scripts/lint.sh
@@ -46,8 +51,9 @@ watch: setup ## Serve, and build and reload at every change (installs cargo-lept
 	scripts/watch.sh
 
 .PHONY: bench
-bench: setup ## Measure what a task costs the engine, beside the bare work
+bench: setup ## Measure what a task costs the engine in time, bytes and memory, how fair it is, and how long a start takes
 	cargo bench --package engine --bench engine
+	cargo bench --package engine --bench memory
 
 .PHONY: bench-page
 bench-page: build ## Measure from click to first colour and to banner, in a headless browser

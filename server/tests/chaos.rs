@@ -211,7 +211,7 @@ async fn check(asked: &mut Asked, told: &[SseEvent], client: &Client, server: &S
     let tasks = columns * columns;
     let mut squares: Vec<Option<Value>> = vec![None; tasks];
     let mut settled_in_lap = BTreeSet::new();
-    let (mut lap, mut laps, mut is_cancelled, mut last) = (1_u64, 0, false, None);
+    let (mut lap, mut laps, mut is_cancelled, mut last, mut knows_order) = (1_u64, 0, false, None, true);
     for event in told {
         match event.name.as_str() {
             "square" => {
@@ -223,10 +223,17 @@ async fn check(asked: &mut Asked, told: &[SseEvent], client: &Client, server: &S
                 squares[index] = Some(event.data.clone());
                 last = Some(index);
             }
+            // Laps that are long over are told no more: how things stand follows, in reading order.
+            "lap" if event.id == 0 => {
+                lap = event.data["lap"].as_u64().expect("a lap");
+                laps = lap - 1;
+                knows_order = false;
+            }
             "lap" => {
                 lap += 1;
                 assert_eq!(event.data["lap"], lap);
                 settled_in_lap.clear();
+                knows_order = true;
             }
             "status" if event.data["status"] == "complete" => {
                 laps += 1;
@@ -236,7 +243,8 @@ async fn check(asked: &mut Asked, told: &[SseEvent], client: &Client, server: &S
                 assert_eq!(receipt["outcomes_sha256"], digest(&squares), "{id}: lap {lap}");
                 let last = last.expect("somebody was last");
                 let across = &receipt["last_across"];
-                assert_eq!((&across["row"], &across["column"]), (&json!(last / columns), &json!(last % columns)));
+                let is_last = across["row"] == last / columns && across["column"] == last % columns;
+                assert!(is_last || !knows_order, "{id}: {receipt}");
                 let failed = squares.iter().flatten().filter(|square| square.get("failed").is_some()).count();
                 assert_eq!((&receipt["failed"], &receipt["done"]), (&json!(failed), &json!(tasks - failed)));
                 assert_eq!((&event.data["failed"], &event.data["done"]), (&receipt["failed"], &receipt["done"]));

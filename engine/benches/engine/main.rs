@@ -3,11 +3,15 @@
 //! For each size of batch, three things are measured in the same run: the bare loop of the work on one thread, which is the floor;
 //! the engine on a journal in memory; and the engine on its SQLite file. A ratio tells more than a time, which is that of
 //! this machine at this moment.
+//!
+//! Then: how long a small batch takes alone and behind a large one (`fairness`), and how long a start takes (`recovery`).
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
 
+mod fairness;
 #[path = "../../tests/memory/mod.rs"]
 mod memory;
+mod recovery;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -72,6 +76,8 @@ fn main() {
             print(measured, &floor, grid.squares(), batches);
         }
     }
+    runtime.block_on(fairness::measure());
+    runtime.block_on(recovery::measure());
 }
 
 /// What all threads of this process have used so far, in user and in system mode.

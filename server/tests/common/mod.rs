@@ -28,7 +28,12 @@ impl Server {
     }
 
     pub(crate) fn start_with(data: &Path, options: &[&str]) -> Self {
-        let mut child = command()
+        Self::start_by(command(), data, options)
+    }
+
+    /// Starts the server with a command that leads to it.
+    pub(crate) fn start_by(mut command: Command, data: &Path, options: &[&str]) -> Self {
+        let mut child = command
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(options)
@@ -55,6 +60,10 @@ impl Server {
 
     pub(crate) fn at(&self, path: &str) -> String {
         format!("{}{path}", self.url)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Ends the server as a crash would.
@@ -112,6 +121,7 @@ pub(crate) async fn launch(client: &Client, server: &Server, rows: u32, columns:
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SseEvent {
+    /// 0 for an event without one, which tells how things stand and not what changed.
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) data: Value,
@@ -130,7 +140,7 @@ pub(crate) async fn events(client: &Client, server: &Server, id: &str, after: Op
 pub(crate) fn parse_event(block: &str) -> Option<SseEvent> {
     let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     Some(SseEvent {
-        id: field("id")?.parse().ok()?,
+        id: field("id").map_or(Some(0), |id| id.parse().ok())?,
         name: field("event")?.to_owned(),
         data: serde_json::from_str(field("data")?).ok()?,
     })

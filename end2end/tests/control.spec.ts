@@ -1,0 +1,118 @@
+// What a visitor can do with a batch that runs or is over, and what the page tells of it.
+
+import AxeBuilder from "@axe-core/playwright";
+import { banner, batchOf, finished, launchOverApi, root, squares } from "./quilt";
+import { expect, test } from "./server";
+
+test("a batch is paused and goes on", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [200, 400] }, { concurrency: 4 });
+  await page.goto(`/batches/${id}`);
+  await expect(squares(page, "done").first()).toBeVisible();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await expect(root(page)).toHaveAttribute("data-status", "paused");
+  await expect(page.getByRole("button", { name: "Pause" })).toHaveCount(0);
+  expect((await batchOf(page)).status).toBe("paused");
+  // What runs ends; then nothing moves.
+  await expect(page.getByRole("region", { name: "Progress" })).toContainText("0 of 64");
+  const { done } = await batchOf(page);
+  expect(done).toBeLessThan(64);
+  await expect(root(page)).toHaveAttribute("data-done", String(done));
+  await page.getByRole("button", { name: "Resume" }).click();
+  await finished(page);
+  await expect(squares(page, "done")).toHaveCount(64);
+});
+
+test("the number of tasks at the same time is changed while they run", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [60_000, 60_000] }, { concurrency: 2 });
+  await page.goto(`/batches/${id}`);
+  const progress = page.getByRole("region", { name: "Progress" });
+  await expect(progress).toContainText("2 of 64");
+  const field = page.getByLabel("Tasks at the same time");
+  await expect(field).toHaveValue("2");
+  await field.fill("5");
+  await page.getByRole("button", { name: "Set" }).click();
+  await expect(progress).toContainText("5 of 64");
+  await field.fill("0.5");
+  await field.evaluate((input: HTMLInputElement) => input.form!.setAttribute("novalidate", ""));
+  await page.getByRole("button", { name: "Set" }).click();
+  await expect(page.getByRole("alert").filter({ hasText: "concurrency must be a whole number" })).toBeVisible();
+});
+
+test("every attempt at a square can be read, with the pointer and with the keyboard", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4, { failure_rate: 1 }, { attempts: 2 });
+  await page.goto(`/batches/${id}`);
+  await finished(page);
+  const attempts = page.getByRole("region", { name: "Attempts" });
+  await squares(page, "failed").first().click();
+  await expect(attempts.getByRole("heading")).toHaveText("Row 0, column 0");
+  await expect(attempts.getByRole("listitem")).toHaveCount(2);
+  await expect(attempts.getByRole("listitem").first()).toContainText("unlucky: the failure rate struck");
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Enter");
+  await expect(attempts.getByRole("heading")).toHaveText("Row 0, column 1");
+  await attempts.getByRole("button", { name: "Close" }).click();
+  await expect(attempts.getByRole("heading")).toHaveCount(0);
+});
+
+test("a finish line leaves a receipt", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [5, 50] });
+  await page.goto(`/batches/${id}`);
+  await finished(page);
+  const receipt = await (await page.request.get(`/api/batches/${id}/receipt`)).json();
+  await banner(page).getByText("Receipt").click();
+  await expect(banner(page)).toContainText(receipt.outcomes_sha256);
+  await expect(banner(page)).toContainText(`${receipt.last_across.worker}, attempt 1`);
+  await squares(page).first().click();
+  await expect(page.getByRole("region", { name: "Attempts" }).getByRole("listitem")).toHaveCount(1);
+  const { violations } = await new AxeBuilder({ page }).analyze();
+  expect(violations).toEqual([]);
+});
+
+test("a batch that stopped by itself says why", async ({ page }) => {
+  await page.goto("/");
+  const failing = await launchOverApi(page.request, 4, 4, { permanent_rate: 1 }, { tolerated_failures: 0.25 });
+  await page.goto(`/batches/${failing.id}`);
+  await expect(banner(page)).toContainText("more tasks had failed than it tolerates");
+  const slow = await launchOverApi(page.request, 4, 4, { duration_ms: [60_000, 60_000] }, { deadline_ms: 300 });
+  await page.goto(`/batches/${slow.id}`);
+  await expect(banner(page)).toContainText(/Its time of .* was over/);
+});
+
+test("a batch that is removed is gone, and who watches it is told", async ({ page, context }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4);
+  await page.goto(`/batches/${id}`);
+  await finished(page);
+  const other = await context.newPage();
+  await other.goto(page.url());
+  await expect(root(other)).toHaveAttribute("data-connection", "live");
+  await page.getByRole("button", { name: "Remove" }).click();
+  await page.waitForURL((url) => url.pathname === "/");
+  await expect(page.getByRole("region", { name: "Your batches" }).getByRole("link")).toHaveCount(0);
+  await expect(root(other)).toHaveAttribute("data-connection", "removed");
+  await other.reload();
+  await expect(other.getByRole("heading", { level: 1 })).toHaveText("A square is missing");
+});
+
+test.describe("without JavaScript", () => {
+  test.use({ javaScriptEnabled: false });
+
+  test("pause, limit, resume and remove work as plain forms", async ({ page }) => {
+    await page.goto("/");
+    const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [100, 200] }, { concurrency: 2 });
+    await page.goto(`/batches/${id}`);
+    await page.getByRole("button", { name: "Pause" }).click();
+    await expect(root(page)).toHaveAttribute("data-status", "paused");
+    await page.getByLabel("Tasks at the same time").fill("64");
+    await page.getByRole("button", { name: "Set" }).click();
+    await expect(page.getByLabel("Tasks at the same time")).toHaveValue("64");
+    await page.getByRole("button", { name: "Resume" }).click();
+    await finished(page);
+    await page.getByRole("button", { name: "Remove" }).click();
+    await page.waitForURL((url) => url.pathname === "/");
+  });
+});
