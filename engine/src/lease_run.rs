@@ -22,7 +22,7 @@ use crate::worker::Worker;
 const OVERTIME: Duration = LEASE_TIME.saturating_mul(2);
 
 /// How long tasks that never wait may keep a thread to themselves.
-const SLICE: Duration = Duration::from_micros(200);
+const SLICE: Duration = Duration::from_micros(50);
 
 /// The most leases into which the tasks of one lease go that are tried again. Each waits for a time of its own.
 const RETRY_GROUPS: usize = 8;
@@ -37,19 +37,22 @@ pub(crate) struct LeaseRun<'a> {
     again: Vec<Pending>,
     /// One moment on both clocks.
     started: (Timestamp, Instant),
+    /// When what is left of the lease is for others.
+    overtime: Instant,
 }
 
 impl<'a> LeaseRun<'a> {
     pub(crate) fn new(worker: &'a Worker, batch: &'a LiveBatch, lease: Lease) -> Self {
         let started = (worker.clock.now(), Instant::now());
-        Self { worker, batch, lease, gathered: Gathered::default(), again: Vec::new(), started }
+        let overtime = started.1 + OVERTIME;
+        Self { worker, batch, lease, gathered: Gathered::default(), again: Vec::new(), started, overtime }
     }
 
     /// Runs the tasks that are still pending and writes what came of them. What is left goes back to the queue. Returns the attempt that does
     /// not stop, if there is one.
     pub(crate) async fn run(mut self) -> Result<Option<JoinHandle<()>>, JournalError> {
-        let mut running = Duration::ZERO;
         let mut tried = 0;
+        let mut has_waited = false;
         let mut runaway = None;
         let mut started = Instant::now();
         let mut sliced = started;
@@ -63,7 +66,8 @@ impl<'a> LeaseRun<'a> {
                 break;
             }
             let next = Position(task.position.0 + 1);
-            let tried_task = self.try_task(task, started).await?;
+            let (tried_task, waited) = self.try_task(task, started).await?;
+            has_waited |= waited;
             let mut now = Instant::now();
             let took = now - started;
             match tried_task {
@@ -78,13 +82,12 @@ impl<'a> LeaseRun<'a> {
                     runaway = Some(attempt);
                 }
             }
-            running += took;
             tried += 1;
             if self.gathered.is_due(now) {
                 self.write().await?;
                 now = Instant::now();
             }
-            if running >= OVERTIME {
+            if now >= self.overtime {
                 self.hand_on(next).await;
             }
             if now - sliced >= SLICE {
@@ -94,7 +97,8 @@ impl<'a> LeaseRun<'a> {
             }
             started = now;
         }
-        self.batch.pace.measured(tried, running);
+        // With the time that others had on this thread: where there are more workers than processors, leases get shorter.
+        self.batch.pace.measured(tried, started - self.started.1, has_waited);
         self.write().await?;
         self.try_again().await;
         Ok(runaway)
@@ -105,12 +109,12 @@ impl<'a> LeaseRun<'a> {
         Duration::from_millis(self.batch.spec.timeout_ms.into())
     }
 
-    /// Neither what was gathered before a task nor what comes after it waits for one that takes long.
+    /// Runs a task once, and says whether it had to be waited for. Neither what was gathered before it nor what comes after it waits with it.
     async fn try_task(
         &mut self,
         Pending { position, attempt }: Pending,
         started: Instant,
-    ) -> Result<Tried, JournalError> {
+    ) -> Result<(Tried, bool), JournalError> {
         let (batch, worker) = (self.batch, self.worker);
         let task = Task { index: batch.order.index(position), seed: batch.spec.seed, lap: self.lease.lap, attempt };
         let given_up = async {
@@ -122,16 +126,16 @@ impl<'a> LeaseRun<'a> {
         };
         let mut trying = std::pin::pin!(attempt::run(&batch.work, task, started, self.time(), given_up));
         if let Poll::Ready(tried) = futures::poll!(&mut trying) {
-            return Ok(tried);
+            return Ok((tried, false));
         }
-        let overtime = self.started.1 + OVERTIME;
+        let _waiting = batch.wait();
         let next = Position(position.0 + 1);
         loop {
             tokio::select! {
                 biased;
-                tried = &mut trying => return Ok(tried),
+                tried = &mut trying => return Ok((tried, true)),
                 () = self.gathered.due() => self.write().await?,
-                () = sleep_until(overtime), if next < self.lease.positions.end => self.hand_on(next).await,
+                () = sleep_until(self.overtime), if next < self.lease.positions.end => self.hand_on(next).await,
             }
         }
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use quilt::{BatchId, BatchSpec, Event, History, Ledger, Order, OwnerId, Position, Quilt, Status, Step};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,8 +22,11 @@ use crate::work::{Registry, Unavailable, Work};
 /// How long a lease waits for this node to fold what it follows.
 const FOLD_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a lease waits where its batch is paused, or has as many running tasks as it may have.
-const TURN_PAUSE: Duration = Duration::from_millis(25);
+/// How long a lease waits where its batch is paused.
+const RESUME_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a lease waits where as many workers run its batch as may, unless it is the one for which a place becomes free.
+pub(crate) const PLACE_PAUSE: Duration = Duration::from_millis(25);
 
 /// A quilt with what else is folded from the same events, as far as it is folded.
 pub struct Folded {
@@ -59,6 +63,8 @@ pub(crate) enum Turn<'a> {
     Over,
     /// It cannot be run yet, and may be looked at again after this time.
     Later(Duration),
+    /// As many workers run the batch as may.
+    Full,
     /// This part of it can be run, while the guard is held.
     Now(Lease, Occupied<'a>),
 }
@@ -89,7 +95,15 @@ pub struct LiveBatch {
     removed: CancellationToken,
     pub(crate) pace: Pace,
     pub(crate) work: Work,
+    /// How many workers are of use where tasks compute.
+    processors: u32,
     busy: AtomicU32,
+    /// How many tasks are waited for.
+    waiting: AtomicU32,
+    /// Told when a worker leaves.
+    left: Notify,
+    /// Held by the worker that waits for a place.
+    queueing: tokio::sync::Mutex<()>,
     viewers: AtomicUsize,
     follower: OnceLock<AbortOnDropHandle<()>>,
 }
@@ -179,12 +193,43 @@ impl LiveBatch {
         }
         let Some(first) = quilt.pending_in(lease.positions.clone()).next() else { return Turn::Over };
         if quilt.status() == Status::Paused {
-            return Turn::Later(TURN_PAUSE * 4);
+            return Turn::Later(RESUME_PAUSE);
         }
-        match self.occupy(quilt.concurrency()) {
+        let of_use = self.computes().then_some(self.processors);
+        let limit = quilt.concurrency().into_iter().chain(of_use).min();
+        match self.occupy(limit) {
             Some(occupied) => Turn::Now(Lease { positions: first..lease.positions.end, ..lease.clone() }, occupied),
-            None => Turn::Later(TURN_PAUSE),
+            None => Turn::Full,
         }
+    }
+
+    /// Whether its tasks keep processors busy. Those that do leave the other workers to batches whose tasks wait.
+    fn computes(&self) -> bool {
+        match self.work {
+            Work::Blocking(_) => true,
+            // One that is waited for at this moment is proof of the contrary.
+            Work::Async(_) => self.pace.computes() && self.waiting.load(Ordering::Relaxed) == 0,
+        }
+    }
+
+    /// Counts a task as one that is waited for until the guard is dropped.
+    pub(crate) fn wait(&self) -> Counted<'_> {
+        Counted::one_more(&self.waiting)
+    }
+
+    /// How much of a lease to run at once. Tasks that wait are shared out among all workers, so that the last ones are not left to one of them.
+    pub(crate) fn stride(&self, lease: &Lease, workers: u32) -> u32 {
+        let length = lease.positions.end.0 - lease.positions.start.0;
+        let share = if self.computes() { length } else { length.div_ceil(workers) };
+        self.pace.stride().min(share)
+    }
+
+    /// Waits a moment for a worker to leave. `false` at once where somebody waits for that already: workers have better to do.
+    pub(crate) async fn wait_for_place(&self) -> bool {
+        let Ok(_only_one) = self.queueing.try_lock() else { return false };
+        // Whether there is a place is for the next look to say.
+        let _ = timeout(PLACE_PAUSE, self.left.notified()).await;
+        true
     }
 
     /// The tasks of a lease that have no outcome yet.
@@ -216,6 +261,23 @@ pub(crate) struct Occupied<'a>(&'a LiveBatch);
 impl Drop for Occupied<'_> {
     fn drop(&mut self) {
         self.0.busy.fetch_sub(1, Ordering::Relaxed);
+        self.0.left.notify_one();
+    }
+}
+
+/// Counts until it is dropped.
+pub(crate) struct Counted<'a>(&'a AtomicU32);
+
+impl<'a> Counted<'a> {
+    fn one_more(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -324,7 +386,11 @@ impl LiveBatches {
             removed: CancellationToken::new(),
             pace: Pace::default(),
             work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
+            processors: processors(),
             busy: AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
+            left: Notify::new(),
+            queueing: tokio::sync::Mutex::default(),
             viewers: AtomicUsize::new(0),
             follower: OnceLock::new(),
         });
@@ -337,6 +403,13 @@ impl LiveBatches {
     fn slots(&self) -> MutexGuard<'_, HashMap<BatchId, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Twice as many as there are, because some wait for the journal.
+fn processors() -> u32 {
+    std::thread::available_parallelism()
+        .map_or(2, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+        .saturating_mul(2)
 }
 
 type Pages = BoxStream<'static, Result<Page, JournalError>>;

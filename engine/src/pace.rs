@@ -1,6 +1,6 @@
-//! How long a lease should be, learnt from how long the tasks before took.
+//! How long a lease should be, and how many should run, learnt from how the tasks before went.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How much work a lease should hold.
@@ -15,14 +15,17 @@ pub(crate) const MAX_STRIDE: u32 = 16_384;
 pub(crate) struct Pace {
     /// Nanoseconds a task; 0 until the first measurement.
     mean: AtomicU64,
+    /// Whether no task of the last lease had to be waited for.
+    computes: AtomicBool,
 }
 
 impl Pace {
-    /// Takes account of `tasks` that were run one after the other in `elapsed`.
-    pub(crate) fn measured(&self, tasks: u32, elapsed: Duration) {
+    /// Takes account of `tasks` that were run one after the other in `elapsed`, and of whether one of them had to be waited for.
+    pub(crate) fn measured(&self, tasks: u32, elapsed: Duration, has_waited: bool) {
         if tasks == 0 {
             return;
         }
+        self.computes.store(!has_waited, Ordering::Relaxed);
         let sample = (elapsed.as_nanos() / u128::from(tasks)).clamp(1, u128::from(u64::MAX / 4)) as u64;
         let mean = match self.mean.load(Ordering::Relaxed) {
             0 => sample,
@@ -30,6 +33,11 @@ impl Pace {
         };
         // Two workers may measure at once and one sample get lost; it is a mean.
         self.mean.store(mean, Ordering::Relaxed);
+    }
+
+    /// Whether the tasks keep a processor busy all their time, so that more of them at once than there are processors are of no use.
+    pub(crate) fn computes(&self) -> bool {
+        self.computes.load(Ordering::Relaxed)
     }
 
     /// How many tasks to take at once.
@@ -49,14 +57,14 @@ mod tests {
     fn a_stride_is_as_long_as_a_lease_should_last() {
         let pace = Pace::default();
         assert_eq!(pace.stride(), 1);
-        pace.measured(10, Duration::from_millis(10));
+        pace.measured(10, Duration::from_millis(10), false);
         assert_eq!(pace.stride(), 50);
         for _ in 0..100 {
-            pace.measured(1, Duration::from_secs(1));
+            pace.measured(1, Duration::from_secs(1), true);
         }
         assert_eq!(pace.stride(), 1);
         for _ in 0..200 {
-            pace.measured(1_000_000, Duration::from_millis(1));
+            pace.measured(1_000_000, Duration::from_millis(1), false);
         }
         assert_eq!(pace.stride(), MAX_STRIDE);
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, PAUSE};
 use crate::lease_run::LeaseRun;
-use crate::live::{LiveBatches, Turn};
+use crate::live::{LiveBatches, PLACE_PAUSE, Turn};
 use crate::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
 
 /// How often a claim is extended.
@@ -23,6 +23,8 @@ const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
 pub(crate) struct Worker {
     /// Stands in the journal with what it ran.
     pub(crate) name: Box<str>,
+    /// How many workers there are.
+    pub(crate) workers: u32,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) batches: Arc<LiveBatches>,
@@ -81,14 +83,24 @@ impl Worker {
 
     async fn run_head(&self, lease: &Lease) -> Result<Option<JoinHandle<()>>, JournalError> {
         let Some(batch) = self.batches.open(lease.batch).await? else { return Ok(None) };
-        match batch.turn(lease) {
+        let turn = loop {
+            match batch.turn(lease) {
+                Turn::Full if batch.wait_for_place().await => {}
+                turn => break turn,
+            }
+        };
+        match turn {
             Turn::Over => Ok(None),
             Turn::Later(pause) => {
                 self.queue.push(lease.clone(), pause).await;
                 Ok(None)
             }
+            Turn::Full => {
+                self.queue.push(lease.clone(), PLACE_PAUSE).await;
+                Ok(None)
+            }
             Turn::Now(mut head, _occupied) => {
-                if let Some(tail) = head.split_off(batch.pace.stride()) {
+                if let Some(tail) = head.split_off(batch.stride(&head, self.workers)) {
                     self.queue.push(tail, Duration::ZERO).await;
                 }
                 LeaseRun::new(self, &batch, head).run().await

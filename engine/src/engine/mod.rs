@@ -139,6 +139,7 @@ impl Engine {
         for number in 1..=settings.workers {
             let worker = Worker {
                 name: format!("worker-{number}").into(),
+                workers: settings.workers,
                 journal: Arc::clone(journal),
                 queue: Arc::clone(queue),
                 batches: Arc::clone(batches),
