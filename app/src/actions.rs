@@ -84,16 +84,10 @@ pub async fn retry_failed(id: BatchId) -> Result<(), ActionError> {
     Ok(())
 }
 
-/// Starts no more tasks of a batch of this visitor.
-#[server(prefix = "/actions", endpoint = "pause")]
-pub async fn pause(id: BatchId) -> Result<(), ActionError> {
-    control(id, Control::Pause).await
-}
-
-/// Goes on with a batch of this visitor.
-#[server(prefix = "/actions", endpoint = "resume")]
-pub async fn resume(id: BatchId) -> Result<(), ActionError> {
-    control(id, Control::Resume).await
+/// Starts no more tasks of a batch of this visitor, or goes on with it.
+#[server(prefix = "/actions", endpoint = "set_paused")]
+pub async fn set_paused(id: BatchId, paused: bool) -> Result<(), ActionError> {
+    control(id, if paused { Control::Pause } else { Control::Resume }).await
 }
 
 /// Sets how many tasks of a batch of this visitor may run at the same time; no number for as many as there are workers.

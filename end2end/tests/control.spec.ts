@@ -4,10 +4,15 @@ import AxeBuilder from "@axe-core/playwright";
 import { banner, batchOf, finished, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
 
+/** The kind of frame that comes every two seconds. */
+const STATUS = 3;
+
 test("a batch is paused and goes on", async ({ page }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [200, 400] }, { concurrency: 4 });
+  const connected = page.waitForEvent("websocket");
   await page.goto(`/batches/${id}`);
+  const socket = await connected;
   await expect(squares(page, "done").first()).toBeVisible();
   await page.getByRole("button", { name: "Pause" }).click();
   await expect(root(page)).toHaveAttribute("data-status", "paused");
@@ -17,6 +22,10 @@ test("a batch is paused and goes on", async ({ page }) => {
   await expect(page.getByRole("region", { name: "Progress" })).toContainText("0 of 64");
   const { done } = await batchOf(page);
   expect(done).toBeLessThan(64);
+  for (let beat = 0; beat < 2; beat++) {
+    await socket.waitForEvent("framereceived", ({ payload }) => Buffer.from(payload)[0] === STATUS);
+  }
+  expect((await batchOf(page)).done).toBe(done);
   await expect(root(page)).toHaveAttribute("data-done", String(done));
   await page.getByRole("button", { name: "Resume" }).click();
   await finished(page);
@@ -82,7 +91,7 @@ test("a batch that stopped by itself says why", async ({ page }) => {
   await expect(banner(page)).toContainText(/Its time of .* was over/);
 });
 
-test("a batch that is removed is gone, and who watches it is told", async ({ page, context }) => {
+test("a batch that is removed is gone, and who watches it is told", async ({ page, context, server }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 4, 4);
   await page.goto(`/batches/${id}`);
@@ -92,7 +101,16 @@ test("a batch that is removed is gone, and who watches it is told", async ({ pag
   await expect(root(other)).toHaveAttribute("data-connection", "live");
   await page.getByRole("button", { name: "Remove" }).click();
   await page.waitForURL((url) => url.pathname === "/");
-  await expect(page.getByRole("region", { name: "Your batches" }).getByRole("link")).toHaveCount(0);
+  await expect(page.getByRole("region", { name: "Your batches" })).toContainText("Nothing yet");
+  await expect(root(other)).toHaveAttribute("data-connection", "removed");
+  // Who was not connected at that moment finds out as well.
+  const late = await launchOverApi(page.request, 4, 4);
+  await other.goto(`/batches/${late.id}`);
+  await finished(other);
+  await server.stop("SIGKILL");
+  await expect(root(other)).toHaveAttribute("data-connection", "reconnecting");
+  await server.forget();
+  await server.start();
   await expect(root(other)).toHaveAttribute("data-connection", "removed");
   await other.reload();
   await expect(other.getByRole("heading", { level: 1 })).toHaveText("A square is missing");
@@ -107,6 +125,8 @@ test.describe("without JavaScript", () => {
     await page.goto(`/batches/${id}`);
     await page.getByRole("button", { name: "Pause" }).click();
     await expect(root(page)).toHaveAttribute("data-status", "paused");
+    await expect(squares(page)).toHaveCount(64);
+    await expect(page.locator("meta[http-equiv=refresh]")).toHaveCount(0);
     await page.getByLabel("Tasks at the same time").fill("64");
     await page.getByRole("button", { name: "Set" }).click();
     await expect(page.getByLabel("Tasks at the same time")).toHaveValue("64");

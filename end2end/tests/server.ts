@@ -50,6 +50,11 @@ export class Server {
     return ended;
   }
 
+  /** Removes everything that the server has stored. It must not be running. */
+  async forget(): Promise<void> {
+    await rm(this.data, { recursive: true });
+  }
+
   async dispose(): Promise<void> {
     if (this.process?.exitCode === null && this.process.signalCode === null) {
       await this.stop("SIGKILL");

@@ -121,8 +121,14 @@ pub trait Journal: Send + Sync + 'static {
     /// it has none, or is not there.
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError>;
 
-    /// Up to `limit` batches that retention has no place for, those first that were over first.
-    async fn expired(&self, retention: Retention, now: Timestamp, limit: u32) -> Result<Vec<BatchId>, JournalError>;
+    /// Up to `limit` batches that retention has no place for, those first that were over first, without the first `skip` of them.
+    async fn expired(
+        &self,
+        retention: Retention,
+        now: Timestamp,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, JournalError>;
 
     /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
     async fn purge(&self) -> Result<bool, JournalError>;

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) const LEASE_TIME: Duration = Duration::from_millis(50);
 
 /// The longest stride, which bounds the size of one journal entry and how much is run again after a crash.
-pub(crate) const MAX_STRIDE: u32 = 16_384;
+pub(crate) const MAX_STRIDE: u32 = 8_192;
 
 /// A running mean of the time that a task of one batch takes. Until there is one, a lease is one task long,
 /// so that slow tasks spread over all workers at once.

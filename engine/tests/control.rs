@@ -431,7 +431,7 @@ async fn a_finished_batch_leaves_the_memory_when_nobody_watches_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn launches_of_one_batch_at_the_same_time_count_as_one() {
     let folder = TempDir::new().expect("a folder");
-    let settings = Settings { running_per_owner: 1, running_squares: 100, ..SETTINGS() };
+    let settings = Settings { running_per_owner: 1, running_squares: 8_000, ..SETTINGS() };
     let engine = start_as(folder.path(), registry(), settings).await;
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 9);
     hanging.timeout_ms = 3_600_000;
@@ -447,5 +447,5 @@ async fn launches_of_one_batch_at_the_same_time_count_as_one() {
     let of_owner = refused(engine.launch(id(2), OWNER, small).await);
     assert_eq!(of_owner, TooManyRunning::OfOwner { limit: 1 });
     let squares = refused(engine.launch(id(2), STRANGER, spec(r#"{"kind": "color"}"#, 5)).await);
-    assert_eq!(squares, TooManyRunning::Squares { limit: 100 });
+    assert_eq!(squares, TooManyRunning::Squares { limit: 8_000 });
 }

@@ -296,7 +296,8 @@ impl Quilt {
     /// Whether a larger share of the lap's tasks has failed than the batch tolerates.
     fn has_failed_too_often(&self) -> bool {
         let tolerated = self.spec().tolerated_failures;
-        tolerated.is_some_and(|share| f64::from(self.failed) > share * f64::from(self.lap.tasks))
+        // A share such as 0.29 is a little less than it says, and 29 of 100 are not more than that.
+        tolerated.is_some_and(|share| f64::from(self.failed) > share * f64::from(self.lap.tasks) + 1e-6)
     }
 
     fn cancel(&mut self, at: Timestamp, cause: CancelCause, changes: &mut Vec<Change>) {

@@ -150,6 +150,10 @@ fn a_batch_is_cancelled_by_the_failure_after_those_it_tolerates() {
     };
     let (quilt, _) = fold(&launched, &[failed(0..2)]);
     assert_eq!(quilt.status(), Status::Running);
+    let mut rounded = common::launched(10, 10, 9);
+    rounded.spec.tolerated_failures = Some(0.29);
+    assert_eq!(fold(&rounded, &[failed(0..29)]).0.status(), Status::Running);
+    assert_eq!(fold(&rounded, &[failed(0..30)]).0.status(), Status::Cancelled);
     let (quilt, changes) = fold(&launched, &[failed(0..2), failed(2..9)]);
     assert_eq!((quilt.status(), quilt.progress().failed), (Status::Cancelled, 3));
     assert_eq!(quilt.summary().cancelled_because, Some(CancelCause::Failures));

@@ -107,7 +107,8 @@ pub(crate) struct ServeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_running: Option<u32>,
 
-    /// The most squares of all running batches together, each of which takes up to 16 bytes of memory [default: 33554432]
+    /// The most squares of all running batches together, at least max_squares. A square takes up to 16 bytes of memory, and a
+    /// batch counts as 4096 squares at least [default: 33554432]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_running_squares: Option<u64>,

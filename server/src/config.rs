@@ -169,7 +169,7 @@ impl RawConfig {
         within("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
         within("max_deadline_ms", self.max_deadline_ms, 1, u32::MAX)?;
         within("max_running", self.max_running, 1, u32::MAX)?;
-        within("max_running_squares", self.max_running_squares, u64::from(MAX_SQUARES), 1 << 40)?;
+        within("max_running_squares", self.max_running_squares, u64::from(self.max_squares), 1 << 40)?;
         let age = Some(u64::from(self.keep_hours)).filter(|hours| *hours > 0);
         let retention = Retention {
             age: age.map(|hours| Duration::from_secs(hours * 3_600)),

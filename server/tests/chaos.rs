@@ -9,6 +9,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Server, SseEvent, events, folder};
@@ -31,6 +32,9 @@ struct Asked {
     /// Its id, once the launch was acknowledged.
     id: Option<String>,
     may_be_cancelled: bool,
+    /// What was acknowledged, and has to hold in the end.
+    is_cancelled: bool,
+    least_lap: u64,
     /// Receipts that were seen, by lap. They have to stay as they are.
     receipts: BTreeMap<u64, Value>,
 }
@@ -51,7 +55,15 @@ impl Asked {
         let side = if work.get("duration_ms").is_some() { side.min(40) } else { side };
         let attempts = random.random_range(1..4);
         let body = json!({"work": work, "rows": side, "columns": side, "attempts": attempts, "timeout_ms": 40, "seed": number});
-        Self { key: format!("chaos-{number}"), body, id: None, may_be_cancelled: false, receipts: BTreeMap::new() }
+        Self {
+            key: format!("chaos-{number}"),
+            body,
+            id: None,
+            may_be_cancelled: false,
+            is_cancelled: false,
+            least_lap: 1,
+            receipts: BTreeMap::new(),
+        }
     }
 
     /// Asks for it until it is acknowledged. A refusal is an answer; a broken connection is none.
@@ -76,10 +88,21 @@ impl Asked {
         match random.random_range(0..16) {
             0..3 => check_ok(client.post(at("/pause")).send().await?),
             3..7 => check_ok(client.post(at("/resume")).send().await?),
-            7..10 => check_ok(client.post(at("/retry")).send().await?),
+            7..10 => {
+                let response = client.post(at("/retry")).send().await?;
+                if response.status() == 200 {
+                    let batch: Value = response.json().await?;
+                    self.least_lap = self.least_lap.max(batch["lap"].as_u64().expect("a lap"));
+                } else {
+                    check_ok(response);
+                }
+            }
             10 => {
                 self.may_be_cancelled = true;
-                check_ok(client.post(at("/cancel")).send().await?);
+                let response = client.post(at("/cancel")).send().await?;
+                assert_eq!(response.status(), 200);
+                let batch: Value = response.json().await?;
+                self.is_cancelled |= batch["status"] == "cancelled";
             }
             11..14 => {
                 let limit = pick(random, &[json!(null), json!(1), json!(7)]).clone();
@@ -112,12 +135,18 @@ fn pick<'a, T>(random: &mut StdRng, choices: &'a [T]) -> &'a T {
     &choices[random.random_range(0..choices.len())]
 }
 
-/// One life of the server. Ends with its death, whoever is talking to it.
+/// One life of the server. It dies while somebody talks to it, and before that it answers.
 async fn live_and_die(data: &Path, random: &mut StdRng, client: &Client, asked: &mut Vec<Asked>) -> Duration {
     let started = Instant::now();
     let server = Server::start(data);
     let recovery = started.elapsed();
     let life = Duration::from_micros(random.random_range(0..1_200_000));
+    let is_killed = AtomicBool::new(false);
+    let kill = async {
+        tokio::time::sleep(life).await;
+        is_killed.store(true, Ordering::SeqCst);
+        server.kill_now();
+    };
     let talk = async {
         loop {
             asked.push(Asked::new(random, asked.len()));
@@ -130,17 +159,15 @@ async fn live_and_die(data: &Path, random: &mut StdRng, client: &Client, asked: 
                     None => asked[place].launch(client, &server).await,
                     Some(_) => asked[place].meddle(random, client, &server).await,
                 };
-                if result.is_err() {
-                    // Only the end of this life is a reason not to answer.
-                    std::future::pending::<()>().await;
+                if let Err(error) = result {
+                    assert!(is_killed.load(Ordering::SeqCst), "a server that lives answers: {error}");
+                    return;
                 }
             }
             tokio::time::sleep(Duration::from_millis(random.random_range(20..200))).await;
         }
     };
-    let death = tokio::time::timeout(life, talk).await;
-    assert!(death.is_err());
-    server.kill();
+    tokio::join!(kill, talk);
     recovery
 }
 
@@ -258,6 +285,8 @@ async fn check(asked: &mut Asked, told: &[SseEvent], client: &Client, server: &S
     let expected = if is_cancelled { "cancelled" } else { "finished" };
     assert_eq!((document["status"].as_str(), &document["lap"]), (Some(expected), &json!(lap)), "{id}");
     assert!(!is_cancelled || asked.may_be_cancelled, "{id} was cancelled by nobody");
+    assert!(is_cancelled || !asked.is_cancelled, "{id}: an acknowledged cancellation holds");
+    assert!(lap >= asked.least_lap, "{id}: an acknowledged lap is run");
     let mut attempts = 0;
     for _ in 0..4 {
         let index = random.random_range(0..tasks);

@@ -18,9 +18,10 @@ mod viewer;
 
 use leptos::prelude::*;
 use quilt::wire::Load;
-use quilt::{Quilt, Summary, Timestamp};
+use quilt::{Quilt, Square, Summary, Timestamp};
 
 use crate::model::BatchView;
+use crate::squares::state_name;
 use rate::Rate;
 pub(crate) use viewer::Dirty;
 use viewer::Viewer;
@@ -95,6 +96,17 @@ impl Channel {
     /// The word in `data-status`.
     pub(crate) fn status_word(self) -> &'static str {
         if self.has_squares.get() { self.summary.with(|summary| summary.status.as_str()) } else { "loading" }
+    }
+
+    /// What is known of a square, in a form that changes when the square does: its lap, and whether it is done or failed.
+    pub(crate) fn outcome_of(self, square: Square) -> (u32, &'static str) {
+        self.painted.track();
+        let lap = self.summary.with(|summary| summary.lap);
+        let state = self.viewer.with_value(|viewer| {
+            let quilt = viewer.quilt()?;
+            quilt.grid().index(square).map(|index| state_name(quilt.square(index)))
+        });
+        (lap, state.unwrap_or_default())
     }
 
     /// Runs the caller again when there is something new to paint.

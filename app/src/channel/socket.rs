@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use codee::{Decoder, Encoder};
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use leptos_use_websocket::{
     ConnectionReadyState, DummyEncoder, ReconnectLimit, UseWebSocketOptions, UseWebSocketReturn,
     use_websocket_with_options,
@@ -15,6 +16,8 @@ use quilt::{BatchId, Timestamp};
 
 use super::viewer::Received;
 use super::{Channel, Connection, backoff};
+use crate::actions::get_batch;
+use crate::model::ActionError;
 
 /// The server is never silent for longer than this; a connection that is, is dead.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -58,6 +61,7 @@ type SendFrame = Arc<dyn Fn(&ClientFrame) + Send + Sync>;
 /// What the handlers of a socket share.
 #[derive(Clone, Copy)]
 struct Socket {
+    batch: BatchId,
     channel: Channel,
     /// Connects, or connects anew.
     open: StoredValue<Option<OpenSocket>>,
@@ -75,6 +79,7 @@ struct Socket {
 /// Connects, and stays connected until the owner of the signals goes away.
 pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
     let socket = Socket {
+        batch,
         channel,
         open: StoredValue::new(None),
         send: StoredValue::new(None),
@@ -112,7 +117,10 @@ pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
 
 impl Socket {
     fn reopen(self) {
-        // Gone with the page that asked for it.
+        // Gone with the page that asked for it, or with the batch.
+        if self.channel.connection.try_get_untracked() == Some(Connection::Removed) {
+            return;
+        }
         if let Some(Some(open)) = self.open.try_get_value() {
             self.is_waiting.set_value(false);
             self.heard.set_value(browser_now());
@@ -183,6 +191,12 @@ impl Socket {
             self.channel.connection.set(Connection::Removed);
             return;
         }
+        // A browser does not tell why a connection was refused.
+        spawn_local(async move {
+            if let Err(ActionError::NotFound) = get_batch(self.batch).await {
+                let _ = self.channel.connection.try_set(Connection::Removed);
+            }
+        });
         let is_restarting =
             code == SERVICE_RESTART || self.channel.connection.get_untracked() == Connection::Restarting;
         self.channel.connection.set(if is_restarting { Connection::Restarting } else { Connection::Reconnecting });

@@ -32,7 +32,7 @@ pub(crate) fn Banner(
     let text = move || channel.summary.with(headline);
     let detail = move || channel.summary.with(detail);
     view! {
-        <div class="banner-place" role="status" aria-label="Finish">
+        <div class="banner-place" role="status" aria-label="Finish" aria-atomic="false">
             <Show when=move || is_over.get()>
                 <div class="banner" data-banner=move || channel.summary.with(|summary| summary.status.as_str())>
                     <h2>{text}</h2>

@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use quilt::{BatchId, Status};
 
-use crate::actions::{Cancel, Pause, Resume, SetConcurrency};
+use crate::actions::{Cancel, SetConcurrency, SetPaused};
 use crate::channel::Channel;
 use crate::components::banner::Refusal;
 
@@ -16,26 +16,19 @@ pub(crate) fn Controls(
     channel: Channel,
 ) -> impl IntoView {
     let cancel = ServerAction::<Cancel>::new();
-    let pause = ServerAction::<Pause>::new();
-    let resume = ServerAction::<Resume>::new();
+    let pause = ServerAction::<SetPaused>::new();
     let is_running = Memo::new(move |_| channel.is_running());
     let is_paused = Memo::new(move |_| channel.summary.with(|summary| summary.status == Status::Paused));
     view! {
         <Show when=move || is_running.get()>
-            <Show
-                when=move || is_paused.get()
-                fallback=move || view! {
-                    <ActionForm action=pause>
-                        <input type="hidden" name="id" value=id.to_string() />
-                        <button type="submit" class="button" disabled=move || pause.pending().get()>"Pause"</button>
-                    </ActionForm>
-                }
-            >
-                <ActionForm action=resume>
-                    <input type="hidden" name="id" value=id.to_string() />
-                    <button type="submit" class="button primary" disabled=move || resume.pending().get()>"Resume"</button>
-                </ActionForm>
-            </Show>
+            // One button with two names, so that the focus stays where it is.
+            <ActionForm action=pause>
+                <input type="hidden" name="id" value=id.to_string() />
+                <input type="hidden" name="paused" value=move || (!is_paused.get()).to_string() />
+                <button type="submit" class="button" aria-disabled=move || pause.pending().get().to_string()>
+                    {move || if is_paused.get() { "Resume" } else { "Pause" }}
+                </button>
+            </ActionForm>
             <ActionForm action=cancel>
                 <input type="hidden" name="id" value=id.to_string() />
                 <button type="submit" class="button" disabled=move || cancel.pending().get()>"Cancel"</button>
@@ -43,11 +36,10 @@ pub(crate) fn Controls(
         </Show>
         <Refusal value=cancel.value() />
         <Refusal value=pause.value() />
-        <Refusal value=resume.value() />
     }
 }
 
-/// How many tasks run, and how many may at most. Its owner can change that while the batch runs.
+/// How many tasks may run at the same time. Only its owner sees this, and only while the batch runs.
 #[component]
 pub(crate) fn Concurrency(
     /// The batch on the page.
@@ -69,7 +61,7 @@ pub(crate) fn Concurrency(
                     <span>"Tasks at the same time"</span>
                     <input type="number" inputmode="numeric" name="concurrency" min="1" max="65536" step="1" placeholder="no limit" prop:value=value value=value />
                 </label>
-                <button type="submit" class="button small" disabled=move || set.pending().get()>"Set"</button>
+                <button type="submit" class="button" disabled=move || set.pending().get()>"Set"</button>
             </ActionForm>
         </Show>
         <Refusal value=set.value() />

@@ -76,11 +76,11 @@ pub(crate) fn ProgressPanel(
                 <Figure name="Time left" value=left />
                 <Figure name="Workers" value=workers />
             </dl>
-            {move || stuck.get().map(|stuck| view! {
-                <p class="stuck" role="status">
-                    {format!("{stuck} of the server's workers wait for tasks that do not stop though their time is over.")}
-                </p>
-            })}
+            <p class="stuck" role="status">
+                {move || stuck.get().map(|stuck| {
+                    format!("{stuck} of the server's workers wait for tasks that do not stop though their time is over.")
+                })}
+            </p>
         </section>
     }
 }

@@ -16,18 +16,21 @@ pub(crate) fn ReceiptDetails(
     channel: Channel,
 ) -> impl IntoView {
     let finished_lap = Memo::new(move |_| channel.summary.with(|summary| summary.last_across.map(|_| summary.lap)));
-    let receipt = LocalResource::new(move || {
-        let lap = finished_lap.get();
-        async move {
-            match lap {
-                Some(lap) => get_receipt(id, lap).await.ok().flatten(),
-                None => None,
-            }
+    let receipt = Action::new(move |lap: &u32| {
+        let lap = *lap;
+        async move { get_receipt(id, lap).await.ok().flatten() }
+    });
+    // Effects run in the browser alone: the server renders no receipt, and whoever has no JavaScript finds it in the API.
+    Effect::new(move |_| {
+        if let Some(lap) = finished_lap.get() {
+            receipt.dispatch(lap);
         }
     });
+    let shown = move || receipt.value().get().flatten().filter(|receipt| Some(receipt.lap) == finished_lap.get());
     view! {
-        {move || receipt.get().flatten().map(|receipt| view! {
-            <details class="receipt">
+        {move || shown().map(|receipt| view! {
+            // It comes a moment after the banner, which was read out already.
+            <details class="receipt" aria-live="off">
                 <summary>"Receipt"</summary>
                 {figures(&receipt)}
                 <a href=format!("/api/batches/{id}/receipt?lap={}", receipt.lap) rel="external">"As JSON"</a>

@@ -137,11 +137,12 @@ fn Batch(view: BatchView, rows_html: String) -> impl IntoView {
                     } else {
                         view! { <TooLarge grid /> }.into_any()
                     }}
-                    <Attempts id chosen />
+                    <Attempts id channel chosen focused />
                 </div>
                 <Banner id is_own channel on_show=is_drawn.then(|| Callback::new(move |square| focused.set(Some(square)))) />
             </div>
-            <noscript inner_html=if view.summary.ended_at.is_none() { REFRESH } else { "" }></noscript>
+            // Nothing moves while a batch is paused, and its owner may be filling in the form.
+            <noscript inner_html=if view.summary.status == Status::Running { REFRESH } else { "" }></noscript>
         </article>
     }
 }

@@ -22,6 +22,7 @@ use engine::work::{Registry, Task, Work};
 use engine::{Engine, Journal, Settings};
 use quilt::{BatchId, BatchSpec, Grid, Index, OwnerId, Status, WorkSpec};
 use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Runtime;
 
 use crate::memory::MemoryJournal;
 
@@ -58,6 +59,21 @@ struct Launch {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    // `cargo bench --bench engine -- fairness` measures that alone.
+    let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
+    if is_wanted("cost") {
+        measure_cost(&runtime);
+    }
+    if is_wanted("fairness") {
+        runtime.block_on(fairness::measure());
+    }
+    if is_wanted("recovery") {
+        runtime.block_on(recovery::measure());
+    }
+}
+
+fn measure_cost(runtime: &Runtime) {
     println!("Means over batches of one size; 'x floor' is CPU time beside the bare loop's.");
     println!(
         "      tasks  what       batches    CPU us/task   x floor      tasks/s    launch ms   first ms  journal B/task"
@@ -76,8 +92,6 @@ fn main() {
             print(measured, &floor, grid.squares(), batches);
         }
     }
-    runtime.block_on(fairness::measure());
-    runtime.block_on(recovery::measure());
 }
 
 /// What all threads of this process have used so far, in user and in system mode.

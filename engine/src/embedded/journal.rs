@@ -18,7 +18,7 @@ use crate::journal::{Creation, Journal, JournalError, Listed, Offset, Page, Rete
 const PAGE: usize = 256;
 
 /// The most bytes of events that are read at once, but for the last event among them.
-const PAGE_BYTES: usize = 256 << 10;
+const PAGE_BYTES: usize = 64 << 10;
 
 /// The most reads at the same time, each with a connection and a thread; others wait for their turn.
 const MAX_READERS: usize = 8;
@@ -133,8 +133,14 @@ impl Journal for SqliteJournal {
         self.write(Write::Remove { batch }).await.map(|written| written == Written::Done)
     }
 
-    async fn expired(&self, retention: Retention, now: Timestamp, limit: u32) -> Result<Vec<BatchId>, JournalError> {
-        self.readers.read(move |connection| read_expired(connection, retention, now, limit)).await
+    async fn expired(
+        &self,
+        retention: Retention,
+        now: Timestamp,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, JournalError> {
+        self.readers.read(move |connection| read_expired(connection, retention, now, skip, limit)).await
     }
 
     async fn purge(&self) -> Result<bool, JournalError> {
@@ -160,6 +166,7 @@ fn read_expired(
     connection: &Connection,
     retention: Retention,
     now: Timestamp,
+    skip: u32,
     limit: u32,
 ) -> rusqlite::Result<Vec<BatchId>> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
@@ -170,9 +177,9 @@ fn read_expired(
     let before = if is_too_large { i64::MAX } else { too_old.unwrap_or(i64::MIN) };
     connection
         .prepare_cached(
-            "SELECT id FROM batches WHERE concluded_at < ?1 AND removed = 0 ORDER BY concluded_at LIMIT ?2",
+            "SELECT id FROM batches WHERE concluded_at < ?1 AND removed = 0 ORDER BY concluded_at LIMIT ?2 OFFSET ?3",
         )?
-        .query_map(params![before, limit], |row| row.get(0).map(BatchId::from_bytes))?
+        .query_map(params![before, limit, skip], |row| row.get(0).map(BatchId::from_bytes))?
         .collect()
 }
 

@@ -79,7 +79,7 @@ impl Engine {
             read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_retry()));
         if can_retry {
             let next = (id, lap + 1);
-            if self.claim(next, Share { owner, squares: tasks })? {
+            if self.claim(next, Share::new(owner, tasks))? {
                 let at = self.shared.settings.clock.now();
                 let appended = self.shared.journal.append(id, vec![Event::LapStarted { lap: next.1, at }]).await;
                 match appended {

@@ -17,8 +17,17 @@ pub(super) type RunningLap = (BatchId, u32);
 /// What a running lap counts for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
-    pub(super) owner: OwnerId,
-    pub(super) squares: u32,
+    owner: OwnerId,
+    squares: u64,
+}
+
+/// How many squares a small batch counts for: what it takes beside its squares is worth as many.
+const LEAST_SHARE: u64 = 4_096;
+
+impl Share {
+    pub(super) fn new(owner: OwnerId, squares: u32) -> Self {
+        Self { owner, squares: LEAST_SHARE.max(squares.into()) }
+    }
 }
 
 /// The laps whose finish lines are yet to be crossed.
@@ -30,13 +39,13 @@ impl Engine {
         let settings = self.shared.settings;
         let mut running = self.running();
         let of_owner = running.values().filter(|other| other.owner == share.owner).count();
-        let squares: u64 = running.values().map(|other| u64::from(other.squares)).sum();
+        let squares: u64 = running.values().map(|other| other.squares).sum();
         match running.entry(lap) {
             Entry::Occupied(_) => Ok(false),
             Entry::Vacant(_) if of_owner >= settings.running_per_owner as usize => {
                 Err(TooManyRunning::OfOwner { limit: settings.running_per_owner })
             }
-            Entry::Vacant(_) if squares + u64::from(share.squares) > settings.running_squares => {
+            Entry::Vacant(_) if squares + share.squares > settings.running_squares => {
                 Err(TooManyRunning::Squares { limit: settings.running_squares })
             }
             Entry::Vacant(vacant) => {

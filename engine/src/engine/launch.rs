@@ -33,7 +33,7 @@ impl Engine {
             if let Some(before) = self.open(id).await? {
                 return same_launch(&before, owner, &spec);
             }
-            if self.claim(lap, Share { owner, squares: tasks })? {
+            if self.claim(lap, Share::new(owner, tasks))? {
                 break;
             }
             // Somebody else on this node launches it just now.

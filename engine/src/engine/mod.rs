@@ -41,7 +41,7 @@ pub struct Settings {
     pub workers: u32,
     /// How many of an owner's batches may run at the same time.
     pub running_per_owner: u32,
-    /// How many squares the running batches of all owners may have together.
+    /// How many squares the running batches of all owners may have together; each counts as 4,096 at least.
     pub running_squares: u64,
     /// What is kept of batches that are over.
     pub retention: Retention,
@@ -163,7 +163,7 @@ impl Engine {
                     };
                     tracing::info!(batch = %id, lap, "going on with it");
                     // What was accepted is run, whatever the limits are now.
-                    self.running().insert((id, lap), Share { owner: batch.owner(), squares: tasks });
+                    self.running().insert((id, lap), Share::new(batch.owner(), tasks));
                     self.run_lap((id, lap), tasks, offset).await;
                 }
                 Ok(None) => {}

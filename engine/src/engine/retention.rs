@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use quilt::BatchId;
 use tokio::time::timeout;
 
 use super::Engine;
@@ -10,8 +11,8 @@ use crate::journal::JournalError;
 /// How often it is looked for batches that are not kept any longer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// How many batches are looked at together. More than can be watched at the same time in practice, so that those do not hide others.
-const BATCHES: u32 = 256;
+/// How many batches are looked at together.
+const BATCHES: u32 = 64;
 
 /// The pause between two parts of a clean-up, in which everybody else can write.
 const BREATH: Duration = Duration::from_millis(10);
@@ -31,25 +32,33 @@ impl Engine {
     async fn clean_up_once(&self) -> Result<(), JournalError> {
         let settings = self.shared.settings;
         self.purge().await?;
+        let mut watched = 0;
         loop {
             let now = settings.clock.now();
-            let expired = self.shared.journal.expired(settings.retention, now, BATCHES).await?;
-            let mut has_removed = false;
-            for id in expired {
-                // Not while a next lap is started.
-                let _one_at_a_time = self.shared.changing.lock().await;
-                if !self.shared.batches.is_watched(id).await && self.shared.journal.remove(id).await? {
-                    tracing::info!(batch = %id, "removed, because it is not kept any longer");
-                    has_removed = true;
-                    // Whether there is still too much can be told when this one is gone.
-                    break;
-                }
-            }
-            if !has_removed {
+            let expired = self.shared.journal.expired(settings.retention, now, watched, BATCHES).await?;
+            if expired.is_empty() {
                 return Ok(());
             }
-            self.purge().await?;
+            for id in expired {
+                if self.expire(id).await? {
+                    // Whether there is still too much can be told when this one is gone.
+                    self.purge().await?;
+                    break;
+                }
+                watched += 1;
+            }
         }
+    }
+
+    /// Removes a batch, unless somebody watches it.
+    async fn expire(&self, id: BatchId) -> Result<bool, JournalError> {
+        // Not while a next lap is started.
+        let _one_at_a_time = self.shared.changing.lock().await;
+        let is_removed = !self.shared.batches.is_watched(id).await && self.shared.journal.remove(id).await?;
+        if is_removed {
+            tracing::info!(batch = %id, "removed, because it is not kept any longer");
+        }
+        Ok(is_removed)
     }
 
     async fn purge(&self) -> Result<(), JournalError> {

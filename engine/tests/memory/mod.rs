@@ -109,7 +109,7 @@ impl Journal for MemoryJournal {
         Ok(is_over && batches.remove(&batch).is_some())
     }
 
-    async fn expired(&self, _: Retention, _: Timestamp, _: u32) -> Result<Vec<BatchId>, JournalError> {
+    async fn expired(&self, _: Retention, _: Timestamp, _: u32, _: u32) -> Result<Vec<BatchId>, JournalError> {
         Ok(Vec::new())
     }
 

@@ -278,8 +278,14 @@ impl Journal for Seam {
         self.0.journal.remove(batch).await
     }
 
-    async fn expired(&self, retention: Retention, now: Timestamp, limit: u32) -> Result<Vec<BatchId>, JournalError> {
-        self.0.journal.expired(retention, now, limit).await
+    async fn expired(
+        &self,
+        retention: Retention,
+        now: Timestamp,
+        skip: u32,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, JournalError> {
+        self.0.journal.expired(retention, now, skip, limit).await
     }
 
     async fn purge(&self) -> Result<bool, JournalError> {

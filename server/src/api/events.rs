@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use engine::Viewer;
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
-use quilt::{Color, Control, Index, Progress, Quilt, Square, SquareState, Step};
+use quilt::{Color, Control, Index, Progress, Quilt, Square, SquareState, Status, Step};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -128,8 +128,12 @@ impl Reader {
     /// Tells some squares as they stand. Those that change meanwhile are told again.
     fn catch_up(&mut self, quilt: &Quilt) {
         let (start, step) = self.catching_up.take().unwrap_or_else(|| {
-            let lap = Data::Lap { lap: quilt.lap_number() };
-            self.made.extend(Event::default().event("lap").json_data(lap));
+            let lap = ("lap", Data::Lap { lap: quilt.lap_number() });
+            let limit = ("concurrency", Data::Concurrency { concurrency: quilt.concurrency() });
+            let paused = (quilt.status() == Status::Paused).then(|| standing(Status::Paused));
+            for (name, data) in [lap, limit].into_iter().chain(paused) {
+                self.made.extend(Event::default().event(name).json_data(data));
+            }
             // How a batch ended is told in any case.
             (Index(0), Step(quilt.step().0 - u64::from(quilt.status().is_over())))
         });
@@ -156,8 +160,13 @@ enum Data<'quilt> {
     Failed { row: u16, column: u16, failed: &'quilt str },
     Pending { row: u16, column: u16 },
     Status { status: &'static str, done: u32, failed: u32 },
+    Standing { status: &'static str },
     Lap { lap: u32 },
     Concurrency { concurrency: Option<u32> },
+}
+
+fn standing(status: Status) -> (&'static str, Data<'static>) {
+    ("status", Data::Standing { status: status.as_str() })
 }
 
 fn describe_square<'quilt>(quilt: &Quilt, index: Index, state: SquareState<'quilt>) -> (&'static str, Data<'quilt>) {
@@ -177,8 +186,8 @@ fn describe<'quilt>(quilt: &'quilt Quilt, entry: Entry<'quilt>) -> (&'static str
         Entry::Finished(progress) => status("complete", progress),
         Entry::Cancelled => status("cancelled", quilt.progress()),
         Entry::LapStarted(lap) => ("lap", Data::Lap { lap }),
-        Entry::Controlled(Control::Pause) => status("paused", quilt.progress()),
-        Entry::Controlled(Control::Resume) => status("running", quilt.progress()),
+        Entry::Controlled(Control::Pause) => standing(Status::Paused),
+        Entry::Controlled(Control::Resume) => standing(Status::Running),
         Entry::Controlled(Control::SetConcurrency(concurrency)) => ("concurrency", Data::Concurrency { concurrency }),
     }
 }

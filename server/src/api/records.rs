@@ -16,9 +16,8 @@ pub(super) async fn square(
     State(state): State<AppState>,
     SquarePath(id, square): SquarePath,
 ) -> Result<Json<SquareDocument>, Problem> {
-    if state.engine.open(id).await?.is_none() {
-        return Err(Problem::no_such_batch());
-    }
+    // Held, so that it is not read twice.
+    let _batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let record = state.engine.square(id, square).await?.ok_or_else(Problem::no_such_square)?;
     Ok(Json(SquareDocument::new(square, record)))
 }

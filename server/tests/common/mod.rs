@@ -33,6 +33,9 @@ impl Server {
 
     /// Starts the server with a command that leads to it.
     pub(crate) fn start_by(mut command: Command, data: &Path, options: &[&str]) -> Self {
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUILT_")) {
+            command.env_remove(name);
+        }
         let mut child = command
             .args(["serve", "--addr", "127.0.0.1:0", "--data"])
             .arg(data)
@@ -66,7 +69,13 @@ impl Server {
         self.child.id()
     }
 
-    /// Ends the server as a crash would.
+    /// Ends the server as a crash would, whatever is going on with it.
+    pub(crate) fn kill_now(&self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().cast_signed()).expect("a process has a number");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
+    }
+
+    /// Ends the server as a crash would, and waits for its end.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
