@@ -90,7 +90,7 @@ pub async fn set_paused(id: BatchId, paused: bool) -> Result<(), ActionError> {
     control(id, if paused { Control::Pause } else { Control::Resume }).await
 }
 
-/// Sets how many tasks of a batch of this visitor may run at the same time; no number for as many as there are workers.
+/// Sets how many tasks of a batch of this visitor may run at the same time; no number for as many as are of use.
 #[server(prefix = "/actions", endpoint = "set_concurrency")]
 pub async fn set_concurrency(id: BatchId, #[server(default)] concurrency: String) -> Result<(), ActionError> {
     let number = optional_number("the number of tasks at the same time", &concurrency)?.map(Into::into);

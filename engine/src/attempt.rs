@@ -26,8 +26,8 @@ pub(crate) enum Tried {
     Ended(Result<Color, TaskError>),
     /// It was given up because nobody waits for it any more.
     GivenUp,
-    /// Its time is over, or nobody waits for it any more, and it goes on all the same, on a thread of its own.
-    Runaway(JoinHandle<()>),
+    /// Its time is over, or nobody waits for it any more, and it goes on all the same, on a thread of its own. The error is what is kept of it.
+    Runaway(JoinHandle<()>, TaskError),
 }
 
 /// Runs one attempt, until it is given up. Panics and time-outs are failures like others, and may be tried again.
@@ -76,13 +76,14 @@ async fn block(
 ) -> Tried {
     let cancelled = CancellationToken::new();
     let allowance = Allowance { deadline: started + time, cancelled: cancelled.clone() };
-    let mut attempt = tokio::task::spawn_blocking(move || work.run(task, &allowance));
-    let in_time = tokio::select! {
+    // Its end is when it ended, and not when somebody came to look.
+    let mut attempt = tokio::task::spawn_blocking(move || (work.run(task, &allowance), Instant::now()));
+    let is_too_slow = tokio::select! {
         biased;
         result = &mut attempt => return Tried::Ended(match result {
             // What comes when its time is over comes too late, whatever it is.
-            Ok(_) if started.elapsed() >= time => Err(too_slow(time)),
-            Ok(result) => result,
+            Ok((_, ended)) if ended >= started + time => Err(too_slow(time)),
+            Ok((result, _)) => result,
             Err(error) => Err(error.try_into_panic().map_or_else(|_| never_ran(), |panic| panicked(&*panic))),
         }),
         () = given_up => false,
@@ -90,9 +91,9 @@ async fn block(
     };
     cancelled.cancel();
     match timeout(GRACE, &mut attempt).await {
-        Ok(_) if in_time => Tried::Ended(Err(too_slow(time))),
+        Ok(_) if is_too_slow => Tried::Ended(Err(too_slow(time))),
         Ok(_) => Tried::GivenUp,
-        Err(_) => Tried::Runaway(tokio::spawn(async { drop(attempt.await) })),
+        Err(_) => Tried::Runaway(tokio::spawn(async { drop(attempt.await) }), unstoppable(is_too_slow.then_some(time))),
     }
 }
 
@@ -101,8 +102,11 @@ fn too_slow(time: Duration) -> TaskError {
 }
 
 /// What stands with the square of an attempt that cannot be stopped. Another one might not stop either, so there is none.
-pub(crate) fn unstoppable(time: Duration) -> TaskError {
-    TaskError::Permanent(format!("took longer than {} ms and does not stop", time.as_millis()))
+fn unstoppable(time: Option<Duration>) -> TaskError {
+    TaskError::Permanent(match time {
+        Some(time) => format!("took longer than {} ms and does not stop", time.as_millis()),
+        None => "was given up and does not stop".into(),
+    })
 }
 
 /// The runtime starts no more threads because the process is ending.

@@ -80,6 +80,15 @@ pub struct Listed {
     pub conclusion: Option<Summary>,
 }
 
+/// The receipts of a batch that were noted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Noted {
+    /// In the order of their laps.
+    pub receipts: Vec<Receipt>,
+    /// Whether the batch has a conclusion, so that there are no others.
+    pub is_complete: bool,
+}
+
 /// What is kept of batches that are over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
@@ -114,8 +123,8 @@ pub trait Journal: Send + Sync + 'static {
     /// to resume; and the receipts of its laps. The state has no effect if a later lap has started.
     async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError>;
 
-    /// The receipts of a batch that has a conclusion, in the order of its laps; `None` for any other one.
-    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError>;
+    /// The receipts that were noted with conclusions of a batch.
+    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError>;
 
     /// Removes a batch that has a conclusion, and is gone when this returns; what it took is given back by [`Journal::purge`]. `false` where
     /// it has none, or is not there.

@@ -27,6 +27,14 @@ const SLICE: Duration = Duration::from_micros(50);
 /// The most leases into which the tasks of one lease go that are tried again. Each waits for a time of its own.
 const RETRY_GROUPS: usize = 8;
 
+/// How a try went, and when.
+struct Timed {
+    tried: Tried,
+    /// Whether it had to be waited for.
+    waited: bool,
+    ended: Instant,
+}
+
 /// A lease that a worker runs.
 pub(crate) struct LeaseRun<'a> {
     worker: &'a Worker,
@@ -66,18 +74,18 @@ impl<'a> LeaseRun<'a> {
                 break;
             }
             let next = Position(task.position.0 + 1);
-            let (tried_task, waited) = self.try_task(task, started).await?;
+            let Timed { tried: result, waited, ended } = self.try_task(task, started).await?;
             has_waited |= waited;
-            let mut now = Instant::now();
+            let mut now = ended;
             let took = now - started;
-            match tried_task {
+            match result {
                 Tried::Ended(result) => self.note(task, started, took, result),
                 Tried::GivenUp => {
                     self.hand_on(task.position).await;
                     break;
                 }
-                Tried::Runaway(attempt) => {
-                    self.note(task, started, took, Err(attempt::unstoppable(self.time())));
+                Tried::Runaway(attempt, error) => {
+                    self.note(task, started, took, Err(error));
                     self.hand_on(next).await;
                     runaway = Some(attempt);
                 }
@@ -109,12 +117,12 @@ impl<'a> LeaseRun<'a> {
         Duration::from_millis(self.batch.spec.timeout_ms.into())
     }
 
-    /// Runs a task once, and says whether it had to be waited for. Neither what was gathered before it nor what comes after it waits with it.
+    /// Runs a task once. Neither what was gathered before it nor what comes after it waits with it, and it does not wait for them.
     async fn try_task(
         &mut self,
         Pending { position, attempt }: Pending,
         started: Instant,
-    ) -> Result<(Tried, bool), JournalError> {
+    ) -> Result<Timed, JournalError> {
         let (batch, worker) = (self.batch, self.worker);
         let task = Task { index: batch.order.index(position), seed: batch.spec.seed, lap: self.lease.lap, attempt };
         let given_up = async {
@@ -126,15 +134,26 @@ impl<'a> LeaseRun<'a> {
         };
         let mut trying = std::pin::pin!(attempt::run(&batch.work, task, started, self.time(), given_up));
         if let Poll::Ready(tried) = futures::poll!(&mut trying) {
-            return Ok((tried, false));
+            return Ok(Timed { tried, waited: false, ended: Instant::now() });
         }
         let _waiting = batch.wait();
         let next = Position(position.0 + 1);
         loop {
             tokio::select! {
                 biased;
-                tried = &mut trying => return Ok((tried, true)),
-                () = self.gathered.due() => self.write().await?,
+                tried = &mut trying => return Ok(Timed { tried, waited: true, ended: Instant::now() }),
+                () = self.gathered.due() => {
+                    let mut writing = std::pin::pin!(self.write());
+                    tokio::select! {
+                        biased;
+                        tried = &mut trying => {
+                            let ended = Instant::now();
+                            writing.await?;
+                            return Ok(Timed { tried, waited: true, ended });
+                        }
+                        written = &mut writing => written?,
+                    }
+                }
                 () = sleep_until(self.overtime), if next < self.lease.positions.end => self.hand_on(next).await,
             }
         }
@@ -182,7 +201,9 @@ impl<'a> LeaseRun<'a> {
 
     /// Puts what failed back, for after a while. What is settled by now between the tasks of a group is passed over.
     async fn try_again(&self) {
-        let size = self.again.len().div_ceil(RETRY_GROUPS).max(1);
+        // Groups of groups do not get smaller and smaller: one stride in all is as good as eight parts of it.
+        let least = self.batch.pace.stride() as usize / RETRY_GROUPS;
+        let size = self.again.len().div_ceil(RETRY_GROUPS).max(least).max(1);
         for group in self.again.chunks(size) {
             let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
             let attempt = group.iter().map(|task| task.attempt).max().unwrap_or(1);

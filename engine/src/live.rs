@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use quilt::{BatchId, BatchSpec, Event, History, Ledger, Order, OwnerId, Position, Quilt, Status, Step};
+use quilt::{BatchId, BatchSpec, Event, History, Ledger, Order, OwnerId, Position, Quilt, Receipt, Status, Step};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -41,8 +41,8 @@ pub struct Folded {
 }
 
 impl Folded {
-    fn new(quilt: Quilt) -> Self {
-        Self { history: History::new(&quilt), quilt, ledger: Ledger::default(), offset: Offset::default() }
+    fn new(quilt: Quilt, receipts: Vec<Receipt>) -> Self {
+        Self { history: History::new(&quilt), quilt, ledger: Ledger::with_noted(receipts), offset: Offset::default() }
     }
 
     fn apply(&mut self, events: &[Event]) {
@@ -185,11 +185,12 @@ impl LiveBatch {
     pub(crate) fn turn(&self, lease: &Lease) -> Turn<'_> {
         let folded = self.folded();
         let quilt = &folded.quilt;
+        let is_past = lease.lap < quilt.lap_number() || (lease.lap == quilt.lap_number() && quilt.status().is_over());
+        if is_past {
+            return Turn::Over;
+        }
         if folded.offset < lease.after {
             return Turn::Later(FOLD_PAUSE);
-        }
-        if lease.lap != quilt.lap_number() || quilt.status().is_over() {
-            return Turn::Over;
         }
         let Some(first) = quilt.pending_in(lease.positions.clone()).next() else { return Turn::Over };
         if quilt.status() == Status::Paused {
@@ -224,12 +225,14 @@ impl LiveBatch {
         self.pace.stride().min(share)
     }
 
-    /// Waits a moment for a worker to leave. `false` at once where somebody waits for that already: workers have better to do.
+    /// Waits for a worker to leave, if that can be expected in a moment; says whether one did. Workers have better to do where tasks are slow, or
+    /// another one waits already.
     pub(crate) async fn wait_for_place(&self) -> bool {
+        if self.pace.stride() == 1 {
+            return false;
+        }
         let Ok(_only_one) = self.queueing.try_lock() else { return false };
-        // Whether there is a place is for the next look to say.
-        let _ = timeout(PLACE_PAUSE, self.left.notified()).await;
-        true
+        timeout(PLACE_PAUSE, self.left.notified()).await.is_ok()
     }
 
     /// The tasks of a lease that have no outcome yet.
@@ -339,10 +342,14 @@ impl LiveBatches {
         loaded
     }
 
-    /// Lets go of a batch that was removed; those who watch it are told.
-    pub(crate) fn forget(&self, batch: &LiveBatch) {
-        self.slots().remove(&batch.id);
-        batch.removed.cancel();
+    /// Lets go of a batch that was removed; those who hold it are told.
+    pub(crate) async fn forget(&self, id: BatchId) {
+        let slot = self.slots().remove(&id);
+        if let Some(slot) = slot
+            && let Some(batch) = slot.lock().await.upgrade()
+        {
+            batch.removed.cancel();
+        }
     }
 
     /// Whether anybody looks at a batch.
@@ -366,7 +373,8 @@ impl LiveBatches {
     async fn load(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
         let Some(owner) = self.journal.owner(id).await? else { return Ok(None) };
         let mut pages = self.journal.follow(id, Offset::default());
-        let folded = fold_what_is_there(id, &mut pages).await?;
+        let receipts = self.journal.receipts(id).await?.receipts;
+        let folded = fold_what_is_there(id, &mut pages, receipts).await?;
         let work = self.registry.build(&folded.quilt.spec().work);
         let step = folded.quilt.step();
         let status = folded.quilt.status();
@@ -414,11 +422,11 @@ fn processors() -> u32 {
 
 type Pages = BoxStream<'static, Result<Page, JournalError>>;
 
-async fn fold_what_is_there(id: BatchId, pages: &mut Pages) -> Result<Folded, JournalError> {
+async fn fold_what_is_there(id: BatchId, pages: &mut Pages, receipts: Vec<Receipt>) -> Result<Folded, JournalError> {
     let no_launch = || JournalError::Damaged { batch: id, reason: Damage::NoLaunch };
     let mut page = pages.next().await.ok_or(JournalError::Closed)??;
     let mut folded = match page.events.first() {
-        Some(Event::Launched(launched)) => Folded::new(Quilt::new(launched.clone())),
+        Some(Event::Launched(launched)) => Folded::new(Quilt::new(launched.clone()), receipts),
         _ => return Err(no_launch()),
     };
     loop {

@@ -323,19 +323,48 @@ async fn a_batch_that_is_over_can_be_removed_and_gives_back_what_it_took() {
     assert_eq!(count("SELECT count(*) FROM events"), 1);
     until("its pages are free", || count("PRAGMA freelist_count") == 0).await;
     assert!(count("PRAGMA page_count") < 30, "270,000 bytes of events were there");
-    // The id is free.
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 2)).await.expect("accepted");
-    finished(&engine, id(1)).await;
+    // What is on its way to a removed batch must not reach another one: its id is nobody's for a while.
+    let again = engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 2)).await;
+    assert!(matches!(again, Err(LaunchError::Conflict)), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_can_be_controlled_only_so_often_but_always_resumed() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
+    hanging.timeout_ms = 3_600_000;
+    engine.launch(id(1), OWNER, hanging).await.expect("accepted");
+    engine.shutdown(Duration::ZERO).await;
+    drop(engine);
+    // As many as there may be, in a journal of another life.
+    let journal = engine::embedded::SqliteJournal::open(&folder.path().join("quilt.db")).expect("an own file");
+    let controls = (1..=quilt::state::MAX_CONTROLS).map(|number| quilt::Event::Controlled {
+        lap: 1,
+        number,
+        at: quilt::Timestamp(1),
+        control: Control::SetConcurrency(Some(number % 2 + 1)),
+    });
+    engine::Journal::append(&journal, id(1), controls.collect()).await.expect("it answers");
+    drop(journal);
+    let engine = start(folder.path()).await;
+    for control in [Control::Pause, Control::SetConcurrency(None)] {
+        let refused = engine.control(id(1), OWNER, control).await;
+        assert!(matches!(refused, Err(ControlError::TooManyControls { .. })), "{control:?}: {refused:?}");
+    }
+    engine.control(id(1), OWNER, Control::Resume).await.expect("it runs as it is");
 }
 
 /// Removes a batch, which sets off a clean-up, until as many as expected are left.
 async fn clean_up_to(engine: &Engine, expected: &[BatchId]) {
     let cleaning = async {
         loop {
-            engine.launch(id(9), OWNER, spec(r#"{"kind": "color"}"#, 1)).await.expect("accepted");
-            finished(engine, id(9)).await;
+            let tiny = BatchId::from_bytes(rand::random());
+            engine.launch(tiny, OWNER, spec(r#"{"kind": "color"}"#, 1)).await.expect("accepted");
+            let batch = open(engine, tiny).await;
+            batch.wait_until(|quilt| quilt.status() == Status::Finished).await;
             // The clean-up itself may have been faster.
-            let _ = engine.remove(id(9), OWNER).await;
+            let _ = engine.remove(tiny, OWNER).await;
             let listed = engine.list(OWNER, None, 10).await.expect("answers").batches;
             if listed.iter().map(|(batch, _)| *batch).eq(expected.iter().copied()) {
                 return;

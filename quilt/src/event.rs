@@ -98,7 +98,7 @@ pub enum Control {
     Pause,
     /// Tasks are started again.
     Resume,
-    /// At most this many of its tasks run at the same time; `None` for as many as there are workers.
+    /// At most this many of its tasks run at the same time; `None` for as many as are of use.
     SetConcurrency(Option<u32>),
 }
 

@@ -27,6 +27,9 @@ pub enum Entry<'quilt> {
 /// The changes that are kept when a lap starts: these, or a quarter of the squares if that is more.
 const KEPT: usize = 4_096;
 
+/// How many changes more there is room for when there was none left.
+const ROOM: usize = 64;
+
 /// A change in 8 bytes: its kind in the lowest three bits, above them what the kind needs.
 #[derive(Debug, Clone, Copy)]
 struct Packed(u64);
@@ -102,6 +105,10 @@ impl History {
                 Change::Controlled(control) => Record::Controlled(control),
                 Change::Cancelled => Record::Cancelled,
             };
+            // The room was for the lap and no control. Growing by doubling would take as much again for a few of those.
+            if self.records.len() == self.records.capacity() {
+                self.records.reserve_exact(ROOM);
+            }
             self.records.push(record.into());
         }
     }

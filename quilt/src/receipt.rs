@@ -82,9 +82,18 @@ pub struct Ledger {
     /// The tries of the last write: whatever settles next is among them.
     latest: Option<(Box<str>, Vec<AttemptRun>)>,
     receipts: Vec<Receipt>,
+    /// Receipts that somebody else has written after the same events, and that need not be written again, the latest one first.
+    noted: Vec<Receipt>,
 }
 
 impl Ledger {
+    /// A ledger of events of which these receipts, in the order of their laps, were written before.
+    #[must_use]
+    pub fn with_noted(mut receipts: Vec<Receipt>) -> Self {
+        receipts.reverse();
+        Self { noted: receipts, ..Self::default() }
+    }
+
     /// Folds an event in. The quilt is as it is with that event, and `changes` are those that it brought.
     pub fn apply(&mut self, quilt: &Quilt, event: &Event, changes: &[Change]) {
         match event {
@@ -95,10 +104,13 @@ impl Ledger {
                 self.latest = Some((worker.clone(), runs.clone()));
             }
             Event::LapStarted { .. } if changes.contains(&Change::LapStarted) => {
-                *self = Self { receipts: std::mem::take(&mut self.receipts), ..Self::default() };
+                let Self { receipts, noted, .. } = std::mem::take(self);
+                *self = Self { receipts, noted, ..Self::default() };
             }
             Event::Settled { .. } if changes.last() == Some(&Change::Finished) => {
-                self.receipts.extend(self.write_receipt(quilt));
+                let noted = self.noted.pop_if(|noted| noted.lap == quilt.lap_number());
+                let receipt = noted.or_else(|| self.write_receipt(quilt));
+                self.receipts.extend(receipt);
                 self.failed_tries = Vec::new();
             }
             _ => {}

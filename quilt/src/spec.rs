@@ -38,7 +38,7 @@ pub struct BatchSpec {
     pub attempts: u8,
     /// How long one attempt may take, in milliseconds; at least 1.
     pub timeout_ms: u32,
-    /// How many of its tasks may run at the same time to begin with, 1 to [`MAX_CONCURRENCY`]; `None` for as many as there are workers.
+    /// How many of its tasks may run at the same time to begin with, 1 to [`MAX_CONCURRENCY`]; `None` for as many as are of use.
     pub concurrency: Option<u32>,
     /// The share of a lap's tasks that may fail, from 0 to 1. When more have failed the batch is cancelled; `None` for never.
     pub tolerated_failures: Option<f64>,
@@ -208,7 +208,7 @@ pub struct LaunchRequest {
     /// How long one attempt may take, in milliseconds; one minute where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<Number>,
-    /// How many of its tasks may run at the same time; as many as there are workers where it is left out.
+    /// How many of its tasks may run at the same time; as many as are of use where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Number>,
     /// The share of a lap's tasks that may fail before the batch is cancelled, from 0 to 1; all where it is left out.

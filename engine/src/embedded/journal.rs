@@ -12,7 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::schema::{self, OpenError};
 use super::writer::{self, Command, Followers, Write, Written};
-use crate::journal::{Creation, Journal, JournalError, Listed, Offset, Page, Retention};
+use crate::journal::{Creation, Journal, JournalError, Listed, Noted, Offset, Page, Retention};
 
 /// The most events that are read at once.
 const PAGE: usize = 256;
@@ -123,10 +123,11 @@ impl Journal for SqliteJournal {
         self.write(Write::Conclude { batch, summary, receipts }).await.map(drop)
     }
 
-    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
-        let bodies = self.readers.read(move |connection| read_receipts(connection, batch)).await?;
-        // One that cannot be read is derived anew from the events.
-        Ok(bodies.and_then(|bodies| bodies.iter().map(|body| serde_json::from_str(body).ok()).collect()))
+    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError> {
+        let (bodies, is_complete) = self.readers.read(move |connection| read_receipts(connection, batch)).await?;
+        // Where one cannot be read, all are derived anew from the events.
+        let receipts: Option<Vec<Receipt>> = bodies.iter().map(|body| serde_json::from_str(body).ok()).collect();
+        Ok(receipts.map_or_else(Noted::default, |receipts| Noted { receipts, is_complete }))
     }
 
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
@@ -148,18 +149,18 @@ impl Journal for SqliteJournal {
     }
 }
 
-/// The receipts as they are stored, if the batch has a conclusion.
-fn read_receipts(connection: &Connection, batch: BatchId) -> rusqlite::Result<Option<Vec<String>>> {
-    let concluded: Option<i64> = connection
-        .prepare_cached("SELECT key FROM batches WHERE id = ?1 AND conclusion IS NOT NULL")?
-        .query_row(params![batch.as_bytes()], |row| row.get(0))
+/// The receipts as they are stored, and whether the batch has a conclusion.
+fn read_receipts(connection: &Connection, batch: BatchId) -> rusqlite::Result<(Vec<String>, bool)> {
+    let found: Option<(i64, bool)> = connection
+        .prepare_cached("SELECT key, conclusion IS NOT NULL FROM batches WHERE id = ?1")?
+        .query_row(params![batch.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some(key) = concluded else { return Ok(None) };
-    connection
+    let Some((key, is_complete)) = found else { return Ok((Vec::new(), false)) };
+    let bodies = connection
         .prepare_cached("SELECT body FROM receipts WHERE batch = ?1 ORDER BY lap")?
         .query_map(params![key], |row| row.get(0))?
-        .collect::<Result<_, _>>()
-        .map(Some)
+        .collect::<Result<_, _>>()?;
+    Ok((bodies, is_complete))
 }
 
 fn read_expired(

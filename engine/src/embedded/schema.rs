@@ -37,6 +37,9 @@ const MIGRATIONS: [&str; 2] = [
     UPDATE batches SET concluded_at = coalesce(json_extract(conclusion, '$.ended_at'), 0) WHERE conclusion IS NOT NULL;
     CREATE INDEX batches_by_conclusion ON batches (concluded_at) WHERE concluded_at IS NOT NULL AND removed = 0;
     CREATE INDEX batches_removed ON batches (key) WHERE removed = 1;
+    -- For a while the id of a removed batch is nobody else's: what was on its way to that batch must not reach another one.
+    CREATE TABLE tombstones (id BLOB PRIMARY KEY, removed_at INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX tombstones_by_time ON tombstones (removed_at);
     -- `body` is the receipt of a lap's finish line in JSON, derived from the events.
     CREATE TABLE receipts (
         batch INTEGER NOT NULL REFERENCES batches (key),

@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quilt::wire::encode_event;
 use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::embedded::journal::trouble;
 use crate::journal::{JournalError, Offset};
+use crate::now;
 
 /// The most writes that go into one commit.
 const MAX_GROUP: usize = 512;
@@ -23,6 +25,9 @@ const PURGE_EVENTS: usize = 200;
 
 /// The most free pages, of 4 KiB, that one purge gives back to the disk.
 const PURGE_PAGES: u32 = 1_000;
+
+/// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
+const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 
 /// One thing to write.
 pub(super) enum Write {
@@ -80,7 +85,17 @@ pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Comma
     let mut group = Vec::with_capacity(MAX_GROUP);
     let mut is_available = true;
     while commands.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
-        let result = write_group(&mut connection, &group).map_err(|error| trouble(&error));
+        let result = match write_group(&mut connection, &group) {
+            // One of them has met something of its own, and is not to take the others with it.
+            Err(error) if group.len() > 1 && !concerns_all(&error) => {
+                for command in group.drain(..) {
+                    let result = write_group(&mut connection, std::slice::from_ref(&command));
+                    answer(std::iter::once(command), result.map_err(|error| trouble(&error)), followers);
+                }
+                continue;
+            }
+            result => result.map_err(|error| trouble(&error)),
+        };
         // It is tried again every second by everybody who has something to write: the log is told once.
         match &result {
             Ok(_) if !is_available => tracing::info!("the journal is available again"),
@@ -90,6 +105,12 @@ pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Comma
         is_available = result.is_ok();
         answer(group.drain(..), result, followers);
     }
+}
+
+/// Whether an error is no matter of what was to be written.
+fn concerns_all(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
 }
 
 fn answer(group: impl Iterator<Item = Command>, result: Result<Vec<Written>, JournalError>, followers: &Followers) {
@@ -136,7 +157,10 @@ fn create(
     launched: &Event,
 ) -> rusqlite::Result<Written> {
     let created = transaction
-        .prepare_cached("INSERT INTO batches (id, owner) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING")?
+        .prepare_cached(
+            "INSERT INTO batches (id, owner) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE id = ?1)
+             ON CONFLICT (id) DO NOTHING",
+        )?
         .execute(params![batch.as_bytes(), owner.as_bytes()])?;
     if created == 0 {
         return Ok(Written::Nothing);
@@ -199,18 +223,26 @@ fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-/// The id is free for another batch at once, and nobody finds this one any more.
+/// Nobody finds it any more from here on.
 fn remove(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Written> {
     let removed = transaction
         .prepare_cached(
             "UPDATE batches SET id = randomblob(16), owner = x'', removed = 1 WHERE id = ?1 AND conclusion IS NOT NULL",
         )?
         .execute(params![batch.as_bytes()])?;
-    Ok(if removed == 0 { Written::Nothing } else { Written::Done })
+    if removed == 0 {
+        return Ok(Written::Nothing);
+    }
+    transaction
+        .prepare_cached("INSERT INTO tombstones (id, removed_at) VALUES (?1, ?2)")?
+        .execute(params![batch.as_bytes(), now().0 as i64])?;
+    Ok(Written::Done)
 }
 
 /// Deletes some events of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
 fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
+    let old = now().0.saturating_sub(TOMBSTONE_TIME.as_millis() as u64);
+    transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old as i64])?;
     let mut left = PURGE_EVENTS;
     while left > 0 {
         let Some(key) = next_removed(transaction)? else { break };
@@ -244,6 +276,9 @@ fn give_pages_back(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     if !is_incremental || pragma("freelist_count")? == 0 {
         return Ok(false);
     }
-    transaction.execute_batch(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
+    // It frees a page with each step.
+    let mut vacuum = transaction.prepare(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
+    let mut steps = vacuum.query([])?;
+    while steps.next()?.is_some() {}
     Ok(true)
 }

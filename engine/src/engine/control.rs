@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use quilt::state::MAX_CONTROLS;
-use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Quilt, Summary};
+use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Quilt, Status, Summary};
 
-use super::laps::{Share, is_past};
+use super::laps::{Share, conclusion, is_past};
 use super::{ControlError, Engine, to_the_end};
 use crate::live::LiveBatch;
 
@@ -52,7 +52,8 @@ impl Engine {
         }
         let (summary, is_exhausted) = read(&batch, |quilt| {
             let is_as_asked = match control {
-                Control::Pause | Control::Resume => !quilt.can_control(control),
+                Control::Pause => quilt.status() == Status::Paused,
+                Control::Resume => quilt.status() != Status::Paused,
                 Control::SetConcurrency(concurrency) => quilt.concurrency() == concurrency,
             };
             let is_exhausted = quilt.controls() >= MAX_CONTROLS && !quilt.status().is_over();
@@ -83,7 +84,7 @@ impl Engine {
                 let at = self.shared.settings.clock.now();
                 let appended = self.shared.journal.append(id, vec![Event::LapStarted { lap: next.1, at }]).await;
                 match appended {
-                    Ok(offset) => self.run_lap(next, tasks, offset).await,
+                    Ok(offset) => self.run_lap(next, tasks, offset, Some(Arc::clone(&batch))).await,
                     Err(error) => {
                         self.release(next);
                         return Err(error.into());
@@ -116,10 +117,12 @@ impl Engine {
 
     /// Removes a batch whose end may not have been noted yet.
     pub(super) async fn remove_now(&self, batch: &LiveBatch) -> Result<(), ControlError> {
-        self.conclude(batch).await?;
+        if let Some((summary, receipts)) = conclusion(batch) {
+            self.shared.journal.conclude(batch.id(), summary, receipts).await?;
+        }
         if self.shared.journal.remove(batch.id()).await? {
             tracing::info!(batch = %batch.id(), "removed");
-            self.shared.batches.forget(batch);
+            self.shared.batches.forget(batch.id()).await;
             self.shared.removed.notify_one();
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::time::Duration;
 
-use quilt::{BatchId, CancelCause, Event, OwnerId, Position, Quilt};
+use quilt::{BatchId, CancelCause, Event, OwnerId, Position, Quilt, Receipt, Summary};
 
 use super::{Engine, TooManyRunning};
 use crate::journal::{JournalError, Offset, until_available};
@@ -59,19 +60,20 @@ impl Engine {
         self.running().remove(&lap);
     }
 
-    /// Puts a claimed lap on the queue: one lease, however many tasks there are. Workers pass over what is settled.
-    pub(super) async fn run_lap(&self, lap: RunningLap, tasks: u32, after: Offset) {
+    /// Puts a claimed lap on the queue: one lease, however many tasks there are. Workers pass over what is settled. Whoever holds the batch
+    /// hands it over, so that it is not read again.
+    pub(super) async fn run_lap(&self, lap: RunningLap, tasks: u32, after: Offset, batch: Option<Arc<LiveBatch>>) {
         let positions = Position(0)..Position(tasks);
         self.shared.queue.push(Lease { batch: lap.0, lap: lap.1, positions, after }, Duration::ZERO).await;
         let engine = self.clone();
         self.shared.homecomings.spawn(async move {
-            engine.shared.aborting.run_until_cancelled(engine.see_home(lap)).await;
+            engine.shared.aborting.run_until_cancelled(engine.see_home(lap, batch)).await;
         });
     }
 
     /// Keeps a batch in memory while a lap of it runs, stops it when its time is over, and notes in the journal how it ended.
-    async fn see_home(&self, lap: RunningLap) {
-        let ended = self.wait_for_end(lap).await;
+    async fn see_home(&self, lap: RunningLap, batch: Option<Arc<LiveBatch>>) {
+        let ended = self.wait_for_end(lap, batch).await;
         self.release(lap);
         if let Err(error) = ended
             && !matches!(error, JournalError::Removed | JournalError::Closed)
@@ -80,8 +82,11 @@ impl Engine {
         }
     }
 
-    async fn wait_for_end(&self, lap: RunningLap) -> Result<(), JournalError> {
-        let batch = until_available(|| self.open(lap.0)).await?.ok_or(JournalError::Removed)?;
+    async fn wait_for_end(&self, lap: RunningLap, batch: Option<Arc<LiveBatch>>) -> Result<(), JournalError> {
+        let batch = match batch {
+            Some(batch) => batch,
+            None => until_available(|| self.open(lap.0)).await?.ok_or(JournalError::Removed)?,
+        };
         // The lap may be in the journal, and not be folded yet.
         batch.wait_until(|quilt| quilt.lap_number() >= lap.1).await;
         tokio::select! {
@@ -115,19 +120,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Notes how a batch ended, and the receipts of its laps. One that goes on has no end to note.
-    pub(super) async fn conclude(&self, batch: &LiveBatch) -> Result<(), JournalError> {
-        let (summary, receipts) = {
-            let folded = batch.folded();
-            (folded.quilt.summary(), folded.ledger.receipts().to_vec())
-        };
-        if !summary.status.is_over() {
-            return Ok(());
-        }
+    /// Notes how a batch ended, and the receipts of its laps.
+    async fn conclude(&self, batch: &LiveBatch) -> Result<(), JournalError> {
+        let Some((summary, receipts)) = conclusion(batch) else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
         until_available(|| self.shared.journal.conclude(batch.id(), summary.clone(), receipts.clone())).await
     }
+}
+
+/// How a batch ended, and the receipts of its laps. One that goes on has no end to note.
+pub(super) fn conclusion(batch: &LiveBatch) -> Option<(Summary, Vec<Receipt>)> {
+    let folded = batch.folded();
+    folded.quilt.status().is_over().then(|| (folded.quilt.summary(), folded.ledger.receipts().to_vec()))
 }
 
 /// Whether a lap that has started is over.

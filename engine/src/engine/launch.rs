@@ -42,7 +42,7 @@ impl Engine {
         let launched = Launched { spec, at: self.shared.settings.clock.now() };
         match self.shared.journal.create(id, owner, launched.clone()).await {
             Ok(Creation::Created) => {
-                self.run_lap(lap, tasks, Offset(1)).await;
+                self.run_lap(lap, tasks, Offset(1), None).await;
                 Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {

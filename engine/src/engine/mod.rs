@@ -164,7 +164,7 @@ impl Engine {
                     tracing::info!(batch = %id, lap, "going on with it");
                     // What was accepted is run, whatever the limits are now.
                     self.running().insert((id, lap), Share::new(batch.owner(), tasks));
-                    self.run_lap((id, lap), tasks, offset).await;
+                    self.run_lap((id, lap), tasks, offset, Some(batch)).await;
                 }
                 Ok(None) => {}
                 Err(error) => tracing::error!(batch = %id, %error, "cannot go on with it"),

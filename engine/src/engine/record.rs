@@ -80,9 +80,10 @@ impl Engine {
     ///
     /// Where the journal cannot be read.
     pub async fn receipts(&self, id: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
-        // One that was concluded before there were receipts has none stored.
-        if let Some(receipts) = self.shared.journal.receipts(id).await?.filter(|receipts| !receipts.is_empty()) {
-            return Ok(Some(receipts));
+        let noted = self.shared.journal.receipts(id).await?;
+        // One that was concluded before there were receipts has none of them.
+        if noted.is_complete && !noted.receipts.is_empty() {
+            return Ok(Some(noted.receipts));
         }
         Ok(self.open(id).await?.map(|batch| batch.folded().ledger.receipts().to_vec()))
     }

@@ -57,6 +57,8 @@ impl Engine {
         let is_removed = !self.shared.batches.is_watched(id).await && self.shared.journal.remove(id).await?;
         if is_removed {
             tracing::info!(batch = %id, "removed, because it is not kept any longer");
+            // Who has come to it since we looked is told.
+            self.shared.batches.forget(id).await;
         }
         Ok(is_removed)
     }

@@ -67,7 +67,8 @@ pub trait AsyncWork: Send + Sync + 'static {
     async fn run(&self, task: Task) -> Result<Color, TaskError>;
 }
 
-/// Work that keeps a processor busy, or blocks. Each attempt has a thread to itself.
+/// Work that keeps a processor busy. Each attempt has a thread to itself, and no more of a batch run than twice as many as there are processors.
+/// What waits most of its time does better as [`AsyncWork`].
 pub trait BlockingWork: Send + Sync + 'static {
     /// Runs one attempt at a task; the colour is what its square shows. It has to look at the allowance now and then, and to return soon
     /// after that is over. An attempt that does not is given up as failed for good, and costs the worker that ran it until it ends.
@@ -96,7 +97,7 @@ impl Allowance {
 pub enum Work {
     /// It waits.
     Async(Arc<dyn AsyncWork>),
-    /// It computes, or blocks.
+    /// It computes.
     Blocking(Arc<dyn BlockingWork>),
 }
 
@@ -106,7 +107,7 @@ impl Work {
         Self::Async(Arc::new(work))
     }
 
-    /// Work that computes, or blocks.
+    /// Work that computes.
     pub fn blocking(work: impl BlockingWork) -> Self {
         Self::Blocking(Arc::new(work))
     }

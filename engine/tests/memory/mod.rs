@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Journal, JournalError, Listed, Offset, Page, Retention};
+use engine::journal::{Creation, Journal, JournalError, Listed, Noted, Offset, Page, Retention};
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use tokio::sync::watch;
@@ -97,10 +97,11 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
+    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError> {
         let batches = self.batches();
         let conclusion = batches.get(&batch).and_then(|batch| batch.conclusion.as_ref());
-        Ok(conclusion.map(|(_, receipts)| receipts.clone()))
+        let noted = |(_, receipts): &(Summary, Vec<Receipt>)| Noted { receipts: receipts.clone(), is_complete: true };
+        Ok(conclusion.map(noted).unwrap_or_default())
     }
 
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {

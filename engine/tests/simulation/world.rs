@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Journal, JournalError, Listed, Offset, Page, Retention};
+use engine::journal::{Creation, Journal, JournalError, Listed, Noted, Offset, Page, Retention};
 use engine::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -268,7 +268,7 @@ impl Journal for Seam {
         answer
     }
 
-    async fn receipts(&self, batch: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
+    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.receipts(batch).await
     }

@@ -17,7 +17,7 @@ pub(super) struct BatchDocument {
     seed: u64,
     attempts: u8,
     timeout_ms: u32,
-    /// How many of its tasks may run at the same time; `null` for as many as there are workers.
+    /// How many of its tasks may run at the same time; `null` for as many as are of use.
     concurrency: Option<u32>,
     tolerated_failures: Option<f64>,
     deadline_ms: Option<u32>,
