@@ -79,13 +79,13 @@ impl<'a> LeaseRun<'a> {
             let mut now = ended;
             let took = now - started;
             match result {
-                Tried::Ended(result) => self.note(task, started, took, result),
+                Tried::Ended(result) => self.note(task, started, took, &result),
                 Tried::GivenUp => {
                     self.hand_on(task.position).await;
                     break;
                 }
                 Tried::Runaway(attempt, error) => {
-                    self.note(task, started, took, Err(error));
+                    self.note(task, started, took, &Err(error));
                     self.hand_on(next).await;
                     runaway = Some(attempt);
                 }
@@ -159,7 +159,7 @@ impl<'a> LeaseRun<'a> {
         }
     }
 
-    fn note(&mut self, task: Pending, started: Instant, took: Duration, result: Result<Color, TaskError>) {
+    fn note(&mut self, task: Pending, started: Instant, took: Duration, result: &Result<Color, TaskError>) {
         let Pending { position, attempt } = task;
         let error = result.as_ref().err().map(attempt::reason);
         let run = AttemptRun {
@@ -172,7 +172,7 @@ impl<'a> LeaseRun<'a> {
         };
         self.gathered.attempted(run, started + took);
         let outcome = match result {
-            Ok(color) => Outcome::Done(color),
+            Ok(color) => Outcome::Done(*color),
             Err(TaskError::Retryable(_)) if attempt < self.batch.spec.attempts => return self.again.push(task),
             Err(_) => Outcome::Failed(error.unwrap_or_default()),
         };

@@ -225,12 +225,8 @@ impl LiveBatch {
         self.pace.stride().min(share)
     }
 
-    /// Waits for a worker to leave, if that can be expected in a moment; says whether one did. Workers have better to do where tasks are slow, or
-    /// another one waits already.
+    /// Waits a moment for a worker to leave, and says whether one did. `false` at once where another one waits for that already.
     pub(crate) async fn wait_for_place(&self) -> bool {
-        if self.pace.stride() == 1 {
-            return false;
-        }
         let Ok(_only_one) = self.queueing.try_lock() else { return false };
         timeout(PLACE_PAUSE, self.left.notified()).await.is_ok()
     }

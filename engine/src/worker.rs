@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::interval_at;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, PAUSE};
 use crate::lease_run::LeaseRun;
-use crate::live::{LiveBatches, PLACE_PAUSE, Turn};
+use crate::live::{LiveBatch, LiveBatches, PLACE_PAUSE, Turn};
 use crate::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
 
 /// How often a claim is extended.
@@ -29,6 +30,8 @@ pub(crate) struct Worker {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) batches: Arc<LiveBatches>,
     pub(crate) clock: Clock,
+    /// Held by those workers that wait for a place with a batch.
+    pub(crate) queueing: Arc<Semaphore>,
     /// How many workers wait for an attempt that does not stop.
     pub(crate) stuck: Arc<AtomicU32>,
     /// No more tasks are started.
@@ -85,7 +88,7 @@ impl Worker {
         let Some(batch) = self.batches.open(lease.batch).await? else { return Ok(None) };
         let turn = loop {
             match batch.turn(lease) {
-                Turn::Full if batch.wait_for_place().await => {}
+                Turn::Full if self.wait_for_place(&batch).await => {}
                 turn => break turn,
             }
         };
@@ -106,6 +109,12 @@ impl Worker {
                 LeaseRun::new(self, &batch, head).run().await
             }
         }
+    }
+
+    /// Waits for a place with a batch, if few workers do so: most have better to do.
+    async fn wait_for_place(&self, batch: &LiveBatch) -> bool {
+        let Ok(_one_of_few) = self.queueing.try_acquire() else { return false };
+        batch.wait_for_place().await
     }
 
     /// Does nothing while an attempt goes on that nobody waits for any more. So there are never more of them than workers, and the rest of the

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quilt::{BatchId, OwnerId, Summary};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -61,6 +61,9 @@ impl Default for Settings {
         }
     }
 }
+
+/// One worker of this many may wait for a place with a batch that has as many running tasks as it may have.
+const QUEUEING_SHARE: usize = 8;
 
 /// A part of an owner's list.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +139,7 @@ impl Engine {
 
     fn start_workers(&self) {
         let Shared { journal, queue, batches, stuck, stopping, aborting, workers, settings, .. } = &*self.shared;
+        let queueing = Arc::new(Semaphore::new((settings.workers as usize / QUEUEING_SHARE).max(1)));
         for number in 1..=settings.workers {
             let worker = Worker {
                 name: format!("worker-{number}").into(),
@@ -144,6 +148,7 @@ impl Engine {
                 queue: Arc::clone(queue),
                 batches: Arc::clone(batches),
                 clock: settings.clock,
+                queueing: Arc::clone(&queueing),
                 stuck: Arc::clone(stuck),
                 stopping: stopping.clone(),
                 aborting: aborting.clone(),
