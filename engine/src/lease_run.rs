@@ -64,12 +64,13 @@ impl<'a> LeaseRun<'a> {
         let mut runaway = None;
         let mut started = Instant::now();
         let mut sliced = started;
+        let mut is_stopping = self.worker.stopping.is_cancelled();
         for task in self.batch.pending(&self.lease) {
             if task.position >= self.lease.positions.end {
                 // Handed on.
                 break;
             }
-            if !self.batch.is_running() || self.worker.stopping.is_cancelled() {
+            if is_stopping || !self.batch.is_running() {
                 self.hand_on(task.position).await;
                 break;
             }
@@ -100,6 +101,8 @@ impl<'a> LeaseRun<'a> {
             }
             if now - sliced >= SLICE {
                 yield_now().await;
+                // Now and then is enough: it takes a lock that all workers share.
+                is_stopping = self.worker.stopping.is_cancelled();
                 now = Instant::now();
                 sliced = now;
             }

@@ -59,11 +59,12 @@ struct Launch {
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    // `cargo bench --bench engine -- fairness` measures that alone.
+    // `cargo bench --bench engine -- fairness` measures that alone, and `… -- cost 1000000` the cost for one size.
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     if is_wanted("cost") {
-        measure_cost(&runtime);
+        let sizes: Vec<u32> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+        measure_cost(&runtime, &sizes);
     }
     if is_wanted("fairness") {
         runtime.block_on(fairness::measure());
@@ -73,13 +74,17 @@ fn main() {
     }
 }
 
-fn measure_cost(runtime: &Runtime) {
+/// For these numbers of tasks, or for all if there are none.
+fn measure_cost(runtime: &Runtime, sizes: &[u32]) {
     println!("Means over batches of one size; 'x floor' is CPU time beside the bare loop's.");
     println!(
         "      tasks  what       batches    CPU us/task   x floor      tasks/s    launch ms   first ms  journal B/task"
     );
     for (rows, columns) in SHAPES {
         let grid = Grid::new(rows, columns).expect("a valid shape");
+        if !sizes.is_empty() && !sizes.contains(&grid.squares()) {
+            continue;
+        }
         let batches = (TASKS / grid.squares()).clamp(1, MOST_BATCHES);
         let folder = tempfile::tempdir().expect("a folder for the journal");
         let floor = runtime.block_on(bare_loop(grid, batches));
