@@ -128,7 +128,8 @@ async fn a_viewer_that_comes_back_goes_on_where_it_was() {
 async fn a_viewer_that_does_not_acknowledge_gets_four_frames_and_then_the_rest_in_one() {
     let folder = folder();
     let server = Server::start(folder.path());
-    let id = launch(&visitor(), &server, 8, 8, json!({"duration_ms": [0, 2_500]})).await;
+    let client = visitor();
+    let id = launch(&client, &server, 8, 8, json!({"duration_ms": [0, 2_500]})).await;
     let mut socket = open(&server, &id).await;
     say(&mut socket, ClientFrame::Hello { from: None }).await;
     let mut quilt: Option<Quilt> = None;
@@ -152,9 +153,11 @@ async fn a_viewer_that_does_not_acknowledge_gets_four_frames_and_then_the_rest_i
         }
     }
     assert_eq!(news, 4);
+    assert!(quilt.as_ref().expect("a snapshot").progress().pending() > 0, "there is a rest");
+    events(&client, &server, &id, None).await;
     let step = quilt.as_ref().expect("a snapshot").step();
     say(&mut socket, ClientFrame::Ack { step }).await;
-    watch(&mut socket, &mut quilt, usize::MAX).await;
+    watch(&mut socket, &mut quilt, 1).await;
     assert_eq!(quilt.expect("a snapshot").progress().done, 64);
 }
 
@@ -194,8 +197,15 @@ async fn a_viewer_that_sends_what_is_no_frame_is_sent_away_alone() {
         Message::Binary(vec![0; 4_096].into()),
     ] {
         let mut socket = open(&server, &id).await;
+        let is_large = rude.len() > 64;
         socket.send(rude).await.expect("the server listens");
-        assert!(hear(&mut socket).await.is_none());
+        // Long before silence would be a reason.
+        let end = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("it is sent away at once");
+        match end {
+            Some(Ok(Message::Close(Some(frame)))) => assert_eq!(u16::from(frame.code), 1002),
+            // What is too large is not even read.
+            other => assert!(is_large && !matches!(other, Some(Ok(_))), "{other:?}"),
+        }
     }
     let mut quilt = None;
     watch(&mut polite, &mut quilt, usize::MAX).await;
