@@ -1,6 +1,6 @@
 // What happens to a page whose connection breaks, and to one that comes late.
 
-import { banner, batchOf, colorsOfApi, colorsOnPage, finished, launch, root, squares } from "./quilt";
+import { banner, batchOf, colorsOfApi, colorsOnPage, finished, launch, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
 
 test("a reload in the middle shows what is done, and the rest as it comes", async ({ page }) => {
@@ -76,21 +76,25 @@ test("a server that is stopped in order says that it will be back, and ends in t
 });
 
 test("a second visitor sees the quilt by its link, and neither lists nor controls it", async ({ page, browser, server }) => {
-  await launch(page, "8 × 8", { failures: 50, attempts: 1, shortest: 100, longest: 3_000 });
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { failure_rate: 0.5, duration_ms: [50, 200] }, { attempts: 1, concurrency: 4 });
+  // However long it takes to look, it is not over before that.
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
+  await page.goto(`/batches/${id}`);
   const context = await browser.newContext({ baseURL: server.url });
   const visitor = await context.newPage();
   await visitor.goto(page.url());
   await expect(root(visitor)).toHaveAttribute("data-connection", "live");
   await expect(visitor.getByRole("button", { name: "Cancel" })).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Cancel" })).toHaveCount(1);
+  await page.getByRole("button", { name: "Resume" }).click();
   await finished(visitor);
   await finished(page);
   expect(await colorsOnPage(visitor)).toEqual(await colorsOnPage(page));
   await expect(visitor.getByRole("button", { name: "Retry failed" })).toHaveCount(0);
   await expect(page.getByRole("button", { name: "Retry failed" })).toHaveCount(1);
 
-  const { id } = await batchOf(page);
-  for (const action of ["cancel", "retry"]) {
+  for (const action of ["pause", "resume", "cancel", "retry"]) {
     expect((await visitor.request.post(`/api/batches/${id}/${action}`)).status()).toBe(403);
   }
   await visitor.goto("/");
