@@ -3,13 +3,12 @@
 #![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
 
 use leptos::prelude::*;
+use quilt::{AttemptRecord, BatchId, Receipt};
 #[cfg(feature = "ssr")]
-use quilt::{BatchId, BatchSpec, Control, LaunchRequest, Receipt};
-#[cfg(not(feature = "ssr"))]
-use quilt::{BatchId, Receipt};
+use quilt::{BatchSpec, Control, LaunchRequest};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ActionError, Attempt, BatchList, BatchView};
+use crate::model::{ActionError, BatchList, BatchView};
 
 /// How many batches the home page lists.
 #[cfg(feature = "ssr")]
@@ -115,10 +114,9 @@ pub async fn get_receipt(id: BatchId, lap: u32) -> Result<Option<Receipt>, Actio
 
 /// Every attempt at a square.
 #[server(prefix = "/actions", endpoint = "attempts")]
-pub async fn get_attempts(id: BatchId, row: u16, column: u16) -> Result<Vec<Attempt>, ActionError> {
+pub async fn get_attempts(id: BatchId, row: u16, column: u16) -> Result<Vec<AttemptRecord>, ActionError> {
     let record = crate::server::engine().square(id, quilt::Square { row, column }).await?;
-    let attempts = record.map(|record| record.attempts).unwrap_or_default();
-    Ok(attempts.into_iter().map(Attempt::from).collect())
+    Ok(record.map(|record| record.attempts).unwrap_or_default())
 }
 
 /// A batch, for its page.

@@ -21,31 +21,6 @@ pub struct BatchView {
     pub has_squares: bool,
 }
 
-/// One try at one task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attempt {
-    /// The lap, from 1.
-    pub lap: u32,
-    /// Which try it was in that lap, from 1.
-    pub number: u8,
-    /// The worker that made it.
-    pub worker: Box<str>,
-    /// When it was started.
-    pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
-    pub took_ms: u32,
-    /// Why it failed; `None` where the task was done.
-    pub error: Option<Box<str>>,
-}
-
-#[cfg(feature = "ssr")]
-impl From<engine::AttemptRecord> for Attempt {
-    fn from(record: engine::AttemptRecord) -> Self {
-        let engine::AttemptRecord { lap, number, worker, started_at, took_ms, error } = record;
-        Self { lap, number, worker, started_at, took_ms, error }
-    }
-}
-
 /// This visitor's batches, the newest ones.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BatchList {

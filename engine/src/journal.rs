@@ -80,13 +80,15 @@ pub struct Listed {
     pub conclusion: Option<Summary>,
 }
 
-/// The receipts of a batch that were noted.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Noted {
-    /// In the order of their laps.
+/// What is known of a batch without its events.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// Who launched it.
+    pub owner: OwnerId,
+    /// The receipts that were noted, in the order of their laps.
     pub receipts: Vec<Receipt>,
-    /// Whether the batch has a conclusion, so that there are no others.
-    pub is_complete: bool,
+    /// Whether it has a conclusion, so that there are no other receipts.
+    pub is_concluded: bool,
 }
 
 /// What is kept of batches that are over.
@@ -110,8 +112,8 @@ pub trait Journal: Send + Sync + 'static {
     /// All events of a batch behind an offset, and then those to come. Ends only with an error.
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>>;
 
-    /// Who launched a batch; `None` where there is no such batch.
-    async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError>;
+    /// What is known of a batch without its events; `None` where there is no such batch.
+    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError>;
 
     /// An owner's batches, newest first, at most `limit` of them, going on behind the cursor `after`.
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError>;
@@ -122,9 +124,6 @@ pub trait Journal: Send + Sync + 'static {
     /// Notes a batch's last state, so that nobody has to fold its journal to list it, or to learn that there is nothing
     /// to resume; and the receipts of its laps. The state has no effect if a later lap has started.
     async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError>;
-
-    /// The receipts that were noted with conclusions of a batch.
-    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError>;
 
     /// Removes a batch that has a conclusion, and is gone when this returns; what it took is given back by [`Journal::purge`]. `false` where
     /// it has none, or is not there.

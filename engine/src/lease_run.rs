@@ -139,7 +139,7 @@ impl<'a> LeaseRun<'a> {
         if let Poll::Ready(tried) = futures::poll!(&mut trying) {
             return Ok(Timed { tried, waited: false, ended: Instant::now() });
         }
-        let _waiting = batch.wait();
+        let _waiting = batch.pace.wait();
         let next = Position(position.0 + 1);
         loop {
             tokio::select! {

@@ -29,7 +29,7 @@ pub mod work;
 mod worker;
 
 pub use clock::{Clock, now};
-pub use engine::{AttemptRecord, ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
+pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Viewer};
 pub use queue::{Lease, Queue};

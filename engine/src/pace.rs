@@ -1,6 +1,6 @@
 //! How long a lease should be, and how many should run, learnt from how the tasks before went.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How much work a lease should hold.
@@ -17,6 +17,17 @@ pub(crate) struct Pace {
     mean: AtomicU64,
     /// Whether no task of the last lease had to be waited for.
     computes: AtomicBool,
+    /// How many tasks are waited for at this moment.
+    waiting: AtomicU32,
+}
+
+/// Counts a task as one that is waited for until it is dropped.
+pub(crate) struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Pace {
@@ -37,7 +48,14 @@ impl Pace {
 
     /// Whether the tasks keep a processor busy all their time, so that more of them at once than there are processors are of no use.
     pub(crate) fn computes(&self) -> bool {
-        self.computes.load(Ordering::Relaxed)
+        // One that is waited for at this moment is proof of the contrary.
+        self.computes.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) == 0
+    }
+
+    /// Takes account of a task that has to be waited for.
+    pub(crate) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
     }
 
     /// How many tasks to take at once.

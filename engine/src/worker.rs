@@ -114,7 +114,7 @@ impl Worker {
     /// Waits for a place with a batch, if few workers do so: most have better to do.
     async fn wait_for_place(&self, batch: &LiveBatch) -> bool {
         let Ok(_one_of_few) = self.queueing.try_acquire() else { return false };
-        batch.wait_for_place().await
+        batch.places.wait_for_one().await
     }
 
     /// Does nothing while an attempt goes on that nobody waits for any more. So there are never more of them than workers, and the rest of the

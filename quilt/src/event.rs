@@ -91,6 +91,23 @@ impl AttemptRun {
     }
 }
 
+/// One try at one task, as it is told to people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The lap, from 1.
+    pub lap: u32,
+    /// Which try it was in that lap, from 1.
+    pub number: u8,
+    /// The worker that made it.
+    pub worker: Box<str>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub took_ms: u32,
+    /// Why it failed; `None` where the task was done.
+    pub error: Option<Box<str>>,
+}
+
 /// What its owner can change about a batch that is not over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {

@@ -5,9 +5,10 @@
 //! When a lap starts it lets go of most of what came before: who is further behind needs the quilt as it stands.
 
 use crate::cell::Cell;
-use crate::event::{Control, Event, Outcome, Settlement, Timestamp};
+use crate::event::{Control, Event, Settlement, Timestamp};
 use crate::order::Position;
-use crate::state::{Change, Progress, Quilt, SquareState, Step};
+use crate::state::{Change, Quilt, SquareState, Step};
+use crate::summary::Progress;
 
 /// One change as it was when it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,12 +171,8 @@ impl History {
         for record in self.records_after(after) {
             match record {
                 Record::Settled(position, cell) => {
-                    let outcome = match quilt.read(cell) {
-                        SquareState::Done(color) => Outcome::Done(color),
-                        SquareState::Failed(reason) => Outcome::Failed(reason.into()),
-                        SquareState::Pending => continue,
-                    };
-                    settlements.push(Settlement { position, outcome });
+                    let outcome = quilt.read(cell).outcome();
+                    settlements.extend(outcome.map(|outcome| Settlement { position, outcome }));
                 }
                 // The finish line follows from the settlement before it.
                 Record::Finished => {}

@@ -11,6 +11,7 @@
 //! - [`spec`]: what a client asks for, its limits, and what a batch is made of
 //! - [`event`]: what a journal holds
 //! - [`state`]: [`Quilt`], the fold of a journal
+//! - [`summary`]: what is said of a batch without its squares
 //! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
 //! - [`receipt`]: what is left of a lap at its finish line, and what is known of its tries
 //! - [`wire`]: events and frames as bytes
@@ -25,14 +26,16 @@ pub mod order;
 pub mod receipt;
 pub mod spec;
 pub mod state;
+pub mod summary;
 pub mod wire;
 
 pub use color::Color;
-pub use event::{AttemptRun, CancelCause, Control, Event, Launched, Outcome, Settlement, Timestamp};
+pub use event::{AttemptRecord, AttemptRun, CancelCause, Control, Event, Launched, Outcome, Settlement, Timestamp};
 pub use grid::{Grid, Index, Square};
 pub use history::History;
 pub use id::{BatchId, OwnerId};
 pub use order::{Order, Position};
 pub use receipt::{Ledger, Receipt};
 pub use spec::{BatchSpec, LaunchRequest, Limits, SpecError, WorkSpec};
-pub use state::{Change, Lap, Progress, Quilt, SquareState, Status, Step, Summary};
+pub use state::{Change, Lap, Quilt, SquareState, Step};
+pub use summary::{Progress, Status, Summary};

@@ -46,6 +46,23 @@ pub struct BatchSpec {
     pub deadline_ms: Option<u32>,
 }
 
+impl BatchSpec {
+    /// A batch with everything that a request can leave out as it is then.
+    #[must_use]
+    pub fn new(work: WorkSpec, grid: Grid, seed: u64) -> Self {
+        Self {
+            work,
+            grid,
+            seed,
+            attempts: DEFAULT_ATTEMPTS,
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+            concurrency: None,
+            tolerated_failures: None,
+            deadline_ms: None,
+        }
+    }
+}
+
 /// [`BatchSpec`] as it is stored, with every member a plain number.
 #[derive(Serialize, Deserialize)]
 struct PlainSpec {

@@ -106,8 +106,7 @@ pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
     Effect::new(move |_| socket.reopen());
     repeat(LOOK, move || {
         let silent_for = Duration::from_millis(browser_now().millis_since(socket.heard.get_value()));
-        let is_closed = ready_state.get_untracked() == ConnectionReadyState::Closed;
-        if !is_closed && silent_for > SILENCE {
+        if ready_state.get_untracked() != ConnectionReadyState::Closed && silent_for > SILENCE {
             channel.connection.set(Connection::Reconnecting);
             socket.reopen();
         }

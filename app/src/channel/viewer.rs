@@ -103,16 +103,7 @@ mod tests {
     fn quilt() -> Quilt {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let grid = Grid::new(2, 2).expect("small");
-        let spec = BatchSpec {
-            work,
-            grid,
-            seed: 1,
-            attempts: 1,
-            timeout_ms: 1,
-            concurrency: None,
-            tolerated_failures: None,
-            deadline_ms: None,
-        };
+        let spec = BatchSpec::new(work, grid, 1);
         Quilt::new(Launched { spec, at: Timestamp(1) })
     }
 

@@ -1,12 +1,12 @@
 //! Every attempt at the square that was chosen.
 
 use leptos::prelude::*;
-use quilt::{BatchId, Square};
+use quilt::{AttemptRecord, BatchId, Square};
 
 use crate::actions::get_attempts;
 use crate::channel::Channel;
 use crate::format;
-use crate::model::{ActionError, Attempt};
+use crate::model::ActionError;
 
 /// Nothing until a square is chosen. Asks again when something has become of that square.
 #[component]
@@ -52,7 +52,7 @@ pub(crate) fn Attempts(
     }
 }
 
-fn list(attempts: Result<Vec<Attempt>, ActionError>) -> AnyView {
+fn list(attempts: Result<Vec<AttemptRecord>, ActionError>) -> AnyView {
     match attempts {
         Ok(attempts) if attempts.is_empty() => view! { <p class="quiet">"No attempt has ended yet."</p> }.into_any(),
         Ok(attempts) => {
@@ -62,8 +62,8 @@ fn list(attempts: Result<Vec<Attempt>, ActionError>) -> AnyView {
     }
 }
 
-fn item(attempt: Attempt) -> impl IntoView {
-    let Attempt { lap, number, worker, started_at, took_ms, error } = attempt;
+fn item(attempt: AttemptRecord) -> impl IntoView {
+    let AttemptRecord { lap, number, worker, started_at, took_ms, error } = attempt;
     let state = if error.is_some() { "failed" } else { "done" };
     let lap = if lap > 1 { format!("lap {lap}, ") } else { String::new() };
     view! {

@@ -127,16 +127,7 @@ mod tests {
 
     fn summary(status: Status, done: u32, failed: u32) -> Summary {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-        let spec = BatchSpec {
-            work,
-            grid: Grid::new(8, 8).expect("small"),
-            seed: 1,
-            attempts: 1,
-            timeout_ms: 1,
-            concurrency: None,
-            tolerated_failures: None,
-            deadline_ms: None,
-        };
+        let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
         let mut summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
         summary.status = status;
         summary.progress.done = done;

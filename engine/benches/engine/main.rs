@@ -106,16 +106,7 @@ fn cpu_time() -> Duration {
 
 fn spec(grid: Grid, seed: u32) -> BatchSpec {
     let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-    BatchSpec {
-        work,
-        grid,
-        seed: seed.into(),
-        attempts: 3,
-        timeout_ms: 60_000,
-        concurrency: None,
-        tolerated_failures: None,
-        deadline_ms: None,
-    }
+    BatchSpec::new(work, grid, seed.into())
 }
 
 async fn bare_loop(grid: Grid, batches: u32) -> Measured {

@@ -76,16 +76,8 @@ fn id(number: u8) -> BatchId {
 async fn run(engine: &Engine, number: u8, grid: Grid, failure_rate: f64) {
     let mut parameters = serde_json::Map::new();
     parameters.insert("failure_rate".into(), failure_rate.into());
-    let spec = BatchSpec {
-        work: WorkSpec { kind: "color".into(), parameters },
-        grid,
-        seed: 1,
-        attempts: 2,
-        timeout_ms: 60_000,
-        concurrency: None,
-        tolerated_failures: None,
-        deadline_ms: None,
-    };
+    let work = WorkSpec { kind: "color".into(), parameters };
+    let spec = BatchSpec { attempts: 2, ..BatchSpec::new(work, grid, 1) };
     engine.launch(id(number), OWNER, spec).await.expect("accepted");
     let batch = engine.open(id(number)).await.expect("the journal answers").expect("it was launched");
     batch.wait_until(|quilt| quilt.status() == Status::Finished).await;

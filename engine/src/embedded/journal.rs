@@ -7,12 +7,13 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use quilt::wire::decode_event;
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::schema::{self, OpenError};
+use super::trouble::trouble;
 use super::writer::{self, Command, Followers, Write, Written};
-use crate::journal::{Creation, Journal, JournalError, Listed, Noted, Offset, Page, Retention};
+use crate::journal::{Creation, Found, Journal, JournalError, Listed, Offset, Page, Retention};
 
 /// The most events that are read at once.
 const PAGE: usize = 256;
@@ -83,15 +84,8 @@ impl Journal for SqliteJournal {
         }))
     }
 
-    async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
-        self.readers
-            .read(move |connection| {
-                connection
-                    .prepare_cached("SELECT owner FROM batches WHERE id = ?1")?
-                    .query_row(params![batch.as_bytes()], |row| row.get(0).map(OwnerId::from_bytes))
-                    .optional()
-            })
-            .await
+    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
+        self.readers.read(move |connection| read_found(connection, batch)).await
     }
 
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
@@ -123,13 +117,6 @@ impl Journal for SqliteJournal {
         self.write(Write::Conclude { batch, summary, receipts }).await.map(drop)
     }
 
-    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError> {
-        let (bodies, is_complete) = self.readers.read(move |connection| read_receipts(connection, batch)).await?;
-        // Where one cannot be read, all are derived anew from the events.
-        let receipts: Option<Vec<Receipt>> = bodies.iter().map(|body| serde_json::from_str(body).ok()).collect();
-        Ok(receipts.map_or_else(Noted::default, |receipts| Noted { receipts, is_complete }))
-    }
-
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
         self.write(Write::Remove { batch }).await.map(|written| written == Written::Done)
     }
@@ -149,18 +136,19 @@ impl Journal for SqliteJournal {
     }
 }
 
-/// The receipts as they are stored, and whether the batch has a conclusion.
-fn read_receipts(connection: &Connection, batch: BatchId) -> rusqlite::Result<(Vec<String>, bool)> {
-    let found: Option<(i64, bool)> = connection
-        .prepare_cached("SELECT key, conclusion IS NOT NULL FROM batches WHERE id = ?1")?
-        .query_row(params![batch.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))
+fn read_found(connection: &Connection, batch: BatchId) -> rusqlite::Result<Option<Found>> {
+    let found: Option<(i64, OwnerId, bool)> = connection
+        .prepare_cached("SELECT key, owner, conclusion IS NOT NULL FROM batches WHERE id = ?1")?
+        .query_row(params![batch.as_bytes()], |row| Ok((row.get(0)?, OwnerId::from_bytes(row.get(1)?), row.get(2)?)))
         .optional()?;
-    let Some((key, is_complete)) = found else { return Ok((Vec::new(), false)) };
-    let bodies = connection
+    let Some((key, owner, is_concluded)) = found else { return Ok(None) };
+    let bodies: Vec<String> = connection
         .prepare_cached("SELECT body FROM receipts WHERE batch = ?1 ORDER BY lap")?
         .query_map(params![key], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    Ok((bodies, is_complete))
+    // Where one cannot be read, all are derived anew from the events.
+    let receipts: Option<_> = bodies.iter().map(|body| serde_json::from_str(body).ok()).collect();
+    Ok(Some(Found { owner, receipts: receipts.unwrap_or_default(), is_concluded }))
 }
 
 fn read_expired(
@@ -182,18 +170,6 @@ fn read_expired(
         )?
         .query_map(params![before, limit, skip], |row| row.get(0).map(BatchId::from_bytes))?
         .collect()
-}
-
-/// What SQLite's errors mean for whoever asked.
-pub(super) fn trouble(error: &rusqlite::Error) -> JournalError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => JournalError::Corrupt(error.to_string()),
-        Some(ErrorCode::DiskFull) => JournalError::Unavailable("the disk is full".into()),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            JournalError::Unavailable("another program has locked the file".into())
-        }
-        _ => JournalError::Unavailable(error.to_string()),
-    }
 }
 
 fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {

@@ -4,12 +4,13 @@
 //!
 //! - [`SqliteJournal`]: reads, and hands writes over
 //! - `writer`: the one thread that writes, many appends to a commit
-//! - `schema`: the tables and their version
+//! - `schema`: the tables and their versions; `trouble`: what SQLite's errors mean
 //! - [`MemoryQueue`]: leases, delays and claims
 
 mod journal;
 mod queue;
 mod schema;
+mod trouble;
 mod writer;
 
 pub use journal::SqliteJournal;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use quilt::wire::encode_event;
 use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::embedded::journal::trouble;
+use super::trouble::{concerns_all, trouble};
 use crate::journal::{JournalError, Offset};
 use crate::now;
 
@@ -105,12 +105,6 @@ pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Comma
         is_available = result.is_ok();
         answer(group.drain(..), result, followers);
     }
-}
-
-/// Whether an error is no matter of what was to be written.
-fn concerns_all(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
-    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
 }
 
 fn answer(group: impl Iterator<Item = Command>, result: Result<Vec<Written>, JournalError>, followers: &Followers) {

@@ -103,26 +103,18 @@ impl Engine {
     /// See [`ControlError`].
     pub async fn remove(&self, id: BatchId, owner: OwnerId) -> Result<(), ControlError> {
         let engine = self.clone();
-        to_the_end(async move {
-            let _one_at_a_time = engine.shared.changing.lock().await;
-            let batch = engine.open_own(id, owner).await?;
-            if !read(&batch, |quilt| quilt.status().is_over()) {
-                return Err(ControlError::NotOver);
-            }
-            engine.remove_now(&batch).await?;
-            Ok(())
-        })
-        .await
+        to_the_end(async move { engine.remove_now(id, owner).await }).await
     }
 
-    /// Removes a batch whose end may not have been noted yet.
-    pub(super) async fn remove_now(&self, batch: &LiveBatch) -> Result<(), ControlError> {
-        if let Some((summary, receipts)) = conclusion(batch) {
-            self.shared.journal.conclude(batch.id(), summary, receipts).await?;
-        }
-        if self.shared.journal.remove(batch.id()).await? {
-            tracing::info!(batch = %batch.id(), "removed");
-            self.shared.batches.forget(batch.id()).await;
+    async fn remove_now(&self, id: BatchId, owner: OwnerId) -> Result<(), ControlError> {
+        let _one_at_a_time = self.shared.changing.lock().await;
+        let batch = self.open_own(id, owner).await?;
+        // Its end may not have been noted yet.
+        let (summary, receipts) = conclusion(&batch).ok_or(ControlError::NotOver)?;
+        self.shared.journal.conclude(id, summary, receipts).await?;
+        if self.shared.journal.remove(id).await? {
+            tracing::info!(batch = %id, "removed");
+            self.shared.batches.forget(id).await;
             self.shared.removed.notify_one();
         }
         Ok(())

@@ -75,14 +75,22 @@ impl Engine {
     async fn see_home(&self, lap: RunningLap, batch: Option<Arc<LiveBatch>>) {
         let ended = self.wait_for_end(lap, batch).await;
         self.release(lap);
-        if let Err(error) = ended
+        let noted = match ended {
+            Ok(batch) => self.conclude(&batch).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted
             && !matches!(error, JournalError::Removed | JournalError::Closed)
         {
             tracing::error!(batch = %lap.0, %error, "a batch is left alone");
         }
     }
 
-    async fn wait_for_end(&self, lap: RunningLap, batch: Option<Arc<LiveBatch>>) -> Result<(), JournalError> {
+    async fn wait_for_end(
+        &self,
+        lap: RunningLap,
+        batch: Option<Arc<LiveBatch>>,
+    ) -> Result<Arc<LiveBatch>, JournalError> {
         let batch = match batch {
             Some(batch) => batch,
             None => until_available(|| self.open(lap.0)).await?.ok_or(JournalError::Removed)?,
@@ -94,8 +102,7 @@ impl Engine {
             () = batch.wait_until(|quilt| is_past(quilt, lap.1)) => {}
             stopped = self.stop_at_deadline(&batch, lap) => stopped?,
         }
-        self.release(lap);
-        self.conclude(&batch).await
+        Ok(batch)
     }
 
     /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.

@@ -32,13 +32,15 @@ use crate::work::Registry;
 use crate::worker::Worker;
 
 pub use self::error::{ControlError, LaunchError, TooManyRunning};
-pub use self::record::{AttemptRecord, SquareRecord};
+pub use self::record::SquareRecord;
 
 /// What an engine may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// How many tasks run at the same time.
     pub workers: u32,
+    /// How many processors there are. Twice as many workers are of use to a batch whose tasks compute.
+    pub processors: u32,
     /// How many of an owner's batches may run at the same time.
     pub running_per_owner: u32,
     /// How many squares the running batches of all owners may have together; each counts as 4,096 at least.
@@ -50,10 +52,12 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 64 workers, 8 running batches an owner, 32 of the largest ones in all, and everything is kept.
+    /// 64 workers, the processors of this machine, 8 running batches an owner, 32 of the largest ones in all, and everything is kept.
     fn default() -> Self {
         Self {
             workers: 64,
+            processors: std::thread::available_parallelism()
+                .map_or(2, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             running_per_owner: 8,
             running_squares: 32 << 20,
             retention: Retention::default(),
@@ -113,7 +117,7 @@ impl Engine {
         settings: Settings,
     ) -> Result<Self, JournalError> {
         let shared = Arc::new(Shared {
-            batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone())),
+            batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone(), settings.processors)),
             journal,
             queue,
             registry,

@@ -1,7 +1,7 @@
 //! What is known of one square: how it stands, and every try at it.
 
 use futures::StreamExt;
-use quilt::{BatchId, Event, Outcome, Receipt, Square, SquareState, Timestamp};
+use quilt::{AttemptRecord, BatchId, Event, Outcome, Receipt, Square};
 
 use super::Engine;
 use crate::journal::{JournalError, Offset};
@@ -18,23 +18,6 @@ pub struct SquareRecord {
     pub attempts: Vec<AttemptRecord>,
 }
 
-/// One try at one task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AttemptRecord {
-    /// The lap, from 1.
-    pub lap: u32,
-    /// Which try it was in that lap, from 1.
-    pub number: u8,
-    /// The worker that made it.
-    pub worker: Box<str>,
-    /// When it was started.
-    pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
-    pub took_ms: u32,
-    /// Why it failed; `None` where the task was done.
-    pub error: Option<Box<str>>,
-}
-
 impl Engine {
     /// One square of a batch, or `None` where there is no such batch or square. The cost is that of reading the batch's journal once.
     ///
@@ -46,7 +29,7 @@ impl Engine {
         let found = {
             let folded = batch.folded();
             let quilt = &folded.quilt;
-            quilt.grid().index(square).map(|index| (quilt.order().position(index).0, outcome(quilt.square(index))))
+            quilt.grid().index(square).map(|index| (quilt.order().position(index).0, quilt.square(index).outcome()))
         };
         let Some((position, outcome)) = found else { return Ok(None) };
         let mut attempts = Vec::new();
@@ -80,19 +63,11 @@ impl Engine {
     ///
     /// Where the journal cannot be read.
     pub async fn receipts(&self, id: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
-        let noted = self.shared.journal.receipts(id).await?;
+        let Some(found) = self.shared.journal.find(id).await? else { return Ok(None) };
         // One that was concluded before there were receipts has none of them.
-        if noted.is_complete && !noted.receipts.is_empty() {
-            return Ok(Some(noted.receipts));
+        if found.is_concluded && !found.receipts.is_empty() {
+            return Ok(Some(found.receipts));
         }
         Ok(self.open(id).await?.map(|batch| batch.folded().ledger.receipts().to_vec()))
-    }
-}
-
-fn outcome(state: SquareState<'_>) -> Option<Outcome> {
-    match state {
-        SquareState::Pending => None,
-        SquareState::Done(color) => Some(Outcome::Done(color)),
-        SquareState::Failed(reason) => Some(Outcome::Failed(reason.into())),
     }
 }

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
 use engine::{Engine, LiveBatch, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Quilt, Status, WorkSpec};
+use tokio::sync::Semaphore;
 
 pub(crate) const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
 pub(crate) const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
@@ -72,16 +74,7 @@ pub(crate) fn id(number: u8) -> BatchId {
 pub(crate) fn spec(work: &str, side: u16) -> BatchSpec {
     let work: WorkSpec = serde_json::from_str(work).expect("a work spec");
     let grid = Grid::new(side, side).expect("a small grid");
-    BatchSpec {
-        work,
-        grid,
-        seed: 11,
-        attempts: 3,
-        timeout_ms: 200,
-        concurrency: None,
-        tolerated_failures: None,
-        deadline_ms: None,
-    }
+    BatchSpec { timeout_ms: 200, ..BatchSpec::new(work, grid, 11) }
 }
 
 pub(crate) async fn open(engine: &Engine, batch: BatchId) -> Arc<LiveBatch> {
@@ -93,4 +86,61 @@ pub(crate) async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
     let reached = batch.wait_until(|quilt| quilt.status() == Status::Finished);
     tokio::time::timeout(Duration::from_secs(30), reached).await.expect("the batch reaches its finish line");
     batch.folded().quilt.clone()
+}
+
+/// Waits for something that is about to be so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect(what);
+}
+
+/// Tasks that end when they are let through, and count.
+pub(crate) struct Gate {
+    running: AtomicU32,
+    pub(crate) most: AtomicU32,
+    started: AtomicU32,
+    pub(crate) passes: Semaphore,
+}
+
+impl Gate {
+    pub(crate) const fn new() -> Self {
+        Self {
+            running: AtomicU32::new(0),
+            most: AtomicU32::new(0),
+            started: AtomicU32::new(0),
+            passes: Semaphore::const_new(0),
+        }
+    }
+
+    pub(crate) fn running(&self) -> u32 {
+        self.running.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn started(&self) -> u32 {
+        self.started.load(Ordering::SeqCst)
+    }
+
+    async fn pass(&self, task: Task) -> Result<Color, TaskError> {
+        self.started.fetch_add(1, Ordering::SeqCst);
+        let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(running, Ordering::SeqCst);
+        let passed = self.passes.acquire().await;
+        self.running.fetch_sub(1, Ordering::SeqCst);
+        passed.expect("it is never closed").forget();
+        Ok(Color::from_rgb(task.index.0))
+    }
+}
+
+/// Work whose tasks go through a gate.
+pub(crate) struct Gated(pub(crate) &'static Gate);
+
+#[async_trait]
+impl AsyncWork for Gated {
+    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+        self.0.pass(task).await
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Journal, JournalError, Listed, Noted, Offset, Page, Retention};
+use engine::journal::{Creation, Found, Journal, JournalError, Listed, Offset, Page, Retention};
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use tokio::sync::watch;
@@ -69,8 +69,12 @@ impl Journal for MemoryJournal {
         }))
     }
 
-    async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
-        Ok(self.batches().get(&batch).map(|batch| batch.owner))
+    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
+        Ok(self.batches().get(&batch).map(|batch| Found {
+            owner: batch.owner,
+            receipts: batch.conclusion.as_ref().map(|(_, receipts)| receipts.clone()).unwrap_or_default(),
+            is_concluded: batch.conclusion.is_some(),
+        }))
     }
 
     async fn list(&self, _: OwnerId, _: Option<u64>, _: u32) -> Result<Vec<Listed>, JournalError> {
@@ -95,13 +99,6 @@ impl Journal for MemoryJournal {
             }
         }
         Ok(())
-    }
-
-    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError> {
-        let batches = self.batches();
-        let conclusion = batches.get(&batch).and_then(|batch| batch.conclusion.as_ref());
-        let noted = |(_, receipts): &(Summary, Vec<Receipt>)| Noted { receipts: receipts.clone(), is_complete: true };
-        Ok(conclusion.map(noted).unwrap_or_default())
     }
 
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {

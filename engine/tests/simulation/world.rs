@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Journal, JournalError, Listed, Noted, Offset, Page, Retention};
+use engine::journal::{Creation, Found, Journal, JournalError, Listed, Offset, Page, Retention};
 use engine::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -246,9 +246,9 @@ impl Journal for Seam {
         }))
     }
 
-    async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
+    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
         self.0.may_refuse().await?;
-        self.0.journal.owner(batch).await
+        self.0.journal.find(batch).await
     }
 
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
@@ -266,11 +266,6 @@ impl Journal for Seam {
         let answer = self.0.journal.conclude(batch, summary, receipts).await;
         self.0.step().await;
         answer
-    }
-
-    async fn receipts(&self, batch: BatchId) -> Result<Noted, JournalError> {
-        self.0.may_refuse().await?;
-        self.0.journal.receipts(batch).await
     }
 
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {

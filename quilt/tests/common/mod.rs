@@ -21,20 +21,7 @@ pub(crate) fn config() -> ProptestConfig {
 pub(crate) fn launched(rows: u16, columns: u16, seed: u64) -> Launched {
     let grid = Grid::new(rows, columns).expect("a small grid");
     let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-    Launched { spec: spec(work, grid, seed), at: Timestamp(1_000) }
-}
-
-fn spec(work: WorkSpec, grid: Grid, seed: u64) -> BatchSpec {
-    BatchSpec {
-        work,
-        grid,
-        seed,
-        attempts: 3,
-        timeout_ms: 1_000,
-        concurrency: None,
-        tolerated_failures: None,
-        deadline_ms: None,
-    }
+    Launched { spec: BatchSpec::new(work, grid, seed), at: Timestamp(1_000) }
 }
 
 /// A quilt and everything that changed in it.

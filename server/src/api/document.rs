@@ -1,8 +1,10 @@
 //! How batches look in JSON.
 
-use engine::{AttemptRecord, SquareRecord};
+use engine::SquareRecord;
 use quilt::receipt::{LastAcross, SlowTask};
-use quilt::{BatchId, CancelCause, Color, Outcome, Receipt, Square, Status, Summary, Timestamp, WorkSpec};
+use quilt::{
+    AttemptRecord, BatchId, CancelCause, Color, Outcome, Receipt, Square, Status, Summary, Timestamp, WorkSpec,
+};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;

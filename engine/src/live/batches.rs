@@ -1,0 +1,156 @@
+//! All batches in memory: read once, followed, and let go of.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use quilt::{BatchId, Event, Quilt, Receipt, Status};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::places::Places;
+use super::{Folded, LiveBatch};
+use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
+use crate::pace::Pace;
+use crate::work::{Registry, Unavailable, Work};
+
+/// Taken while a batch is loaded, so that it is loaded once however many ask for it.
+type Slot = Arc<tokio::sync::Mutex<Weak<LiveBatch>>>;
+
+/// All batches that someone holds.
+pub(crate) struct LiveBatches {
+    journal: Arc<dyn Journal>,
+    registry: Registry,
+    /// How many workers of a batch are of use where its tasks compute.
+    computing: u32,
+    slots: Mutex<HashMap<BatchId, Slot>>,
+}
+
+impl LiveBatches {
+    pub(crate) fn new(journal: Arc<dyn Journal>, registry: Registry, processors: u32) -> Self {
+        // Twice as many as there are processors, because some wait for the journal.
+        Self { journal, registry, computing: processors.saturating_mul(2), slots: Mutex::default() }
+    }
+
+    /// The batch as far as its journal goes at this moment, or `None` where there is none of this id.
+    pub(crate) async fn open(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
+        let slot = Arc::clone(self.slots().entry(id).or_default());
+        let mut held = slot.lock().await;
+        if let Some(batch) = held.upgrade() {
+            return Ok(Some(batch));
+        }
+        let loaded = self.load(id).await;
+        if let Ok(Some(batch)) = &loaded {
+            *held = Arc::downgrade(batch);
+        }
+        drop(held);
+        self.forget_unheld(slot);
+        loaded
+    }
+
+    /// Lets go of a batch that was removed; those who hold it are told.
+    pub(crate) async fn forget(&self, id: BatchId) {
+        let slot = self.slots().remove(&id);
+        if let Some(slot) = slot
+            && let Some(batch) = slot.lock().await.upgrade()
+        {
+            batch.removed.cancel();
+        }
+    }
+
+    /// Whether anybody looks at a batch.
+    pub(crate) async fn is_watched(&self, id: BatchId) -> bool {
+        let slot = self.slots().get(&id).cloned();
+        match slot {
+            Some(slot) => slot.lock().await.upgrade().is_some_and(|batch| batch.is_watched()),
+            None => false,
+        }
+    }
+
+    /// Removes the slots of batches that nobody holds or waits for. Done when one is loaded, so that there are never many more
+    /// slots than batches in memory.
+    fn forget_unheld(&self, mine: Slot) {
+        drop(mine);
+        self.slots().retain(|_, slot| {
+            Arc::strong_count(slot) > 1 || slot.try_lock().is_ok_and(|batch| batch.strong_count() > 0)
+        });
+    }
+
+    async fn load(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
+        let Some(Found { owner, receipts, .. }) = self.journal.find(id).await? else { return Ok(None) };
+        let mut pages = self.journal.follow(id, Offset::default());
+        let folded = fold_what_is_there(id, &mut pages, receipts).await?;
+        let work = self.registry.build(&folded.quilt.spec().work);
+        let step = folded.quilt.step();
+        let status = folded.quilt.status();
+        let cancelled = CancellationToken::new();
+        if status == Status::Cancelled {
+            cancelled.cancel();
+        }
+        let batch = Arc::new(LiveBatch {
+            id,
+            owner,
+            spec: folded.quilt.spec().clone(),
+            order: folded.quilt.order(),
+            folded: RwLock::new(folded),
+            step: watch::Sender::new(step),
+            is_running: AtomicBool::new(status == Status::Running),
+            cancelled,
+            removed: CancellationToken::new(),
+            pace: Pace::default(),
+            work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
+            places: Places::new(self.computing),
+            viewers: AtomicUsize::new(0),
+            follower: OnceLock::new(),
+        });
+        let follower = tokio::spawn(follow(Arc::downgrade(&batch), pages, Arc::clone(&self.journal)));
+        // The cell is new, so this is its first value.
+        let _ = batch.follower.set(AbortOnDropHandle::new(follower));
+        Ok(Some(batch))
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<BatchId, Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Pages = BoxStream<'static, Result<Page, JournalError>>;
+
+async fn fold_what_is_there(id: BatchId, pages: &mut Pages, receipts: Vec<Receipt>) -> Result<Folded, JournalError> {
+    let no_launch = || JournalError::Damaged { batch: id, reason: Damage::NoLaunch };
+    let mut page = pages.next().await.ok_or(JournalError::Closed)??;
+    let mut folded = match page.events.first() {
+        Some(Event::Launched(launched)) => Folded::new(Quilt::new(launched.clone()), receipts),
+        _ => return Err(no_launch()),
+    };
+    loop {
+        folded.apply(&page.events);
+        if page.caught_up {
+            return Ok(folded);
+        }
+        page = pages.next().await.ok_or(JournalError::Closed)??;
+    }
+}
+
+/// Folds what comes. After an error the journal is followed from where it was.
+async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journal>) {
+    loop {
+        match pages.next().await {
+            Some(Ok(page)) => match batch.upgrade() {
+                Some(batch) => batch.fold(&page.events),
+                None => return,
+            },
+            Some(Err(JournalError::Closed)) | None => return,
+            Some(Err(error)) => {
+                tracing::warn!(%error, "a journal cannot be followed; trying again");
+                tokio::time::sleep(PAUSE).await;
+                let Some(batch) = batch.upgrade() else { return };
+                let offset = batch.folded().offset;
+                pages = journal.follow(batch.id, offset);
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Batches that are being followed: folded from their journal and kept in memory as long as someone holds them.
+//!
+//! # Layout
+//!
+//! - [`LiveBatch`]: one of them, and [`Viewer`], who looks at it
+//! - `places`: the workers that run it
+//! - `batches`: all of them, read once and let go of
+
+mod batches;
+mod places;
+
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use quilt::{BatchId, BatchSpec, Event, History, Ledger, Order, OwnerId, Position, Quilt, Receipt, Status, Step};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::places::{Place, Places};
+use crate::journal::Offset;
+use crate::pace::Pace;
+use crate::queue::Lease;
+use crate::work::Work;
+
+pub(crate) use self::batches::LiveBatches;
+pub(crate) use self::places::PLACE_PAUSE;
+
+/// How long a lease waits for this node to fold what it follows.
+const FOLD_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a lease waits where its batch is paused.
+const RESUME_PAUSE: Duration = Duration::from_millis(100);
+
+/// A quilt with what else is folded from the same events, as far as it is folded.
+pub struct Folded {
+    /// The state.
+    pub quilt: Quilt,
+    /// The changes that led to it.
+    pub history: History,
+    /// What is known of its tries, and the receipts.
+    pub ledger: Ledger,
+    /// How many events were folded.
+    pub offset: Offset,
+}
+
+impl Folded {
+    fn new(quilt: Quilt, receipts: Vec<Receipt>) -> Self {
+        Self { history: History::new(&quilt), quilt, ledger: Ledger::with_noted(receipts), offset: Offset::default() }
+    }
+
+    fn apply(&mut self, events: &[Event]) {
+        let mut changes = Vec::new();
+        for event in events {
+            changes.clear();
+            self.quilt.apply(event, &mut changes);
+            self.history.record(&self.quilt, &changes);
+            self.ledger.apply(&self.quilt, event, &changes);
+        }
+        self.offset.0 += events.len() as u64;
+    }
+}
+
+/// What is to be done with a lease.
+pub(crate) enum Turn<'a> {
+    /// There is nothing left to run; all squares are settled, or the lap is over.
+    Over,
+    /// It cannot be run yet, and may be looked at again after this time.
+    Later(Duration),
+    /// As many workers run the batch as may.
+    Full,
+    /// This part of it can be run, while the guard is held.
+    Now(Lease, Place<'a>),
+}
+
+/// A task that is to be run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pending {
+    pub(crate) position: Position,
+    /// Which try it is, from 1.
+    pub(crate) attempt: u8,
+}
+
+/// A batch in memory. It follows its journal until the last holder lets go of it.
+pub struct LiveBatch {
+    id: BatchId,
+    owner: OwnerId,
+    /// The quilt's own, for those who run its tasks, without a lock.
+    pub(crate) spec: BatchSpec,
+    pub(crate) order: Order,
+    folded: RwLock<Folded>,
+    /// Wakes whoever waits for the fold to go on.
+    step: watch::Sender<Step>,
+    /// Whether tasks may be started: the batch is neither paused nor over.
+    is_running: AtomicBool,
+    /// Tells running tasks to stop.
+    pub(crate) cancelled: CancellationToken,
+    /// Tells viewers that there is nothing to see any more.
+    removed: CancellationToken,
+    pub(crate) pace: Pace,
+    pub(crate) work: Work,
+    pub(crate) places: Places,
+    viewers: AtomicUsize,
+    follower: OnceLock<AbortOnDropHandle<()>>,
+}
+
+impl LiveBatch {
+    /// The batch's id.
+    #[must_use]
+    pub fn id(&self) -> BatchId {
+        self.id
+    }
+
+    /// Who launched it.
+    #[must_use]
+    pub fn owner(&self) -> OwnerId {
+        self.owner
+    }
+
+    /// The state as far as it is folded. Not to be held across an await: the fold waits for it.
+    pub fn folded(&self) -> RwLockReadGuard<'_, Folded> {
+        // A panic in the fold would be a bug; what was folded before it stands.
+        self.folded.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows the fold: changes with every step.
+    #[must_use]
+    pub fn steps(&self) -> watch::Receiver<Step> {
+        self.step.subscribe()
+    }
+
+    /// Lets one more viewer in, or none where there are `limit` already.
+    #[must_use]
+    pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Viewer> {
+        let admitted = self
+            .viewers
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |viewers| (viewers < limit).then_some(viewers + 1));
+        admitted.is_ok().then(|| Viewer { batch: Arc::clone(self) })
+    }
+
+    /// Waits until the fold has come to a state.
+    pub async fn wait_until(&self, reached: impl Fn(&Quilt) -> bool) {
+        let mut steps = self.steps();
+        while !reached(&self.folded().quilt) {
+            // The sender lives as long as this batch, which this call borrows.
+            if steps.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the batch has been removed.
+    pub async fn removed(&self) {
+        self.removed.cancelled().await;
+    }
+
+    /// How many workers run this batch at the moment.
+    #[must_use]
+    pub fn busy(&self) -> u32 {
+        self.places.busy()
+    }
+
+    /// Whether anybody looks at the batch.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.viewers.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether tasks may be started.
+    pub(crate) fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::Relaxed)
+    }
+
+    /// Whether a lease can be run now, and which part of it: its front may have nothing left to run.
+    pub(crate) fn turn(&self, lease: &Lease) -> Turn<'_> {
+        let folded = self.folded();
+        let quilt = &folded.quilt;
+        let is_past = lease.lap < quilt.lap_number() || (lease.lap == quilt.lap_number() && quilt.status().is_over());
+        if is_past {
+            return Turn::Over;
+        }
+        if folded.offset < lease.after {
+            return Turn::Later(FOLD_PAUSE);
+        }
+        let Some(first) = quilt.pending_in(lease.positions.clone()).next() else { return Turn::Over };
+        if quilt.status() == Status::Paused {
+            return Turn::Later(RESUME_PAUSE);
+        }
+        match self.places.take(quilt.concurrency(), self.computes()) {
+            Some(place) => Turn::Now(Lease { positions: first..lease.positions.end, ..lease.clone() }, place),
+            None => Turn::Full,
+        }
+    }
+
+    /// Whether its tasks keep processors busy. Those that do leave the other workers to batches whose tasks wait.
+    fn computes(&self) -> bool {
+        match self.work {
+            Work::Blocking(_) => true,
+            Work::Async(_) => self.pace.computes(),
+        }
+    }
+
+    /// How much of a lease to run at once. Tasks that wait are shared out among all workers, so that the last ones are not left to one of them.
+    pub(crate) fn stride(&self, lease: &Lease, workers: u32) -> u32 {
+        let length = lease.positions.end.0 - lease.positions.start.0;
+        let share = if self.computes() { length } else { length.div_ceil(workers) };
+        self.pace.stride().min(share)
+    }
+
+    /// The tasks of a lease that have no outcome yet.
+    pub(crate) fn pending(&self, lease: &Lease) -> Vec<Pending> {
+        let folded = self.folded();
+        let tries = |position| folded.ledger.failed_tries(position).saturating_add(1).min(self.spec.attempts);
+        let pending = folded.quilt.pending_in(lease.positions.clone());
+        pending.map(|position| Pending { position, attempt: tries(position) }).collect()
+    }
+
+    fn fold(&self, events: &[Event]) {
+        let step = {
+            let mut folded = self.folded.write().unwrap_or_else(PoisonError::into_inner);
+            folded.apply(events);
+            let status = folded.quilt.status();
+            self.is_running.store(status == Status::Running, Ordering::Relaxed);
+            if status == Status::Cancelled {
+                self.cancelled.cancel();
+            }
+            folded.quilt.step()
+        };
+        self.step.send_if_modified(|known| std::mem::replace(known, step) != step);
+    }
+}
+
+/// Holds a batch for somebody who looks at it, and counts as one until it is dropped.
+pub struct Viewer {
+    batch: Arc<LiveBatch>,
+}
+
+impl Viewer {
+    /// What is watched, without counting as one more viewer.
+    #[must_use]
+    pub fn batch(&self) -> Arc<LiveBatch> {
+        Arc::clone(&self.batch)
+    }
+}
+
+impl Deref for Viewer {
+    type Target = LiveBatch;
+
+    fn deref(&self) -> &LiveBatch {
+        &self.batch
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.batch.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
