@@ -94,7 +94,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// What [`Quilt::summary`] says of a batch that was just launched, at a cost that does not depend on its size.
+    /// What [`Quilt::summary`](crate::Quilt::summary) says of a batch that was just launched, at a cost that does not depend on its size.
     #[must_use]
     pub fn of_launch(launched: Launched) -> Self {
         let Launched { spec, at } = launched;
