@@ -1,18 +1,12 @@
-//! The server functions. Each works from a plain form post as well as from the page's own requests.
+//! The server functions behind the forms. Each works from a plain form post as well as from the page's own requests.
 
 #![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
 
 use leptos::prelude::*;
-use quilt::{AttemptRecord, BatchId, Receipt};
-#[cfg(feature = "ssr")]
-use quilt::{BatchSpec, Control, LaunchRequest};
+use quilt::{BatchId, BatchSpec, Control, LaunchRequest};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ActionError, BatchList, BatchView};
-
-/// How many batches the home page lists.
-#[cfg(feature = "ssr")]
-const LISTED: u32 = 12;
+use crate::model::ActionError;
 
 /// The launch form as it is posted: every field is text until it was checked, and an empty one counts as left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,44 +99,12 @@ pub async fn remove(id: BatchId) -> Result<(), ActionError> {
     Ok(())
 }
 
-/// The receipt of a lap's finish line.
-#[server(prefix = "/actions", endpoint = "receipt")]
-pub async fn get_receipt(id: BatchId, lap: u32) -> Result<Option<Receipt>, ActionError> {
-    let receipts = crate::server::engine().receipts(id).await?.unwrap_or_default();
-    Ok(receipts.into_iter().find(|receipt| receipt.lap == lap))
-}
-
-/// Every attempt at a square.
-#[server(prefix = "/actions", endpoint = "attempts")]
-pub async fn get_attempts(id: BatchId, row: u16, column: u16) -> Result<Vec<AttemptRecord>, ActionError> {
-    let record = crate::server::engine().square(id, quilt::Square { row, column }).await?;
-    Ok(record.map(|record| record.attempts).unwrap_or_default())
-}
-
-/// A batch, for its page.
-#[server(prefix = "/actions", endpoint = "batch")]
-pub async fn get_batch(id: BatchId) -> Result<BatchView, ActionError> {
-    let visitor = crate::server::visitor()?;
-    let batch = crate::server::open(id).await?;
-    let summary = batch.folded().quilt.summary();
-    Ok(BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now(), has_squares: false })
-}
-
-/// This visitor's newest batches.
-#[server(prefix = "/actions", endpoint = "batches")]
-pub async fn list_batches() -> Result<BatchList, ActionError> {
-    let listing = crate::server::engine().list(crate::server::visitor()?, None, LISTED).await?;
-    Ok(BatchList { batches: listing.batches, now: engine::now() })
-}
-
-#[cfg(feature = "ssr")]
 async fn control(id: BatchId, control: Control) -> Result<(), ActionError> {
     crate::server::engine().control(id, crate::server::visitor()?, control).await?;
     leptos_axum::redirect(&format!("/batches/{id}"));
     Ok(())
 }
 
-#[cfg(feature = "ssr")]
 async fn launch_spec(spec: BatchSpec) -> Result<(), ActionError> {
     let id = BatchId::from_bytes(rand::random());
     crate::server::engine().launch(id, crate::server::visitor()?, spec).await?;
@@ -150,7 +112,6 @@ async fn launch_spec(spec: BatchSpec) -> Result<(), ActionError> {
     Ok(())
 }
 
-#[cfg(feature = "ssr")]
 impl LaunchForm {
     fn into_request(self) -> Result<LaunchRequest, ActionError> {
         let (rows, columns) = match self.size.split_once('x') {
@@ -183,7 +144,6 @@ impl LaunchForm {
     }
 }
 
-#[cfg(feature = "ssr")]
 fn number(field: &str, text: &str) -> Result<serde_json::Number, ActionError> {
     text.trim().parse().map_err(|_| {
         let reason = format!("{field} must be a number, not '{}'", text.trim());
@@ -192,7 +152,6 @@ fn number(field: &str, text: &str) -> Result<serde_json::Number, ActionError> {
 }
 
 /// A number in another unit; a whole one where it can be.
-#[cfg(feature = "ssr")]
 fn scaled(number: &serde_json::Number, factor: f64) -> serde_json::Number {
     let scaled = number.as_f64().unwrap_or_default() * factor;
     let whole = (scaled.fract() == 0.0 && (0.0..9e15).contains(&scaled)).then_some(scaled as u64);
@@ -200,14 +159,38 @@ fn scaled(number: &serde_json::Number, factor: f64) -> serde_json::Number {
     whole.map(Into::into).or_else(|| serde_json::Number::from_f64(scaled)).unwrap_or_else(|| 0.into())
 }
 
-#[cfg(feature = "ssr")]
 fn optional_number(field: &str, text: &str) -> Result<Option<serde_json::Number>, ActionError> {
     if text.trim().is_empty() { Ok(None) } else { number(field, text).map(Some) }
 }
 
-#[cfg(all(test, feature = "ssr"))]
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn forms_are_posted_to_where_the_server_functions_are() {
+        use crate::components::post_form::action;
+        use leptos::server_fn::ServerFn;
+        let paths = [
+            Cancel::PATH,
+            Launch::PATH,
+            Remove::PATH,
+            RetryFailed::PATH,
+            RunAgain::PATH,
+            SetConcurrency::PATH,
+            SetPaused::PATH,
+        ];
+        let posted = [
+            action::CANCEL,
+            action::LAUNCH,
+            action::REMOVE,
+            action::RETRY_FAILED,
+            action::RUN_AGAIN,
+            action::SET_CONCURRENCY,
+            action::SET_PAUSED,
+        ];
+        assert_eq!(paths, posted);
+    }
 
     fn form(size: &str) -> LaunchForm {
         LaunchForm { size: size.into(), ..LaunchForm::default() }

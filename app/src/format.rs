@@ -1,7 +1,5 @@
 //! Numbers and times for people.
 
-use quilt::Timestamp;
-
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(value: u32) -> String {
     let digits = value.to_string();
@@ -31,24 +29,6 @@ pub(crate) fn duration(millis: u64) -> String {
     }
 }
 
-/// How long ago, roughly.
-pub(crate) fn ago(millis: u64) -> String {
-    let minutes = millis / 60_000;
-    let (value, unit) = match minutes {
-        0 => return "just now".into(),
-        1..60 => (minutes, "minute"),
-        60..1_440 => (minutes / 60, "hour"),
-        _ => (minutes / 1_440, "day"),
-    };
-    format!("{value} {unit}{} ago", if value == 1 { "" } else { "s" })
-}
-
-/// The time of day in UTC, to the millisecond.
-pub(crate) fn time_of_day(at: Timestamp) -> String {
-    let (seconds, millis) = (at.0 / 1_000 % 86_400, at.0 % 1_000);
-    format!("{:02}:{:02}:{:02}.{millis:03}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
-}
-
 /// Tasks a second, with as many digits as mean something.
 pub(crate) fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", count(per_second.round() as u32)) }
@@ -69,19 +49,6 @@ mod tests {
         assert_eq!(
             [7, 1_240, 59_999, 61_000, 3_725_000].map(duration),
             ["7 ms", "1.2 s", "59.9 s", "1 min 1 s", "1 h 2 min"]
-        );
-    }
-
-    #[test]
-    fn the_time_of_day_leaves_out_the_day() {
-        assert_eq!(time_of_day(Timestamp(1_790_000_000_123)), "14:13:20.123");
-    }
-
-    #[test]
-    fn the_past_is_told_roughly() {
-        assert_eq!(
-            [59_000, 60_000, 7_200_000, 200_000_000].map(ago),
-            ["just now", "1 minute ago", "2 hours ago", "2 days ago"]
         );
     }
 

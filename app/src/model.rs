@@ -1,7 +1,5 @@
-//! What server functions hand to pages.
+//! What the server hands to pages.
 
-use leptos::server_fn::codec::JsonEncoding;
-use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use quilt::{BatchId, Summary, Timestamp};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -17,20 +15,9 @@ pub struct BatchView {
     pub summary: Summary,
     /// The server's clock.
     pub now: Timestamp,
-    /// Whether the squares came with the page; otherwise the channel's first frame brings them.
-    pub has_squares: bool,
 }
 
-/// This visitor's batches, the newest ones.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BatchList {
-    /// The batches, newest first.
-    pub batches: Vec<(BatchId, Summary)>,
-    /// The server's clock.
-    pub now: Timestamp,
-}
-
-/// Why a server function did not do what it was asked, in a sentence for the visitor.
+/// Why what a visitor asked for was not done, in a sentence for the visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Error)]
 pub enum ActionError {
     /// There is no such batch.
@@ -42,20 +29,4 @@ pub enum ActionError {
     /// The server did not answer, or not in a way that this page understands.
     #[error("The server could not be asked: {0}")]
     Transport(String),
-}
-
-impl FromServerFnError for ActionError {
-    type Encoder = JsonEncoding;
-
-    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
-        // On the server, these are faults of what was sent.
-        #[cfg(feature = "ssr")]
-        if let ServerFnErrorErr::Args(reason)
-        | ServerFnErrorErr::Deserialization(reason)
-        | ServerFnErrorErr::MissingArg(reason) = error
-        {
-            return crate::server::refuse(axum::http::StatusCode::BAD_REQUEST, reason);
-        }
-        Self::Transport(error.to_string())
-    }
 }

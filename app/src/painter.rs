@@ -19,15 +19,11 @@ pub(crate) struct Painter {
 impl Painter {
     /// Finds the squares among the descendants of the element with the role `grid`.
     pub(crate) fn new(grid: Grid, element: &Element) -> Self {
-        let rows = element.children();
-        let cells = (0..rows.length())
-            .filter_map(|row| rows.item(row))
-            .flat_map(|row| {
-                let cells = row.children();
-                (0..cells.length()).filter_map(move |column| cells.item(column))
-            })
-            .filter_map(|cell| cell.dyn_into().ok())
-            .collect();
+        let cells = element
+            .query_selector_all("[role=gridcell]")
+            .into_iter()
+            .flat_map(|cells| (0..cells.length()).filter_map(move |place| cells.item(place)?.dyn_into().ok()));
+        let cells = cells.collect();
         Self { grid, cells, entry: Index(0), last_across: None }
     }
 

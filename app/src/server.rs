@@ -7,8 +7,10 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooManyRunning};
 use leptos::prelude::{expect_context, use_context};
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use leptos_axum::ResponseOptions;
-use quilt::{BatchId, Limits, OwnerId, SpecError};
+use quilt::{BatchId, Limits, OwnerId, SpecError, Summary};
 
 use crate::model::ActionError;
 
@@ -42,12 +44,20 @@ pub(crate) fn visitor() -> Result<OwnerId, ActionError> {
 pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
     match engine().open(id).await {
         Ok(Some(batch)) => Ok(batch),
-        Ok(None) => {
-            set_status(StatusCode::NOT_FOUND);
-            Err(ActionError::NotFound)
-        }
+        Ok(None) => Err(not_found()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// This visitor's newest batches.
+pub(crate) async fn list(count: u32) -> Result<Vec<(BatchId, Summary)>, ActionError> {
+    Ok(engine().list(visitor()?, None, count).await?.batches)
+}
+
+/// There is no such batch, and the answer's status says so.
+pub(crate) fn not_found() -> ActionError {
+    set_status(StatusCode::NOT_FOUND);
+    ActionError::NotFound
 }
 
 /// Sets the status of the answer, unless it has to be a redirection: a form that was posted without JavaScript goes back to its page.
@@ -70,6 +80,20 @@ pub(crate) fn refuse(status: StatusCode, reason: String) -> ActionError {
     ActionError::Refused(reason)
 }
 
+impl FromServerFnError for ActionError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            // Faults of what was sent.
+            ServerFnErrorErr::Args(reason)
+            | ServerFnErrorErr::Deserialization(reason)
+            | ServerFnErrorErr::MissingArg(reason) => refuse(StatusCode::BAD_REQUEST, reason),
+            error => Self::Transport(error.to_string()),
+        }
+    }
+}
+
 impl From<SpecError> for ActionError {
     fn from(error: SpecError) -> Self {
         refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
@@ -79,10 +103,7 @@ impl From<SpecError> for ActionError {
 impl From<JournalError> for ActionError {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Removed => {
-                set_status(StatusCode::NOT_FOUND);
-                Self::NotFound
-            }
+            JournalError::Removed => not_found(),
             JournalError::Damaged { .. } | JournalError::Corrupt(_) => {
                 tracing::error!(%error, "a server function met damage");
                 refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
@@ -120,10 +141,7 @@ impl From<ControlError> for ActionError {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::Journal(error) => error.into(),
-            ControlError::NotFound => {
-                set_status(StatusCode::NOT_FOUND);
-                Self::NotFound
-            }
+            ControlError::NotFound => not_found(),
             ControlError::NotOwner => refuse(StatusCode::FORBIDDEN, error.to_string()),
             ControlError::NotOver => refuse(StatusCode::CONFLICT, error.to_string()),
             ControlError::TooManyControls { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),

@@ -1,5 +1,6 @@
 //! The squares of a quilt as elements: rendered in one go on the server, changed one by one in the browser.
 
+#[cfg(any(feature = "ssr", test))]
 use std::fmt::Write;
 
 use quilt::{Grid, Index, SquareState};
@@ -29,6 +30,7 @@ pub(crate) fn label(grid: Grid, index: Index, state: SquareState<'_>) -> String 
 
 /// The rows of the grid with a cell for each square. The first cell can be reached with the tab key, and from there
 /// the others with the arrow keys.
+#[cfg(any(feature = "ssr", test))]
 pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState<'quilt>) -> String {
     // A cell takes about 110 bytes.
     let mut html = String::with_capacity(grid.squares() as usize * 112);
@@ -43,6 +45,7 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     html
 }
 
+#[cfg(any(feature = "ssr", test))]
 fn push_cell(html: &mut String, grid: Grid, index: Index, state: SquareState<'_>) {
     let tabindex = if index.0 == 0 { 0 } else { -1 };
     let name = state_name(state);

@@ -21,7 +21,7 @@ use quilt::wire::Load;
 use quilt::{Quilt, Square, Summary, Timestamp};
 
 use crate::model::BatchView;
-use crate::squares::state_name;
+use crate::squares::{MAX_ELEMENTS, state_name};
 use rate::Rate;
 pub(crate) use viewer::Dirty;
 use viewer::Viewer;
@@ -130,7 +130,7 @@ impl Channel {
 pub fn use_channel(view: &BatchView) -> Channel {
     let channel = Channel {
         summary: RwSignal::new(view.summary.clone()),
-        has_squares: RwSignal::new(view.has_squares),
+        has_squares: RwSignal::new(view.summary.spec.grid.squares() <= MAX_ELEMENTS),
         connection: RwSignal::new(Connection::Connecting),
         now: RwSignal::new(view.now),
         load: RwSignal::new(None),

@@ -13,11 +13,12 @@ use leptos_use_websocket::{
 };
 use quilt::wire::{ClientFrame, ServerFrame};
 use quilt::{BatchId, Timestamp};
+use serde::de::IgnoredAny;
 
 use super::viewer::Received;
 use super::{Channel, Connection, backoff};
-use crate::actions::get_batch;
 use crate::model::ActionError;
+use crate::request;
 
 /// The server is never silent for longer than this; a connection that is, is dead.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -192,7 +193,8 @@ impl Socket {
         }
         // A browser does not tell why a connection was refused.
         spawn_local(async move {
-            if let Err(ActionError::NotFound) = get_batch(self.batch).await {
+            let batch = request::get::<IgnoredAny>(&format!("/api/batches/{}", self.batch)).await;
+            if let Err(ActionError::NotFound) = batch {
                 let _ = self.channel.connection.try_set(Connection::Removed);
             }
         });

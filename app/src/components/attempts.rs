@@ -1,12 +1,31 @@
 //! Every attempt at the square that was chosen.
 
 use leptos::prelude::*;
-use quilt::{AttemptRecord, BatchId, Square};
+use quilt::{BatchId, Square};
+use serde::Deserialize;
 
-use crate::actions::get_attempts;
 use crate::channel::Channel;
 use crate::format;
 use crate::model::ActionError;
+
+/// What the API tells of a square.
+#[derive(Debug, Clone, Deserialize)]
+struct SquareDocument {
+    attempts: Vec<AttemptDocument>,
+}
+
+/// What the API tells of an attempt.
+#[derive(Debug, Clone, Deserialize)]
+struct AttemptDocument {
+    lap: u32,
+    attempt: u8,
+    worker: String,
+    started_at: String,
+    took_ms: u32,
+    error: Option<String>,
+}
+
+type Answer = Result<SquareDocument, ActionError>;
 
 /// Nothing until a square is chosen. Asks again when something has become of that square.
 #[component]
@@ -20,20 +39,17 @@ pub(crate) fn Attempts(
     /// Told the square when it is no longer chosen, so that the focus goes back to it.
     focused: RwSignal<Option<Square>>,
 ) -> impl IntoView {
-    let attempts = Action::new(move |square: &Square| {
-        let square = *square;
-        async move { (square, get_attempts(id, square.row, square.column).await) }
-    });
+    let answer = RwSignal::new(None::<(Square, Answer)>);
     let outcome = Memo::new(move |_| chosen.get().map(|square| (square, channel.outcome_of(square))));
     // Effects run in the browser alone: the server renders no attempts.
     Effect::new(move |_| {
         if let Some((square, _)) = outcome.get() {
-            attempts.dispatch(square);
+            ask(id, square, answer);
         }
     });
     let shown = move || {
         let chosen = chosen.get()?;
-        attempts.value().get().filter(|(square, _)| *square == chosen)
+        answer.get().filter(|(square, _)| *square == chosen)
     };
     let close = move |_| {
         focused.set(chosen.get_untracked());
@@ -41,38 +57,55 @@ pub(crate) fn Attempts(
     };
     view! {
         <section class="attempts" aria-label="Attempts" aria-live="polite">
-            {move || shown().map(|(square, attempts)| view! {
+            {move || shown().map(|(square, answer)| view! {
                 <div class="attempts-head">
                     <h2>{format!("Row {}, column {}", square.row, square.column)}</h2>
                     <button type="button" class="link" on:click=close>"Close"</button>
                 </div>
-                {list(attempts)}
+                <div inner_html=html(&answer)></div>
             })}
         </section>
     }
 }
 
-fn list(attempts: Result<Vec<AttemptRecord>, ActionError>) -> AnyView {
-    match attempts {
-        Ok(attempts) if attempts.is_empty() => view! { <p class="quiet">"No attempt has ended yet."</p> }.into_any(),
-        Ok(attempts) => {
-            view! { <ol class="attempt-list">{attempts.into_iter().map(item).collect_view()}</ol> }.into_any()
+#[cfg_attr(not(feature = "hydrate"), expect(unused_variables, reason = "only a browser asks"))]
+fn ask(id: BatchId, square: Square, answer: RwSignal<Option<(Square, Answer)>>) {
+    #[cfg(feature = "hydrate")]
+    leptos::task::spawn_local(async move {
+        let path = format!("/api/batches/{id}/squares/{}/{}", square.row, square.column);
+        let asked = crate::request::get(&path).await;
+        // The page may be gone by now.
+        let _ = answer.try_set(Some((square, asked)));
+    });
+}
+
+fn html(answer: &Answer) -> String {
+    match answer {
+        Ok(SquareDocument { attempts }) if attempts.is_empty() => {
+            r#"<p class="quiet">No attempt has ended yet.</p>"#.into()
         }
-        Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
+        Ok(SquareDocument { attempts }) => {
+            let items: String = attempts.iter().map(item).collect();
+            format!(r#"<ol class="attempt-list">{items}</ol>"#)
+        }
+        Err(error) => format!(r#"<p class="refusal">{}</p>"#, escaped(&error.to_string())),
     }
 }
 
-fn item(attempt: AttemptRecord) -> impl IntoView {
-    let AttemptRecord { lap, number, worker, started_at, took_ms, error } = attempt;
+fn item(attempt: &AttemptDocument) -> String {
+    let AttemptDocument { lap, attempt: number, worker, started_at, took_ms, error } = attempt;
     let state = if error.is_some() { "failed" } else { "done" };
-    let lap = if lap > 1 { format!("lap {lap}, ") } else { String::new() };
-    view! {
-        <li data-state=state>
-            <span class="attempt-name">{format!("{lap}attempt {number}")}</span>
-            <span class="attempt-outcome">{error.map_or_else(|| "done".into(), String::from)}</span>
-            <span class="quiet">
-                {format!("{} UTC · {} · {worker}", format::time_of_day(started_at), format::duration(took_ms.into()))}
-            </span>
-        </li>
-    }
+    let lap = if *lap > 1 { format!("lap {lap}, ") } else { String::new() };
+    let outcome = escaped(error.as_deref().unwrap_or("done"));
+    let worker = escaped(worker);
+    // Of `2026-09-21T14:13:20.123Z`, the time of day.
+    let at = escaped(started_at.get(11..).unwrap_or_default().trim_end_matches('Z'));
+    let took = format::duration(u64::from(*took_ms));
+    format!(
+        r#"<li data-state="{state}"><span class="attempt-name">{lap}attempt {number}</span><span class="attempt-outcome">{outcome}</span><span class="quiet">{at} UTC · {took} · {worker}</span></li>"#
+    )
+}
+
+fn escaped(text: &str) -> std::borrow::Cow<'_, str> {
+    html_escape::encode_safe(text)
 }

@@ -3,11 +3,10 @@
 use leptos::prelude::*;
 use quilt::{BatchId, CancelCause, Square, Status, Summary};
 
-use crate::actions::{Remove, RetryFailed, RunAgain};
 use crate::channel::Channel;
+use crate::components::post_form::{PostForm, Posting, Refusal, action};
 use crate::components::receipt::ReceiptDetails;
 use crate::format;
-use crate::model::ActionError;
 
 /// Empty while the batch runs. At the finish line it tells how it went, politely, and offers what comes next.
 #[component]
@@ -18,13 +17,13 @@ pub(crate) fn Banner(
     is_own: bool,
     /// Its channel.
     channel: Channel,
-    /// Called with the square that the visitor wants to see, where squares can be seen.
-    on_show: Option<Callback<Square>>,
+    /// Told the square that the visitor wants to see.
+    focused: RwSignal<Option<Square>>,
 ) -> impl IntoView {
     let is_over = Memo::new(move |_| channel.is_over());
-    let run_again = ServerAction::<RunAgain>::new();
-    let retry = ServerAction::<RetryFailed>::new();
-    let remove = ServerAction::<Remove>::new();
+    let run_again = Posting::new(None);
+    let retry = Posting::new(None);
+    let remove = Posting::new(None);
     let has_failed = Memo::new(move |_| {
         channel.summary.with(|summary| summary.status == Status::Finished && summary.progress.failed > 0)
     });
@@ -38,57 +37,37 @@ pub(crate) fn Banner(
                     <h2>{text}</h2>
                     <p>
                         {detail}
-                        {move || last_across.get().map(|square| view! { " Last across: " {place(square, on_show)} "." })}
+                        {move || last_across.get().map(|square| view! { " Last across: " {place(square, focused)} "." })}
                     </p>
                     <ReceiptDetails id channel />
                     <div class="banner-actions">
-                        <ActionForm action=run_again>
-                            <input type="hidden" name="id" value=id.to_string() />
-                            <button type="submit" class="button primary" disabled=move || run_again.pending().get()>"Run again"</button>
-                        </ActionForm>
+                        <PostForm action=action::RUN_AGAIN id=Some(id) posting=run_again>
+                            <button type="submit" class="button primary" disabled=move || run_again.is_pending.get()>"Run again"</button>
+                        </PostForm>
                         <Show when=move || is_own && has_failed.get()>
-                            <ActionForm action=retry>
-                                <input type="hidden" name="id" value=id.to_string() />
-                                <button type="submit" class="button" disabled=move || retry.pending().get()>"Retry failed"</button>
-                            </ActionForm>
+                            <PostForm action=action::RETRY_FAILED id=Some(id) posting=retry>
+                                <button type="submit" class="button" disabled=move || retry.is_pending.get()>"Retry failed"</button>
+                            </PostForm>
                         </Show>
                         {is_own.then(|| view! {
-                            <ActionForm action=remove>
-                                <input type="hidden" name="id" value=id.to_string() />
-                                <button type="submit" class="button quiet-button" disabled=move || remove.pending().get()>"Remove"</button>
-                            </ActionForm>
+                            <PostForm action=action::REMOVE id=Some(id) posting=remove>
+                                <button type="submit" class="button quiet-button" disabled=move || remove.is_pending.get()>"Remove"</button>
+                            </PostForm>
                         })}
                     </div>
-                    <Refusal value=run_again.value() />
-                    <Refusal value=retry.value() />
-                    <Refusal value=remove.value() />
+                    <Refusal posting=run_again />
+                    <Refusal posting=retry />
+                    <Refusal posting=remove />
                 </div>
             </Show>
         </div>
     }
 }
 
-/// The name of a square, which leads to it where it can be seen.
-fn place(square: Square, on_show: Option<Callback<Square>>) -> AnyView {
+/// The name of a square, which leads to it.
+fn place(square: Square, focused: RwSignal<Option<Square>>) -> impl IntoView {
     let name = format!("row {}, column {}", square.row, square.column);
-    match on_show {
-        Some(on_show) => {
-            view! { <button type="button" class="link" on:click=move |_| on_show.run(square)>{name}</button> }
-                .into_any()
-        }
-        None => name.into_any(),
-    }
-}
-
-/// The reason why an action was refused, if it was.
-#[component]
-pub(crate) fn Refusal(
-    /// What the action returned last.
-    #[prop(into)]
-    value: Signal<Option<Result<(), ActionError>>>,
-) -> impl IntoView {
-    let reason = move || value.get().and_then(Result::err).map(|error| error.to_string());
-    view! { <p class="refusal" role="alert">{reason}</p> }
+    view! { <button type="button" class="link" on:click=move |_| focused.set(Some(square))>{name}</button> }
 }
 
 fn headline(summary: &Summary) -> String {

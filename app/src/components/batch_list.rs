@@ -1,54 +1,35 @@
 //! This visitor's batches.
 
-use std::time::Duration;
-
 use leptos::prelude::*;
 use quilt::{BatchId, Summary, Timestamp};
 
-use crate::actions::list_batches;
+use crate::components::list_refresh::ListRefresh;
 use crate::format;
-use crate::model::{ActionError, BatchList as Listing};
 
-/// How often the list is asked for again while a batch in it runs.
-const REFRESH: Duration = Duration::from_secs(2);
+/// How many batches are listed.
+const LISTED: u32 = 12;
 
 /// The newest batches, with how they stand.
 #[component]
 pub(crate) fn BatchList() -> impl IntoView {
-    let batches = Resource::new(|| (), |()| list_batches());
-    Effect::new(move |_| {
-        // A server that did not answer may do so soon.
-        let may_change = |listing: Result<Listing, ActionError>| {
-            listing.map_or(true, |listing| listing.batches.iter().any(|(_, summary)| !summary.status.is_over()))
-        };
-        if batches.get().is_some_and(may_change) {
-            let again = set_timeout_with_handle(move || batches.refetch(), REFRESH);
-            on_cleanup(move || {
-                if let Ok(again) = again {
-                    again.clear();
-                }
-            });
-        }
-    });
     view! {
         <section class="batches" aria-labelledby="your-batches">
             <h2 id="your-batches">"Your batches"</h2>
-            <Transition fallback=|| view! { <p class="quiet">"Loading…"</p> }>
-                {move || Suspend::new(async move {
-                    match batches.await {
-                        Ok(listing) if listing.batches.is_empty() => {
-                            view! { <p class="quiet">"Nothing yet. The ones that you launch are listed here."</p> }.into_any()
-                        }
-                        Ok(listing) => {
-                            let now = listing.now;
-                            let items = listing.batches.into_iter().map(|(id, summary)| view! { <Item id summary now /> });
-                            view! { <ul class="batch-list">{items.collect_view()}</ul> }.into_any()
-                        }
-                        Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
+            {Suspend::new(async move {
+                match crate::server::list(LISTED).await {
+                    Ok(batches) if batches.is_empty() => {
+                        view! { <p class="quiet">"Nothing yet. The ones that you launch are listed here."</p> }.into_any()
                     }
-                })}
-            </Transition>
+                    Ok(batches) => {
+                        let now = engine::now();
+                        let items = batches.into_iter().map(|(id, summary)| view! { <Item id summary now /> });
+                        view! { <ul class="batch-list">{items.collect_view()}</ul> }.into_any()
+                    }
+                    Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
+                }
+            })}
         </section>
+        <ListRefresh />
     }
 }
 
@@ -76,8 +57,33 @@ fn Item(id: BatchId, summary: Summary, now: Timestamp) -> impl IntoView {
                     <span class="bar-failed" style:width=share(progress.failed)></span>
                 </span>
                 <span class="batch-counts">{counts}</span>
-                <span class="batch-age">{format::ago(now.millis_since(summary.created_at))}</span>
+                <span class="batch-age">{ago(now.millis_since(summary.created_at))}</span>
             </a>
         </li>
+    }
+}
+
+/// How long ago, roughly.
+fn ago(millis: u64) -> String {
+    let minutes = millis / 60_000;
+    let (value, unit) = match minutes {
+        0 => return "just now".into(),
+        1..60 => (minutes, "minute"),
+        60..1_440 => (minutes / 60, "hour"),
+        _ => (minutes / 1_440, "day"),
+    };
+    format!("{value} {unit}{} ago", if value == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_past_is_told_roughly() {
+        assert_eq!(
+            [59_000, 60_000, 7_200_000, 200_000_000].map(ago),
+            ["just now", "1 minute ago", "2 hours ago", "2 days ago"]
+        );
     }
 }

@@ -3,9 +3,8 @@
 use leptos::prelude::*;
 use quilt::{BatchId, Status};
 
-use crate::actions::{Cancel, SetConcurrency, SetPaused};
 use crate::channel::Channel;
-use crate::components::banner::Refusal;
+use crate::components::post_form::{PostForm, Posting, Refusal, action};
 
 /// Pause or resume, and cancel. Nothing once the batch is over.
 #[component]
@@ -14,28 +13,28 @@ pub(crate) fn Controls(
     id: BatchId,
     /// Its channel.
     channel: Channel,
+    /// Why a form of this page was refused that was posted without JavaScript.
+    refusal: Option<String>,
 ) -> impl IntoView {
-    let cancel = ServerAction::<Cancel>::new();
-    let pause = ServerAction::<SetPaused>::new();
+    let cancel = Posting::new(None);
+    let pause = Posting::new(refusal);
     let is_running = Memo::new(move |_| channel.is_running());
     let is_paused = Memo::new(move |_| channel.summary.with(|summary| summary.status == Status::Paused));
     view! {
         <Show when=move || is_running.get()>
             // One button with two names, so that the focus stays where it is.
-            <ActionForm action=pause>
-                <input type="hidden" name="id" value=id.to_string() />
+            <PostForm action=action::SET_PAUSED id=Some(id) posting=pause>
                 <input type="hidden" name="paused" value=move || (!is_paused.get()).to_string() />
-                <button type="submit" class="button" aria-disabled=move || pause.pending().get().to_string()>
+                <button type="submit" class="button" aria-disabled=move || pause.is_pending.get().to_string()>
                     {move || if is_paused.get() { "Resume" } else { "Pause" }}
                 </button>
-            </ActionForm>
-            <ActionForm action=cancel>
-                <input type="hidden" name="id" value=id.to_string() />
-                <button type="submit" class="button" disabled=move || cancel.pending().get()>"Cancel"</button>
-            </ActionForm>
+            </PostForm>
+            <PostForm action=action::CANCEL id=Some(id) posting=cancel>
+                <button type="submit" class="button" disabled=move || cancel.is_pending.get()>"Cancel"</button>
+            </PostForm>
         </Show>
-        <Refusal value=cancel.value() />
-        <Refusal value=pause.value() />
+        <Refusal posting=cancel />
+        <Refusal posting=pause />
     }
 }
 
@@ -49,21 +48,20 @@ pub(crate) fn Concurrency(
     /// Its channel.
     channel: Channel,
 ) -> impl IntoView {
-    let set = ServerAction::<SetConcurrency>::new();
+    let set = Posting::new(None);
     let is_changeable = Memo::new(move |_| is_own && channel.is_running());
     let limit = Memo::new(move |_| channel.summary.with(|summary| summary.concurrency));
     let value = move || limit.get().map(|limit| limit.to_string()).unwrap_or_default();
     view! {
         <Show when=move || is_changeable.get()>
-            <ActionForm action=set attr:class="concurrency">
-                <input type="hidden" name="id" value=id.to_string() />
+            <PostForm action=action::SET_CONCURRENCY id=Some(id) posting=set class="concurrency">
                 <label>
                     <span>"Tasks at the same time"</span>
                     <input type="number" inputmode="numeric" name="concurrency" min="1" max="65536" step="1" placeholder="no limit" prop:value=value value=value />
                 </label>
-                <button type="submit" class="button" disabled=move || set.pending().get()>"Set"</button>
-            </ActionForm>
+                <button type="submit" class="button" disabled=move || set.is_pending.get()>"Set"</button>
+            </PostForm>
         </Show>
-        <Refusal value=set.value() />
+        <Refusal posting=set />
     }
 }

@@ -2,12 +2,8 @@
 
 use leptos::html::Input;
 use leptos::prelude::*;
-use leptos::server_fn::ServerFn;
-use leptos::server_fn::error::ServerFnUrlError;
-use leptos_router::hooks::use_query_map;
 
-use crate::actions::Launch;
-use crate::model::ActionError;
+use crate::components::post_form::{PostForm, Posting, Refusal, action};
 
 /// A size to choose, and a pace at which a quilt of this size is nice to watch.
 struct Preset {
@@ -25,21 +21,12 @@ const PRESETS: [Preset; 3] = [
 ];
 
 /// Works with and without JavaScript; what the server refuses is told above the button.
-#[component]
-pub(crate) fn LaunchForm() -> impl IntoView {
-    let launch = ServerAction::<Launch>::new();
-    let query = use_query_map();
-    // A form that was posted without JavaScript comes back with the error in the address.
-    let posted_error = move || {
-        query.with(|query| {
-            let is_ours = query.get_str("__path") == Some(Launch::PATH);
-            query.get_str("__err").filter(|_| is_ours).map(ServerFnUrlError::<ActionError>::decode_err)
-        })
-    };
-    let refusal = move || match launch.value().get() {
-        Some(result) => result.err().map(|error| error.to_string()),
-        None => posted_error().map(|error| error.to_string()),
-    };
+#[island]
+pub fn LaunchForm(
+    /// Why the form was refused that was posted without JavaScript.
+    refusal: Option<String>,
+) -> impl IntoView {
+    let launch = Posting::new(refusal);
     let shortest = NodeRef::<Input>::new();
     let longest = NodeRef::<Input>::new();
     let choose = move |preset: &'static Preset| {
@@ -50,7 +37,7 @@ pub(crate) fn LaunchForm() -> impl IntoView {
         }
     };
     view! {
-        <ActionForm action=launch>
+        <PostForm action=action::LAUNCH posting=launch>
             <fieldset class="presets">
                 <legend>"How many squares?"</legend>
                 {PRESETS
@@ -79,11 +66,11 @@ pub(crate) fn LaunchForm() -> impl IntoView {
                     <Field name="deadline_s" label="Deadline" unit="s" value="" min="1" max="604800" />
                 </div>
             </details>
-            <p class="refusal" role="alert">{refusal}</p>
-            <button type="submit" class="button primary launch" disabled=move || launch.pending().get()>
-                {move || if launch.pending().get() { "Launching…" } else { "Launch" }}
+            <Refusal posting=launch />
+            <button type="submit" class="button primary launch" disabled=move || launch.is_pending.get()>
+                {move || if launch.is_pending.get() { "Launching…" } else { "Launch" }}
             </button>
-        </ActionForm>
+        </PostForm>
     }
 }
 

@@ -1,14 +1,20 @@
-//! The parts that pages are made of.
+//! What pages are made of. A type with `#[island]` lives on in the browser, with all that is within it; the others are rendered once.
 
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
+#![allow(missing_docs, reason = "the island macro exports a function for each island")]
 
-pub(crate) mod attempts;
-pub(crate) mod banner;
+mod attempts;
+mod banner;
+#[cfg(feature = "ssr")]
 pub(crate) mod batch_list;
-pub(crate) mod connection_badge;
-pub(crate) mod controls;
+mod connection_badge;
+mod controls;
+#[cfg(feature = "ssr")]
 pub(crate) mod header;
-pub(crate) mod launch_form;
-pub(crate) mod progress_panel;
-pub(crate) mod quilt_grid;
-pub(crate) mod receipt;
+pub mod launch_form;
+pub mod list_refresh;
+pub mod live_batch;
+pub(crate) mod post_form;
+mod progress_panel;
+mod quilt_grid;
+mod receipt;

@@ -16,14 +16,14 @@ use crate::painter::Painter;
 pub(crate) fn QuiltGrid(
     /// The shape.
     grid: Grid,
-    /// The rows as they are when the page is rendered.
-    rows_html: String,
     /// The channel of the batch on the page.
     channel: Channel,
     /// The square that has the focus, or should have it.
     focused: RwSignal<Option<Square>>,
     /// The square of which more is to be told.
     chosen: RwSignal<Option<Square>>,
+    /// The rows as they are when the page is rendered.
+    children: Children,
 ) -> impl IntoView {
     let element = NodeRef::<Div>::new();
     // Elements stay on the browser's one thread; on the server there are none.
@@ -120,8 +120,9 @@ pub(crate) fn QuiltGrid(
                 }
                 on:mouseover=on_point
                 on:mouseleave=move |_| pointed_at.set(None)
-                inner_html=rows_html
-            ></div>
+            >
+                {children()}
+            </div>
         </div>
         <p class="readout" aria-hidden="true">
             {move || pointed_at.get().unwrap_or_else(|| "Point at a square, or go to the quilt and use the arrow keys. Choose one to see its attempts.".into())}

@@ -1,11 +1,23 @@
 //! What is left of a lap at its finish line.
 
 use leptos::prelude::*;
-use quilt::{BatchId, Receipt};
+use quilt::BatchId;
+use quilt::receipt::{LastAcross, SlowTask};
+use serde::Deserialize;
 
-use crate::actions::get_receipt;
 use crate::channel::Channel;
 use crate::format;
+
+/// What the API tells of a finish line.
+#[derive(Debug, Clone, Deserialize)]
+struct ReceiptDocument {
+    lap: u32,
+    lap_tasks: u32,
+    attempts: u64,
+    last_across: LastAcross,
+    slowest: Vec<SlowTask>,
+    outcomes_sha256: String,
+}
 
 /// The receipt of the lap that is over, folded away. Nothing while a lap runs, or where one was cancelled.
 #[component]
@@ -16,17 +28,14 @@ pub(crate) fn ReceiptDetails(
     channel: Channel,
 ) -> impl IntoView {
     let finished_lap = Memo::new(move |_| channel.summary.with(|summary| summary.last_across.map(|_| summary.lap)));
-    let receipt = Action::new(move |lap: &u32| {
-        let lap = *lap;
-        async move { get_receipt(id, lap).await.ok().flatten() }
-    });
+    let receipt = RwSignal::new(None::<ReceiptDocument>);
     // Effects run in the browser alone: the server renders no receipt, and whoever has no JavaScript finds it in the API.
     Effect::new(move |_| {
         if let Some(lap) = finished_lap.get() {
-            receipt.dispatch(lap);
+            ask(id, lap, receipt);
         }
     });
-    let shown = move || receipt.value().get().flatten().filter(|receipt| Some(receipt.lap) == finished_lap.get());
+    let shown = move || receipt.get().filter(|receipt| Some(receipt.lap) == finished_lap.get());
     view! {
         {move || shown().map(|receipt| view! {
             // It comes a moment after the banner, which was read out already.
@@ -39,7 +48,17 @@ pub(crate) fn ReceiptDetails(
     }
 }
 
-fn figures(receipt: &Receipt) -> impl IntoView + use<> {
+#[cfg_attr(not(feature = "hydrate"), expect(unused_variables, reason = "only a browser asks"))]
+fn ask(id: BatchId, lap: u32, receipt: RwSignal<Option<ReceiptDocument>>) {
+    #[cfg(feature = "hydrate")]
+    leptos::task::spawn_local(async move {
+        let asked = crate::request::get(&format!("/api/batches/{id}/receipt?lap={lap}")).await;
+        // The page may be gone by now; what was refused is left out.
+        let _ = receipt.try_set(asked.ok());
+    });
+}
+
+fn figures(receipt: &ReceiptDocument) -> impl IntoView + use<> {
     let last = &receipt.last_across;
     let by = match (&last.worker, last.attempt) {
         (Some(worker), Some(attempt)) => format!("{worker}, attempt {attempt}"),

@@ -2,11 +2,12 @@
 
 use leptos::prelude::*;
 
+use super::posted_refusal;
 use crate::components::batch_list::BatchList;
 use crate::components::launch_form::LaunchForm;
 
 #[component]
-pub(crate) fn HomePage() -> impl IntoView {
+pub(super) fn HomePage() -> impl IntoView {
     view! {
         <div class="home">
             <section class="hero">
@@ -16,7 +17,7 @@ pub(crate) fn HomePage() -> impl IntoView {
                 </p>
             </section>
             <section class="card" aria-label="Launch a batch">
-                <LaunchForm />
+                <LaunchForm refusal=posted_refusal() />
             </section>
             <BatchList />
         </div>

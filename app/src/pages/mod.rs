@@ -1,7 +1,72 @@
-//! The pages, one for each kind of address.
+//! The pages, one for each kind of address, and the document around them. Rendered on the server alone.
 
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
 
-pub(crate) mod batch;
-pub(crate) mod home;
-pub(crate) mod not_found;
+mod batch;
+mod home;
+mod not_found;
+
+use leptos::prelude::*;
+use leptos::server_fn::error::ServerFnUrlError;
+use leptos_meta::{MetaTags, Title, provide_meta_context};
+use leptos_router::components::{Route, Router, Routes};
+use leptos_router::hooks::use_query_map;
+use leptos_router::{SsrMode, path};
+
+use crate::components::header::Header;
+use crate::model::ActionError;
+use batch::BatchPage;
+use home::HomePage;
+use not_found::NotFound;
+
+/// The document around every page.
+#[must_use]
+pub fn shell(options: LeptosOptions) -> impl IntoView {
+    view! {
+        <!DOCTYPE html>
+        <html lang="en">
+            <head>
+                <meta charset="utf-8" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <meta name="description" content="Run many independent tasks and watch every one of them finish." />
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                <link rel="stylesheet" href="/pkg/quilt.css" />
+                <AutoReload options=options.clone() />
+                <HydrationScripts options islands=true />
+                <MetaTags />
+            </head>
+            <body>
+                <App />
+            </body>
+        </html>
+    }
+}
+
+/// The whole page, whatever its address.
+#[component]
+#[must_use]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    view! {
+        <Title text="Quilt" />
+        <Router>
+            <a class="skip-link" href="#main">"Skip to the content"</a>
+            <Header />
+            <main id="main" tabindex="-1">
+                <Routes fallback=NotFound>
+                    <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/batches/:id") view=BatchPage ssr=SsrMode::Async />
+                </Routes>
+            </main>
+        </Router>
+    }
+}
+
+/// Why the form that was posted from this page, without JavaScript, was refused: that stands in the address then.
+fn posted_refusal() -> Option<String> {
+    let query = use_query_map();
+    query.with_untracked(|query| {
+        query.get_str("__err").map(|error| ServerFnUrlError::<ActionError>::decode_err(error).to_string())
+    })
+}

@@ -5,15 +5,14 @@ use leptos_meta::Title;
 
 /// For addresses that lead nowhere.
 #[component]
-pub(crate) fn NotFound() -> impl IntoView {
-    #[cfg(feature = "ssr")]
+pub(super) fn NotFound() -> impl IntoView {
     crate::server::set_status(axum::http::StatusCode::NOT_FOUND);
     view! { <Missing reason="This address leads nowhere.".to_string() /> }
 }
 
 /// Says what is missing, and leads home.
 #[component]
-pub(crate) fn Missing(
+pub(super) fn Missing(
     /// What is wrong, in a sentence.
     reason: String,
 ) -> impl IntoView {
