@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+pub use quilt::Offset;
 use quilt::wire::DecodeError;
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use thiserror::Error;
@@ -46,10 +47,6 @@ pub enum Damage {
     #[error("it does not start with a launch")]
     NoLaunch,
 }
-
-/// How many events of a journal there are, or were seen.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Offset(pub u64);
 
 /// Whether [`Journal::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -115,6 +115,11 @@ impl<'a> LeaseRun<'a> {
         Ok(runaway)
     }
 
+    /// A moment of this lease on the other clock.
+    fn at(&self, moment: Instant) -> Timestamp {
+        self.started.0.plus_millis((moment - self.started.1).as_millis() as u64)
+    }
+
     /// How long an attempt may take.
     fn time(&self) -> Duration {
         Duration::from_millis(self.batch.spec.timeout_ms.into())
@@ -128,6 +133,7 @@ impl<'a> LeaseRun<'a> {
     ) -> Result<Timed, JournalError> {
         let (batch, worker) = (self.batch, self.worker);
         let task = Task { index: batch.order.index(position), seed: batch.spec.seed, lap: self.lease.lap, attempt };
+        worker.desk.start(position, attempt, self.at(started));
         let given_up = async {
             tokio::select! {
                 biased;
@@ -169,7 +175,7 @@ impl<'a> LeaseRun<'a> {
             first: position,
             count: 1,
             number: attempt,
-            started_at: self.started.0.plus_millis((started - self.started.1).as_millis() as u64),
+            started_at: self.at(started),
             took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
             error: error.clone(),
         };
@@ -185,7 +191,7 @@ impl<'a> LeaseRun<'a> {
     /// Writes what was gathered, as soon as that is possible: what has been run is not run again because a disk is full.
     async fn write(&mut self) -> Result<(), JournalError> {
         let worker = self.worker;
-        let events = self.gathered.take(self.lease.lap, &worker.name, worker.clock.now());
+        let events = self.gathered.take(self.lease.lap, &worker.desk.worker, worker.clock.now());
         if events.is_empty() {
             return Ok(());
         }

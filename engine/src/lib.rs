@@ -14,6 +14,7 @@
 //! - [`work`]: what tasks do, a file for each kind
 //! - [`embedded`]: both seams in one process, on SQLite and in memory
 
+mod activity;
 mod attempt;
 mod backoff;
 mod clock;
@@ -31,5 +32,5 @@ mod worker;
 pub use clock::{Clock, now};
 pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
-pub use live::{LiveBatch, Viewer};
+pub use live::{LiveBatch, Messages, Next, Viewer};
 pub use queue::{Lease, Queue};

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::interval_at;
 use tokio_util::sync::CancellationToken;
 
+use crate::activity::Desk;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, PAUSE};
 use crate::lease_run::LeaseRun;
@@ -22,8 +23,8 @@ const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
 /// Runs one task at a time.
 #[derive(Clone)]
 pub(crate) struct Worker {
-    /// Stands in the journal with what it ran.
-    pub(crate) name: Box<str>,
+    /// Its name, which stands in the journal with what it ran, and what it is doing.
+    pub(crate) desk: Arc<Desk>,
     /// How many workers there are.
     pub(crate) workers: u32,
     pub(crate) journal: Arc<dyn Journal>,
@@ -106,6 +107,7 @@ impl Worker {
                 if let Some(tail) = head.split_off(batch.stride(&head, self.workers)) {
                     self.queue.push(tail, Duration::ZERO).await;
                 }
+                let _shown = self.desk.occupy(batch.id());
                 LeaseRun::new(self, &batch, head).run().await
             }
         }
@@ -120,10 +122,13 @@ impl Worker {
     /// Does nothing while an attempt goes on that nobody waits for any more. So there are never more of them than workers, and the rest of the
     /// server does not notice.
     async fn wait_for(&self, attempt: JoinHandle<()>) {
-        tracing::error!(worker = %self.name, "an attempt does not stop though its time is over; its worker waits for it");
+        tracing::error!(
+            worker = self.desk.worker,
+            "an attempt does not stop though its time is over; its worker waits for it"
+        );
         self.stuck.fetch_add(1, Ordering::Relaxed);
         self.stopping.run_until_cancelled(attempt).await;
         self.stuck.fetch_sub(1, Ordering::Relaxed);
-        tracing::info!(worker = %self.name, "no longer waiting for it");
+        tracing::info!(worker = self.desk.worker, "no longer waiting for it");
     }
 }

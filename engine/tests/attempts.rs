@@ -135,9 +135,9 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     assert_eq!(quilt.square(Index(1)), SquareState::Failed("took longer than 200 ms"));
     assert_eq!(quilt.square(Index(2)), SquareState::Failed("panicked: square 2 panics"));
     assert_eq!(quilt.progress().done, 13);
-    until("its worker waits", || engine.stuck() == 1).await;
+    until("its worker waits", || engine.load(id(1)).stuck == 1).await;
     engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 16)).await.expect("accepted");
     finished(&engine, id(2)).await;
     HELD.store(false, Ordering::SeqCst);
-    until("its worker is back", || engine.stuck() == 0).await;
+    until("its worker is back", || engine.load(id(1)).stuck == 0).await;
 }

@@ -27,6 +27,10 @@ impl Timestamp {
     }
 }
 
+/// How many events of a journal there are, or were seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Offset(pub u64);
+
 /// The first event of every journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launched {

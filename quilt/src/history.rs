@@ -157,18 +157,19 @@ impl History {
         })
     }
 
-    /// Events that take a quilt at step `after`, which the history reaches, to where this one is, as few as possible: neighbouring
+    /// Events that take a quilt at step `after`, which the history reaches, to step `upto`, as few as possible: neighbouring
     /// settlements of a lap become one event.
     #[must_use]
-    pub fn events(&self, quilt: &Quilt, after: Step) -> Vec<Event> {
+    pub fn events(&self, quilt: &Quilt, after: Step, upto: Step) -> Vec<Event> {
         let after = self.within(after);
+        let count = upto.0.saturating_sub(after.0) as usize;
         let mut lap = self.lap_at(after);
         let controls =
             self.records_after(after).filter(|record| matches!(record, Record::Controlled(_))).count() as u32;
         let mut number = quilt.controls().saturating_sub(controls);
         let mut events = Vec::new();
         let mut settlements = Vec::new();
-        for record in self.records_after(after) {
+        for record in self.records_after(after).take(count) {
             match record {
                 Record::Settled(position, cell) => {
                     let outcome = quilt.read(cell).outcome();

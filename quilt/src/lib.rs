@@ -13,6 +13,7 @@
 //! - [`state`]: [`Quilt`], the fold of a journal
 //! - [`summary`]: what is said of a batch without its squares
 //! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
+//! - [`race`]: who ran what, when and for how long, for viewers
 //! - [`receipt`]: what is left of a lap at its finish line, and what is known of its tries
 //! - [`wire`]: events and frames as bytes
 
@@ -23,6 +24,7 @@ pub mod grid;
 pub mod history;
 pub mod id;
 pub mod order;
+pub mod race;
 pub mod receipt;
 pub mod spec;
 pub mod state;
@@ -30,11 +32,14 @@ pub mod summary;
 pub mod wire;
 
 pub use color::Color;
-pub use event::{AttemptRecord, AttemptRun, CancelCause, Control, Event, Launched, Outcome, Settlement, Timestamp};
+pub use event::{
+    AttemptRecord, AttemptRun, CancelCause, Control, Event, Launched, Offset, Outcome, Settlement, Timestamp,
+};
 pub use grid::{Grid, Index, Square};
 pub use history::History;
 pub use id::{BatchId, OwnerId};
 pub use order::{Order, Position};
+pub use race::Race;
 pub use receipt::{Ledger, Receipt};
 pub use spec::{BatchSpec, LaunchRequest, Limits, SpecError, WorkSpec};
 pub use state::{Change, Lap, Quilt, SquareState, Step};

@@ -99,7 +99,7 @@ proptest! {
         prop_assert_eq!(history.step(), quilt.step());
         let mut changes = Vec::new();
         let behind = reader.step();
-        for event in history.events(&quilt, behind) {
+        for event in history.events(&quilt, behind, quilt.step()) {
             reader.apply(&event, &mut changes);
         }
         prop_assert_eq!(&reader, &quilt);
@@ -218,7 +218,7 @@ fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
     assert!(!history.reaches(Step(0)) && !history.reaches(Step(u64::from(tasks))));
     let mut reader = reader.expect("there is a sixth lap");
     assert!(history.reaches(reader.step()));
-    for event in history.events(&quilt, reader.step()) {
+    for event in history.events(&quilt, reader.step(), quilt.step()) {
         reader.apply(&event, &mut Vec::new());
     }
     assert_eq!(reader, quilt);

@@ -6,8 +6,11 @@ mod common;
 
 use common::{config, event, fold, launched, outcome};
 use proptest::prelude::*;
-use quilt::wire::{ClientFrame, Load, ServerFrame, decode_event, encode_event};
-use quilt::{Color, Event, Outcome, Position, Settlement, Step, Timestamp};
+use quilt::wire::{
+    Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, Running, ServerFrame, WorkerLoad, decode_event, encode_event,
+    messages, put_framed_event,
+};
+use quilt::{Color, Event, Offset, Outcome, Position, Settlement, Step, Timestamp};
 
 const TASKS: u32 = 40;
 
@@ -27,8 +30,51 @@ fn bytes_of(settlements: Vec<Settlement>) -> usize {
     encode_event(&settled(settlements)).len() - encode_event(&settled(Vec::new())).len()
 }
 
+fn load(now: u64) -> Load {
+    let running = Some(Running { position: Position(7), attempt: 2, started_at: Timestamp(now) });
+    let workers = vec![
+        WorkerLoad { name: "worker-1".into(), running },
+        WorkerLoad { name: "worker-2".into(), running: None },
+    ];
+    Load { now: Timestamp(now), stuck: 1, workers }
+}
+
 proptest! {
     #![proptest_config(config())]
+
+    #[test]
+    fn frames_of_any_size_come_together_from_their_messages(count in 0_u32..30_000, cut in 0_usize..10) {
+        let events = vec![settled((0..count).map(done).collect())];
+        let frame = ServerFrame::Delta { from: Step(1), events };
+        let mut assembler = Assembler::default();
+        let all: Vec<Vec<u8>> = messages(frame.encode()).collect();
+        prop_assert!(all.iter().all(|message| message.len() <= MAX_MESSAGE));
+        // A connection that broke in the middle leaves nothing behind.
+        let mut broken = Assembler::default();
+        for message in all.iter().take(cut.min(all.len() - 1)) {
+            prop_assert_eq!(broken.receive(message), Ok(None));
+        }
+        let (last, first) = all.split_last().expect("at least one");
+        for message in first {
+            prop_assert_eq!(assembler.receive(message), Ok(None));
+        }
+        prop_assert_eq!(assembler.receive(last), Ok(Some(frame)));
+    }
+
+    #[test]
+    fn events_in_a_row_are_taken_one_by_one(events in proptest::collection::vec(event(TASKS), 0..20), lost in 1_usize..20) {
+        let mut bytes = Vec::new();
+        events.iter().for_each(|event| put_framed_event(&mut bytes, event));
+        let mut rest = &*bytes;
+        for event in &events {
+            let framed = FramedEvent::take(&mut rest).expect("whole").expect("there are more");
+            prop_assert_eq!(framed.is_attempts(), matches!(event, Event::Attempted { .. }));
+            prop_assert_eq!(&framed.decode().expect("readable"), event);
+        }
+        prop_assert_eq!(FramedEvent::take(&mut rest).map(|event| event.is_none()), Ok(true));
+        let mut cut = &bytes[..bytes.len().saturating_sub(lost)];
+        while let Ok(Some(_)) = FramedEvent::take(&mut cut) {}
+    }
 
     #[test]
     fn events_read_back(event in event(TASKS)) {
@@ -45,14 +91,16 @@ proptest! {
     fn frames_read_back(events in proptest::collection::vec(event(TASKS), 0..20), from in 0_u64..1 << 40) {
         let launched = launched(5, 8, 1);
         let (quilt, _) = fold(&launched, &events);
+        let attempts: Vec<Event> = events.iter().filter(|event| matches!(event, Event::Attempted { .. })).cloned().collect();
         for frame in [
             ServerFrame::Snapshot(Box::new(quilt)),
             ServerFrame::Delta { from: Step(from), events },
-            ServerFrame::Status(Load { now: Timestamp(from), workers: 64, busy: 3, stuck: 1 }),
+            ServerFrame::Status(load(from)),
+            ServerFrame::Attempts { after: Offset(from), upto: Offset(from + attempts.len() as u64), events: attempts },
         ] {
             prop_assert_eq!(ServerFrame::decode(&frame.encode()), Ok(frame));
         }
-        for frame in [ClientFrame::Hello { from: None }, ClientFrame::Hello { from: Some(Step(from)) }, ClientFrame::Ack { step: Step(from) }] {
+        for frame in [ClientFrame::Hello { from: None }, ClientFrame::Hello { from: Some(Step(from)) }, ClientFrame::Ack { step: Step(from) }, ClientFrame::Follow { after: Offset(from) }] {
             prop_assert_eq!(ClientFrame::decode(&frame.encode()), Ok(frame));
         }
     }

@@ -2,18 +2,21 @@
 //!
 //! A viewer that is slow gets fewer and larger frames, or a snapshot, and never a gap; it holds up nobody else.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use engine::{Engine, Viewer};
+use engine::live::split;
+use engine::{Engine, Messages, Next, Viewer};
 use futures::{Sink, SinkExt, Stream, StreamExt};
-use quilt::wire::{ClientFrame, Load, ServerFrame};
-use quilt::{BatchId, Step};
+use quilt::wire::{ClientFrame, ServerFrame};
+use quilt::{BatchId, Offset, Step};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::origin::Sender;
@@ -23,14 +26,20 @@ use crate::routes::AppState;
 /// The largest frame that a page sends, in bytes; it needs eleven.
 const MAX_INCOMING: usize = 64;
 
+/// How much of a message is read at once. Pages say little, and each channel has a buffer of this size.
+const READ_BUFFER: usize = 512;
+
 /// How many frames may be on their way without an acknowledgement.
 const MAX_IN_FLIGHT: usize = 4;
 
-/// The shortest time between two frames with news: about a frame on a screen.
-const FRAME: Duration = Duration::from_millis(16);
-
 /// How often a viewer is told how the workers are doing, and asked whether it is still there.
 const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// How often a page that follows attempts is told of them, and of the workers.
+const ATTEMPTS: Duration = Duration::from_millis(500);
+
+/// How long a viewer may take to say goodbye.
+const GOODBYE: Duration = Duration::from_millis(160);
 
 /// A viewer that is silent for longer is gone.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -57,12 +66,16 @@ pub(crate) async fn open(
         engine: state.engine.clone(),
         seen: None,
         in_flight: Vec::with_capacity(MAX_IN_FLIGHT),
+        attempts: None,
         heard: Instant::now(),
     };
     let (stopping, channels) = (state.stopping.clone(), state.channels.clone());
     Ok(upgrade
         .max_message_size(MAX_INCOMING)
         .max_frame_size(MAX_INCOMING)
+        .read_buffer_size(READ_BUFFER)
+        // What is sent goes out at once, and leaves nothing behind.
+        .write_buffer_size(0)
         .on_upgrade(move |socket: WebSocket| channels.track_future(channel.serve(socket, stopping))))
 }
 
@@ -87,6 +100,8 @@ struct Channel {
     seen: Option<Step>,
     /// The steps of frames that were not acknowledged yet.
     in_flight: Vec<Step>,
+    /// How many events of the journal a page has read that follows attempts.
+    attempts: Option<Offset>,
     heard: Instant,
 }
 
@@ -99,14 +114,14 @@ impl Channel {
         let (mut sink, mut stream) = socket.split();
         let batch = self.batch.batch();
         let end = tokio::select! {
-            end = self.talk(&mut sink, &mut stream) => end,
+            Err(end) = self.talk(&mut sink, &mut stream) => end,
             () = batch.removed() => End::Removed,
             () = stopping.cancelled() => End::Restarting,
         };
         if let Some(code) = end.close_code() {
             let goodbye = Message::Close(Some(CloseFrame { code, reason: "".into() }));
             // Who does not take it is gone anyway.
-            let _ = timeout(FRAME * 10, sink.send(goodbye)).await;
+            let _ = timeout(GOODBYE, sink.send(goodbye)).await;
         }
     }
 
@@ -114,41 +129,38 @@ impl Channel {
         &mut self,
         sink: &mut (impl Sink<Message> + Unpin),
         stream: &mut (impl Stream<Item = Result<Message, E>> + Unpin),
-    ) -> End {
-        match timeout(SILENCE, self.hello(stream)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(end)) => return end,
-            Err(_) => return End::Gone,
-        }
-        let mut heartbeat = interval(HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut next_frame = Instant::now();
+    ) -> Result<Infallible, End> {
+        timeout(SILENCE, self.hello(stream)).await.unwrap_or(Err(End::Gone))?;
+        let mut heartbeat = every(HEARTBEAT);
+        let mut attempts = every(ATTEMPTS);
+        let mut not_before = Instant::now();
         loop {
             let is_open = self.in_flight.len() < MAX_IN_FLIGHT;
-            let outgoing = tokio::select! {
-                message = stream.next() => {
-                    match message {
-                        Some(Ok(message)) => if let Err(end) = self.receive(&message) { return end },
-                        Some(Err(_)) | None => return End::Gone,
+            tokio::select! {
+                message = stream.next() => match message {
+                    Some(Ok(message)) => self.receive(&message)?,
+                    Some(Err(_)) | None => return Err(End::Gone),
+                },
+                () = news(&mut self.steps, self.seen, not_before), if is_open => match self.batch.next_frame(self.seen) {
+                    Next::Frame(messages, step) => {
+                        self.seen = Some(step);
+                        self.in_flight.push(step);
+                        send(sink, &messages).await?;
                     }
-                    continue;
-                }
-                () = news(&mut self.steps, self.seen, next_frame), if is_open => {
-                    next_frame = Instant::now() + FRAME;
-                    vec![self.next_frame()]
+                    Next::NotBefore(moment) => not_before = moment,
+                },
+                _ = attempts.tick(), if self.attempts.is_some() => {
+                    if let Some(frame) = self.attempts() {
+                        send(sink, &split(frame.encode())).await?;
+                        send(sink, &self.status()).await?;
+                    }
                 }
                 _ = heartbeat.tick() => {
                     if self.heard.elapsed() > SILENCE {
-                        return End::Gone;
+                        return Err(End::Gone);
                     }
-                    vec![self.load().encode(), Vec::new()]
-                }
-            };
-            for bytes in outgoing {
-                let message =
-                    if bytes.is_empty() { Message::Ping(bytes.into()) } else { Message::Binary(bytes.into()) };
-                if !matches!(timeout(SILENCE, sink.send(message)).await, Ok(Ok(()))) {
-                    return End::Gone;
+                    send(sink, &self.status()).await?;
+                    deliver(sink, Message::Ping(Bytes::new())).await?;
                 }
             }
         }
@@ -183,6 +195,10 @@ impl Channel {
                     self.in_flight.retain(|sent| *sent > step);
                     Ok(())
                 }
+                Ok(ClientFrame::Follow { after }) => {
+                    self.attempts = Some(after);
+                    Ok(())
+                }
                 _ => Err(End::Misbehaved),
             },
             Message::Ping(_) | Message::Pong(_) => Ok(()),
@@ -191,24 +207,36 @@ impl Channel {
         }
     }
 
-    /// What the viewer has not seen, as a delta or, where that would be larger, as a snapshot.
-    fn next_frame(&mut self) -> Vec<u8> {
-        let folded = self.batch.folded();
-        let step = folded.quilt.step();
-        let all = u64::from(folded.quilt.progress().tasks);
-        let is_near = |seen: &Step| step.0.saturating_sub(seen.0) <= all && folded.history.reaches(*seen);
-        let bytes = match self.seen.filter(is_near) {
-            Some(from) => ServerFrame::Delta { from, events: folded.history.events(&folded.quilt, from) }.encode(),
-            None => ServerFrame::encode_snapshot(&folded.quilt),
-        };
-        self.seen = Some(step);
-        self.in_flight.push(step);
-        bytes
+    /// The attempts that a page has not read, if it follows them and there are any.
+    fn attempts(&mut self) -> Option<ServerFrame> {
+        let (after, upto, events) = self.batch.folded().recent.since(self.attempts?);
+        self.attempts = Some(upto);
+        (after < upto).then_some(ServerFrame::Attempts { after, upto, events })
     }
 
-    fn load(&self) -> ServerFrame {
-        let (workers, stuck) = (self.engine.workers(), self.engine.stuck());
-        ServerFrame::Status(Load { now: engine::now(), workers, busy: self.batch.busy(), stuck })
+    fn status(&self) -> Messages {
+        self.batch.status_frame(|| ServerFrame::Status(self.engine.load(self.batch.id())))
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn send(sink: &mut (impl Sink<Message> + Unpin), messages: &Messages) -> Result<(), End> {
+    for message in messages.iter() {
+        deliver(sink, Message::Binary(message.clone())).await?;
+    }
+    Ok(())
+}
+
+/// Hands a message over, unless nobody takes it.
+async fn deliver(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> Result<(), End> {
+    match timeout(SILENCE, sink.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(End::Gone),
     }
 }
 

@@ -18,6 +18,7 @@ mod cli;
 mod config;
 mod origin;
 mod pages;
+mod picture;
 mod problem;
 mod routes;
 mod server;

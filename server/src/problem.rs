@@ -34,6 +34,11 @@ impl Problem {
         Self { status, name, detail: detail.into() }
     }
 
+    /// A fault of the server. What it was is for whoever notices it to log.
+    pub(crate) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a fault of the server, and was logged")
+    }
+
     pub(crate) fn no_such_batch() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no-such-batch", "there is no batch of this id")
     }

@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::origin::{OwnOrigin, refuse_foreign_changes};
 use crate::problem::Problem;
 use crate::session::find_visitor;
-use crate::{api, channel, pages};
+use crate::{api, channel, pages, picture};
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -78,6 +78,7 @@ pub(crate) fn router(state: AppState) -> Router {
     let for_visitors = pages::routes(&state)
         .nest("/api", api::routes())
         .route("/batches/{id}/channel", get(channel::open))
+        .route("/batches/{id}/quilt.png", get(picture::picture))
         .layer(from_fn_with_state(state.clone(), find_visitor))
         .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), body::limit))
@@ -105,8 +106,7 @@ fn answer_panic(panic: &(dyn Any + Send)) -> Response {
     let message =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     tracing::error!(message, "a handler panicked");
-    let detail = "this is a fault of the server, and was logged";
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+    Problem::internal().into_response()
 }
 
 fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{PATIENCE, Server, events, folder, launch, visitor};
 use futures::{SinkExt, StreamExt};
-use quilt::wire::{ClientFrame, ServerFrame};
+use quilt::wire::{Assembler, ClientFrame, MAX_MESSAGE, ServerFrame};
 use quilt::{Quilt, Status};
 use serde_json::json;
 use tokio::net::TcpStream;
@@ -37,9 +37,17 @@ async fn say(socket: &mut Socket, frame: ClientFrame) {
 
 /// The next frame and its size, whatever stands between; `None` at the end.
 async fn hear(socket: &mut Socket) -> Option<(ServerFrame, usize)> {
+    let mut assembler = Assembler::default();
+    let mut size = 0;
     loop {
         match tokio::time::timeout(PATIENCE, socket.next()).await.expect("the server is not silent")? {
-            Ok(Message::Binary(bytes)) => return Some((ServerFrame::decode(&bytes).expect("a frame"), bytes.len())),
+            Ok(Message::Binary(bytes)) => {
+                assert!(bytes.len() <= MAX_MESSAGE);
+                size += bytes.len();
+                if let Some(frame) = assembler.receive(&bytes).expect("a frame") {
+                    return Some((frame, size));
+                }
+            }
             Ok(Message::Close(_)) | Err(_) => return None,
             Ok(_) => {}
         }
@@ -62,7 +70,7 @@ async fn watch(socket: &mut Socket, quilt: &mut Option<Quilt>, frames: usize) ->
                 }
                 bytes += size;
             }
-            ServerFrame::Status(_) => continue,
+            ServerFrame::Status(_) | ServerFrame::Attempts { .. } => continue,
         }
         heard += 1;
         let step = quilt.as_ref().expect("folded").step();

@@ -18,12 +18,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quilt::wire::Load;
 use quilt::{BatchId, OwnerId, Summary};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::laps::{Running, Share};
+use crate::activity::Desk;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, Listed, Retention, until_available};
 use crate::live::{LiveBatch, LiveBatches};
@@ -32,7 +34,7 @@ use crate::work::Registry;
 use crate::worker::Worker;
 
 pub use self::error::{ControlError, LaunchError, TooManyRunning};
-pub use self::record::SquareRecord;
+pub use self::record::{Events, SquareRecord};
 
 /// What an engine may use.
 #[derive(Debug, Clone, Copy)]
@@ -97,6 +99,7 @@ struct Shared {
     removed: Notify,
     /// How many workers wait for an attempt that does not stop.
     stuck: Arc<AtomicU32>,
+    desks: Box<[Arc<Desk>]>,
     stopping: CancellationToken,
     aborting: CancellationToken,
     workers: TaskTracker,
@@ -116,6 +119,8 @@ impl Engine {
         registry: Registry,
         settings: Settings,
     ) -> Result<Self, JournalError> {
+        let desk = |number| Arc::new(Desk::new(format!("worker-{number}").into()));
+        let desks = (1..=settings.workers).map(desk).collect();
         let shared = Arc::new(Shared {
             batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone(), settings.processors)),
             journal,
@@ -126,6 +131,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             removed: Notify::new(),
             stuck: Arc::default(),
+            desks,
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
             workers: TaskTracker::new(),
@@ -142,11 +148,11 @@ impl Engine {
     }
 
     fn start_workers(&self) {
-        let Shared { journal, queue, batches, stuck, stopping, aborting, workers, settings, .. } = &*self.shared;
+        let Shared { journal, queue, batches, stuck, desks, stopping, aborting, workers, settings, .. } = &*self.shared;
         let queueing = Arc::new(Semaphore::new((settings.workers as usize / QUEUEING_SHARE).max(1)));
-        for number in 1..=settings.workers {
+        for desk in desks {
             let worker = Worker {
-                name: format!("worker-{number}").into(),
+                desk: Arc::clone(desk),
                 workers: settings.workers,
                 journal: Arc::clone(journal),
                 queue: Arc::clone(queue),
@@ -220,16 +226,12 @@ impl Engine {
         Ok(Listing { batches, next })
     }
 
-    /// How many tasks can run at the same time.
+    /// What the workers are doing, for a viewer of a batch.
     #[must_use]
-    pub fn workers(&self) -> u32 {
-        self.shared.settings.workers
-    }
-
-    /// How many workers wait for an attempt that does not stop though its time is over.
-    #[must_use]
-    pub fn stuck(&self) -> u32 {
-        self.shared.stuck.load(Ordering::Relaxed)
+    pub fn load(&self, batch: BatchId) -> Load {
+        let Shared { desks, stuck, settings, .. } = &*self.shared;
+        let workers = desks.iter().map(|desk| desk.look(batch)).collect();
+        Load { now: settings.clock.now(), stuck: stuck.load(Ordering::Relaxed), workers }
     }
 
     /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are given up after it. What has

@@ -1,6 +1,7 @@
 //! What is known of one square: how it stands, and every try at it.
 
 use futures::StreamExt;
+use futures::stream::{self, BoxStream};
 use quilt::{AttemptRecord, BatchId, Event, Outcome, Receipt, Square};
 
 use super::Engine;
@@ -18,7 +19,29 @@ pub struct SquareRecord {
     pub attempts: Vec<AttemptRecord>,
 }
 
+/// Some events of a journal after others, as far as it goes.
+pub type Events = BoxStream<'static, Result<Vec<Event>, JournalError>>;
+
 impl Engine {
+    /// A batch's events behind an offset, and as far as its journal goes at this moment; `None` where there is no such batch.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn journal(&self, id: BatchId, after: Offset) -> Result<Option<Events>, JournalError> {
+        if self.shared.journal.find(id).await?.is_none() {
+            return Ok(None);
+        }
+        let pages = self.shared.journal.follow(id, after);
+        let events = stream::unfold(Some(pages), |pages| async move {
+            let mut pages = pages?;
+            let page = pages.next().await?;
+            let goes_on = page.as_ref().is_ok_and(|page| !page.caught_up);
+            Some((page.map(|page| page.events), goes_on.then_some(pages)))
+        });
+        Ok(Some(events.boxed()))
+    }
+
     /// One square of a batch, or `None` where there is no such batch or square. The cost is that of reading the batch's journal once.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::frames::Frames;
 use super::places::Places;
 use super::{Folded, LiveBatch};
 use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
@@ -104,6 +105,7 @@ impl LiveBatches {
             work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
             places: Places::new(self.computing),
             viewers: AtomicUsize::new(0),
+            frames: Frames::default(),
             follower: OnceLock::new(),
         });
         let follower = tokio::spawn(follow(Arc::downgrade(&batch), pages, Arc::clone(&self.journal)));

@@ -3,11 +3,14 @@
 //! # Layout
 //!
 //! - [`LiveBatch`]: one of them, and [`Viewer`], who looks at it
+//! - `frames`: what its viewers are sent; `recent`: the attempts among it
 //! - `places`: the workers that run it
 //! - `batches`: all of them, read once and let go of
 
 mod batches;
+mod frames;
 mod places;
+mod recent;
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,13 +22,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use self::frames::Frames;
 use self::places::{Place, Places};
+use self::recent::Recent;
 use crate::journal::Offset;
 use crate::pace::Pace;
 use crate::queue::Lease;
 use crate::work::Work;
 
 pub(crate) use self::batches::LiveBatches;
+pub use self::frames::{Messages, Next, split};
 pub(crate) use self::places::PLACE_PAUSE;
 
 /// How long a lease waits for this node to fold what it follows.
@@ -42,13 +48,21 @@ pub struct Folded {
     pub history: History,
     /// What is known of its tries, and the receipts.
     pub ledger: Ledger,
+    /// The latest tries.
+    pub recent: Recent,
     /// How many events were folded.
     pub offset: Offset,
 }
 
 impl Folded {
     fn new(quilt: Quilt, receipts: Vec<Receipt>) -> Self {
-        Self { history: History::new(&quilt), quilt, ledger: Ledger::with_noted(receipts), offset: Offset::default() }
+        Self {
+            history: History::new(&quilt),
+            quilt,
+            ledger: Ledger::with_noted(receipts),
+            recent: Recent::default(),
+            offset: Offset::default(),
+        }
     }
 
     fn apply(&mut self, events: &[Event]) {
@@ -58,6 +72,7 @@ impl Folded {
             self.quilt.apply(event, &mut changes);
             self.history.record(&self.quilt, &changes);
             self.ledger.apply(&self.quilt, event, &changes);
+            self.recent.take(event);
         }
         self.offset.0 += events.len() as u64;
     }
@@ -103,6 +118,7 @@ pub struct LiveBatch {
     pub(crate) work: Work,
     pub(crate) places: Places,
     viewers: AtomicUsize,
+    frames: Frames,
     follower: OnceLock<AbortOnDropHandle<()>>,
 }
 

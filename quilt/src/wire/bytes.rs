@@ -2,7 +2,7 @@
 
 use super::DecodeError;
 use crate::color::Color;
-use crate::event::Timestamp;
+use crate::event::{Offset, Timestamp};
 use crate::state::Step;
 
 /// The longest text in a message, in bytes. Specs and reasons are far shorter.
@@ -57,6 +57,10 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     pub(super) fn finish(self) -> Result<(), DecodeError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
     }
@@ -106,6 +110,10 @@ impl<'a> Reader<'a> {
 
     pub(super) fn step(&mut self) -> Result<Step, DecodeError> {
         self.counter("a step").map(Step)
+    }
+
+    pub(super) fn offset(&mut self) -> Result<Offset, DecodeError> {
+        self.counter("an offset").map(Offset)
     }
 
     /// What [`put_optional`] wrote.

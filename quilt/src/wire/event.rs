@@ -43,6 +43,50 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, DecodeError> {
     Ok(event)
 }
 
+/// Appends an event with its length before it, so that many can stand in a row.
+pub fn put_framed_event(out: &mut Vec<u8>, event: &Event) {
+    let bytes = encode_event(event);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(&bytes);
+}
+
+/// An event among others, which may be passed over without being read.
+#[derive(Debug, Clone, Copy)]
+pub struct FramedEvent<'a>(&'a [u8]);
+
+impl<'a> FramedEvent<'a> {
+    /// Takes the first event off bytes that [`put_framed_event`] wrote; `None` where there is none left.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes end before the event does, a [`DecodeError`].
+    pub fn take(bytes: &mut &'a [u8]) -> Result<Option<Self>, DecodeError> {
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(bytes);
+        let length = usize::try_from(reader.varint()?).unwrap_or(usize::MAX);
+        let event = Self(reader.bytes(length)?);
+        *bytes = reader.rest();
+        Ok(Some(event))
+    }
+
+    /// Whether this is an [`Event::Attempted`].
+    #[must_use]
+    pub fn is_attempts(self) -> bool {
+        self.0.first() == Some(&ATTEMPTED)
+    }
+
+    /// The event itself.
+    ///
+    /// # Errors
+    ///
+    /// Where the bytes are none, a [`DecodeError`].
+    pub fn decode(self) -> Result<Event, DecodeError> {
+        decode_event(self.0)
+    }
+}
+
 pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
     match event {
         Event::Launched(launched) => {

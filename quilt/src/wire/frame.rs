@@ -1,18 +1,33 @@
 //! What the channel between a server and a page carries.
 
 use super::DecodeError;
-use super::bytes::{Reader, put_optional, put_varint};
+use super::bytes::{Reader, put_optional, put_text, put_varint};
 use super::event::{put_event, read_event};
 use super::snapshot::{put_quilt, read_quilt};
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, Offset, Timestamp};
+use crate::grid::MAX_SQUARES;
+use crate::order::Position;
 use crate::state::{MAX_CONTROLS, MAX_LAPS, Quilt, Step};
 
 const HELLO: u8 = 1;
 const ACK: u8 = 2;
+const FOLLOW: u8 = 3;
 
 const SNAPSHOT: u8 = 1;
 const DELTA: u8 = 2;
 const STATUS: u8 = 3;
+const ATTEMPTS: u8 = 4;
+const PART: u8 = 5;
+
+/// The largest message that carries a frame, in bytes; a larger frame comes in parts. So a server that writes to many viewers holds
+/// little for each.
+pub const MAX_MESSAGE: usize = 8 * 1024;
+
+/// The largest frame that a page puts together from its parts, in bytes: twice the snapshot of a million squares.
+const MAX_FRAME: usize = 8 << 20;
+
+/// The most workers that a status names.
+const MAX_WORKERS: u32 = 1 << 16;
 
 /// From the page to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,19 +42,50 @@ pub enum ClientFrame {
         /// The step of the page's quilt.
         step: Step,
     },
+    /// The page wants to be told of attempts from now on.
+    Follow {
+        /// How many events of the journal it has read.
+        after: Offset,
+    },
 }
 
 /// What the workers are doing, beside the quilt itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// The server's clock, so that a page can tell how long a batch has run.
     pub now: Timestamp,
-    /// The workers there are.
-    pub workers: u32,
-    /// Those that run this batch just now.
-    pub busy: u32,
-    /// Those that are lost to attempts, of any batch, which do not stop though their time is over.
+    /// The workers that are lost to attempts, of any batch, which do not stop though their time is over.
     pub stuck: u32,
+    /// All workers there are.
+    pub workers: Vec<WorkerLoad>,
+}
+
+impl Load {
+    /// How many workers run this batch just now.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.running.is_some()).count()
+    }
+}
+
+/// One worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerLoad {
+    /// Its name, as it stands with the attempts that it makes.
+    pub name: Box<str>,
+    /// The task of this batch that it runs.
+    pub running: Option<Running>,
+}
+
+/// An attempt that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// The task's place in the order.
+    pub position: Position,
+    /// Which try it is, from 1.
+    pub attempt: u8,
+    /// When it was started.
+    pub started_at: Timestamp,
 }
 
 /// From the server to the page.
@@ -56,6 +102,15 @@ pub enum ServerFrame {
     },
     /// Comes at least every few seconds, so that silence means a dead connection.
     Status(Load),
+    /// The attempts among some of the journal's events, for a page that follows them.
+    Attempts {
+        /// Of the events after this one. Where that is not how far the page is, some are missing, and stand in the journal.
+        after: Offset,
+        /// Up to this one.
+        upto: Offset,
+        /// Each is an [`Event::Attempted`].
+        events: Vec<Event>,
+    },
 }
 
 impl ClientFrame {
@@ -72,6 +127,10 @@ impl ClientFrame {
                 out.push(ACK);
                 put_varint(&mut out, step.0);
             }
+            Self::Follow { after } => {
+                out.push(FOLLOW);
+                put_varint(&mut out, after.0);
+            }
         }
         out
     }
@@ -86,6 +145,7 @@ impl ClientFrame {
         let frame = match reader.byte()? {
             HELLO => Self::Hello { from: reader.optional("a step")?.map(Step) },
             ACK => Self::Ack { step: reader.step()? },
+            FOLLOW => Self::Follow { after: reader.offset()? },
             kind => return Err(DecodeError::UnknownKind(kind)),
         };
         reader.finish()?;
@@ -110,10 +170,17 @@ impl ServerFrame {
             }
             Self::Status(load) => {
                 let mut out = vec![STATUS];
-                put_varint(&mut out, load.now.0);
-                put_varint(&mut out, u64::from(load.workers));
-                put_varint(&mut out, u64::from(load.busy));
-                put_varint(&mut out, u64::from(load.stuck));
+                put_load(&mut out, load);
+                out
+            }
+            Self::Attempts { after, upto, events } => {
+                let mut out = vec![ATTEMPTS];
+                put_varint(&mut out, after.0);
+                put_varint(&mut out, upto.0.saturating_sub(after.0));
+                put_varint(&mut out, events.len() as u64);
+                for event in events {
+                    put_event(&mut out, event);
+                }
                 out
             }
         }
@@ -144,15 +211,103 @@ impl ServerFrame {
                 let events = (0..count).map(|_| read_event(&mut reader)).collect::<Result<_, _>>()?;
                 Self::Delta { from, events }
             }
-            STATUS => Self::Status(Load {
-                now: reader.timestamp()?,
-                workers: reader.number("a number of workers", u32::MAX)?,
-                busy: reader.number("a number of workers", u32::MAX)?,
-                stuck: reader.number("a number of workers", u32::MAX)?,
-            }),
+            STATUS => Self::Status(read_load(&mut reader)?),
+            ATTEMPTS => {
+                let after = reader.offset()?;
+                let count = reader.number("a number of events", u32::MAX)?;
+                let upto = Offset(after.0 + u64::from(count));
+                let events = reader.number("a number of events", count)?;
+                let events = (0..events).map(|_| read_event(&mut reader)).collect::<Result<_, _>>()?;
+                Self::Attempts { after, upto, events }
+            }
             kind => return Err(DecodeError::UnknownKind(kind)),
         };
         reader.finish()?;
         Ok(frame)
+    }
+}
+
+fn put_load(out: &mut Vec<u8>, load: &Load) {
+    put_varint(out, load.now.0);
+    put_varint(out, u64::from(load.stuck));
+    put_varint(out, load.workers.len() as u64);
+    for WorkerLoad { name, running } in &load.workers {
+        put_text(out, name);
+        put_optional(out, running.map(|running| running.position.0.into()));
+        if let Some(Running { attempt, started_at, .. }) = running {
+            out.push(*attempt);
+            put_varint(out, started_at.0);
+        }
+    }
+}
+
+fn read_load(reader: &mut Reader<'_>) -> Result<Load, DecodeError> {
+    let now = reader.timestamp()?;
+    let stuck = reader.number("a number of workers", u32::MAX)?;
+    let count = reader.number("a number of workers", MAX_WORKERS)? as usize;
+    // No worker takes less than two bytes.
+    let mut workers = Vec::with_capacity(count.min(reader.remaining() / 2));
+    for _ in 0..count {
+        let name = reader.text()?.into();
+        let running = match reader.optional("a position")? {
+            Some(position) => Some(Running {
+                position: u32::try_from(position)
+                    .ok()
+                    .filter(|position| *position < MAX_SQUARES)
+                    .map(Position)
+                    .ok_or(DecodeError::OutOfRange("a position"))?,
+                attempt: reader.byte()?,
+                started_at: reader.timestamp()?,
+            }),
+            None => None,
+        };
+        workers.push(WorkerLoad { name, running });
+    }
+    Ok(Load { now, stuck, workers })
+}
+
+/// A frame as the messages that carry it: one, or parts of at most [`MAX_MESSAGE`] bytes.
+pub fn messages(frame: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
+    let is_whole = frame.len() <= MAX_MESSAGE;
+    let parts = frame.len().div_ceil(MAX_MESSAGE - 2);
+    let part = move |number: usize| {
+        let start = number * (MAX_MESSAGE - 2);
+        let rest = frame.get(start..).unwrap_or_default();
+        let taken = rest.get(..MAX_MESSAGE - 2).unwrap_or(rest);
+        if is_whole { rest.to_vec() } else { [&[PART, u8::from(number + 1 < parts)], taken].concat() }
+    };
+    (0..if is_whole { 1 } else { parts }).map(part)
+}
+
+/// Puts frames together from the messages that carry them.
+#[derive(Debug, Default)]
+pub struct Assembler {
+    /// The parts of a frame that has not come to its end.
+    parts: Vec<u8>,
+}
+
+impl Assembler {
+    /// Takes a message, and returns the frame that is complete with it, if one is.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is no frame is a [`DecodeError`]; what came before it is forgotten.
+    pub fn receive(&mut self, message: &[u8]) -> Result<Option<ServerFrame>, DecodeError> {
+        let mut frame = std::mem::take(&mut self.parts);
+        match message {
+            [PART, has_more, part @ ..] => {
+                if frame.len() + part.len() > MAX_FRAME {
+                    return Err(DecodeError::OutOfRange("a frame's length"));
+                }
+                frame.extend_from_slice(part);
+                if *has_more == 1 {
+                    self.parts = frame;
+                    return Ok(None);
+                }
+                ServerFrame::decode(&frame).map(Some)
+            }
+            whole if frame.is_empty() => ServerFrame::decode(whole).map(Some),
+            _ => Err(DecodeError::Truncated),
+        }
     }
 }

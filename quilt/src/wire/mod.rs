@@ -21,8 +21,8 @@ mod snapshot;
 
 use thiserror::Error;
 
-pub use event::{decode_event, encode_event};
-pub use frame::{ClientFrame, Load, ServerFrame};
+pub use event::{FramedEvent, decode_event, encode_event, put_framed_event};
+pub use frame::{Assembler, ClientFrame, Load, MAX_MESSAGE, Running, ServerFrame, WorkerLoad, messages};
 
 /// Bytes that no encoder wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

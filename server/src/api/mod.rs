@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! - [`batches`]: launch, list, look, control and remove
-//! - [`records`]: one square with its attempts, and receipts
+//! - [`records`]: one square with its attempts, receipts, and the journal itself
 //! - [`document`]: how batches look in JSON
 //! - [`events`]: a batch's events as they happen
 //! - [`path`]: the parts of addresses
@@ -30,6 +30,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/batches/{id}/pause", post(batches::pause))
         .route("/batches/{id}/resume", post(batches::resume))
         .route("/batches/{id}/retry", post(batches::retry))
+        .route("/batches/{id}/journal", get(records::journal))
         .route("/batches/{id}/receipt", get(records::receipt))
         .route("/batches/{id}/squares/{row}/{column}", get(records::square))
         .fallback(nothing_here)

@@ -1,9 +1,14 @@
-//! One square with its attempts, and receipts.
+//! One square with its attempts, receipts, and the journal itself.
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use quilt::Offset;
+use quilt::wire::put_framed_event;
 use serde::Deserialize;
 
 use super::document::{ReceiptDocument, SquareDocument};
@@ -47,4 +52,34 @@ pub(super) async fn receipt(
         Problem::new(StatusCode::NOT_FOUND, "no-receipt", detail)
     })?;
     Ok(Json(ReceiptDocument::new(id, receipt)))
+}
+
+/// The query of `GET /api/batches/{id}/journal`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JournalQuery {
+    #[serde(default)]
+    after: u64,
+}
+
+/// `GET /api/batches/{id}/journal`: the events as they stand in the journal, in the format of [`quilt::wire`], behind the first `after` of them
+/// and as far as the journal goes at this moment.
+pub(super) async fn journal(
+    State(state): State<AppState>,
+    BatchPath(id): BatchPath,
+    query: Result<Query<JournalQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(JournalQuery { after }) =
+        query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
+    let pages = state.engine.journal(id, Offset(after)).await?.ok_or_else(Problem::no_such_batch)?;
+    let parts = pages.map(|page| {
+        page.map(|events| {
+            let mut bytes = Vec::new();
+            events.iter().for_each(|event| put_framed_event(&mut bytes, event));
+            bytes
+        })
+    });
+    // It is compact already.
+    let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CONTENT_ENCODING, "identity")];
+    Ok((headers, Body::from_stream(parts)).into_response())
 }

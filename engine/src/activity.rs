@@ -1,0 +1,71 @@
+//! What each worker is doing at this moment.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use quilt::wire::{Running, WorkerLoad};
+use quilt::{BatchId, Position, Timestamp};
+
+/// One worker's desk: what lies on it is seen by everybody. Written for every task, and so without a lock.
+pub(crate) struct Desk {
+    /// Its name.
+    pub(crate) worker: Box<str>,
+    /// The batch whose lease it has.
+    batch: Mutex<Option<BatchId>>,
+    position: AtomicU32,
+    /// The number of the attempt; 0 between two of them.
+    attempt: AtomicU32,
+    /// In milliseconds, as [`Timestamp`].
+    started_at: AtomicU64,
+}
+
+impl Desk {
+    pub(crate) fn new(worker: Box<str>) -> Self {
+        Self {
+            worker,
+            batch: Mutex::default(),
+            position: AtomicU32::new(0),
+            attempt: AtomicU32::new(0),
+            started_at: AtomicU64::new(0),
+        }
+    }
+
+    /// A lease of this batch is on the desk until the guard is dropped.
+    pub(crate) fn occupy(&self, batch: BatchId) -> Occupied<'_> {
+        self.set(Some(batch));
+        Occupied(self)
+    }
+
+    /// An attempt starts. Who looks at the same time may see half of it, which is a glance and no record.
+    pub(crate) fn start(&self, position: Position, attempt: u8, at: Timestamp) {
+        self.position.store(position.0, Ordering::Relaxed);
+        self.started_at.store(at.0, Ordering::Relaxed);
+        self.attempt.store(attempt.into(), Ordering::Relaxed);
+    }
+
+    /// What a viewer of a batch is told of this worker.
+    pub(crate) fn look(&self, batch: BatchId) -> WorkerLoad {
+        let attempt = self.attempt.load(Ordering::Relaxed) as u8;
+        let is_here = attempt > 0 && *self.batch.lock().unwrap_or_else(PoisonError::into_inner) == Some(batch);
+        let running = is_here.then(|| Running {
+            position: Position(self.position.load(Ordering::Relaxed)),
+            attempt,
+            started_at: Timestamp(self.started_at.load(Ordering::Relaxed)),
+        });
+        WorkerLoad { name: self.worker.clone(), running }
+    }
+
+    fn set(&self, batch: Option<BatchId>) {
+        self.attempt.store(0, Ordering::Relaxed);
+        *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = batch;
+    }
+}
+
+/// Clears the desk when it is dropped.
+pub(crate) struct Occupied<'a>(&'a Desk);
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        self.0.set(None);
+    }
+}

@@ -1,0 +1,87 @@
+//! The latest attempts of a batch, for viewers who follow them as they come.
+
+use std::collections::VecDeque;
+
+use quilt::{Event, Offset};
+
+/// How many bytes of attempts are kept, roughly. Whoever is further behind reads the journal.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Attempts as they stand in the journal, with how many events it had with them.
+#[derive(Default)]
+pub struct Recent {
+    /// Everything after this one is kept.
+    after: Offset,
+    upto: Offset,
+    events: VecDeque<(Offset, Event)>,
+    bytes: usize,
+}
+
+impl Recent {
+    /// Takes the next event of the journal.
+    pub(super) fn take(&mut self, event: &Event) {
+        self.upto.0 += 1;
+        if let Event::Attempted { .. } = event {
+            self.bytes += size(event);
+            self.events.push_back((self.upto, event.clone()));
+        }
+        while self.bytes > MAX_BYTES {
+            let Some((offset, event)) = self.events.pop_front() else { break };
+            self.bytes -= size(&event);
+            self.after = offset;
+        }
+    }
+
+    /// The attempts after an offset, or after a later one where that is too long ago; with both ends.
+    #[must_use]
+    pub fn since(&self, after: Offset) -> (Offset, Offset, Vec<Event>) {
+        let after = after.max(self.after).min(self.upto);
+        let first = self.events.partition_point(|(offset, _)| *offset <= after);
+        (after, self.upto, self.events.range(first..).map(|(_, event)| event.clone()).collect())
+    }
+}
+
+/// What an event takes in memory, roughly.
+fn size(event: &Event) -> usize {
+    match event {
+        Event::Attempted { runs, .. } => 64 + runs.len() * 64,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quilt::{AttemptRun, Position, Timestamp};
+
+    fn attempted(runs: usize) -> Event {
+        let run =
+            AttemptRun { first: Position(0), count: 1, number: 1, started_at: Timestamp(1), took_ms: 1, error: None };
+        Event::Attempted { lap: 1, worker: "worker-1".into(), runs: vec![run; runs] }
+    }
+
+    #[test]
+    fn what_came_since_is_told_and_nothing_else() {
+        let mut recent = Recent::default();
+        for event in [attempted(1), Event::LapStarted { lap: 2, at: Timestamp(1) }, attempted(2)] {
+            recent.take(&event);
+        }
+        assert_eq!(recent.since(Offset(0)), (Offset(0), Offset(3), vec![attempted(1), attempted(2)]));
+        assert_eq!(recent.since(Offset(1)), (Offset(1), Offset(3), vec![attempted(2)]));
+        assert_eq!(recent.since(Offset(3)), (Offset(3), Offset(3), vec![]));
+        assert_eq!(recent.since(Offset(9)), (Offset(3), Offset(3), vec![]));
+    }
+
+    #[test]
+    fn who_is_too_far_behind_is_told_from_where_it_is_kept() {
+        let mut recent = Recent::default();
+        for _ in 0..100 {
+            recent.take(&attempted(100));
+        }
+        let (after, upto, events) = recent.since(Offset(0));
+        assert_eq!(upto, Offset(100));
+        assert!(after > Offset(0));
+        assert_eq!(after.0 + events.len() as u64, 100);
+        assert!(recent.bytes <= MAX_BYTES);
+    }
+}

@@ -1,0 +1,344 @@
+//! Who ran what, when and for how long.
+//!
+//! A [`Race`] is a fold of a journal's attempts beside [`Quilt`](crate::Quilt), for viewers. What it draws over time has a fixed number of
+//! bins, which get twice as long when they no longer suffice, so that an hour takes as much memory as a second.
+
+use crate::event::{AttemptRun, Event, Offset, Timestamp};
+use crate::order::Position;
+
+/// How many bins there are over the time of a lap.
+pub const BINS: usize = 128;
+
+/// How many bins there are over durations: for none, and then two for every doubling from 1 ms on.
+pub const DURATION_BINS: usize = 48;
+
+/// The last try at a square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastTry {
+    /// Its worker's place among [`Race::lanes`].
+    pub lane: u16,
+    /// Which try it was in its lap, from 1.
+    pub number: u8,
+    /// Whether the task was done with it.
+    pub is_done: bool,
+    /// How long it took, in milliseconds.
+    pub took_ms: u32,
+    /// When it ended, in milliseconds from the start of its lap.
+    pub ended_ms: u32,
+}
+
+/// What one worker did in this lap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// The worker's name.
+    pub worker: Box<str>,
+    /// How many tries it made.
+    pub tries: u32,
+    /// How many of them failed.
+    pub failed: u32,
+    /// How many tries ended in each bin of time.
+    pub bins: [u32; BINS],
+}
+
+/// What is known of the tries of a batch, and of its present lap in particular.
+///
+/// Memory: 16 bytes a square from the first try on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Race {
+    tasks: u32,
+    lap: u32,
+    started_at: Timestamp,
+    /// By position; none of a square that was not tried.
+    last: Vec<Option<LastTry>>,
+    lanes: Vec<Lane>,
+    bin_ms: u32,
+    /// How many squares became done in each bin of time.
+    done: [u32; BINS],
+    /// How many tries took how long; see [`duration_bin`].
+    durations: [u32; DURATION_BINS],
+    offset: Offset,
+}
+
+impl Race {
+    /// Nothing is known of a batch of so many tasks but when it was launched.
+    #[must_use]
+    pub fn new(tasks: u32, started_at: Timestamp) -> Self {
+        Self {
+            tasks,
+            lap: 1,
+            started_at,
+            last: Vec::new(),
+            lanes: Vec::new(),
+            bin_ms: 1,
+            done: [0; BINS],
+            durations: [0; DURATION_BINS],
+            offset: Offset(0),
+        }
+    }
+
+    /// Folds the next event of the journal in.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::LapStarted { lap, at } => self.start_lap(*lap, *at),
+            Event::Attempted { lap, worker, runs } if *lap == self.lap => {
+                let lane = self.lane_of(worker);
+                for run in runs {
+                    self.take(lane, run);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A lap starts; the last tries of the laps before are kept, and everything else is forgotten.
+    pub fn start_lap(&mut self, lap: u32, at: Timestamp) {
+        if lap > self.lap {
+            let Self { tasks, offset, .. } = *self;
+            let last = std::mem::take(&mut self.last);
+            *self = Self { lap, last, offset, ..Self::new(tasks, at) };
+        }
+    }
+
+    /// How many events of the journal were folded in.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// Notes how many events of the journal were folded in, or need not be.
+    pub fn set_offset(&mut self, offset: Offset) {
+        self.offset = offset;
+    }
+
+    /// The lap that [`Race::lanes`] and the bins are about.
+    #[must_use]
+    pub fn lap(&self) -> u32 {
+        self.lap
+    }
+
+    /// When that lap was started.
+    #[must_use]
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+
+    /// The last try at the task at a position, in whatever lap.
+    #[must_use]
+    pub fn last_try(&self, position: Position) -> Option<LastTry> {
+        self.last.get(position.0 as usize).copied().flatten()
+    }
+
+    /// The workers, in the order in which they were first heard of.
+    #[must_use]
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// How long a bin of time is, in milliseconds.
+    #[must_use]
+    pub fn bin_ms(&self) -> u32 {
+        self.bin_ms
+    }
+
+    /// How many squares became done in each bin of time.
+    #[must_use]
+    pub fn done(&self) -> &[u32; BINS] {
+        &self.done
+    }
+
+    /// How many tries took how long; the places are those of [`duration_bin`].
+    #[must_use]
+    pub fn durations(&self) -> &[u32; DURATION_BINS] {
+        &self.durations
+    }
+
+    /// When half of this lap's tasks that are done were, in milliseconds from its start.
+    #[must_use]
+    pub fn median_ms(&self) -> Option<u32> {
+        let done: u32 = self.done.iter().sum();
+        let half = done.div_ceil(2);
+        let mut so_far = 0;
+        let bin = self.done.iter().position(|count| {
+            so_far += count;
+            so_far >= half && so_far > 0
+        })?;
+        // The middle of the bin; none is longer than a sixty-fourth of the lap.
+        Some(bin as u32 * self.bin_ms + self.bin_ms / 2)
+    }
+
+    fn lane_of(&mut self, worker: &str) -> u16 {
+        let known = self.lanes.iter().position(|lane| &*lane.worker == worker);
+        let lane = known.unwrap_or_else(|| {
+            if self.lanes.len() < usize::from(u16::MAX) {
+                self.lanes.push(Lane { worker: worker.into(), tries: 0, failed: 0, bins: [0; BINS] });
+            }
+            self.lanes.len() - 1
+        });
+        lane as u16
+    }
+
+    fn take(&mut self, lane: u16, run: &AttemptRun) {
+        let ended_at = run.started_at.plus_millis(run.took_ms.into());
+        let ended_ms = u32::try_from(ended_at.millis_since(self.started_at)).unwrap_or(u32::MAX);
+        let bin = self.bin_of(ended_ms);
+        let is_done = run.error.is_none();
+        if let Some(lane) = self.lanes.get_mut(usize::from(lane)) {
+            lane.tries = lane.tries.saturating_add(run.count);
+            lane.failed = lane.failed.saturating_add(if is_done { 0 } else { run.count });
+            add(&mut lane.bins, bin, run.count);
+        }
+        add(&mut self.durations, duration_bin(run.took_ms), run.count);
+        if self.last.is_empty() {
+            self.last = vec![None; self.tasks as usize];
+        }
+        let range = run.positions();
+        let last = LastTry { lane, number: run.number, is_done, took_ms: run.took_ms, ended_ms };
+        let mut newly_done = 0;
+        for square in self.last.get_mut(range.start as usize..range.end.min(self.tasks) as usize).unwrap_or_default() {
+            newly_done += u32::from(is_done && !square.is_some_and(|before| before.is_done));
+            *square = Some(last);
+        }
+        add(&mut self.done, bin, newly_done);
+    }
+
+    /// The bin of a moment; makes bins longer until there is one.
+    fn bin_of(&mut self, ms: u32) -> usize {
+        while (ms / self.bin_ms) as usize >= BINS {
+            self.bin_ms = self.bin_ms.saturating_mul(2);
+            halve(&mut self.done);
+            self.lanes.iter_mut().for_each(|lane| halve(&mut lane.bins));
+        }
+        (ms / self.bin_ms) as usize
+    }
+}
+
+/// The place of a duration among [`Race::durations`].
+#[must_use]
+pub fn duration_bin(took_ms: u32) -> usize {
+    match took_ms.checked_ilog2() {
+        None => 0,
+        Some(octave) => {
+            // The upper half of an octave starts at its square root of two.
+            let is_upper = u64::from(took_ms).pow(2) >= 1 << (2 * octave + 1);
+            (1 + 2 * octave as usize + usize::from(is_upper)).min(DURATION_BINS - 1)
+        }
+    }
+}
+
+/// The shortest duration of a bin of [`Race::durations`], in milliseconds.
+#[must_use]
+pub fn duration_of_bin(bin: usize) -> u32 {
+    match bin.checked_sub(1) {
+        None => 0,
+        Some(half) => {
+            let power = f64::from(1_u32 << (half / 2).min(31));
+            let factor = if half % 2 == 0 { 1.0 } else { std::f64::consts::SQRT_2 };
+            (power * factor).ceil() as u32
+        }
+    }
+}
+
+fn add(bins: &mut [u32], place: usize, count: u32) {
+    if let Some(bin) = bins.get_mut(place) {
+        *bin = bin.saturating_add(count);
+    }
+}
+
+/// Joins neighbours, so that half of the bins are free.
+fn halve(bins: &mut [u32; BINS]) {
+    let mut joined = [0_u32; BINS];
+    for (bin, pair) in joined.iter_mut().zip(bins.chunks(2)) {
+        *bin = pair.iter().sum();
+    }
+    *bins = joined;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(first: u32, count: u32, started_at: u64, took_ms: u32, error: Option<&str>) -> AttemptRun {
+        AttemptRun {
+            first: Position(first),
+            count,
+            number: 1,
+            started_at: Timestamp(started_at),
+            took_ms,
+            error: error.map(Into::into),
+        }
+    }
+
+    fn attempted(worker: &str, runs: Vec<AttemptRun>) -> Event {
+        Event::Attempted { lap: 1, worker: worker.into(), runs }
+    }
+
+    #[test]
+    fn tries_are_told_by_square_by_worker_and_by_time() {
+        let mut race = Race::new(10, Timestamp(1_000));
+        race.apply(&attempted("a", vec![run(0, 3, 1_000, 5, None)]));
+        race.apply(&attempted("b", vec![run(3, 1, 1_010, 40, Some("no"))]));
+        let tried = race.last_try(Position(2)).expect("it was tried");
+        assert_eq!((tried.lane, tried.took_ms, tried.ended_ms, tried.is_done), (0, 5, 5, true));
+        assert_eq!(race.last_try(Position(3)).map(|tried| tried.is_done), Some(false));
+        assert_eq!(race.last_try(Position(4)), None);
+        let lanes: Vec<_> = race.lanes().iter().map(|lane| (&*lane.worker, lane.tries, lane.failed)).collect();
+        assert_eq!(lanes, [("a", 3, 0), ("b", 1, 1)]);
+        assert_eq!(race.done()[5], 3);
+        assert_eq!(race.durations()[duration_bin(5)], 3);
+        assert_eq!(race.median_ms(), Some(5));
+    }
+
+    #[test]
+    fn a_try_that_comes_twice_makes_a_square_done_once() {
+        let mut race = Race::new(4, Timestamp(0));
+        for _ in 0..2 {
+            race.apply(&attempted("a", vec![run(0, 4, 0, 1, None)]));
+        }
+        assert_eq!(race.done().iter().sum::<u32>(), 4);
+    }
+
+    #[test]
+    fn bins_get_longer_and_lose_nothing() {
+        let mut race = Race::new(1_000, Timestamp(0));
+        for position in 0..1_000 {
+            race.apply(&attempted("a", vec![run(position, 1, u64::from(position) * 60, 1, None)]));
+        }
+        assert_eq!(race.bin_ms(), 512);
+        assert_eq!(race.done().iter().sum::<u32>(), 1_000);
+        assert_eq!(race.lanes()[0].bins.iter().sum::<u32>(), 1_000);
+        let median = race.median_ms().expect("half are done");
+        assert!((29_000..31_000).contains(&median), "{median}");
+    }
+
+    #[test]
+    fn a_lap_starts_a_race_of_its_own() {
+        let mut race = Race::new(4, Timestamp(0));
+        race.apply(&attempted("a", vec![run(0, 1, 0, 9, Some("no"))]));
+        race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000) });
+        // Too late for its lap.
+        race.apply(&attempted("a", vec![run(1, 1, 1, 1, None)]));
+        assert!(race.lanes().is_empty());
+        assert_eq!(race.last_try(Position(0)).map(|tried| tried.took_ms), Some(9));
+        race.apply(&Event::Attempted { lap: 2, worker: "b".into(), runs: vec![run(0, 1, 5_000, 3, None)] });
+        assert_eq!(race.last_try(Position(0)).map(|tried| tried.ended_ms), Some(3));
+    }
+
+    #[test]
+    fn duration_bins_are_half_octaves() {
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 1_000].map(duration_bin), [0, 1, 3, 4, 5, 5, 6, 20]);
+        for bin in 1..40 {
+            let shortest = duration_of_bin(bin);
+            if shortest > 4 {
+                assert_eq!((duration_bin(shortest), duration_bin(shortest - 1)), (bin, bin - 1), "{shortest}");
+            }
+        }
+        assert_eq!(duration_bin(u32::MAX), DURATION_BINS - 1);
+    }
+
+    #[test]
+    fn what_cannot_be_is_taken_without_panic() {
+        let mut race = Race::new(3, Timestamp(9));
+        race.apply(&attempted("a", vec![run(2, u32::MAX, 0, u32::MAX, None), run(u32::MAX, 5, u64::MAX, 7, None)]));
+        assert_eq!(race.last_try(Position(2)).map(|tried| tried.is_done), Some(true));
+    }
+}

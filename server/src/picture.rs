@@ -1,0 +1,196 @@
+//! A quilt as a PNG: for lists, for links that are shared, for pages without scripts, and to keep.
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use quilt::{Index, Quilt, SquareState};
+use serde::Deserialize;
+
+use crate::problem::Problem;
+use crate::routes::AppState;
+
+/// Where a picture is not asked to be of another size, small quilts are drawn this large, in pixels along the longer side.
+const LEAST_SIDE: u16 = 512;
+
+/// The colours of squares that have none.
+const PENDING: [u8; 3] = [0xd6, 0xc6, 0xa8];
+const FAILED: [u8; 3] = [0xa3, 0x28, 0x2a];
+
+/// The query of `GET /batches/{id}/quilt.png`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PictureQuery {
+    /// The length of the longer side in pixels, at most; squares are averaged to fit.
+    side: Option<u16>,
+    /// Names the moment that is shown, of a batch that is over: such a picture never changes.
+    at: Option<u64>,
+}
+
+/// `GET /batches/{id}/quilt.png`.
+pub(crate) async fn picture(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+    query: Result<Query<PictureQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(PictureQuery { side, at }) =
+        query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
+    if side.is_some_and(|side| !(1..=quilt::grid::MAX_SIDE).contains(&side)) {
+        let detail = format!("side must be from 1 to {}", quilt::grid::MAX_SIDE);
+        return Err(Problem::bad_request("invalid-query", detail));
+    }
+    let id = id.parse().map_err(|_| Problem::no_such_batch())?;
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
+    let (step, ended_at) = {
+        let quilt = &batch.folded().quilt;
+        (quilt.step(), quilt.summary().ended_at)
+    };
+    let tag = format!("\"{}-{}\"", step.0, side.unwrap_or_default());
+    let lasts = at.is_some() && ended_at.map(|ended_at| ended_at.0) == at;
+    let caching = if lasts { "private, max-age=31536000, immutable" } else { "no-cache" };
+    let answer_headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
+        (header::ETAG, HeaderValue::try_from(&tag).map_err(|_| Problem::internal())?),
+    ];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, answer_headers).into_response());
+    }
+    // A million squares take some tens of milliseconds, which nobody else should wait for.
+    let encoded = tokio::task::spawn_blocking(move || {
+        let raster = Raster::new(&batch.folded().quilt, side);
+        raster.encode().map_err(|error| error.to_string())
+    });
+    match encoded.await.map_err(|error| error.to_string()).flatten() {
+        Ok(png) => Ok((answer_headers, png).into_response()),
+        Err(error) => {
+            tracing::error!(error, "a picture could not be made");
+            Err(Problem::internal())
+        }
+    }
+}
+
+/// Pixels, three bytes each.
+struct Raster {
+    width: u32,
+    height: u32,
+    pixels: Vec<u8>,
+}
+
+impl Raster {
+    fn new(quilt: &Quilt, side: Option<u16>) -> Self {
+        let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
+        let longer = rows.max(columns);
+        match side.map(u32::from) {
+            Some(side) if side < longer => {
+                let scaled = |length: u32| (length * side / longer).max(1);
+                Self::averaged(quilt, scaled(columns), scaled(rows))
+            }
+            side => Self::enlarged(quilt, (side.unwrap_or(LEAST_SIDE.into()) / longer).max(1)),
+        }
+    }
+
+    /// Each square as `scale` by `scale` pixels.
+    fn enlarged(quilt: &Quilt, scale: u32) -> Self {
+        let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
+        let mut pixels = Vec::with_capacity((rows * columns * scale * scale * 3) as usize);
+        for row in 0..rows {
+            let line: Vec<u8> = (0..columns)
+                .flat_map(|column| std::iter::repeat_n(color(quilt, row * columns + column), scale as usize))
+                .flatten()
+                .collect();
+            (0..scale).for_each(|_| pixels.extend_from_slice(&line));
+        }
+        Self { width: columns * scale, height: rows * scale, pixels }
+    }
+
+    /// Each pixel the mean of the squares below it.
+    fn averaged(quilt: &Quilt, width: u32, height: u32) -> Self {
+        let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
+        let mut sums = vec![[0_u32; 4]; (width * height) as usize];
+        for index in 0..rows * columns {
+            let (x, y) = (index % columns * width / columns, index / columns * height / rows);
+            if let Some([red, green, blue, count]) = sums.get_mut((y * width + x) as usize) {
+                let [r, g, b] = color(quilt, index);
+                *red += u32::from(r);
+                *green += u32::from(g);
+                *blue += u32::from(b);
+                *count += 1;
+            }
+        }
+        let pixels = sums
+            .into_iter()
+            .flat_map(|[red, green, blue, count]| [red, green, blue].map(|sum| (sum / count.max(1)) as u8))
+            .collect();
+        Self { width, height, pixels }
+    }
+
+    fn encode(&self) -> Result<Vec<u8>, png::EncodingError> {
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_compression(png::Compression::Fast);
+        encoder.write_header()?.write_image_data(&self.pixels)?;
+        Ok(bytes)
+    }
+}
+
+fn color(quilt: &Quilt, index: u32) -> [u8; 3] {
+    match quilt.square(Index(index)) {
+        SquareState::Pending => PENDING,
+        SquareState::Failed(_) => FAILED,
+        SquareState::Done(color) => {
+            let [_, red, green, blue] = color.rgb().to_be_bytes();
+            [red, green, blue]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::{BatchSpec, Color, Event, Grid, Launched, Outcome, Settlement, Timestamp, WorkSpec};
+
+    use super::*;
+
+    fn quilt(rows: u16, columns: u16) -> Quilt {
+        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+        let spec = BatchSpec::new(work, Grid::new(rows, columns).expect("small"), 1);
+        let mut quilt = Quilt::new(Launched { spec, at: Timestamp(1) });
+        let order = quilt.order();
+        let outcome = |index: u32| match index {
+            0 => Outcome::Failed("no".into()),
+            _ => Outcome::Done(Color::from_rgb(index)),
+        };
+        let settlements = (0..u32::from(rows) * u32::from(columns) - 1)
+            .map(|index| Settlement { position: order.position(Index(index)), outcome: outcome(index) })
+            .collect();
+        quilt.apply(&Event::Settled { lap: 1, at: Timestamp(2), settlements }, &mut Vec::new());
+        quilt
+    }
+
+    #[test]
+    fn a_small_quilt_is_enlarged_to_whole_pixels() {
+        let raster = Raster::new(&quilt(2, 3), Some(7));
+        assert_eq!((raster.width, raster.height), (6, 4));
+        assert_eq!(raster.pixels[..9], [FAILED, FAILED, [0, 0, 1]].concat());
+        assert_eq!(raster.pixels[6 * 3 * 3 + 12..], [PENDING, PENDING].concat());
+        assert!(Raster::new(&quilt(2, 3), None).width > 500);
+    }
+
+    #[test]
+    fn a_large_quilt_is_averaged() {
+        let raster = Raster::new(&quilt(4, 8), Some(4));
+        assert_eq!((raster.width, raster.height), (4, 2));
+        // Squares 2, 3, 10 and 11.
+        assert_eq!(raster.pixels[3..6], [0, 0, 6]);
+        assert_eq!(raster.pixels.len(), 4 * 2 * 3);
+    }
+
+    #[test]
+    fn what_is_encoded_is_a_picture_of_that_size() {
+        let png = Raster::new(&quilt(3, 3), Some(3)).encode().expect("in memory");
+        let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().expect("a PNG");
+        assert_eq!((reader.info().width, reader.info().height), (3, 3));
+    }
+}
