@@ -53,11 +53,12 @@ pub async fn launch(form: LaunchForm) -> Result<(), ActionError> {
     launch_spec(spec).await
 }
 
-/// Launches a batch like this one, with an order and colours of its own.
+/// Launches a batch like this one, with an order and colours of its own, or with the same ones.
 #[server(prefix = "/actions", endpoint = "run_again")]
-pub async fn run_again(id: BatchId) -> Result<(), ActionError> {
+pub async fn run_again(id: BatchId, #[server(default)] same_seed: bool) -> Result<(), ActionError> {
     let batch = crate::server::open(id).await?;
-    let request = LaunchRequest { seed: None, ..batch.folded().quilt.spec().clone().into() };
+    let request: LaunchRequest = batch.folded().quilt.spec().clone().into();
+    let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
     launch_spec(request.into_spec(&crate::server::limits(), rand::random())?).await
 }
 
@@ -171,18 +172,10 @@ mod tests {
     fn forms_are_posted_to_where_the_server_functions_are() {
         use crate::components::post_form::action;
         use leptos::server_fn::ServerFn;
-        let paths = [
-            Cancel::PATH,
-            Launch::PATH,
-            Remove::PATH,
-            RetryFailed::PATH,
-            RunAgain::PATH,
-            SetConcurrency::PATH,
-            SetPaused::PATH,
-        ];
+        let paths =
+            [Cancel::PATH, Remove::PATH, RetryFailed::PATH, RunAgain::PATH, SetConcurrency::PATH, SetPaused::PATH];
         let posted = [
             action::CANCEL,
-            action::LAUNCH,
             action::REMOVE,
             action::RETRY_FAILED,
             action::RUN_AGAIN,

@@ -29,6 +29,18 @@ pub(crate) fn duration(millis: u64) -> String {
     }
 }
 
+/// From a shorter to a longer time, in whole units of the longer one.
+pub(crate) fn range(shorter: u64, longer: u64) -> String {
+    let (unit, name) = match longer {
+        0..1_000 => (1, "ms"),
+        1_000..90_000 => (1_000, "s"),
+        90_000..5_400_000 => (60_000, "min"),
+        _ => (3_600_000, "h"),
+    };
+    let (least, most) = (shorter / unit, longer.div_ceil(unit));
+    if least == most { format!("{most} {name}") } else { format!("{least}–{most} {name}") }
+}
+
 /// Tasks a second, with as many digits as mean something.
 pub(crate) fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", count(per_second.round() as u32)) }
@@ -50,6 +62,13 @@ mod tests {
             [7, 1_240, 59_999, 61_000, 3_725_000].map(duration),
             ["7 ms", "1.2 s", "59.9 s", "1 min 1 s", "1 h 2 min"]
         );
+    }
+
+    #[test]
+    fn ranges_have_one_unit() {
+        let ranges = [(20, 300), (1_500, 4_100), (4_000, 4_000), (80_000, 200_000), (3_000_000, 9_000_000)];
+        let told = ranges.map(|(shorter, longer)| range(shorter, longer));
+        assert_eq!(told, ["20–300 ms", "1–5 s", "4 s", "1–4 min", "0–3 h"]);
     }
 
     #[test]

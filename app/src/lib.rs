@@ -8,24 +8,27 @@
 //! - `pages`, `actions`, [`server`] (with `ssr`): the pages, the server functions, and what both reach on the server
 //! - [`components`]: the islands and their parts
 //! - [`channel`]: a batch's events as signals
-//! - `request` (with `hydrate`): forms that are posted in place, and records that are asked for
+//! - `request`: forms that are posted in place, and records that are asked for
+//! - `look`: what colours tell and which squares stand out; `zoom`: which part is in sight
 //! - `squares` and `painter` draw the quilt
-//! - `format`: numbers and times for people
+//! - `format`, `html`: numbers and times for people, and text as HTML
 
 #[cfg(feature = "ssr")]
 pub mod actions;
 pub mod channel;
 pub mod components;
 mod format;
+mod html;
+mod look;
 pub mod model;
 #[cfg(feature = "ssr")]
 mod pages;
 mod painter;
-#[cfg(feature = "hydrate")]
 mod request;
 #[cfg(feature = "ssr")]
 pub mod server;
 mod squares;
+mod zoom;
 
 #[cfg(feature = "ssr")]
 pub use pages::{App, shell};

@@ -48,6 +48,16 @@ pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, ActionErro
     })
 }
 
+/// Asks for a record of the API that is no text.
+pub(crate) async fn get_bytes(path: &str) -> Result<Vec<u8>, ActionError> {
+    let response = fetch(path, &RequestInit::new()).await?;
+    if !response.ok() {
+        return Err(ActionError::Transport(format!("status {}", response.status())));
+    }
+    let buffer = JsFuture::from(response.array_buffer().map_err(transport)?).await.map_err(transport)?;
+    Ok(js_sys::Uint8Array::new(&buffer).to_vec())
+}
+
 /// Asks for a page.
 pub(crate) async fn get_text(path: &str) -> Result<String, ActionError> {
     let response = fetch(path, &RequestInit::new()).await?;

@@ -3,28 +3,25 @@
 #[cfg(any(feature = "ssr", test))]
 use std::fmt::Write;
 
+#[cfg(any(feature = "ssr", test))]
+use crate::look::Standing;
+use quilt::race::LastTry;
 use quilt::{Grid, Index, SquareState};
 
 /// The most squares that are drawn as elements.
 pub(crate) const MAX_ELEMENTS: u32 = 4_096;
 
-/// The word in `data-state`.
-pub(crate) fn state_name(state: SquareState<'_>) -> &'static str {
-    match state {
-        SquareState::Pending => "pending",
-        SquareState::Done(_) => "done",
-        SquareState::Failed(_) => "failed",
-    }
-}
-
 /// What a screen reader says, and what is shown for the square one points at.
-pub(crate) fn label(grid: Grid, index: Index, state: SquareState<'_>) -> String {
+pub(crate) fn label(grid: Grid, index: Index, state: SquareState<'_>, last: Option<LastTry>) -> String {
     let square = grid.square(index);
     let place = format!("Row {}, column {}", square.row, square.column);
-    match state {
-        SquareState::Pending => format!("{place}: pending"),
-        SquareState::Done(color) => format!("{place}: done, {color}"),
-        SquareState::Failed(reason) => format!("{place}: failed, {reason}"),
+    match (state, last) {
+        (SquareState::Pending, Some(last)) if !last.is_done => {
+            format!("{place}: retrying, attempt {} failed", last.number)
+        }
+        (SquareState::Pending, _) => format!("{place}: pending"),
+        (SquareState::Done(color), _) => format!("{place}: done, {color}"),
+        (SquareState::Failed(reason), _) => format!("{place}: failed, {reason}"),
     }
 }
 
@@ -45,11 +42,29 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     html
 }
 
+/// What a quilt is drawn on that has too many squares for elements. Until the canvas is painted, and where it never is, there is a picture.
+#[cfg(feature = "ssr")]
+pub(crate) fn canvas_html(id: quilt::BatchId, grid: Grid) -> String {
+    let (rows, columns) = (grid.rows(), grid.columns());
+    format!(
+        concat!(
+            r#"<img class="picture" src="/batches/{id}/quilt.png?side=512" alt="" role="presentation">"#,
+            r#"<canvas class="bitmap" width="{columns}" height="{rows}" role="presentation"></canvas>"#,
+            r#"<div class="threads" role="presentation"></div><canvas class="marks" role="presentation"></canvas>"#,
+            r#"<div role="row" aria-rowindex="1"><div role="gridcell" class="cursor" tabindex="0" aria-colindex="1" "#,
+            r#"data-state="pending" aria-label="Row 0, column 0: pending"></div></div>"#
+        ),
+        id = id,
+        columns = columns,
+        rows = rows,
+    )
+}
+
 #[cfg(any(feature = "ssr", test))]
 fn push_cell(html: &mut String, grid: Grid, index: Index, state: SquareState<'_>) {
     let tabindex = if index.0 == 0 { 0 } else { -1 };
-    let name = state_name(state);
-    let label = label(grid, index, state);
+    let name = Standing::of(state, None).as_str();
+    let label = label(grid, index, state, None);
     let label = html_escape::encode_double_quoted_attribute(&label);
     // Writing to a string cannot fail.
     let _ = write!(html, r#"<div role="gridcell" tabindex="{tabindex}" data-state="{name}" aria-label="{label}""#);

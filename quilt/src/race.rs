@@ -50,6 +50,8 @@ pub struct Race {
     started_at: Timestamp,
     /// By position; none of a square that was not tried.
     last: Vec<Option<LastTry>>,
+    /// How many squares were tried, and not with success the last time.
+    unsuccessful: u32,
     lanes: Vec<Lane>,
     bin_ms: u32,
     /// How many squares became done in each bin of time.
@@ -68,6 +70,7 @@ impl Race {
             lap: 1,
             started_at,
             last: Vec::new(),
+            unsuccessful: 0,
             lanes: Vec::new(),
             bin_ms: 1,
             done: [0; BINS],
@@ -93,10 +96,16 @@ impl Race {
     /// A lap starts; the last tries of the laps before are kept, and everything else is forgotten.
     pub fn start_lap(&mut self, lap: u32, at: Timestamp) {
         if lap > self.lap {
-            let Self { tasks, offset, .. } = *self;
+            let Self { tasks, offset, unsuccessful, .. } = *self;
             let last = std::mem::take(&mut self.last);
-            *self = Self { lap, last, offset, ..Self::new(tasks, at) };
+            *self = Self { lap, last, unsuccessful, offset, ..Self::new(tasks, at) };
         }
+    }
+
+    /// How many squares there are.
+    #[must_use]
+    pub fn tasks(&self) -> u32 {
+        self.tasks
     }
 
     /// How many events of the journal were folded in.
@@ -126,6 +135,12 @@ impl Race {
     #[must_use]
     pub fn last_try(&self, position: Position) -> Option<LastTry> {
         self.last.get(position.0 as usize).copied().flatten()
+    }
+
+    /// How many squares were tried, and not with success the last time: those that failed for good, and those that are tried again.
+    #[must_use]
+    pub fn unsuccessful(&self) -> u32 {
+        self.unsuccessful
     }
 
     /// The workers, in the order in which they were first heard of.
@@ -195,7 +210,10 @@ impl Race {
         let last = LastTry { lane, number: run.number, is_done, took_ms: run.took_ms, ended_ms };
         let mut newly_done = 0;
         for square in self.last.get_mut(range.start as usize..range.end.min(self.tasks) as usize).unwrap_or_default() {
-            newly_done += u32::from(is_done && !square.is_some_and(|before| before.is_done));
+            let was_done = square.is_some_and(|before| before.is_done);
+            newly_done += u32::from(is_done && !was_done);
+            self.unsuccessful -= u32::from(square.is_some() && !was_done);
+            self.unsuccessful += u32::from(!is_done);
             *square = Some(last);
         }
         add(&mut self.done, bin, newly_done);
@@ -281,6 +299,7 @@ mod tests {
         assert_eq!((tried.lane, tried.took_ms, tried.ended_ms, tried.is_done), (0, 5, 5, true));
         assert_eq!(race.last_try(Position(3)).map(|tried| tried.is_done), Some(false));
         assert_eq!(race.last_try(Position(4)), None);
+        assert_eq!(race.unsuccessful(), 1);
         let lanes: Vec<_> = race.lanes().iter().map(|lane| (&*lane.worker, lane.tries, lane.failed)).collect();
         assert_eq!(lanes, [("a", 3, 0), ("b", 1, 1)]);
         assert_eq!(race.done()[5], 3);

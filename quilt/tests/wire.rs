@@ -7,8 +7,8 @@ mod common;
 use common::{config, event, fold, launched, outcome};
 use proptest::prelude::*;
 use quilt::wire::{
-    Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, Running, ServerFrame, WorkerLoad, decode_event, encode_event,
-    messages, put_framed_event,
+    Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, Running, ServerFrame, WorkerLoad, decode_event,
+    encode_event, messages, put_framed_event,
 };
 use quilt::{Color, Event, Offset, Outcome, Position, Settlement, Step, Timestamp};
 
@@ -32,10 +32,8 @@ fn bytes_of(settlements: Vec<Settlement>) -> usize {
 
 fn load(now: u64) -> Load {
     let running = Some(Running { position: Position(7), attempt: 2, started_at: Timestamp(now) });
-    let workers = vec![
-        WorkerLoad { name: "worker-1".into(), running },
-        WorkerLoad { name: "worker-2".into(), running: None },
-    ];
+    let workers =
+        vec![WorkerLoad { name: "worker-1".into(), running }, WorkerLoad { name: "worker-2".into(), running: None }];
     Load { now: Timestamp(now), stuck: 1, workers }
 }
 

@@ -11,12 +11,12 @@ use leptos_use_websocket::{
     ConnectionReadyState, DummyEncoder, ReconnectLimit, UseWebSocketOptions, UseWebSocketReturn,
     use_websocket_with_options,
 };
-use quilt::wire::{ClientFrame, ServerFrame};
-use quilt::{BatchId, Timestamp};
+use quilt::Timestamp;
+use quilt::wire::ClientFrame;
 use serde::de::IgnoredAny;
 
-use super::viewer::Received;
-use super::{Channel, Connection, backoff};
+use super::viewer::{Received, Viewer};
+use super::{Channel, Connection, Following, backoff};
 use crate::model::ActionError;
 use crate::request;
 
@@ -57,16 +57,13 @@ impl Decoder<()> for Codec {
 }
 
 type OpenSocket = Arc<dyn Fn() + Send + Sync>;
-type SendFrame = Arc<dyn Fn(&ClientFrame) + Send + Sync>;
 
 /// What the handlers of a socket share.
 #[derive(Clone, Copy)]
 struct Socket {
-    batch: BatchId,
     channel: Channel,
     /// Connects, or connects anew.
     open: StoredValue<Option<OpenSocket>>,
-    send: StoredValue<Option<SendFrame>>,
     /// Connections in a row that brought nothing new.
     failures: StoredValue<u32>,
     /// Whether a connection is about to be made.
@@ -78,12 +75,10 @@ struct Socket {
 }
 
 /// Connects, and stays connected until the owner of the signals goes away.
-pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
+pub(super) fn connect(channel: Channel, server_now: Timestamp) {
     let socket = Socket {
-        batch,
         channel,
         open: StoredValue::new(None),
-        send: StoredValue::new(None),
         failures: StoredValue::new(0),
         is_waiting: StoredValue::new(false),
         heard: StoredValue::new(browser_now()),
@@ -98,11 +93,11 @@ pub(super) fn connect(channel: Channel, batch: BatchId, server_now: Timestamp) {
         .on_close(move |event| socket.closed(event.code()));
     let UseWebSocketReturn { open, send, ready_state, .. } =
         use_websocket_with_options::<ClientFrame, (), Codec, (), DummyEncoder>(
-            &format!("/batches/{batch}/channel"),
+            &format!("/batches/{}/channel", channel.batch),
             options,
         );
     socket.open.set_value(Some(Arc::new(open)));
-    socket.send.set_value(Some(Arc::new(send)));
+    channel.say.set_value(Some(Arc::new(send)));
     // After hydration, so that what is on the page and what the server rendered agree until then.
     Effect::new(move |_| socket.reopen());
     repeat(LOOK, move || {
@@ -129,23 +124,21 @@ impl Socket {
     }
 
     fn say(self, frame: ClientFrame) {
-        if let Some(send) = self.send.get_value() {
-            send(&frame);
+        if let Some(say) = self.channel.say.get_value() {
+            say(&frame);
         }
     }
 
     fn hello(self) {
-        let from = self.channel.viewer.with_value(|viewer| viewer.step());
+        self.channel.viewer.update_value(Viewer::connected);
+        let from = self.channel.viewer.with_value(Viewer::step);
         self.say(ClientFrame::Hello { from });
+        self.channel.say_follow();
     }
 
     fn receive(self, bytes: &[u8]) {
         self.heard.set_value(browser_now());
-        let received = match ServerFrame::decode(bytes) {
-            Ok(frame) => self.channel.viewer.try_update_value(|viewer| viewer.receive(frame)),
-            Err(_) => Some(Received::OutOfStep),
-        };
-        match received {
+        match self.channel.viewer.try_update_value(|viewer| viewer.receive(bytes)) {
             Some(Received::Changed(step)) => {
                 self.is_live();
                 self.say(ClientFrame::Ack { step });
@@ -160,10 +153,17 @@ impl Socket {
                 }
             }
             Some(Received::OutOfStep) => {
-                self.channel.viewer.update_value(|viewer| viewer.forget());
+                self.channel.viewer.update_value(Viewer::forget);
                 self.reopen_later();
             }
-            None => {}
+            Some(Received::Raced) => {
+                self.channel.raced.update(|raced| *raced += 1);
+                self.channel.paint();
+            }
+            Some(Received::Missed) if self.channel.following.get_untracked() == Following::Live => {
+                self.channel.read_on();
+            }
+            Some(Received::Missed | Received::Part) | None => {}
         }
     }
 
@@ -180,7 +180,7 @@ impl Socket {
         if let Some(summary) = summary {
             self.channel.summary.set(summary);
             self.channel.has_squares.set(true);
-            self.channel.painted.update(|painted| *painted += 1);
+            self.channel.paint();
         }
     }
 
@@ -193,7 +193,7 @@ impl Socket {
         }
         // A browser does not tell why a connection was refused.
         spawn_local(async move {
-            let batch = request::get::<IgnoredAny>(&format!("/api/batches/{}", self.batch)).await;
+            let batch = request::get::<IgnoredAny>(&format!("/api/batches/{}", self.channel.batch)).await;
             if let Err(ActionError::NotFound) = batch {
                 let _ = self.channel.connection.try_set(Connection::Removed);
             }
@@ -221,9 +221,9 @@ impl Socket {
         }
         let now = Timestamp(browser_now().0.saturating_add_signed(self.skew.get_value()));
         let settled = self.channel.summary.with_untracked(|summary| summary.progress.settled());
-        let rate = self.channel.samples.try_update_value(|samples| samples.sample(now, settled)).flatten();
+        let pace = self.channel.samples.try_update_value(|samples| samples.sample(now, settled)).flatten();
         self.channel.now.set(now);
-        self.channel.rate.set(rate);
+        self.channel.pace.set(pace);
     }
 }
 

@@ -1,76 +1,106 @@
 //! What stands at the finish line.
 
 use leptos::prelude::*;
-use quilt::{BatchId, CancelCause, Square, Status, Summary};
+use quilt::{BatchId, CancelCause, Race, Square, Status, Summary};
 
-use crate::channel::Channel;
-use crate::components::post_form::{PostForm, Posting, Refusal, action};
-use crate::components::receipt::ReceiptDetails;
+use crate::channel::{Channel, Following};
+use crate::components::page::Page;
+use crate::components::panel::Panel;
+use crate::components::post_form::{Refusal, action, button, form};
+use crate::components::receipt::{self, ReceiptDocument};
 use crate::format;
 
-/// Empty while the batch runs. At the finish line it tells how it went, politely, and offers what comes next.
+/// How many pieces of confetti there are.
+const CONFETTI: u32 = 36;
+
+/// What stands at the finish line. Empty while the batch runs; comes once a lap, politely.
 #[component]
 pub(crate) fn Banner(
-    /// The batch on the page.
-    id: BatchId,
-    /// Whether the visitor may retry its failed squares.
-    is_own: bool,
-    /// Its channel.
-    channel: Channel,
-    /// Told the square that the visitor wants to see.
-    focused: RwSignal<Option<Square>>,
+    /// The page of the batch.
+    page: Page,
 ) -> impl IntoView {
+    let Page { id, is_own, channel, .. } = page;
     let is_over = Memo::new(move |_| channel.is_over());
-    let run_again = Posting::new(None);
-    let retry = Posting::new(None);
-    let remove = Posting::new(None);
-    let has_failed = Memo::new(move |_| {
-        channel.summary.with(|summary| summary.status == Status::Finished && summary.progress.failed > 0)
+    let finished_lap = Memo::new(move |_| channel.summary.with(|summary| summary.last_across.map(|_| summary.lap)));
+    let receipt = RwSignal::new(None::<ReceiptDocument>);
+    // Effects run in the browser alone: the server renders no receipt.
+    Effect::new(move |_| {
+        if let Some(lap) = finished_lap.get() {
+            receipt::ask(id, lap, receipt);
+        }
     });
-    let last_across = Memo::new(move |_| channel.summary.with(|summary| summary.last_across));
-    let text = move || channel.summary.with(headline);
-    let detail = move || channel.summary.with(detail);
+    let status = move || channel.summary.with(|summary| summary.status.as_str());
+    let text = Signal::derive(move || channel.summary.with(text));
+    let last_across = Signal::derive(move || last_across_html(channel));
+    let receipt = Signal::derive(move || {
+        let receipt = receipt.get().filter(|receipt| Some(receipt.lap) == finished_lap.get());
+        receipt.map_or(String::new(), |receipt| receipt.html(id))
+    });
+    let actions = Signal::derive(move || channel.summary.with(|summary| actions_html(id, is_own, summary)));
+    let confetti = Signal::derive(move || if page.has_seen_finish.get() { confetti() } else { String::new() });
     view! {
-        <div class="banner-place" role="status" aria-label="Finish" aria-atomic="false">
+        <div class="banner-place posting" role="status" aria-label="Finish" aria-atomic="false">
             <Show when=move || is_over.get()>
-                <div class="banner" data-banner=move || channel.summary.with(|summary| summary.status.as_str())>
-                    <h2>{text}</h2>
-                    <p>
-                        {detail}
-                        {move || last_across.get().map(|square| view! { " Last across: " {place(square, focused)} "." })}
-                    </p>
-                    <ReceiptDetails id channel />
-                    <div class="banner-actions">
-                        <PostForm action=action::RUN_AGAIN id=Some(id) posting=run_again>
-                            <button type="submit" class="button primary" disabled=move || run_again.is_pending.get()>"Run again"</button>
-                        </PostForm>
-                        <Show when=move || is_own && has_failed.get()>
-                            <PostForm action=action::RETRY_FAILED id=Some(id) posting=retry>
-                                <button type="submit" class="button" disabled=move || retry.is_pending.get()>"Retry failed"</button>
-                            </PostForm>
-                        </Show>
-                        {is_own.then(|| view! {
-                            <PostForm action=action::REMOVE id=Some(id) posting=remove>
-                                <button type="submit" class="button quiet-button" disabled=move || remove.is_pending.get()>"Remove"</button>
-                            </PostForm>
-                        })}
+                <div class="banner" data-banner=status>
+                    <Panel html=confetti />
+                    <Panel html=text />
+                    // What comes a moment later is not read out by itself.
+                    <div class="banner-more" aria-live="off">
+                        <Panel html=last_across />
+                        <Panel html=receipt />
+                        <Panel html=actions />
                     </div>
-                    <Refusal posting=run_again />
-                    <Refusal posting=retry />
-                    <Refusal posting=remove />
+                    <Refusal />
                 </div>
             </Show>
         </div>
     }
 }
 
-/// The name of a square, which leads to it.
-fn place(square: Square, focused: RwSignal<Option<Square>>) -> impl IntoView {
-    let name = format!("row {}, column {}", square.row, square.column);
-    view! { <button type="button" class="link" on:click=move |_| focused.set(Some(square))>{name}</button> }
+fn text(summary: &Summary) -> String {
+    format!("<h2>{}</h2><p>{}</p>", headline(summary), detail(summary))
 }
 
-fn headline(summary: &Summary) -> String {
+/// Which square came last, and how long after half of the others, once that is known.
+fn last_across_html(channel: Channel) -> String {
+    channel.track_race();
+    let Some(square) = channel.summary.with(|summary| summary.last_across) else { return String::new() };
+    let ended = channel.summary.with(|summary| Some(summary.ended_at?.millis_since(summary.started_at)));
+    let median = channel.with_race(Race::median_ms).flatten().filter(|_| channel.following.get() == Following::Live);
+    let behind = ended.zip(median).map_or(String::new(), |(ended, median)| {
+        format!(", {} behind the median", format::duration(ended.saturating_sub(median.into())))
+    });
+    format!("<p>Last across: {}{behind}.</p>", place(square))
+}
+
+fn actions_html(id: BatchId, is_own: bool, summary: &Summary) -> String {
+    let again = format!(
+        r#"{}<label class="same-seed"><input type="checkbox" id="same-seed" name="same_seed" value="true"> same seed</label>"#,
+        button("run-again", "primary", "Run again")
+    );
+    let mut actions = form(action::RUN_AGAIN, id, &again);
+    if is_own && summary.status == Status::Finished && summary.progress.failed > 0 {
+        actions += &form(action::RETRY_FAILED, id, &button("retry-failed", "", "Retry failed"));
+    }
+    if is_own {
+        actions += &form(action::REMOVE, id, &button("remove", "quiet-button", "Remove"));
+    }
+    format!(r#"<div class="banner-actions">{actions}</div>"#)
+}
+
+/// A square's name, which leads to it.
+pub(crate) fn place(Square { row, column }: Square) -> String {
+    format!(r#"<button type="button" class="link" data-do="show:{row},{column}">row {row}, column {column}</button>"#)
+}
+
+fn confetti() -> String {
+    // Spread by the golden angle, which is random enough for paper.
+    let piece = |number: u32| format!(r#"<i style="--n:{number};--turn:{}deg"></i>"#, number * 222 % 360);
+    let pieces: String = (0..CONFETTI).map(piece).collect();
+    format!(r#"<span class="confetti" aria-hidden="true">{pieces}</span>"#)
+}
+
+pub(crate) fn headline(summary: &Summary) -> String {
     let progress = summary.progress;
     match (summary.status, progress.failed) {
         (Status::Running | Status::Paused, _) => String::new(),

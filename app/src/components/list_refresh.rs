@@ -6,11 +6,10 @@ use leptos::prelude::*;
 /// the list stays as it is.
 #[island]
 pub fn ListRefresh() -> impl IntoView {
-    #[cfg(feature = "hydrate")]
-    refresh_later();
+    // Effects run in the browser alone.
+    Effect::new(|_| refresh_later());
 }
 
-#[cfg(feature = "hydrate")]
 fn refresh_later() {
     /// How often the list is asked for.
     const REFRESH: std::time::Duration = std::time::Duration::from_secs(2);

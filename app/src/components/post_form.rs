@@ -1,13 +1,17 @@
-//! A form that is posted without leaving the page, and as a plain form where there is no JavaScript.
+//! Forms that are posted without leaving the page, and as plain forms where there is no JavaScript.
 
 use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
+use leptos::task::spawn_local;
 use quilt::BatchId;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlFormElement};
+
+use crate::request;
 
 /// The addresses of the server functions.
 pub(crate) mod action {
     pub(crate) const CANCEL: &str = "/actions/cancel";
-    pub(crate) const LAUNCH: &str = "/actions/launch";
     pub(crate) const REMOVE: &str = "/actions/remove";
     pub(crate) const RETRY_FAILED: &str = "/actions/retry_failed";
     pub(crate) const RUN_AGAIN: &str = "/actions/run_again";
@@ -15,64 +19,50 @@ pub(crate) mod action {
     pub(crate) const SET_PAUSED: &str = "/actions/set_paused";
 }
 
-/// What became of a form.
-#[derive(Clone, Copy)]
-pub(crate) struct Posting {
-    /// Whether the server's answer is waited for.
-    pub(crate) is_pending: RwSignal<bool>,
-    /// Why it was refused, if it was.
-    pub(crate) refusal: RwSignal<Option<String>>,
+/// The class of what surrounds forms, and holds the place for why one of them was refused.
+const SURROUNDINGS: &str = ".posting";
+
+/// The class of that place.
+const REFUSAL: &str = ".refusal";
+
+/// A form about a batch. `fields` is HTML; its last element is usually the button.
+pub(crate) fn form(action: &str, id: BatchId, fields: &str) -> String {
+    format!(r#"<form method="post" action="{action}"><input type="hidden" name="id" value="{id}">{fields}</form>"#)
 }
 
-impl Posting {
-    pub(crate) fn new(refusal: Option<String>) -> Self {
-        Self { is_pending: RwSignal::new(false), refusal: RwSignal::new(refusal) }
-    }
-
-    /// Posts the form of an event, unless it is on its way already.
-    fn submit(self, event: &SubmitEvent) {
-        event.prevent_default();
-        #[cfg(feature = "hydrate")]
-        {
-            use wasm_bindgen::JsCast;
-            let form = event.target().and_then(|target| target.dyn_into().ok());
-            let Some(form) = form.filter(|_| !self.is_pending.get_untracked()) else { return };
-            self.is_pending.set(true);
-            leptos::task::spawn_local(async move {
-                let posted = crate::request::post(&form).await;
-                self.is_pending.set(false);
-                self.refusal.set(posted.err().map(|error| error.to_string()));
-            });
-        }
-    }
+/// The button of a form.
+pub(crate) fn button(id: &str, class: &str, label: &str) -> String {
+    format!(r#"<button type="submit" id="{id}" class="button {class}">{label}</button>"#)
 }
 
-/// A form with its fields and buttons as children.
-#[component]
-pub(crate) fn PostForm(
-    /// Where to.
-    action: &'static str,
-    /// The batch that it is about, if there is one.
-    #[prop(default = None)]
-    id: Option<BatchId>,
-    /// Told what becomes of it.
-    posting: Posting,
-    #[prop(default = "")] class: &'static str,
-    children: Children,
-) -> impl IntoView {
-    view! {
-        <form method="post" action=action class=class on:submit=move |event| posting.submit(&event)>
-            {id.map(|id| view! { <input type="hidden" name="id" value=id.to_string() /> })}
-            {children()}
-        </form>
-    }
-}
-
-/// The reason why a form was refused, if it was.
+/// The place where it is told why a form was refused. It has to be within an element of the class `posting`, and no part of a [`Panel`](super::panel::Panel).
 #[component]
 pub(crate) fn Refusal(
-    /// What became of the form.
-    posting: Posting,
+    /// The reason why a form was refused that was posted without JavaScript.
+    #[prop(default = None)]
+    reason: Option<String>,
 ) -> impl IntoView {
-    view! { <p class="refusal" role="alert">{move || posting.refusal.get()}</p> }
+    view! { <p class="refusal" role="alert">{reason}</p> }
+}
+
+/// Posts the form of an event, unless it is on its way already, and tells why if it is refused.
+pub(crate) fn submit(event: &SubmitEvent) {
+    let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else { return };
+    event.prevent_default();
+    if form.has_attribute("aria-busy") {
+        return;
+    }
+    // An attribute of a valid name can be set.
+    let _ = form.set_attribute("aria-busy", "true");
+    spawn_local(async move {
+        let posted = request::post(&form).await;
+        let _ = form.remove_attribute("aria-busy");
+        if let Some(place) = place_of_refusal(&form) {
+            place.set_text_content(posted.err().map(|error| error.to_string()).as_deref());
+        }
+    });
+}
+
+fn place_of_refusal(form: &Element) -> Option<Element> {
+    form.closest(SURROUNDINGS).ok()??.query_selector(REFUSAL).ok()?
 }

@@ -9,7 +9,7 @@ use super::not_found::Missing;
 use super::posted_refusal;
 use crate::components::live_batch::{LiveBatch, title};
 use crate::model::{ActionError, BatchView};
-use crate::squares::{MAX_ELEMENTS, rows_html};
+use crate::squares::{MAX_ELEMENTS, canvas_html, rows_html};
 
 /// Without JavaScript the page asks for itself again until the batch is over.
 const REFRESH: &str = r#"<meta http-equiv="refresh" content="2"><p class="quiet">This page refreshes itself every two seconds until the finish line. With JavaScript it would be live.</p>"#;
@@ -35,7 +35,7 @@ async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
     let summary = folded.quilt.summary();
     let grid = summary.spec.grid;
     let is_small = grid.squares() <= MAX_ELEMENTS;
-    let rows = if is_small { rows_html(grid, |index| folded.quilt.square(index)) } else { String::new() };
+    let rows = if is_small { rows_html(grid, |index| folded.quilt.square(index)) } else { canvas_html(id, grid) };
     Ok((BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() }, rows))
 }
 

@@ -77,6 +77,12 @@ impl<'a> FramedEvent<'a> {
         self.0.first() == Some(&ATTEMPTED)
     }
 
+    /// Whether this is an [`Event::LapStarted`].
+    #[must_use]
+    pub fn is_lap_start(self) -> bool {
+        self.0.first() == Some(&LAP_STARTED)
+    }
+
     /// The event itself.
     ///
     /// # Errors

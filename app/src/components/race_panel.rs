@@ -1,0 +1,217 @@
+//! The race: how squares got done over time, how long attempts took, who ran what, and who is still on the way.
+
+use std::fmt::Write;
+
+use leptos::prelude::*;
+use quilt::race::{BINS, DURATION_BINS, Lane, Race, duration_of_bin};
+use quilt::wire::{Load, Running};
+use quilt::{Quilt, Square, SquareState, Timestamp};
+
+use crate::channel::{Channel, Following};
+use crate::components::banner::place;
+use crate::components::page::Page;
+use crate::components::panel::Panel;
+use crate::format;
+use crate::html::escaped;
+
+/// Below this share of pending squares, those that are left are named.
+const STRAGGLING_SHARE: u32 = 100;
+
+/// The most squares that are named.
+const MAX_STRAGGLERS: usize = 12;
+
+/// Quilts up to this size start with the race in sight; for larger ones there is more to read first than everybody wants.
+const OPEN_UP_TO: u32 = 65_536;
+
+/// Asks for the attempts when it is opened.
+#[component]
+pub(crate) fn RacePanel(
+    /// The page of the batch.
+    page: Page,
+) -> impl IntoView {
+    let Page { channel, grid, .. } = page;
+    let is_open = RwSignal::new(grid.squares() <= OPEN_UP_TO);
+    // Effects run in the browser alone.
+    Effect::new(move |_| {
+        if is_open.get() {
+            channel.follow();
+        }
+    });
+    let html = Signal::derive(move || if is_open.get() { html(channel) } else { String::new() });
+    view! {
+        <details class="race" open=is_open.get_untracked() on:toggle=move |_| is_open.update(|open| *open = !*open)>
+            <summary>"The race"</summary>
+            <Panel html />
+        </details>
+    }
+}
+
+fn html(channel: Channel) -> String {
+    channel.track_race();
+    let load = channel.load.get();
+    let stragglers = stragglers_html(channel, load.as_ref());
+    let is_reading = channel.following.get() != Following::Live;
+    let drawn = channel.with_race(|race| {
+        if race.lanes().is_empty() {
+            let words = if is_reading { "Reading the attempts…" } else { "No attempt has ended yet." };
+            return format!(r#"<p class="quiet">{words}</p>"#);
+        }
+        let lanes = lanes_html(channel, race, load.as_ref());
+        format!(
+            r#"<div class="charts">{}{}</div>{stragglers}<h3>Workers</h3><div class="lanes" tabindex="0" role="region" aria-label="Workers">{lanes}</div>"#,
+            curve_html(race),
+            histogram_html(race),
+        )
+    });
+    drawn.unwrap_or_default()
+}
+
+/// Squares that became done, over time.
+fn curve_html(race: &Race) -> String {
+    let total: u32 = race.done().iter().sum();
+    let bins = 1 + race.done().iter().rposition(|count| *count > 0).unwrap_or_default();
+    let end = format::duration(u64::from(race.bin_ms()) * bins as u64);
+    let mut path = String::from("M0 40");
+    let mut so_far = 0;
+    for (bin, count) in race.done().iter().take(bins).enumerate() {
+        so_far += count;
+        let (x, y) =
+            ((bin + 1) as f64 * 100.0 / bins as f64, 40.0 - f64::from(so_far) * 38.0 / f64::from(total.max(1)));
+        // Writing to a string cannot fail.
+        let _ = write!(path, "L{x:.1} {y:.1}");
+    }
+    format!(
+        concat!(
+            r#"<figure><svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="{total} squares done in {end}">"#,
+            r#"<path class="area" d="{path}L100 40Z"/><path class="line" d="{path}"/></svg>"#,
+            r#"<figcaption>Squares done over time: {total} in {end}</figcaption></figure>"#
+        ),
+        total = format::count(total),
+        end = end,
+        path = path,
+    )
+}
+
+/// Attempts by how long they took.
+fn histogram_html(race: &Race) -> String {
+    let durations = race.durations();
+    let is_used = |count: &u32| *count > 0;
+    let first = durations.iter().position(is_used).unwrap_or_default();
+    let last = durations.iter().rposition(is_used).unwrap_or_default();
+    let most = f64::from(durations.iter().copied().max().unwrap_or(1).max(1));
+    let width = 100.0 / (last - first + 1) as f64;
+    let mut bars = String::new();
+    for (place, count) in durations.iter().skip(first).take(last - first + 1).enumerate() {
+        let height = f64::from(*count) * 38.0 / most;
+        // So that a few are seen beside many.
+        let height = if *count > 0 { height.max(0.7) } else { 0.0 };
+        let _ = write!(
+            bars,
+            r#"<rect x="{:.2}" y="{:.2}" width="{:.2}" height="{height:.2}"/>"#,
+            place as f64 * width,
+            40.0 - height,
+            width * 0.9
+        );
+    }
+    let told = |bin: usize| format::duration(duration_of_bin(bin.min(DURATION_BINS - 1)).into());
+    let caption = format!("Attempts by duration: {} to {}", told(first), told(last + 1));
+    format!(
+        concat!(
+            r#"<figure><svg viewBox="0 0 100 40" preserveAspectRatio="none" role="img" aria-label="{caption}">"#,
+            r#"<g class="bars">{bars}</g></svg><figcaption>{caption}</figcaption></figure>"#
+        ),
+        caption = caption,
+        bars = bars,
+    )
+}
+
+/// One line for each worker that made an attempt, or is there.
+fn lanes_html(channel: Channel, race: &Race, load: Option<&Load>) -> String {
+    let is_over = channel.summary.with_untracked(|summary| summary.status.is_over());
+    let most = race.lanes().iter().flat_map(|lane| lane.bins).max().unwrap_or(1).max(1);
+    let mut html = String::new();
+    let elapsed = channel.summary.with_untracked(|summary| {
+        let end = summary.ended_at.or(load.map(|load| load.now)).unwrap_or(summary.started_at);
+        end.millis_since(summary.started_at).max(1)
+    });
+    for lane in race.lanes() {
+        let known = load.and_then(|load| load.workers.iter().find(|worker| worker.name == lane.worker));
+        let (state, doing) = match (known, load) {
+            _ if is_over => ("over", String::new()),
+            (Some(worker), Some(load)) => match worker.running {
+                Some(running) => ("running", running_html(channel, running, load.now)),
+                None => ("idle", "idle".into()),
+            },
+            (None, Some(_)) => ("lost", "not heard of any more".into()),
+            (_, None) => ("idle", "…".into()),
+        };
+        let rate = format::rate(f64::from(lane.tries) * 1_000.0 / elapsed as f64);
+        let failed = if lane.failed > 0 { format!(", {} failed", format::count(lane.failed)) } else { String::new() };
+        let _ = write!(
+            html,
+            concat!(
+                r#"<div class="lane" data-state="{state}"><span class="lane-name">{name}</span>{spark}"#,
+                r#"<span class="lane-tries">{tries}{failed} · {rate}</span><span class="lane-doing">{doing}</span></div>"#
+            ),
+            state = state,
+            name = escaped(&lane.worker),
+            spark = sparkline(lane, most),
+            tries = format::count(lane.tries),
+            failed = failed,
+            rate = rate,
+            doing = doing,
+        );
+    }
+    html
+}
+
+fn sparkline(lane: &Lane, most: u32) -> String {
+    let mut path = String::new();
+    for (bin, count) in lane.bins.iter().enumerate().filter(|(_, count)| **count > 0) {
+        // With the square root, a single slow attempt is seen beside many quick ones.
+        let height = (f64::from(*count) / f64::from(most)).sqrt() * 10.0;
+        let _ = write!(path, "M{bin} {:.1}h1v{height:.1}h-1z", 10.0 - height);
+    }
+    format!(
+        r#"<svg class="spark" viewBox="0 0 {BINS} 10" preserveAspectRatio="none" aria-hidden="true"><path d="{path}"/></svg>"#
+    )
+}
+
+fn running_html(channel: Channel, running: Running, now: Timestamp) -> String {
+    let square = channel.with_quilt(|quilt, _| square_of(quilt, running)).flatten();
+    let since = format::duration(now.millis_since(running.started_at));
+    let attempt = if running.attempt > 1 { format!(", attempt {}", running.attempt) } else { String::new() };
+    square.map_or(String::new(), |square| format!("{}{attempt}, {since}", place(square)))
+}
+
+fn square_of(quilt: &Quilt, running: Running) -> Option<Square> {
+    let is_inside = running.position.0 < quilt.progress().tasks;
+    is_inside.then(|| quilt.grid().square(quilt.order().index(running.position)))
+}
+
+/// Those squares that are left at the end, with what is known of each.
+fn stragglers_html(channel: Channel, load: Option<&Load>) -> String {
+    let (status, progress) = channel.summary.with(|summary| (summary.status, summary.progress));
+    let few = (progress.tasks / STRAGGLING_SHARE).max(1);
+    if status.is_over() || progress.pending() == 0 || progress.pending() > few {
+        return String::new();
+    }
+    let Some(load) = load else { return String::new() };
+    let mut running: Vec<(&str, Running)> =
+        load.workers.iter().filter_map(|worker| Some((&*worker.name, worker.running?))).collect();
+    running.sort_by_key(|(_, running)| running.started_at);
+    let items: Option<String> = channel.with_quilt(|quilt, _| {
+        let pending = running.iter().filter(|(_, running)| quilt.at(running.position) == SquareState::Pending);
+        let item = |(worker, running): &(&str, Running)| {
+            let since = format::duration(load.now.millis_since(running.started_at));
+            let square = square_of(quilt, *running).map(place).unwrap_or_default();
+            format!("<li>{square}, attempt {}, for {since} on {}</li>", running.attempt, escaped(worker))
+        };
+        pending.take(MAX_STRAGGLERS).map(item).collect()
+    });
+    let left = format::squares(progress.pending());
+    format!(
+        r#"<section class="stragglers" aria-label="Stragglers"><h3>The last {left}</h3><ul>{}</ul></section>"#,
+        items.unwrap_or_default()
+    )
+}

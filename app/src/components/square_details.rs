@@ -1,0 +1,126 @@
+//! What is known of the square that was chosen, with every attempt at it.
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use quilt::{BatchId, Square};
+use serde::Deserialize;
+
+use crate::components::page::Page;
+use crate::components::panel::Panel;
+use crate::format;
+use crate::html::{escaped, percent};
+use crate::model::ActionError;
+use crate::request;
+
+/// What the API tells of a square.
+#[derive(Debug, Clone, Deserialize)]
+struct SquareDocument {
+    state: String,
+    color: Option<String>,
+    failed: Option<String>,
+    attempts: Vec<AttemptDocument>,
+}
+
+/// What the API tells of an attempt.
+#[derive(Debug, Clone, Deserialize)]
+struct AttemptDocument {
+    lap: u32,
+    attempt: u8,
+    worker: String,
+    started_at: String,
+    took_ms: u32,
+    error: Option<String>,
+}
+
+type Answer = Result<SquareDocument, ActionError>;
+
+/// Nothing until a square is chosen. Asks again when something has become of that square.
+#[component]
+pub(crate) fn SquareDetails(
+    /// The page of the batch.
+    page: Page,
+) -> impl IntoView {
+    let Page { id, channel, chosen, .. } = page;
+    let answer = RwSignal::new(None::<(Square, Answer)>);
+    let standing = Memo::new(move |_| chosen.get().map(|square| (square, channel.standing_of(square))));
+    // Effects run in the browser alone: the server renders no attempts.
+    Effect::new(move |_| {
+        if let Some((square, _)) = standing.get() {
+            ask(id, square, answer);
+        }
+    });
+    let html = Signal::derive(move || {
+        let Some(chosen) = chosen.get() else { return String::new() };
+        let known = answer.with(|answer| {
+            let (_, answer) = answer.as_ref().filter(|(square, _)| *square == chosen)?;
+            Some(html(answer))
+        });
+        let Square { row, column } = chosen;
+        format!(
+            concat!(
+                r#"<div class="attempts-head"><h2>Row {row}, column {column}</h2>"#,
+                r#"<button type="button" class="link" id="close-square" data-do="close">Close</button></div>{known}"#
+            ),
+            row = row,
+            column = column,
+            known = known.unwrap_or_default(),
+        )
+    });
+    view! {
+        <section class="attempts" aria-label="Attempts" aria-live="polite">
+            <Panel html />
+        </section>
+    }
+}
+
+fn ask(id: BatchId, square: Square, answer: RwSignal<Option<(Square, Answer)>>) {
+    spawn_local(async move {
+        let path = format!("/api/batches/{id}/squares/{}/{}", square.row, square.column);
+        let asked = request::get(&path).await;
+        // The page may be gone by now.
+        let _ = answer.try_set(Some((square, asked)));
+    });
+}
+
+fn html(answer: &Answer) -> String {
+    match answer {
+        Ok(square) => {
+            let longest = square.attempts.iter().map(|attempt| attempt.took_ms).max().unwrap_or_default();
+            let items: String = square.attempts.iter().map(|attempt| item(attempt, longest)).collect();
+            let swatch = square.color.as_deref().map_or(String::new(), |color| {
+                format!(r#"<span class="chip" style="background:{0}" aria-hidden="true"></span> {0}"#, escaped(color))
+            });
+            let failed = square.failed.as_deref().map_or(String::new(), |reason| format!(": {}", escaped(reason)));
+            let attempts = if items.is_empty() {
+                r#"<p class="quiet">No attempt has ended yet.</p>"#.into()
+            } else {
+                format!(r#"<ol class="attempt-list">{items}</ol>"#)
+            };
+            let state = escaped(&square.state);
+            format!(r#"<p class="square-state" data-state="{state}">{state} {swatch}{failed}</p>{attempts}"#)
+        }
+        Err(error) => format!(r#"<p class="refusal">{}</p>"#, escaped(&error.to_string())),
+    }
+}
+
+/// With a bar that is as long as the attempt was, beside the longest one.
+fn item(attempt: &AttemptDocument, longest: u32) -> String {
+    let AttemptDocument { lap, attempt: number, worker, started_at, took_ms, error } = attempt;
+    // Of `2026-09-21T14:13:20.123Z`, the time of day.
+    let at = started_at.get(11..).unwrap_or_default().trim_end_matches('Z');
+    format!(
+        concat!(
+            r#"<li data-state="{state}"><span class="attempt-name">{lap}attempt {number}</span>"#,
+            r#"<span class="attempt-outcome">{outcome}</span><span class="attempt-bar" style="--share:{share}" aria-hidden="true"></span>"#,
+            r#"<span class="quiet">{at} UTC · {took} · {worker}</span></li>"#
+        ),
+        state = if error.is_some() { "failed" } else { "done" },
+        lap = if *lap > 1 { format!("lap {lap}, ") } else { String::new() },
+        number = number,
+        outcome = escaped(error.as_deref().unwrap_or("done")),
+        share = percent((*took_ms).into(), longest.into()),
+        at = escaped(at),
+        took = format::duration(u64::from(*took_ms)),
+        worker = escaped(worker),
+    )
+}

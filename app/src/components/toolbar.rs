@@ -1,0 +1,48 @@
+//! What can be done with the view of a quilt.
+
+use leptos::prelude::*;
+
+use crate::components::page::Page;
+
+/// Larger and smaller where the quilt is on a canvas, the way to a square, and what can be taken along.
+pub(crate) fn html(page: Page) -> String {
+    let Page { id, channel, zoom, .. } = page;
+    let zoom = match zoom.get() {
+        Some(zoom) => {
+            let scale = format!("{:.1}", zoom.scale);
+            format!(
+                concat!(
+                    r#"<div class="zoom" role="group" aria-label="Zoom"><button type="button" id="zoom-out" data-do="zoom:out" aria-label="Smaller">−</button>"#,
+                    r#"<button type="button" id="zoom-whole" data-do="zoom:whole">Whole quilt</button>"#,
+                    r#"<button type="button" id="zoom-in" data-do="zoom:in" aria-label="Larger">+</button></div>"#,
+                    r#"<span class="quiet scale-now">{scale} px a square</span>"#
+                ),
+                scale = scale
+            )
+        }
+        None => String::new(),
+    };
+    let has_failed = channel.summary.with(|summary| summary.progress.failed > 0);
+    let next_failure = if has_failed {
+        r#"<button type="button" class="link" id="next-failure" data-do="next-failure">Next failure</button>"#
+    } else {
+        ""
+    };
+    let notify = if channel.is_running() {
+        r#"<button type="button" class="link" id="notify" data-do="notify">Notify me</button>"#
+    } else {
+        ""
+    };
+    format!(
+        concat!(
+            r#"{zoom}<label class="go-to">Go to <input id="go-to" size="9" placeholder="row,column" autocomplete="off"></label>"#,
+            r#"{next_failure}<button type="button" class="link" id="copy-link" data-do="copy-link">Copy link</button>"#,
+            r#"<a class="link" id="download" href="/batches/{id}/quilt.png" download="quilt-{id}.png">Download PNG</a>{notify}"#,
+            r#"<button type="button" class="link" id="open-help" data-do="help">Keys</button>"#
+        ),
+        zoom = zoom,
+        next_failure = next_failure,
+        id = id,
+        notify = notify,
+    )
+}

@@ -1,0 +1,84 @@
+//! Draws a quilt: with an element for each square, or on a canvas where there are too many of them.
+//!
+//! Both are told the same things, and both say of a square what [`squares::label`](crate::squares::label) says.
+
+mod canvas;
+mod elements;
+
+use quilt::{Index, Quilt, Race};
+use web_sys::{Element, HtmlElement};
+
+use crate::channel::Dirty;
+use crate::look::Look;
+use crate::zoom::Zoom;
+use canvas::CanvasPainter;
+use elements::ElementPainter;
+
+/// What there is to draw.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) quilt: &'a Quilt,
+    pub(crate) race: &'a Race,
+    pub(crate) look: Look,
+}
+
+/// Draws one quilt.
+pub(crate) enum Painter {
+    Elements(ElementPainter),
+    Canvas(Box<CanvasPainter>),
+}
+
+impl Painter {
+    /// For squares that are elements below one with the role `grid`.
+    pub(crate) fn of_elements(grid: quilt::Grid, element: &Element) -> Self {
+        Self::Elements(ElementPainter::new(grid, element))
+    }
+
+    /// For a canvas and what belongs to it; `None` where the browser has no canvas.
+    pub(crate) fn on_canvas(grid: quilt::Grid, window: &HtmlElement) -> Option<Self> {
+        CanvasPainter::new(grid, window).map(|painter| Self::Canvas(Box::new(painter)))
+    }
+
+    /// Brings what is drawn up to the scene, or as much of it as there is time for in one frame; `false` where there is more to do.
+    pub(crate) fn paint(&mut self, scene: Scene<'_>, dirty: Dirty) -> bool {
+        match self {
+            Self::Elements(painter) => {
+                painter.paint(scene, dirty);
+                true
+            }
+            Self::Canvas(painter) => painter.paint(scene, dirty),
+        }
+    }
+
+    /// Makes a square the one that the tab key leads to, and moves the focus to it if `takes_focus`.
+    pub(crate) fn move_to(&mut self, scene: Scene<'_>, index: Index, takes_focus: bool) {
+        match self {
+            Self::Elements(painter) => painter.move_to(index, takes_focus),
+            Self::Canvas(painter) => painter.move_to(scene, index, takes_focus),
+        }
+    }
+
+    /// Marks the square that was last across, and no other one.
+    pub(crate) fn mark_last_across(&mut self, scene: Scene<'_>, index: Option<Index>) {
+        match self {
+            Self::Elements(painter) => painter.mark_last_across(index),
+            Self::Canvas(painter) => painter.mark_last_across(scene, index),
+        }
+    }
+
+    /// Which part is in sight, where that is not always the whole.
+    pub(crate) fn zoom(&self) -> Option<Zoom> {
+        match self {
+            Self::Elements(_) => None,
+            Self::Canvas(painter) => Some(painter.zoom()),
+        }
+    }
+
+    /// Shows another part.
+    pub(crate) fn set_zoom(&mut self, scene: Scene<'_>, zoom: Zoom) {
+        match self {
+            Self::Elements(_) => {}
+            Self::Canvas(painter) => painter.set_zoom(scene, zoom),
+        }
+    }
+}
