@@ -5,30 +5,27 @@
 //! # Layout
 //!
 //! - [`model`]: what the server hands to pages
-//! - `pages`, `actions`, [`server`] (with `ssr`): the pages, the server functions, and what both reach on the server
+//! - `pages`, `actions`, `server` (with `ssr`): the pages, the server functions, and what both reach on the server
 //! - [`components`]: the islands and their parts
-//! - [`channel`]: a batch's events as signals
+//! - `page`: the page of a batch as it lives in the browser
+//! - `panels`: what is told of a batch, as functions of the page's state; `squares`: its squares
 //! - `request`: forms that are posted in place, and records that are asked for
-//! - `look`: what colours tell and which squares stand out; `zoom`: which part is in sight
-//! - `squares` and `painter` draw the quilt
 //! - `format`, `html`: numbers and times for people, and text as HTML
 
 #[cfg(feature = "ssr")]
 pub mod actions;
-pub mod channel;
 pub mod components;
 mod format;
 mod html;
-mod look;
 pub mod model;
+mod page;
 #[cfg(feature = "ssr")]
 mod pages;
-mod painter;
+mod panels;
 mod request;
 #[cfg(feature = "ssr")]
 pub mod server;
 mod squares;
-mod zoom;
 
 #[cfg(feature = "ssr")]
 pub use pages::{App, shell};

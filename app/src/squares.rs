@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 #[cfg(any(feature = "ssr", test))]
-use crate::look::Standing;
+use crate::page::look::Standing;
 use quilt::race::LastTry;
 use quilt::{Grid, Index, SquareState};
 

@@ -9,7 +9,7 @@ use crate::order::Position;
 use crate::spec::BatchSpec;
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z, by the clock of the node that wrote it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 

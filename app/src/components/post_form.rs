@@ -35,7 +35,7 @@ pub(crate) fn button(id: &str, class: &str, label: &str) -> String {
     format!(r#"<button type="submit" id="{id}" class="button {class}">{label}</button>"#)
 }
 
-/// The place where it is told why a form was refused. It has to be within an element of the class `posting`, and no part of a [`Panel`](super::panel::Panel).
+/// The place where it is told why a form was refused. It has to be within an element of the class `posting`.
 #[component]
 pub(crate) fn Refusal(
     /// The reason why a form was refused that was posted without JavaScript.

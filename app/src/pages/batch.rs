@@ -7,8 +7,9 @@ use quilt::{BatchId, Status};
 
 use super::not_found::Missing;
 use super::posted_refusal;
-use crate::components::live_batch::{LiveBatch, title};
+use crate::components::live_batch::LiveBatch;
 use crate::model::{ActionError, BatchView};
+use crate::page::title;
 use crate::squares::{MAX_ELEMENTS, canvas_html, rows_html};
 
 /// Without JavaScript the page asks for itself again until the batch is over.

@@ -1,19 +1,19 @@
 //! What the colours tell, and which squares stand out.
 
-use leptos::prelude::*;
-use quilt::{Color, Progress, Race};
+use quilt::{Color, Progress};
 
-use crate::channel::{Channel, Following};
 use crate::format;
 use crate::html::{attribute_if, escaped};
-use crate::look::{ColorBy, Look, Standing, attempts_color, duration_color, worker_color};
+use crate::page::look::{ColorBy, Look, Standing, attempts_color, duration_color, worker_color};
+use crate::page::{Following, State};
 
 /// The most workers that are named.
 const MAX_WORKERS: usize = 12;
 
 /// The choice of what the colours tell, and one button for each standing, which makes its squares stand out.
-pub(crate) fn html(channel: Channel, look: Look) -> String {
-    let counts = counts(channel);
+pub(super) fn html(state: &State) -> String {
+    let look = state.look;
+    let counts = counts(state);
     let filters: String =
         Standing::ALL.iter().zip(counts).map(|(standing, count)| filter(*standing, count, look)).collect();
     let options: String = ColorBy::ALL.iter().map(|by| option(*by, look)).collect();
@@ -24,7 +24,7 @@ pub(crate) fn html(channel: Channel, look: Look) -> String {
         ),
         options = options,
         filters = filters,
-        scale = scale(channel, look.by),
+        scale = scale(state),
     )
 }
 
@@ -48,23 +48,18 @@ fn filter(standing: Standing, count: u32, look: Look) -> String {
 }
 
 /// How many squares stand in each way, in the order of [`Standing::ALL`].
-fn counts(channel: Channel) -> [u32; 4] {
-    let progress = channel.summary.with(|summary| summary.progress);
+fn counts(state: &State) -> [u32; 4] {
+    let progress = state.summary.progress;
     let Progress { done, failed, .. } = progress;
-    // Nothing is tried again that was not told of.
-    channel.track_race();
-    let retrying = if channel.following.get() == Following::No {
-        0
-    } else {
-        channel.with_race(Race::unsuccessful).unwrap_or_default().saturating_sub(failed).min(progress.pending())
-    };
+    // Nothing is known to be tried again that was not told of.
+    let retrying = state.race().unsuccessful().saturating_sub(failed).min(progress.pending());
     [progress.pending() - retrying, retrying, done, failed]
 }
 
-fn scale(channel: Channel, by: ColorBy) -> String {
+fn scale(state: &State) -> String {
     let entry =
         |color: Color, name: &str| format!(r#"<li><span class="chip" style="background:{color}"></span>{name}</li>"#);
-    let entries: String = match by {
+    let entries: String = match state.look.by {
         ColorBy::Result | ColorBy::State => return String::new(),
         ColorBy::Duration => {
             let durations =
@@ -75,20 +70,19 @@ fn scale(channel: Channel, by: ColorBy) -> String {
             let numbers = [("1 attempt", 1), ("2", 2), ("3", 3), ("4", 4), ("5 and more", 5)];
             numbers.map(|(name, number)| entry(attempts_color(number), name)).concat()
         }
-        ColorBy::Worker => channel
-            .with_race(|race| {
-                let lanes = race.lanes();
-                let named = lanes.iter().take(MAX_WORKERS).enumerate();
-                let named: String =
-                    named.map(|(lane, known)| entry(worker_color(lane as u16), &escaped(&known.worker))).collect();
-                let others = lanes.len().saturating_sub(MAX_WORKERS);
-                if others > 0 { format!("{named}<li>and {others} more</li>") } else { named }
-            })
-            .unwrap_or_default(),
+        ColorBy::Worker => {
+            let lanes = state.race().lanes();
+            let named = lanes.iter().take(MAX_WORKERS).enumerate();
+            let named: String =
+                named.map(|(lane, known)| entry(worker_color(lane as u16), &escaped(&known.worker))).collect();
+            let others = lanes.len().saturating_sub(MAX_WORKERS);
+            if others > 0 { format!("{named}<li>and {others} more</li>") } else { named }
+        }
     };
-    let state = match channel.following.get() {
+    let reading = match state.following {
         Following::Live => "",
         Following::Reading | Following::No => r#"<li class="quiet">reading the attempts…</li>"#,
+        Following::Failed => r#"<li class="refusal">The attempts could not be read.</li>"#,
     };
-    format!(r#"<ul class="scale" aria-label="Colours">{entries}{state}</ul>"#)
+    format!(r#"<ul class="scale" aria-label="Colours">{entries}{reading}</ul>"#)
 }

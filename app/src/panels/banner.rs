@@ -1,89 +1,63 @@
 //! What stands at the finish line.
 
-use leptos::prelude::*;
-use quilt::{BatchId, CancelCause, Race, Square, Status, Summary};
+use quilt::{CancelCause, Square, Status, Summary};
 
-use crate::channel::{Channel, Following};
-use crate::components::page::Page;
-use crate::components::panel::Panel;
-use crate::components::post_form::{Refusal, action, button, form};
-use crate::components::receipt::{self, ReceiptDocument};
+use super::Panel;
+use crate::components::post_form::{action, button, form};
 use crate::format;
+use crate::page::{Connection, Following, State};
 
 /// How many pieces of confetti there are.
 const CONFETTI: u32 = 36;
 
-/// What stands at the finish line. Empty while the batch runs; comes once a lap, politely.
-#[component]
-pub(crate) fn Banner(
-    /// The page of the batch.
-    page: Page,
-) -> impl IntoView {
-    let Page { id, is_own, channel, .. } = page;
-    let is_over = Memo::new(move |_| channel.is_over());
-    let finished_lap = Memo::new(move |_| channel.summary.with(|summary| summary.last_across.map(|_| summary.lap)));
-    let receipt = RwSignal::new(None::<ReceiptDocument>);
-    // Effects run in the browser alone: the server renders no receipt.
-    Effect::new(move |_| {
-        if let Some(lap) = finished_lap.get() {
-            receipt::ask(id, lap, receipt);
-        }
-    });
-    let status = move || channel.summary.with(|summary| summary.status.as_str());
-    let text = Signal::derive(move || channel.summary.with(text));
-    let last_across = Signal::derive(move || last_across_html(channel));
-    let receipt = Signal::derive(move || {
-        let receipt = receipt.get().filter(|receipt| Some(receipt.lap) == finished_lap.get());
-        receipt.map_or(String::new(), |receipt| receipt.html(id))
-    });
-    let actions = Signal::derive(move || channel.summary.with(|summary| actions_html(id, is_own, summary)));
-    let confetti = Signal::derive(move || if page.has_seen_finish.get() { confetti() } else { String::new() });
-    view! {
-        <div class="banner-place posting" role="status" aria-label="Finish" aria-atomic="false">
-            <Show when=move || is_over.get()>
-                <div class="banner" data-banner=status>
-                    <Panel html=confetti />
-                    <Panel html=text />
-                    // What comes a moment later is not read out by itself.
-                    <div class="banner-more" aria-live="off">
-                        <Panel html=last_across />
-                        <Panel html=receipt />
-                        <Panel html=actions />
-                    </div>
-                    <Refusal />
-                </div>
-            </Show>
-        </div>
+/// Empty while the batch runs; comes once a lap. The parts that come a moment later have panels of their own, and are not read out by themselves.
+pub(super) fn html(state: &State) -> String {
+    if !state.is_over() {
+        return String::new();
     }
-}
-
-fn text(summary: &Summary) -> String {
-    format!("<h2>{}</h2><p>{}</p>", headline(summary), detail(summary))
+    let summary = &state.summary;
+    format!(
+        concat!(
+            r#"<div class="banner" data-banner="{status}">{confetti}<h2>{headline}</h2><p>{detail}</p>"#,
+            r#"<div class="banner-more" aria-live="off">{last_across}{receipt}{actions}</div><p class="refusal" role="alert"></p></div>"#
+        ),
+        status = summary.status.as_str(),
+        confetti = if state.has_seen_finish { confetti() } else { String::new() },
+        headline = headline(summary),
+        detail = detail(summary),
+        last_across = Panel::LastAcross.slot(&last_across_html(state)),
+        receipt = Panel::Receipt.slot(""),
+        actions = actions_html(state),
+    )
 }
 
 /// Which square came last, and how long after half of the others, once that is known.
-fn last_across_html(channel: Channel) -> String {
-    channel.track_race();
-    let Some(square) = channel.summary.with(|summary| summary.last_across) else { return String::new() };
-    let ended = channel.summary.with(|summary| Some(summary.ended_at?.millis_since(summary.started_at)));
-    let median = channel.with_race(Race::median_ms).flatten().filter(|_| channel.following.get() == Following::Live);
+pub(super) fn last_across_html(state: &State) -> String {
+    let summary = &state.summary;
+    let Some(square) = summary.last_across.filter(|_| state.is_over()) else { return String::new() };
+    let ended = summary.ended_at.map(|ended_at| ended_at.millis_since(summary.started_at));
+    let median = state.race().median_ms().filter(|_| state.following == Following::Live);
     let behind = ended.zip(median).map_or(String::new(), |(ended, median)| {
         format!(", {} behind the median", format::duration(ended.saturating_sub(median.into())))
     });
     format!("<p>Last across: {}{behind}.</p>", place(square))
 }
 
-fn actions_html(id: BatchId, is_own: bool, summary: &Summary) -> String {
+fn actions_html(state: &State) -> String {
+    let State { id, summary, .. } = state;
+    if state.connection == Connection::Removed {
+        return String::new();
+    }
     let again = format!(
         r#"{}<label class="same-seed"><input type="checkbox" id="same-seed" name="same_seed" value="true"> same seed</label>"#,
         button("run-again", "primary", "Run again")
     );
-    let mut actions = form(action::RUN_AGAIN, id, &again);
-    if is_own && summary.status == Status::Finished && summary.progress.failed > 0 {
-        actions += &form(action::RETRY_FAILED, id, &button("retry-failed", "", "Retry failed"));
+    let mut actions = form(action::RUN_AGAIN, *id, &again);
+    if state.is_own && summary.status == Status::Finished && summary.progress.failed > 0 {
+        actions += &form(action::RETRY_FAILED, *id, &button("retry-failed", "", "Retry failed"));
     }
-    if is_own {
-        actions += &form(action::REMOVE, id, &button("remove", "quiet-button", "Remove"));
+    if state.is_own {
+        actions += &form(action::REMOVE, *id, &button("remove", "quiet-button", "Remove"));
     }
     format!(r#"<div class="banner-actions">{actions}</div>"#)
 }

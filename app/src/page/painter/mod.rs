@@ -5,12 +5,13 @@
 mod canvas;
 mod elements;
 
-use quilt::{Index, Quilt, Race};
-use web_sys::{Element, HtmlElement};
+use quilt::{Grid, Index, Quilt, Race};
+use web_sys::HtmlElement;
 
-use crate::channel::Dirty;
-use crate::look::Look;
-use crate::zoom::Zoom;
+use super::look::Look;
+use super::viewer::Dirty;
+use super::zoom::Zoom;
+use crate::squares::MAX_ELEMENTS;
 use canvas::CanvasPainter;
 use elements::ElementPainter;
 
@@ -29,14 +30,12 @@ pub(crate) enum Painter {
 }
 
 impl Painter {
-    /// For squares that are elements below one with the role `grid`.
-    pub(crate) fn of_elements(grid: quilt::Grid, element: &Element) -> Self {
-        Self::Elements(ElementPainter::new(grid, element))
-    }
-
-    /// For a canvas and what belongs to it; `None` where the browser has no canvas.
-    pub(crate) fn on_canvas(grid: quilt::Grid, window: &HtmlElement) -> Option<Self> {
-        CanvasPainter::new(grid, window).map(|painter| Self::Canvas(Box::new(painter)))
+    /// For what is within the element with the role `grid`; `None` where a canvas is needed, and the browser has none.
+    pub(crate) fn new(grid: Grid, quilt: &HtmlElement) -> Option<Self> {
+        if grid.squares() <= MAX_ELEMENTS {
+            return Some(Self::Elements(ElementPainter::new(grid, quilt)));
+        }
+        CanvasPainter::new(grid, quilt).map(|painter| Self::Canvas(Box::new(painter)))
     }
 
     /// Brings what is drawn up to the scene, or as much of it as there is time for in one frame; `false` where there is more to do.
@@ -50,11 +49,11 @@ impl Painter {
         }
     }
 
-    /// Makes a square the one that the tab key leads to, and moves the focus to it if `takes_focus`.
-    pub(crate) fn move_to(&mut self, scene: Scene<'_>, index: Index, takes_focus: bool) {
+    /// Makes a square the one that the tab key leads to, and returns the element that is to have the focus then.
+    pub(crate) fn move_to(&mut self, scene: Scene<'_>, index: Index) -> Option<HtmlElement> {
         match self {
-            Self::Elements(painter) => painter.move_to(index, takes_focus),
-            Self::Canvas(painter) => painter.move_to(scene, index, takes_focus),
+            Self::Elements(painter) => painter.move_to(index),
+            Self::Canvas(painter) => Some(painter.move_to(scene, index)),
         }
     }
 
@@ -63,6 +62,14 @@ impl Painter {
         match self {
             Self::Elements(painter) => painter.mark_last_across(index),
             Self::Canvas(painter) => painter.mark_last_across(scene, index),
+        }
+    }
+
+    /// Fits what is drawn into a window of another size.
+    pub(crate) fn resize(&mut self) {
+        match self {
+            Self::Elements(_) => {}
+            Self::Canvas(painter) => painter.resize(),
         }
     }
 

@@ -15,12 +15,12 @@ pub(crate) enum Dirty {
 }
 
 /// What a message meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Received {
     /// The quilt is a step on; this one is to be acknowledged.
     Changed(Step),
-    /// News of the workers.
-    Load(Load),
+    /// News of the workers, as of this moment of the server's clock.
+    Load(Timestamp),
     /// More is known of the attempts.
     Raced,
     /// Attempts are missing; they stand in the journal.
@@ -113,11 +113,12 @@ impl Viewer {
     }
 
     /// Folds a message in.
-    pub(crate) fn receive(&mut self, message: &[u8]) -> Received {
+    pub(crate) fn receive(&mut self, message: &[u8]) -> (Received, Option<Load>) {
         match self.assembler.receive(message) {
-            Ok(Some(frame)) => self.fold(frame),
-            Ok(None) => Received::Part,
-            Err(_) => Received::OutOfStep,
+            Ok(Some(ServerFrame::Status(load))) => (Received::Load(load.now), Some(load)),
+            Ok(Some(frame)) => (self.fold(frame), None),
+            Ok(None) => (Received::Part, None),
+            Err(_) => (Received::OutOfStep, None),
         }
     }
 
@@ -161,7 +162,7 @@ impl Viewer {
                 }
                 Received::Changed(quilt.step())
             }
-            ServerFrame::Status(load) => Received::Load(load),
+            ServerFrame::Status(load) => Received::Load(load.now),
             ServerFrame::Attempts { after, upto, events } => {
                 if after != self.race.offset() {
                     return Received::Missed;
@@ -307,6 +308,6 @@ mod tests {
             viewer.fold(ServerFrame::Attempts { after: viewer.race().offset(), upto: viewer.race().offset(), events });
         }
         assert_eq!(viewer.take_dirty(), Dirty::All);
-        assert_eq!(viewer.receive(&encode_event(&settled(1))), Received::OutOfStep);
+        assert_eq!(viewer.receive(&encode_event(&settled(1))), (Received::OutOfStep, None));
     }
 }

@@ -1,6 +1,6 @@
 //! Says whether the page is up to date.
 
-use crate::channel::Connection;
+use crate::page::Connection;
 
 /// A dot and a word, which is announced when it changes.
 pub(crate) fn html(connection: Connection) -> String {

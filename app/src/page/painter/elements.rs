@@ -5,7 +5,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
 use super::Scene;
-use crate::channel::Dirty;
+use crate::page::viewer::Dirty;
 use crate::squares::label;
 
 /// The elements of all squares.
@@ -39,19 +39,18 @@ impl ElementPainter {
         }
     }
 
-    pub(super) fn move_to(&mut self, index: Index, takes_focus: bool) {
-        if let (Some(before), Some(now)) = (self.cell(self.entry), self.cell(index)) {
-            before.set_tab_index(-1);
-            now.set_tab_index(0);
-            if takes_focus {
-                // An element of this page can be focused; where it cannot, the focus stays where it is.
-                let _ = now.focus();
-            }
-            self.entry = index;
-        }
+    pub(super) fn move_to(&mut self, index: Index) -> Option<HtmlElement> {
+        let (before, now) = (self.cell(self.entry)?, self.cell(index)?.clone());
+        before.set_tab_index(-1);
+        now.set_tab_index(0);
+        self.entry = index;
+        Some(now)
     }
 
     pub(super) fn mark_last_across(&mut self, index: Option<Index>) {
+        if index == self.last_across {
+            return;
+        }
         for (index, is_marked) in [(self.last_across, false), (index, true)] {
             if let Some(cell) = index.and_then(|index| self.cell(index)) {
                 let _ = cell.toggle_attribute_with_force("data-last-across", is_marked);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, PointerEvent};
 
-use crate::zoom::Zoom;
+use super::zoom::Zoom;
 
 /// From so many pixels on, a press is no tap any more.
 const SLACK: f64 = 5.0;

@@ -1,20 +1,18 @@
 //! What is known of the square that was chosen, with every attempt at it.
 
-use leptos::prelude::*;
 use leptos::task::spawn_local;
-use quilt::{BatchId, Square};
+use quilt::Square;
 use serde::Deserialize;
 
-use crate::components::page::Page;
-use crate::components::panel::Panel;
 use crate::format;
 use crate::html::{escaped, percent};
 use crate::model::ActionError;
+use crate::page::{Page, State};
 use crate::request;
 
 /// What the API tells of a square.
 #[derive(Debug, Clone, Deserialize)]
-struct SquareDocument {
+pub(crate) struct SquareDocument {
     state: String,
     color: Option<String>,
     failed: Option<String>,
@@ -32,57 +30,33 @@ struct AttemptDocument {
     error: Option<String>,
 }
 
-type Answer = Result<SquareDocument, ActionError>;
-
-/// Nothing until a square is chosen. Asks again when something has become of that square.
-#[component]
-pub(crate) fn SquareDetails(
-    /// The page of the batch.
-    page: Page,
-) -> impl IntoView {
-    let Page { id, channel, chosen, .. } = page;
-    let answer = RwSignal::new(None::<(Square, Answer)>);
-    let standing = Memo::new(move |_| chosen.get().map(|square| (square, channel.standing_of(square))));
-    // Effects run in the browser alone: the server renders no attempts.
-    Effect::new(move |_| {
-        if let Some((square, _)) = standing.get() {
-            ask(id, square, answer);
-        }
-    });
-    let html = Signal::derive(move || {
-        let Some(chosen) = chosen.get() else { return String::new() };
-        let known = answer.with(|answer| {
-            let (_, answer) = answer.as_ref().filter(|(square, _)| *square == chosen)?;
-            Some(html(answer))
-        });
-        let Square { row, column } = chosen;
-        format!(
-            concat!(
-                r#"<div class="attempts-head"><h2>Row {row}, column {column}</h2>"#,
-                r#"<button type="button" class="link" id="close-square" data-do="close">Close</button></div>{known}"#
-            ),
-            row = row,
-            column = column,
-            known = known.unwrap_or_default(),
-        )
-    });
-    view! {
-        <section class="attempts" aria-label="Attempts" aria-live="polite">
-            <Panel html />
-        </section>
-    }
-}
-
-fn ask(id: BatchId, square: Square, answer: RwSignal<Option<(Square, Answer)>>) {
+/// Asks for what is known of a square.
+pub(crate) fn ask(page: Page, square: Square) {
     spawn_local(async move {
+        let Some(id) = page.read(|state| state.id) else { return };
         let path = format!("/api/batches/{id}/squares/{}/{}", square.row, square.column);
         let asked = request::get(&path).await;
-        // The page may be gone by now.
-        let _ = answer.try_set(Some((square, asked)));
+        page.update(|state| state.details = Some((square, asked)));
     });
 }
 
-fn html(answer: &Answer) -> String {
+/// Nothing until a square is chosen.
+pub(super) fn html(state: &State) -> String {
+    let Some(chosen) = state.chosen else { return String::new() };
+    let known = state.details.as_ref().filter(|(square, _)| *square == chosen).map(|(_, answer)| answer_html(answer));
+    let Square { row, column } = chosen;
+    format!(
+        concat!(
+            r#"<div class="attempts-head"><h2>Row {row}, column {column}</h2>"#,
+            r#"<button type="button" class="link" id="close-square" data-do="close">Close</button></div>{known}"#
+        ),
+        row = row,
+        column = column,
+        known = known.unwrap_or_default(),
+    )
+}
+
+fn answer_html(answer: &Result<SquareDocument, ActionError>) -> String {
     match answer {
         Ok(square) => {
             let longest = square.attempts.iter().map(|attempt| attempt.took_ms).max().unwrap_or_default();

@@ -1,14 +1,14 @@
 //! What is left of a lap at its finish line.
 
-use leptos::prelude::*;
 use leptos::task::spawn_local;
 use quilt::BatchId;
 use quilt::receipt::{LastAcross, SlowTask};
 use serde::Deserialize;
 
-use crate::components::banner::place;
+use super::banner::place;
 use crate::format;
 use crate::html::escaped;
+use crate::page::{Page, State};
 use crate::request;
 
 /// What the API tells of a finish line.
@@ -23,17 +23,23 @@ pub(crate) struct ReceiptDocument {
 }
 
 /// Asks for the receipt of a lap. Whoever has no JavaScript finds it in the API.
-pub(crate) fn ask(id: BatchId, lap: u32, receipt: RwSignal<Option<ReceiptDocument>>) {
+pub(crate) fn ask(page: Page, lap: u32) {
     spawn_local(async move {
+        let Some(id) = page.read(|state| state.id) else { return };
         let asked = request::get(&format!("/api/batches/{id}/receipt?lap={lap}")).await;
-        // The page may be gone by now; what was refused is left out.
-        let _ = receipt.try_set(asked.ok());
+        // What was refused is left out.
+        page.update(|state| state.receipt = asked.ok());
     });
 }
 
+/// Folded away: it comes a moment after the banner, which was read out already.
+pub(super) fn html(state: &State) -> String {
+    let receipt = state.receipt.as_ref().filter(|receipt| state.is_over() && receipt.lap == state.summary.lap);
+    receipt.map_or(String::new(), |receipt| receipt.html(state.id))
+}
+
 impl ReceiptDocument {
-    /// Folded away: it comes a moment after the banner, which was read out already.
-    pub(crate) fn html(&self, id: BatchId) -> String {
+    fn html(&self, id: BatchId) -> String {
         let Self { lap, lap_tasks, attempts, last_across: LastAcross { worker, attempt, .. }, .. } = self;
         let by = match (worker, attempt) {
             (Some(worker), Some(attempt)) => format!("{}, attempt {attempt}", escaped(worker)),

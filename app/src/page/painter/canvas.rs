@@ -8,10 +8,10 @@ use wasm_bindgen::{Clamped, JsCast};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement, ImageData, window};
 
 use super::Scene;
-use crate::channel::Dirty;
-use crate::look::{Paint, Standing};
+use crate::page::look::{Paint, Standing};
+use crate::page::viewer::Dirty;
+use crate::page::zoom::Zoom;
 use crate::squares::label;
-use crate::zoom::Zoom;
 
 /// How long painting may take in one frame, in milliseconds. The rest waits for the next one.
 const BUDGET: f64 = 7.0;
@@ -88,27 +88,30 @@ impl CanvasPainter {
         self.zoom
     }
 
-    /// The window may have another size by now.
-    pub(super) fn set_zoom(&mut self, scene: Scene<'_>, zoom: Zoom) {
+    pub(super) fn resize(&mut self) {
         let (width, height) = (f64::from(self.window.client_width()), f64::from(self.window.client_height()));
-        self.zoom = zoom.resized(width.max(1.0), height.max(1.0));
+        self.zoom = self.zoom.resized(width.max(1.0), height.max(1.0));
+        self.place();
+    }
+
+    pub(super) fn set_zoom(&mut self, scene: Scene<'_>, zoom: Zoom) {
+        self.zoom = zoom;
         self.place();
         self.mark(scene);
     }
 
-    pub(super) fn move_to(&mut self, scene: Scene<'_>, index: Index, takes_focus: bool) {
+    pub(super) fn move_to(&mut self, scene: Scene<'_>, index: Index) -> HtmlElement {
         self.entry = index;
         self.set_zoom(scene, self.zoom.showing(self.grid.square(index)));
         self.describe(scene);
-        if takes_focus {
-            // An element of this page can be focused; where it cannot, the focus stays where it is.
-            let _ = self.cell.focus();
-        }
+        self.cell.clone()
     }
 
     pub(super) fn mark_last_across(&mut self, scene: Scene<'_>, index: Option<Index>) {
-        self.last_across = index;
-        self.mark(scene);
+        if index != self.last_across {
+            self.last_across = index;
+            self.mark(scene);
+        }
     }
 
     pub(super) fn paint(&mut self, scene: Scene<'_>, dirty: Dirty) -> bool {
@@ -294,7 +297,7 @@ impl CanvasPainter {
                             context.line_to(x + near, y + far);
                         }
                         Standing::Pending => {
-                            context.rect(x + middle - side / 16.0, y + middle - side / 16.0, side / 8.0, side / 8.0)
+                            context.rect(x + middle - side / 16.0, y + middle - side / 16.0, side / 8.0, side / 8.0);
                         }
                         Standing::Retrying => {
                             context.move_to(x + near, y + middle);

@@ -1,13 +1,11 @@
 //! What can be done with the view of a quilt.
 
-use leptos::prelude::*;
-
-use crate::components::page::Page;
+use crate::page::State;
 
 /// Larger and smaller where the quilt is on a canvas, the way to a square, and what can be taken along.
-pub(crate) fn html(page: Page) -> String {
-    let Page { id, channel, zoom, .. } = page;
-    let zoom = match zoom.get() {
+pub(super) fn html(state: &State) -> String {
+    let id = state.id;
+    let zoom = match state.zoom {
         Some(zoom) => {
             let scale = format!("{:.1}", zoom.scale);
             format!(
@@ -22,13 +20,13 @@ pub(crate) fn html(page: Page) -> String {
         }
         None => String::new(),
     };
-    let has_failed = channel.summary.with(|summary| summary.progress.failed > 0);
+    let has_failed = state.summary.progress.failed > 0;
     let next_failure = if has_failed {
         r#"<button type="button" class="link" id="next-failure" data-do="next-failure">Next failure</button>"#
     } else {
         ""
     };
-    let notify = if channel.is_running() {
+    let notify = if state.is_running() {
         r#"<button type="button" class="link" id="notify" data-do="notify">Notify me</button>"#
     } else {
         ""

@@ -2,17 +2,14 @@
 
 use std::fmt::Write;
 
-use leptos::prelude::*;
 use quilt::race::{BINS, DURATION_BINS, Lane, Race, duration_of_bin};
 use quilt::wire::{Load, Running};
-use quilt::{Quilt, Square, SquareState, Timestamp};
+use quilt::{Quilt, Square, SquareState};
 
-use crate::channel::{Channel, Following};
-use crate::components::banner::place;
-use crate::components::page::Page;
-use crate::components::panel::Panel;
+use super::banner::place;
 use crate::format;
 use crate::html::escaped;
+use crate::page::{Following, State};
 
 /// Below this share of pending squares, those that are left are named.
 const STRAGGLING_SHARE: u32 = 100;
@@ -21,49 +18,32 @@ const STRAGGLING_SHARE: u32 = 100;
 const MAX_STRAGGLERS: usize = 12;
 
 /// Quilts up to this size start with the race in sight; for larger ones there is more to read first than everybody wants.
-const OPEN_UP_TO: u32 = 65_536;
+pub(crate) const OPEN_UP_TO: u32 = 65_536;
 
-/// Asks for the attempts when it is opened.
-#[component]
-pub(crate) fn RacePanel(
-    /// The page of the batch.
-    page: Page,
-) -> impl IntoView {
-    let Page { channel, grid, .. } = page;
-    let is_open = RwSignal::new(grid.squares() <= OPEN_UP_TO);
-    // Effects run in the browser alone.
-    Effect::new(move |_| {
-        if is_open.get() {
-            channel.follow();
-        }
-    });
-    let html = Signal::derive(move || if is_open.get() { html(channel) } else { String::new() });
-    view! {
-        <details class="race" open=is_open.get_untracked() on:toggle=move |_| is_open.update(|open| *open = !*open)>
-            <summary>"The race"</summary>
-            <Panel html />
-        </details>
+/// Nothing while it is closed: there is much to tell.
+pub(super) fn html(state: &State) -> String {
+    if !state.is_race_open {
+        return String::new();
     }
-}
-
-fn html(channel: Channel) -> String {
-    channel.track_race();
-    let load = channel.load.get();
-    let stragglers = stragglers_html(channel, load.as_ref());
-    let is_reading = channel.following.get() != Following::Live;
-    let drawn = channel.with_race(|race| {
-        if race.lanes().is_empty() {
-            let words = if is_reading { "Reading the attempts…" } else { "No attempt has ended yet." };
-            return format!(r#"<p class="quiet">{words}</p>"#);
-        }
-        let lanes = lanes_html(channel, race, load.as_ref());
-        format!(
-            r#"<div class="charts">{}{}</div>{stragglers}<h3>Workers</h3><div class="lanes" tabindex="0" role="region" aria-label="Workers">{lanes}</div>"#,
-            curve_html(race),
-            histogram_html(race),
-        )
-    });
-    drawn.unwrap_or_default()
+    let race = state.race();
+    if race.lanes().is_empty() {
+        let words = match state.following {
+            Following::No | Following::Reading => "Reading the attempts…",
+            Following::Live => "No attempt has ended yet.",
+            Following::Failed => "The attempts could not be read. Please load the page again.",
+        };
+        return format!(r#"<p class="quiet">{words}</p>"#);
+    }
+    format!(
+        concat!(
+            r#"<div class="charts">{curve}{histogram}</div>{stragglers}<h3>Workers</h3>"#,
+            r#"<div class="lanes" id="lanes" tabindex="0" role="region" aria-label="Workers">{lanes}</div>"#
+        ),
+        curve = curve_html(race),
+        histogram = histogram_html(race),
+        stragglers = stragglers_html(state),
+        lanes = lanes_html(state),
+    )
 }
 
 /// Squares that became done, over time.
@@ -126,20 +106,17 @@ fn histogram_html(race: &Race) -> String {
 }
 
 /// One line for each worker that made an attempt, or is there.
-fn lanes_html(channel: Channel, race: &Race, load: Option<&Load>) -> String {
-    let is_over = channel.summary.with_untracked(|summary| summary.status.is_over());
+fn lanes_html(state: &State) -> String {
+    let (race, load) = (state.race(), state.load.as_ref());
     let most = race.lanes().iter().flat_map(|lane| lane.bins).max().unwrap_or(1).max(1);
     let mut html = String::new();
-    let elapsed = channel.summary.with_untracked(|summary| {
-        let end = summary.ended_at.or(load.map(|load| load.now)).unwrap_or(summary.started_at);
-        end.millis_since(summary.started_at).max(1)
-    });
+    let elapsed = state.elapsed().max(1);
     for lane in race.lanes() {
         let known = load.and_then(|load| load.workers.iter().find(|worker| worker.name == lane.worker));
-        let (state, doing) = match (known, load) {
-            _ if is_over => ("over", String::new()),
+        let (standing, doing) = match (known, load) {
+            _ if !state.is_running() => ("over", String::new()),
             (Some(worker), Some(load)) => match worker.running {
-                Some(running) => ("running", running_html(channel, running, load.now)),
+                Some(running) => ("running", running_html(state, running, load)),
                 None => ("idle", "idle".into()),
             },
             (None, Some(_)) => ("lost", "not heard of any more".into()),
@@ -153,7 +130,7 @@ fn lanes_html(channel: Channel, race: &Race, load: Option<&Load>) -> String {
                 r#"<div class="lane" data-state="{state}"><span class="lane-name">{name}</span>{spark}"#,
                 r#"<span class="lane-tries">{tries}{failed} · {rate}</span><span class="lane-doing">{doing}</span></div>"#
             ),
-            state = state,
+            state = standing,
             name = escaped(&lane.worker),
             spark = sparkline(lane, most),
             tries = format::count(lane.tries),
@@ -177,10 +154,10 @@ fn sparkline(lane: &Lane, most: u32) -> String {
     )
 }
 
-fn running_html(channel: Channel, running: Running, now: Timestamp) -> String {
-    let square = channel.with_quilt(|quilt, _| square_of(quilt, running)).flatten();
-    let since = format::duration(now.millis_since(running.started_at));
+fn running_html(state: &State, running: Running, load: &Load) -> String {
+    let since = format::duration(load.now.millis_since(running.started_at));
     let attempt = if running.attempt > 1 { format!(", attempt {}", running.attempt) } else { String::new() };
+    let square = state.quilt().and_then(|quilt| square_of(quilt, running));
     square.map_or(String::new(), |square| format!("{}{attempt}, {since}", place(square)))
 }
 
@@ -190,28 +167,23 @@ fn square_of(quilt: &Quilt, running: Running) -> Option<Square> {
 }
 
 /// Those squares that are left at the end, with what is known of each.
-fn stragglers_html(channel: Channel, load: Option<&Load>) -> String {
-    let (status, progress) = channel.summary.with(|summary| (summary.status, summary.progress));
+fn stragglers_html(state: &State) -> String {
+    let progress = state.summary.progress;
     let few = (progress.tasks / STRAGGLING_SHARE).max(1);
-    if status.is_over() || progress.pending() == 0 || progress.pending() > few {
+    let (Some(load), Some(quilt)) = (&state.load, state.quilt()) else { return String::new() };
+    if !state.is_running() || progress.pending() > few {
         return String::new();
     }
-    let Some(load) = load else { return String::new() };
     let mut running: Vec<(&str, Running)> =
         load.workers.iter().filter_map(|worker| Some((&*worker.name, worker.running?))).collect();
+    running.retain(|(_, running)| quilt.at(running.position) == SquareState::Pending);
     running.sort_by_key(|(_, running)| running.started_at);
-    let items: Option<String> = channel.with_quilt(|quilt, _| {
-        let pending = running.iter().filter(|(_, running)| quilt.at(running.position) == SquareState::Pending);
-        let item = |(worker, running): &(&str, Running)| {
-            let since = format::duration(load.now.millis_since(running.started_at));
-            let square = square_of(quilt, *running).map(place).unwrap_or_default();
-            format!("<li>{square}, attempt {}, for {since} on {}</li>", running.attempt, escaped(worker))
-        };
-        pending.take(MAX_STRAGGLERS).map(item).collect()
-    });
+    let item = |(worker, running): &(&str, Running)| {
+        let since = format::duration(load.now.millis_since(running.started_at));
+        let square = square_of(quilt, *running).map(place).unwrap_or_default();
+        format!("<li>{square}, attempt {}, for {since} on {}</li>", running.attempt, escaped(worker))
+    };
+    let items: String = running.iter().take(MAX_STRAGGLERS).map(item).collect();
     let left = format::squares(progress.pending());
-    format!(
-        r#"<section class="stragglers" aria-label="Stragglers"><h3>The last {left}</h3><ul>{}</ul></section>"#,
-        items.unwrap_or_default()
-    )
+    format!(r#"<section class="stragglers" aria-label="Stragglers"><h3>The last {left}</h3><ul>{items}</ul></section>"#)
 }

@@ -10,9 +10,10 @@ use web_sys::{
     Element, EventTarget, HtmlDialogElement, HtmlInputElement, HtmlSelectElement, Notification, NotificationPermission,
 };
 
-use crate::components::page::{Page, Playback};
-use crate::look::{self, ColorBy, Standing};
-use crate::zoom;
+use super::Page;
+use super::look::{self, ColorBy, Look, Standing};
+use super::state::State;
+use super::zoom;
 
 /// The attribute that says what a button does.
 const COMMAND: &str = "data-do";
@@ -29,18 +30,14 @@ impl Page {
     fn run(self, command: &str) {
         let (name, argument) = command.split_once(':').unwrap_or((command, ""));
         match name {
-            "show" => self.show(look::square(argument)),
-            "close" => self.close(),
-            "only" => self.toggle_only(Standing::ALL.into_iter().find(|standing| standing.as_str() == argument)),
-            "zoom" => self.zoom_by(argument),
-            "next-failure" => self.show(self.next_failure()),
             "copy-link" => self.copy_link(),
             "notify" => self.ask_to_notify(),
             "help" => open_help(),
             "replay" => self.start_replay(),
-            "replay-end" => self.end_replay(),
             "play" => self.toggle_replay(),
-            _ => {}
+            _ => {
+                self.update(|state| state.run(name, argument));
+            }
         }
     }
 
@@ -51,12 +48,12 @@ impl Page {
         match (target.id().as_str(), chosen) {
             ("color-by", Some(name)) => {
                 if let Some(by) = ColorBy::ALL.into_iter().find(|by| by.as_str() == name) {
-                    self.look.update(|look| look.by = by);
+                    self.update(|state| state.set_look(Look { by, ..state.look }));
                 }
             }
             ("speed", Some(speed)) => {
-                if let (Ok(speed), Some(playback)) = (speed.parse(), self.playback.get_untracked()) {
-                    self.playback.set(Some(Playback { speed, ..playback }));
+                if let Ok(speed) = speed.parse() {
+                    self.update(|state| state.playback.iter_mut().for_each(|playback| playback.speed = speed));
                 }
             }
             ("moment", _) => {
@@ -68,6 +65,17 @@ impl Page {
         }
     }
 
+    /// The race is opened or closed.
+    pub(crate) fn on_race_toggle(self, event: &Event) {
+        let details = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        if let Some(details) = details {
+            self.update(|state| {
+                state.is_race_open = details.has_attribute("open");
+                state.race_version += 1;
+            });
+        }
+    }
+
     /// Keys that work wherever the focus is on the page, save in fields.
     pub(crate) fn on_key(self, event: &KeyboardEvent) {
         if event.alt_key() || event.meta_key() || event.ctrl_key() || event.default_prevented() {
@@ -75,7 +83,8 @@ impl Page {
         }
         let key = event.key();
         if key == "Escape" {
-            return self.close();
+            self.update(State::close);
+            return;
         }
         if is_field(event.target()) {
             if key == "Enter" && self.go_to_typed(event.target()) {
@@ -84,62 +93,26 @@ impl Page {
             return;
         }
         match key.as_str() {
-            "f" => self.show(self.next_failure()),
+            "f" => self.run("next-failure"),
             "/" => focus_on("go-to"),
             "?" => open_help(),
-            "+" | "=" => self.zoom_by("in"),
-            "-" => self.zoom_by("out"),
-            "0" => self.zoom_by("whole"),
+            "+" | "=" => self.run("zoom:in"),
+            "-" => self.run("zoom:out"),
+            "0" => self.run("zoom:whole"),
             _ => return,
         }
         event.prevent_default();
-    }
-
-    fn show(self, square: Option<Square>) {
-        match square {
-            Some(square) if self.grid.index(square).is_some() => {
-                self.focused.set(None);
-                self.focused.set(Some(square));
-            }
-            Some(_) => self.say("There is no such square."),
-            None => self.say("No square has failed."),
-        }
-    }
-
-    /// Whatever is open, what was opened last first.
-    fn close(self) {
-        if self.playback.get_untracked().is_some() {
-            self.end_replay();
-        } else if let Some(square) = self.chosen.get_untracked() {
-            self.chosen.set(None);
-            self.focused.set(None);
-            self.focused.set(Some(square));
-        } else {
-            self.look.update(|look| look.only = None);
-        }
-    }
-
-    fn toggle_only(self, standing: Option<Standing>) {
-        self.look.update(|look| look.only = standing.filter(|standing| look.only != Some(*standing)));
-    }
-
-    fn zoom_by(self, way: &str) {
-        let Some(zoom) = self.zoom.get_untracked() else { return };
-        self.zoom.set(Some(match way {
-            "in" => zoom.stepped(zoom::STEP),
-            "out" => zoom.stepped(1.0 / zoom::STEP),
-            _ => zoom.stepped(0.0),
-        }));
     }
 
     /// Goes to the square that was typed, if the field is the one for that.
     fn go_to_typed(self, field: Option<EventTarget>) -> bool {
         let field = field.and_then(|field| field.dyn_into::<HtmlInputElement>().ok());
         let Some(field) = field.filter(|field| field.id() == "go-to") else { return false };
-        match look::square(&field.value()) {
-            Some(square) => self.show(Some(square)),
-            None => self.say("Type a row and a column, such as 3,4."),
-        }
+        let square = look::square(&field.value());
+        self.update(|state| match square {
+            Some(square) => state.show(square),
+            None => state.notice = "Type a row and a column, such as 3,4.",
+        });
         true
     }
 
@@ -147,7 +120,7 @@ impl Page {
         spawn_local(async move {
             let address = window().location().href().unwrap_or_default();
             let written = JsFuture::from(window().navigator().clipboard().write_text(&address)).await;
-            self.say(if written.is_ok() { "The link is copied." } else { "The link could not be copied." });
+            self.note(if written.is_ok() { "The link is copied." } else { "The link could not be copied." });
         });
     }
 
@@ -157,21 +130,69 @@ impl Page {
                 // The answer is looked up below.
                 let _ = JsFuture::from(asked).await;
             }
-            self.say(match Notification::permission() {
+            self.note(match Notification::permission() {
                 NotificationPermission::Granted => "You will be notified when the batch is finished.",
                 _ => "The browser does not allow notifications from this site.",
             });
         });
     }
 
-    fn say(self, words: &str) {
-        // The page may be gone by now.
-        let _ = self.notice.try_set(words.into());
+    fn note(self, words: &'static str) {
+        self.update(|state| state.notice = words);
+    }
+}
+
+impl State {
+    /// Does what needs nothing but the state.
+    fn run(&mut self, name: &str, argument: &str) {
+        self.notice = "";
+        match name {
+            "show" => look::square(argument).into_iter().for_each(|square| self.show(square)),
+            "next-failure" => match self.next_failure() {
+                Some(square) => self.focus(square),
+                None => self.notice = "No square has failed.",
+            },
+            "only" => {
+                let standing = Standing::ALL.into_iter().find(|standing| standing.as_str() == argument);
+                let only = standing.filter(|standing| self.look.only != Some(*standing));
+                self.set_look(Look { only, ..self.look });
+            }
+            "zoom" => {
+                self.zoom = self.zoom.map(|zoom| match argument {
+                    "in" => zoom.stepped(zoom::STEP),
+                    "out" => zoom.stepped(1.0 / zoom::STEP),
+                    _ => zoom.stepped(0.0),
+                });
+            }
+            "replay-end" => self.end_replay(),
+            "close" => self.close(),
+            _ => {}
+        }
+    }
+
+    fn show(&mut self, square: Square) {
+        if self.grid.index(square).is_some() {
+            self.focus(square);
+        } else {
+            self.notice = "There is no such square.";
+        }
+    }
+
+    /// Whatever is open, what was opened last first.
+    fn close(&mut self) {
+        if let Some(square) = self.chosen.take() {
+            self.details = None;
+            self.focus(square);
+        } else if self.playback.is_some() {
+            self.end_replay();
+        } else {
+            self.set_look(Look { only: None, ..self.look });
+        }
     }
 }
 
 /// The field of an id.
-pub(crate) fn input(id: &str) -> Option<HtmlInputElement> {
+pub(super) fn input(id: &str) -> Option<HtmlInputElement> {
     document().get_element_by_id(id)?.dyn_into().ok()
 }
 

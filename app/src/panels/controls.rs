@@ -1,15 +1,17 @@
 //! What the owner of a batch can do with it while it runs.
 
-use quilt::{BatchId, Status, Summary};
+use quilt::Status;
 
 use crate::components::post_form::{action, button, form};
+use crate::page::{Connection, State};
 
 /// Pause or resume, and cancel. Nothing once the batch is over.
-pub(crate) fn html(id: BatchId, summary: &Summary) -> String {
-    if summary.status.is_over() {
+pub(super) fn html(state: &State) -> String {
+    if !can_control(state) {
         return String::new();
     }
-    let is_paused = summary.status == Status::Paused;
+    let id = state.id;
+    let is_paused = state.summary.status == Status::Paused;
     let pause = format!(
         r#"<input type="hidden" name="paused" value="{}">{}"#,
         !is_paused,
@@ -20,14 +22,19 @@ pub(crate) fn html(id: BatchId, summary: &Summary) -> String {
 }
 
 /// How many tasks may run at the same time. Nothing once the batch is over.
-pub(crate) fn concurrency_html(id: BatchId, summary: &Summary) -> String {
-    if summary.status.is_over() {
+pub(super) fn concurrency_html(state: &State) -> String {
+    if !can_control(state) {
         return String::new();
     }
-    let value = summary.concurrency.map(|limit| limit.to_string()).unwrap_or_default();
+    let value = state.summary.concurrency.map(|limit| limit.to_string()).unwrap_or_default();
     let fields = format!(
         r#"<label><span>Tasks at the same time</span><input type="number" id="concurrency" inputmode="numeric" name="concurrency" min="1" max="65536" step="1" placeholder="no limit" value="{value}"></label>{}"#,
         button("set-concurrency", "", "Set")
     );
-    format!(r#"<div class="concurrency">{}</div>"#, form(action::SET_CONCURRENCY, id, &fields))
+    format!(r#"<div class="concurrency">{}</div>"#, form(action::SET_CONCURRENCY, state.id, &fields))
+}
+
+/// Of a batch that was removed there is nothing left to control.
+fn can_control(state: &State) -> bool {
+    state.is_own && state.is_running() && state.connection != Connection::Removed
 }

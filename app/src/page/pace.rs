@@ -29,7 +29,6 @@ pub(crate) struct Samples {
     samples: VecDeque<(Timestamp, u32)>,
 }
 
-#[cfg_attr(not(feature = "hydrate"), allow(dead_code, reason = "only a browser measures"))]
 impl Samples {
     /// Notes how many squares are settled, and returns how fast that goes, once it can be told.
     pub(crate) fn sample(&mut self, now: Timestamp, settled: u32) -> Option<Pace> {

@@ -1,0 +1,245 @@
+//! Brings the page up to its state, once before the browser draws.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use quilt::{Grid, Square};
+use wasm_bindgen::JsCast;
+use web_sys::{Element, HtmlElement};
+
+use super::commands::input;
+use super::painter::{Painter, Scene};
+use super::state::State;
+use super::{Page, Stage, address, tab};
+use crate::format;
+use crate::panels::{Panel, receipt, square};
+
+/// How often a page is brought up to its state that nobody looks at.
+const HIDDEN: Duration = Duration::from_millis(250);
+
+/// What is on the page already.
+#[derive(Default)]
+pub(super) struct Shown {
+    panels: Vec<(Panel, String)>,
+    race_version: u32,
+    attributes: [String; ATTRIBUTES],
+    tab: tab::Shown,
+    query: String,
+    /// The lap whose receipt was asked for.
+    receipt: Option<u32>,
+    /// The square whose details were asked for, and what stood there then.
+    square: Option<(Square, u32, &'static str)>,
+    /// The finish of which the visitor was told.
+    has_notified: bool,
+}
+
+/// How many attributes tell the state.
+const ATTRIBUTES: usize = 7;
+
+/// What there is to do once nobody holds the state any more: it may change it again.
+#[derive(Default)]
+struct Errands {
+    panels: Vec<(Panel, String)>,
+    focus: Option<HtmlElement>,
+    receipt: Option<u32>,
+    square: Option<Square>,
+    follow: bool,
+    notify: Option<(String, String)>,
+    /// Where the replay is.
+    moment: Option<f64>,
+    more_to_paint: bool,
+}
+
+impl Page {
+    /// Brings the page up to the state before the browser draws. However often that is asked for in between, it is done once.
+    pub(super) fn show_soon(self) {
+        let is_first = self.with_stage(|stage| !std::mem::replace(&mut stage.is_waiting, true));
+        if is_first != Some(true) {
+            return;
+        }
+        // A browser that shows another page draws nothing, and has no frames.
+        if document().hidden() {
+            set_timeout(move || self.show(), HIDDEN);
+        } else {
+            request_animation_frame(move || self.show());
+        }
+    }
+
+    fn show(self) {
+        let errands = self.with_stage(|stage| {
+            stage.is_waiting = false;
+            self.state.try_update_value(|state| stage.follow(state))
+        });
+        let Some(Some(errands)) = errands else { return };
+        for (panel, html) in &errands.panels {
+            panel.replace(html);
+        }
+        if let Some((at_ms, range)) = errands.moment.zip(input("moment")) {
+            range.set_value(&at_ms.to_string());
+            // A valid name.
+            let _ = range.set_attribute("aria-valuetext", &format::duration(at_ms as u64));
+        }
+        if let Some(element) = errands.focus {
+            // An element of this page can be focused; where it cannot, the focus stays where it is.
+            let _ = element.focus();
+        }
+        if let Some(lap) = errands.receipt {
+            receipt::ask(self, lap);
+        }
+        if let Some(square) = errands.square {
+            square::ask(self, square);
+        }
+        if errands.follow {
+            self.read_on();
+        }
+        if let Some((headline, body)) = errands.notify {
+            tab::notify(&headline, &body);
+        }
+        if errands.more_to_paint {
+            self.show_soon();
+        }
+    }
+}
+
+impl Stage {
+    /// Brings everything up to the state that can be without anybody noticing.
+    fn follow(&mut self, state: &mut State) -> Errands {
+        let mut errands = Errands::default();
+        self.paint(state, &mut errands);
+        let shown = &mut self.shown;
+        shown.compare_panels(state, &mut errands);
+        shown.set_attributes(state);
+        shown.tab.follow(&state.summary);
+        address::write(state, &mut shown.query);
+        shown.ask(state, &mut errands);
+        errands.moment = state.playback.map(|playback| playback.at_ms);
+        errands
+    }
+
+    fn paint(&mut self, state: &mut State, errands: &mut Errands) {
+        let Some(painter) = &mut self.painter else { return };
+        let dirty = state.viewer.take_dirty();
+        let (grid, look) = (state.grid, state.look);
+        let Some(quilt) = state.viewer.shown() else { return };
+        let scene = Scene { quilt, race: state.viewer.race(), look };
+        let zoom = state.zoom.filter(|zoom| painter.zoom() != Some(*zoom));
+        if let Some(zoom) = zoom {
+            painter.set_zoom(scene, zoom);
+        }
+        errands.more_to_paint = !painter.paint(scene, dirty);
+        let last_across = state.summary.last_across.filter(|_| state.has_squares && state.playback.is_none());
+        painter.mark_last_across(scene, last_across.and_then(|square| grid.index(square)));
+        errands.focus = move_focus(painter, scene, grid, state.takes_focus, state.focused);
+        state.takes_focus = false;
+        state.zoom = painter.zoom();
+        errands.more_to_paint |= address::zoom(state);
+    }
+}
+
+fn move_focus(
+    painter: &mut Painter,
+    scene: Scene<'_>,
+    grid: Grid,
+    takes_focus: bool,
+    focused: Option<Square>,
+) -> Option<HtmlElement> {
+    let index = focused.filter(|_| takes_focus).and_then(|square| grid.index(square))?;
+    painter.move_to(scene, index)
+}
+
+impl Shown {
+    fn compare_panels(&mut self, state: &State, errands: &mut Errands) {
+        for panel in Panel::ALL {
+            // The race is much to tell, and seldom new.
+            if panel == Panel::Race
+                && std::mem::replace(&mut self.race_version, state.race_version) == state.race_version
+            {
+                continue;
+            }
+            let html = panel.html(state);
+            let known = self.panels.iter_mut().find(|(known, _)| *known == panel);
+            let is_news = match known {
+                Some((_, known)) if *known == html => false,
+                Some((_, known)) => {
+                    known.clone_from(&html);
+                    true
+                }
+                None => {
+                    self.panels.push((panel, html.clone()));
+                    true
+                }
+            };
+            if is_news {
+                // What is within it is empty then.
+                self.panels.retain(|(within, _)| within.is_within() != Some(panel));
+                errands.panels.push((panel, html));
+            }
+        }
+    }
+
+    fn set_attributes(&mut self, state: &State) {
+        let Some(article) = document().query_selector("article.batch").ok().flatten() else { return };
+        for ((name, value), shown) in attributes(state).into_iter().zip(&mut self.attributes) {
+            if *shown != value {
+                // Valid names.
+                let _ = article.set_attribute(name, &value);
+                *shown = value;
+            }
+        }
+    }
+
+    /// Notes what is to be asked for, so that it is asked for once.
+    fn ask(&mut self, state: &mut State, errands: &mut Errands) {
+        let lap = state.summary.last_across.map(|_| state.summary.lap);
+        if lap != self.receipt {
+            self.receipt = lap;
+            errands.receipt = lap;
+        }
+        let square = state.chosen.map(|square| {
+            let standing = state.standing_of(square).map_or("", |standing| standing.as_str());
+            (square, state.summary.lap, standing)
+        });
+        if square != self.square {
+            self.square = square;
+            errands.square = square.map(|(square, ..)| square);
+        }
+        errands.follow = state.wants_attempts();
+        if state.has_seen_finish && !self.has_notified {
+            errands.notify = Some((crate::panels::banner::headline(&state.summary), tab::shape(state.grid)));
+        }
+        self.has_notified = state.has_seen_finish;
+    }
+}
+
+/// What the page says of its state to scripts.
+pub(crate) fn attributes(state: &State) -> [(&'static str, String); ATTRIBUTES] {
+    let progress = state.summary.progress;
+    [
+        ("data-status", state.status_word().into()),
+        ("data-lap", state.summary.lap.to_string()),
+        ("data-done", progress.done.to_string()),
+        ("data-failed", progress.failed.to_string()),
+        ("data-total", progress.tasks.to_string()),
+        ("data-connection", state.connection.as_str().into()),
+        ("data-zoom", state.zoom.map_or(String::new(), |zoom| format!("{:.2}", zoom.scale))),
+    ]
+}
+
+impl Panel {
+    /// Shows something else. The focus stays with the element of the same id.
+    fn replace(self, html: &str) {
+        let Some(element) = document().get_element_by_id(self.id()) else { return };
+        if element.inner_html() == html {
+            // As the server has sent it.
+            return;
+        }
+        let focused = document().active_element().filter(|focused| element.contains(Some(focused)));
+        let id = focused.map(|focused: Element| focused.id()).filter(|id| !id.is_empty());
+        element.set_inner_html(html);
+        let again = id.and_then(|id| document().get_element_by_id(&id)?.dyn_into::<HtmlElement>().ok());
+        if let Some(again) = again {
+            // Where it cannot be focused, the focus is where the browser has put it.
+            let _ = again.focus();
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What is told of a batch, made as text: each panel is a function of the page's state.
+//!
+//! The server sends the panels with the page; in the browser each is made anew when it reads differently. Buttons say in `data-do` what
+//! they do, and forms are posted in place.
+
+pub(crate) mod banner;
+mod connection;
+mod controls;
+pub(crate) mod help;
+mod legend;
+mod progress;
+pub(crate) mod race;
+pub(crate) mod receipt;
+mod replay;
+pub(crate) mod square;
+mod toolbar;
+
+use crate::format;
+use crate::html::escaped;
+use crate::page::State;
+
+/// A part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Panel {
+    Subtitle,
+    Connection,
+    Controls,
+    Progress,
+    Concurrency,
+    Legend,
+    Readout,
+    Toolbar,
+    Notice,
+    Replay,
+    ReplayMoment,
+    Square,
+    Banner,
+    LastAcross,
+    Receipt,
+    Race,
+}
+
+impl Panel {
+    /// Those that others are within come before them.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Subtitle,
+        Self::Connection,
+        Self::Controls,
+        Self::Progress,
+        Self::Concurrency,
+        Self::Legend,
+        Self::Readout,
+        Self::Toolbar,
+        Self::Notice,
+        Self::Replay,
+        Self::ReplayMoment,
+        Self::Square,
+        Self::Banner,
+        Self::LastAcross,
+        Self::Receipt,
+        Self::Race,
+    ];
+
+    /// The id of its element.
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Subtitle => "panel-subtitle",
+            Self::Connection => "panel-connection",
+            Self::Controls => "panel-controls",
+            Self::Progress => "panel-progress",
+            Self::Concurrency => "panel-concurrency",
+            Self::Legend => "panel-legend",
+            Self::Readout => "panel-readout",
+            Self::Toolbar => "panel-toolbar",
+            Self::Notice => "panel-notice",
+            Self::Replay => "panel-replay",
+            Self::ReplayMoment => "panel-replay-moment",
+            Self::Square => "panel-square",
+            Self::Banner => "panel-banner",
+            Self::LastAcross => "panel-last-across",
+            Self::Receipt => "panel-receipt",
+            Self::Race => "panel-race",
+        }
+    }
+
+    /// The panel that it is a part of.
+    pub(crate) fn is_within(self) -> Option<Self> {
+        match self {
+            Self::LastAcross | Self::Receipt => Some(Self::Banner),
+            Self::ReplayMoment => Some(Self::Replay),
+            _ => None,
+        }
+    }
+
+    /// What it tells.
+    pub(crate) fn html(self, state: &State) -> String {
+        match self {
+            Self::Subtitle => subtitle(state),
+            Self::Connection => connection::html(state.connection),
+            Self::Controls => controls::html(state),
+            Self::Progress => progress::html(state),
+            Self::Concurrency => controls::concurrency_html(state),
+            Self::Legend => legend::html(state),
+            Self::Readout => readout(state),
+            Self::Toolbar => toolbar::html(state),
+            Self::Notice => format!("<span>{}</span>", state.notice),
+            Self::Replay => replay::html(state),
+            Self::ReplayMoment => replay::moment_html(state),
+            Self::Square => square::html(state),
+            Self::Banner => banner::html(state),
+            Self::LastAcross => banner::last_across_html(state),
+            Self::Receipt => receipt::html(state),
+            Self::Race => race::html(state),
+        }
+    }
+
+    /// Its element, with what it tells.
+    pub(crate) fn slot(self, html: &str) -> String {
+        format!(r#"<div class="panel" id="{}">{html}</div>"#, self.id())
+    }
+}
+
+fn subtitle(state: &State) -> String {
+    let summary = &state.summary;
+    let tasks = format::count(summary.progress.tasks);
+    let kind = escaped(&summary.spec.work.kind);
+    let lap = if summary.lap > 1 { format!(" · lap {}", summary.lap) } else { String::new() };
+    let paused = if summary.status == quilt::Status::Paused { " · paused" } else { "" };
+    format!(r#"<p class="quiet">{tasks} {kind} tasks{lap}{paused}</p>"#)
+}
+
+/// What the pointer or the keyboard is at, or a hint.
+fn readout(state: &State) -> String {
+    let hint = "Point at a square, or go to the quilt and use the arrow keys. Choose one to see its attempts. Press ? for help.";
+    state.readout().map_or_else(|| hint.into(), |label| escaped(&label).into_owned())
+}
