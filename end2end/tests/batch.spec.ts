@@ -127,7 +127,7 @@ test("a batch that is over before its page arrives shows no banner without its s
     new MutationObserver((_, observer) => {
       if (!document.querySelector("[data-banner]")) return;
       observer.disconnect();
-      const count = () => ((window as any).pendingAtBanner = document.querySelectorAll("[data-state=pending]").length);
+      const count = () => ((window as any).pendingAtBanner = document.querySelectorAll("[role=gridcell][data-state=pending]").length);
       // What the visitor sees is what is there when the frame is drawn.
       requestAnimationFrame(() => setTimeout(count));
     }).observe(document, { childList: true, subtree: true });

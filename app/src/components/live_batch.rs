@@ -60,7 +60,6 @@ pub fn LiveBatch(
             data-connection=connection
             on:click=move |event| page.on_click(&event)
             on:input=move |event| page.on_input(&event)
-            on:keydown=move |event| page.on_key(&event)
             on:submit=move |event| submit(&event)
         >
             <div class="batch-head">

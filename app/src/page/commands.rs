@@ -76,7 +76,7 @@ impl Page {
         }
     }
 
-    /// Keys that work wherever the focus is on the page, save in fields.
+    /// Keys that work wherever the focus is, save in fields.
     pub(crate) fn on_key(self, event: &KeyboardEvent) {
         if event.alt_key() || event.meta_key() || event.ctrl_key() || event.default_prevented() {
             return;

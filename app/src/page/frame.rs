@@ -65,7 +65,8 @@ impl Page {
         }
     }
 
-    fn show(self) {
+    /// Brings the page up to the state now.
+    pub(super) fn show(self) {
         let errands = self.with_stage(|stage| {
             stage.is_waiting = false;
             self.state.try_update_value(|state| stage.follow(state))

@@ -76,6 +76,9 @@ impl Page {
         self.with_stage(|stage| stage.painter = painter);
         self.update(address::read);
         window_event_listener(leptos::ev::resize, move |_| self.on_resize());
+        // A page that is hidden has no more frames, and one of them may be waited for.
+        window_event_listener(leptos::ev::visibilitychange, move |_| self.show());
+        window_event_listener(leptos::ev::keydown, move |event| self.on_key(&event));
         self.connect();
     }
 

@@ -11,7 +11,7 @@ use crate::model::ActionError;
 use crate::request;
 
 /// How much of a journal is taken in at once, in bytes. That takes some milliseconds at most.
-const BUDGET: usize = 64 * 1024;
+const BUDGET: usize = 16 * 1024;
 
 impl State {
     /// Whether something on the page tells of attempts that were not asked for yet.

@@ -111,7 +111,10 @@ fn lanes_html(state: &State) -> String {
     let most = race.lanes().iter().flat_map(|lane| lane.bins).max().unwrap_or(1).max(1);
     let mut html = String::new();
     let elapsed = state.elapsed().max(1);
-    for lane in race.lanes() {
+    let mut lanes: Vec<&Lane> = race.lanes().iter().collect();
+    // With 2 before 10.
+    lanes.sort_by_key(|lane| (lane.worker.len(), &lane.worker));
+    for lane in lanes {
         let known = load.and_then(|load| load.workers.iter().find(|worker| worker.name == lane.worker));
         let (standing, doing) = match (known, load) {
             _ if !state.is_running() => ("over", String::new()),
