@@ -1,17 +1,42 @@
 //! Requests of the page to its own server.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use js_sys::{Array, JSON, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{FormData, Headers, HtmlFormElement, RequestInit, Response, UrlSearchParams, window};
 
 use crate::model::ActionError;
 
-/// An error of the API, as far as people are told of it.
-#[derive(Deserialize)]
-struct Problem {
-    detail: String,
+/// A record of the API, as the browser has read it: it knows JSON already, and what it knows need not be loaded.
+#[derive(Debug, Clone)]
+pub(crate) struct Record(JsValue);
+
+impl Record {
+    /// A member that is a text.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        self.member(name)?.as_string()
+    }
+
+    /// A member that is a whole number, 0 where there is none.
+    pub(crate) fn number(&self, name: &str) -> u32 {
+        self.member(name).and_then(|value| value.as_f64()).unwrap_or_default() as u32
+    }
+
+    /// A member that is a record.
+    pub(crate) fn record(&self, name: &str) -> Option<Self> {
+        self.member(name).map(Self)
+    }
+
+    /// The records of a member that is a list.
+    pub(crate) fn list(&self, name: &str) -> Vec<Self> {
+        let list = self.member(name).and_then(|value| value.dyn_into::<Array>().ok());
+        list.iter().flat_map(Array::iter).map(Self).collect()
+    }
+
+    fn member(&self, name: &str) -> Option<JsValue> {
+        let value = Reflect::get(&self.0, &name.into()).ok()?;
+        (!value.is_undefined() && !value.is_null()).then_some(value)
+    }
 }
 
 /// Posts a form, and goes where the answer leads.
@@ -23,8 +48,14 @@ pub(crate) async fn post(form: &HtmlFormElement) -> Result<(), ActionError> {
     init.set_body(&body);
     let response = fetch(&form.action(), &init).await?;
     if !response.ok() {
+        // As an `ActionError` looks in JSON.
         let text = text(&response).await?;
-        return Err(serde_json::from_str(&text).unwrap_or(ActionError::Transport(text)));
+        let refused = JSON::parse(&text).ok().and_then(|error| Record(error).text("Refused"));
+        return Err(match refused {
+            Some(reason) => ActionError::Refused(reason),
+            None if response.status() == 404 => ActionError::NotFound,
+            None => ActionError::Transport(text),
+        });
     }
     if let (Some(target), Some(window)) = (response.headers().get("location").map_err(transport)?, window())
         && window.location().pathname().is_ok_and(|here| here != target)
@@ -35,17 +66,14 @@ pub(crate) async fn post(form: &HtmlFormElement) -> Result<(), ActionError> {
 }
 
 /// Asks for a record of the API.
-pub(crate) async fn get<T: DeserializeOwned>(path: &str) -> Result<T, ActionError> {
+pub(crate) async fn get(path: &str) -> Result<Record, ActionError> {
     let response = fetch(path, &RequestInit::new()).await?;
-    let text = text(&response).await?;
-    if response.ok() {
-        return serde_json::from_str(&text).map_err(|error| ActionError::Transport(error.to_string()));
+    let record = Record(JSON::parse(&text(&response).await?).map_err(transport)?);
+    match (response.ok(), response.status()) {
+        (true, _) => Ok(record),
+        (false, 404) => Err(ActionError::NotFound),
+        (false, _) => Err(ActionError::Refused(record.text("detail").unwrap_or_default())),
     }
-    Err(match serde_json::from_str::<Problem>(&text) {
-        Ok(_) if response.status() == 404 => ActionError::NotFound,
-        Ok(problem) => ActionError::Refused(problem.detail),
-        Err(_) => ActionError::Transport(format!("status {}", response.status())),
-    })
 }
 
 /// Asks for a record of the API that is no text.
@@ -55,7 +83,7 @@ pub(crate) async fn get_bytes(path: &str) -> Result<Vec<u8>, ActionError> {
         return Err(ActionError::Transport(format!("status {}", response.status())));
     }
     let buffer = JsFuture::from(response.array_buffer().map_err(transport)?).await.map_err(transport)?;
-    Ok(js_sys::Uint8Array::new(&buffer).to_vec())
+    Ok(Uint8Array::new(&buffer).to_vec())
 }
 
 /// Asks for a page.

@@ -42,19 +42,22 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     html
 }
 
-/// What a quilt is drawn on that has too many squares for elements. Until the canvas is painted, and where it never is, there is a picture.
+/// What a quilt is drawn on that has too many squares for elements. Where there are no scripts there is a picture instead; and of a batch
+/// that is over, which has the time to draw it, until the canvas is painted.
 #[cfg(feature = "ssr")]
-pub(crate) fn canvas_html(id: quilt::BatchId, grid: Grid) -> String {
+pub(crate) fn canvas_html(id: quilt::BatchId, grid: Grid, is_over: bool) -> String {
     let (rows, columns) = (grid.rows(), grid.columns());
+    let picture = format!(r#"<img class="picture" src="/batches/{id}/quilt.png?side=512" alt="" role="presentation">"#);
+    let picture = if is_over { picture } else { format!("<noscript>{picture}</noscript>") };
     format!(
         concat!(
-            r#"<img class="picture" src="/batches/{id}/quilt.png?side=512" alt="" role="presentation">"#,
+            "{picture}",
             r#"<canvas class="bitmap" width="{columns}" height="{rows}" role="presentation"></canvas>"#,
             r#"<div class="threads" role="presentation"></div><canvas class="marks" role="presentation"></canvas>"#,
             r#"<div role="row" aria-rowindex="1"><div role="gridcell" class="cursor" tabindex="0" aria-colindex="1" "#,
             r#"data-state="pending" aria-label="Row 0, column 0: pending"></div></div>"#
         ),
-        id = id,
+        picture = picture,
         columns = columns,
         rows = rows,
     )

@@ -8,7 +8,7 @@ use common::{config, event, fold, launched, outcome};
 use proptest::prelude::*;
 use quilt::wire::{
     Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, Running, ServerFrame, WorkerLoad, decode_event,
-    encode_event, messages, put_framed_event,
+    decode_summary, encode_event, encode_summary, messages, put_framed_event,
 };
 use quilt::{Color, Event, Offset, Outcome, Position, Settlement, Step, Timestamp};
 
@@ -57,6 +57,15 @@ proptest! {
             prop_assert_eq!(assembler.receive(message), Ok(None));
         }
         prop_assert_eq!(assembler.receive(last), Ok(Some(frame)));
+    }
+
+    #[test]
+    fn summaries_read_back(events in proptest::collection::vec(event(TASKS), 0..20), lost in 1_usize..9) {
+        let (quilt, _) = fold(&launched(5, 8, 1), &events);
+        let summary = quilt.summary();
+        let bytes = encode_summary(&summary);
+        prop_assert_eq!(decode_summary(&bytes), Ok(summary));
+        prop_assert!(decode_summary(&bytes[..bytes.len() - lost.min(bytes.len())]).is_err());
     }
 
     #[test]

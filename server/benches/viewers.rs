@@ -3,7 +3,12 @@
 //! The server is a process of its own. The viewers are not: they share the machine with it, and what they take is told as well.
 //! `VIEWERS` and `SIDE` change how many there are, and how many rows and columns the batch has.
 
-#![allow(clippy::expect_used, clippy::print_stdout, missing_docs, reason = "a measurement that cannot go on has failed")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a measurement that cannot go on has failed"
+)]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -39,7 +44,8 @@ async fn main() {
     let server = Server::start_with(folder.path(), &["--max-channels", &viewers.to_string()]);
     let client = visitor();
     // One task at a time, until everybody is there.
-    let spec = json!({"work": {"kind": "color", "duration_ms": [0, 100]}, "rows": side, "columns": side, "concurrency": 1});
+    let spec =
+        json!({"work": {"kind": "color", "duration_ms": [0, 100]}, "rows": side, "columns": side, "concurrency": 1});
     let id = launch(&client, &server, &spec).await;
 
     let before = memory(server.pid());
@@ -70,17 +76,31 @@ async fn main() {
     let ended = ended(&client, &server, &id, side * side).await;
     let mut lags: Vec<u64> = seen
         .iter()
-        .flat_map(|seen| seen.at.iter().zip(&ended).filter(|(at, _)| **at > 0).map(|(at, ended)| at.saturating_sub(*ended)))
+        .flat_map(|seen| {
+            seen.at.iter().zip(&ended).filter(|(at, _)| **at > 0).map(|(at, ended)| at.saturating_sub(*ended))
+        })
         .collect();
     lags.sort_unstable();
     let lag = |share: f64| lags.get((lags.len() as f64 * share) as usize).copied().unwrap_or_default();
     let mean = |of: fn(&Seen) -> u64| seen.iter().map(of).sum::<u64>() as f64 / seen.len() as f64;
     let each = |bytes: u64| bytes.saturating_sub(before) as f64 / 1024.0 / viewers as f64;
     println!("{viewers} viewers of one batch of {} tasks, {took:.1} s, all saw the finish", side * side);
-    println!("  lag from the end of a task to its square   p50 {} ms, p99 {} ms, most {} ms", lag(0.5), lag(0.99), lag(0.999_999));
-    println!("  frames a viewer                            {:.0}, with {:.1} KiB", mean(|seen| seen.frames), mean(|seen| seen.bytes) / 1024.0);
+    println!(
+        "  lag from the end of a task to its square   p50 {} ms, p99 {} ms, most {} ms",
+        lag(0.5),
+        lag(0.99),
+        lag(0.999_999)
+    );
+    println!(
+        "  frames a viewer                            {:.0}, with {:.1} KiB",
+        mean(|seen| seen.frames),
+        mean(|seen| seen.bytes) / 1024.0
+    );
     println!("  memory a viewer                            {:.1} KiB idle, {:.1} KiB at most", each(idle), each(peak));
-    println!("  CPU of the server                          {server_cpu:.1} s, {:.0} us a frame", server_cpu * 1e6 / (mean(|seen| seen.frames) * viewers as f64));
+    println!(
+        "  CPU of the server                          {server_cpu:.1} s, {:.0} us a frame",
+        server_cpu * 1e6 / (mean(|seen| seen.frames) * viewers as f64)
+    );
     println!("  CPU of the viewers                         {own_cpu:.1} s");
 }
 
@@ -106,7 +126,9 @@ async fn watch(url: String, id: String, tasks: u64) -> Seen {
     let mut assembler = Assembler::default();
     let mut changes = Vec::new();
     loop {
-        let Message::Binary(message) = socket.next().await.expect("it is not over").expect("a message") else { continue };
+        let Message::Binary(message) = socket.next().await.expect("it is not over").expect("a message") else {
+            continue;
+        };
         seen.bytes += message.len() as u64;
         match assembler.receive(&message).expect("a frame") {
             Some(ServerFrame::Snapshot(snapshot)) => quilt = Some(*snapshot),

@@ -1,8 +1,10 @@
 //! A batch as it goes on.
 
+use leptos::html::Article;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
-use crate::components::post_form::{Refusal, submit};
+use crate::components::post_form::Refusal;
 use crate::components::quilt_stage::QuiltStage;
 use crate::model::BatchView;
 use crate::page::{Page, State, attributes};
@@ -12,13 +14,14 @@ use crate::panels::help::HELP;
 /// Everything on the page of a batch. Connects, and follows the batch to its finish line and beyond.
 #[island]
 pub fn LiveBatch(
-    /// The batch as the server saw it.
-    view: BatchView,
+    /// The batch as the server saw it, as [`BatchView::encode`] writes it.
+    view: String,
     /// Why a form of this page was refused that was posted without JavaScript.
     refusal: Option<String>,
     /// The squares as they are when the page is rendered.
     children: Children,
 ) -> impl IntoView {
+    let Some(view) = BatchView::decode(&view) else { return ().into_any() };
     let state = State::new(view);
     let grid = state.grid;
     let slot = |panel: Panel| panel.slot(&panel.html(&state));
@@ -49,6 +52,15 @@ pub fn LiveBatch(
     let is_race_open = state.is_race_open;
     let race = slot(Panel::Race);
     let page = Page::new(state);
+    let element = NodeRef::<Article>::new();
+    // Effects run in the browser alone.
+    Effect::new(move |_| {
+        let Some(article) = element.get() else { return };
+        let quilt = article.query_selector("[role=grid]").ok().flatten();
+        if let Some(quilt) = quilt.and_then(|quilt| quilt.dyn_into().ok()) {
+            page.start(&article, &quilt);
+        }
+    });
     view! {
         <article
             class="batch"
@@ -58,9 +70,7 @@ pub fn LiveBatch(
             data-failed=failed
             data-total=total
             data-connection=connection
-            on:click=move |event| page.on_click(&event)
-            on:input=move |event| page.on_input(&event)
-            on:submit=move |event| submit(&event)
+            node_ref=element
         >
             <div class="batch-head">
                 <div inner_html=head></div>
@@ -79,16 +89,17 @@ pub fn LiveBatch(
                 </div>
                 <div class="batch-quilt">
                     <div class="legend" inner_html=legend></div>
-                    <QuiltStage page grid>{children()}</QuiltStage>
+                    <QuiltStage grid>{children()}</QuiltStage>
                     <div class="below-quilt" inner_html=below></div>
                 </div>
                 <div class="banner-place posting" role="status" aria-label="Finish" aria-atomic="false" inner_html=banner></div>
             </div>
-            <details class="race" open=is_race_open on:toggle=move |event| page.on_race_toggle(&event)>
+            <details class="race" id="race" open=is_race_open>
                 <summary>"The race"</summary>
                 <div inner_html=race></div>
             </details>
             <div inner_html=HELP></div>
         </article>
     }
+    .into_any()
 }

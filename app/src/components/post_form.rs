@@ -1,11 +1,10 @@
 //! Forms that are posted without leaving the page, and as plain forms where there is no JavaScript.
 
-use leptos::ev::SubmitEvent;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use quilt::BatchId;
 use wasm_bindgen::JsCast;
-use web_sys::{Element, HtmlFormElement};
+use web_sys::{Element, Event, HtmlFormElement};
 
 use crate::request;
 
@@ -46,7 +45,7 @@ pub(crate) fn Refusal(
 }
 
 /// Posts the form of an event, unless it is on its way already, and tells why if it is refused.
-pub(crate) fn submit(event: &SubmitEvent) {
+pub(crate) fn submit(event: &Event) {
     let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else { return };
     event.prevent_default();
     if form.has_attribute("aria-busy") {

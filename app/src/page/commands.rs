@@ -1,13 +1,13 @@
 //! What visitors do, by pointer and by key: everything that is no form comes through here.
 
-use leptos::ev::{Event, KeyboardEvent, MouseEvent};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use quilt::Square;
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
-    Element, EventTarget, HtmlDialogElement, HtmlInputElement, HtmlSelectElement, Notification, NotificationPermission,
+    Element, Event, EventTarget, HtmlDialogElement, HtmlInputElement, HtmlSelectElement, KeyboardEvent, Notification,
+    NotificationPermission,
 };
 
 use super::Page;
@@ -19,7 +19,7 @@ use super::zoom;
 const COMMAND: &str = "data-do";
 
 impl Page {
-    pub(crate) fn on_click(self, event: &MouseEvent) {
+    pub(super) fn on_click(self, event: &Event) {
         let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
         let button = target.and_then(|target| target.closest(&format!("[{COMMAND}]")).ok().flatten());
         if let Some(command) = button.and_then(|button| button.get_attribute(COMMAND)) {
@@ -42,7 +42,7 @@ impl Page {
     }
 
     /// A choice, or a moment of the replay.
-    pub(crate) fn on_input(self, event: &Event) {
+    pub(super) fn on_input(self, event: &Event) {
         let Some(target) = event.target().and_then(|target| target.dyn_into::<Element>().ok()) else { return };
         let chosen = target.dyn_ref::<HtmlSelectElement>().map(HtmlSelectElement::value);
         match (target.id().as_str(), chosen) {
@@ -65,10 +65,10 @@ impl Page {
         }
     }
 
-    /// The race is opened or closed.
-    pub(crate) fn on_race_toggle(self, event: &Event) {
+    /// Something is opened or closed; the page cares for the race alone.
+    pub(super) fn on_toggle(self, event: &Event) {
         let details = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-        if let Some(details) = details {
+        if let Some(details) = details.filter(|details| details.id() == "race") {
             self.update(|state| {
                 state.is_race_open = details.has_attribute("open");
                 state.race_version += 1;
@@ -77,7 +77,7 @@ impl Page {
     }
 
     /// Keys that work wherever the focus is, save in fields.
-    pub(crate) fn on_key(self, event: &KeyboardEvent) {
+    pub(super) fn on_key(self, event: &KeyboardEvent) {
         if event.alt_key() || event.meta_key() || event.ctrl_key() || event.default_prevented() {
             return;
         }

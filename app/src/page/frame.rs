@@ -128,7 +128,7 @@ impl Stage {
             painter.set_zoom(scene, zoom);
         }
         errands.more_to_paint = !painter.paint(scene, dirty);
-        let last_across = state.summary.last_across.filter(|_| state.has_squares && state.playback.is_none());
+        let last_across = state.summary.last_across.filter(|_| state.playback.is_none());
         painter.mark_last_across(scene, last_across.and_then(|square| grid.index(square)));
         errands.focus = move_focus(painter, scene, grid, state.takes_focus, state.focused);
         state.takes_focus = false;
@@ -216,7 +216,7 @@ impl Shown {
 pub(crate) fn attributes(state: &State) -> [(&'static str, String); ATTRIBUTES] {
     let progress = state.summary.progress;
     [
-        ("data-status", state.status_word().into()),
+        ("data-status", state.summary.status.as_str().into()),
         ("data-lap", state.summary.lap.to_string()),
         ("data-done", progress.done.to_string()),
         ("data-failed", progress.failed.to_string()),

@@ -9,13 +9,14 @@
 //! - `state`: everything that the page knows; [`Page`], the handle through which it changes
 //! - `viewer`, `replay`, `pace`: the batch as it stands, as it stood, and how fast it goes
 //! - `socket`, `backoff`, `reading`: how the page learns of it
-//! - `commands`, `pointers`, `playing`: what the visitor does
+//! - `events`: what the visitor does, which `commands`, `quilt_keys`, `pointers` and `playing` see to
 //! - `look`, `zoom`: how the visitor looks at it; `address` keeps that in the address
 //! - `frame`: brings the page up to the state; `painter` draws the quilt, `tab` what stands in the browser's tab
 
 mod address;
 mod backoff;
 mod commands;
+mod events;
 mod frame;
 pub(crate) mod look;
 mod pace;
@@ -69,16 +70,13 @@ impl Page {
         Self { state: StoredValue::new_local(state), stage: StoredValue::new_local(Stage::default()) }
     }
 
-    /// Comes to life around the element with the role `grid`.
-    pub(crate) fn start(self, quilt: &HtmlElement) {
+    /// Comes to life around the element with the role `grid`, within the one that holds everything.
+    pub(crate) fn start(self, article: &HtmlElement, quilt: &HtmlElement) {
         let Some(grid) = self.read(|state| state.grid) else { return };
         let painter = Painter::new(grid, quilt);
         self.with_stage(|stage| stage.painter = painter);
         self.update(address::read);
-        window_event_listener(leptos::ev::resize, move |_| self.on_resize());
-        // A page that is hidden has no more frames, and one of them may be waited for.
-        window_event_listener(leptos::ev::visibilitychange, move |_| self.show());
-        window_event_listener(leptos::ev::keydown, move |event| self.on_key(&event));
+        self.listen(article, quilt);
         self.connect();
     }
 

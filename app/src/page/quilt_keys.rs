@@ -1,9 +1,8 @@
 //! What is done on the quilt itself, with the keyboard, the pointer and the wheel.
 
-use leptos::ev::{FocusEvent, KeyboardEvent, MouseEvent, PointerEvent, WheelEvent};
 use quilt::{Grid, Square};
 use wasm_bindgen::JsCast;
-use web_sys::{Element, EventTarget, HtmlElement};
+use web_sys::{Element, Event, EventTarget, HtmlElement, KeyboardEvent, MouseEvent, PointerEvent, WheelEvent};
 
 use super::Page;
 use super::state::State;
@@ -12,7 +11,7 @@ use super::state::State;
 const WHEEL: f64 = 1.002;
 
 impl Page {
-    pub(crate) fn on_quilt_key(self, event: &KeyboardEvent) {
+    pub(super) fn on_quilt_key(self, event: &KeyboardEvent) {
         if event.alt_key() || event.meta_key() {
             // The browser's own, such as going back.
             return;
@@ -34,7 +33,7 @@ impl Page {
     }
 
     /// The focus came to a square, by the tab key or by a press.
-    pub(crate) fn on_quilt_focus(self, event: &FocusEvent) {
+    pub(super) fn on_quilt_focus(self, event: &Event) {
         let square = square_of(event.target());
         self.update(|state| {
             // On a canvas there is one cell for all of them.
@@ -47,7 +46,7 @@ impl Page {
         });
     }
 
-    pub(crate) fn on_quilt_click(self, event: &MouseEvent) {
+    pub(super) fn on_quilt_click(self, event: &MouseEvent) {
         let has_dragged = self.with_stage(|stage| stage.pointers.take_dragged());
         let cell = square_of(event.target());
         if has_dragged == Some(false) {
@@ -60,7 +59,7 @@ impl Page {
         }
     }
 
-    pub(crate) fn on_quilt_hover(self, event: &MouseEvent) {
+    pub(super) fn on_quilt_hover(self, event: &MouseEvent) {
         let cell = square_of(event.target());
         let is_news = self.read(|state| state.square_under(event, cell) != state.pointed_at);
         if is_news == Some(true) {
@@ -68,11 +67,11 @@ impl Page {
         }
     }
 
-    pub(crate) fn on_quilt_leave(self) {
+    pub(super) fn on_quilt_leave(self) {
         self.update(|state| state.pointed_at = None);
     }
 
-    pub(crate) fn on_quilt_pointer(self, event: &PointerEvent) {
+    pub(super) fn on_quilt_pointer(self, event: &PointerEvent) {
         let Some(Some(zoom)) = self.read(|state| state.zoom) else { return };
         let moved = self.with_stage(|stage| stage.pointers.moved(event, zoom));
         if let Some(Some(moved)) = moved {
@@ -80,7 +79,7 @@ impl Page {
         }
     }
 
-    pub(crate) fn on_quilt_wheel(self, event: &WheelEvent) {
+    pub(super) fn on_quilt_wheel(self, event: &WheelEvent) {
         let factor = WHEEL.powf(-event.delta_y());
         // Where the whole quilt is in sight, the wheel moves the page on.
         let zoom = self.read(|state| state.zoom.filter(|zoom| factor > 1.0 || !zoom.is_whole())).flatten();
@@ -92,7 +91,7 @@ impl Page {
     }
 
     /// The window has another size.
-    pub(crate) fn on_resize(self) {
+    pub(super) fn on_resize(self) {
         self.with_stage(|stage| stage.painter.iter_mut().for_each(|painter| painter.resize()));
         self.update(|state| state.zoom = None);
     }

@@ -7,7 +7,6 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use quilt::Timestamp;
 use quilt::wire::ClientFrame;
-use serde::de::IgnoredAny;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::{BinaryType, CloseEvent, MessageEvent, WebSocket};
@@ -168,13 +167,11 @@ impl Page {
         // A browser does not tell why a connection was refused.
         spawn_local(async move {
             let Some(id) = self.read(|state| state.id) else { return };
-            if let Err(ActionError::NotFound) = request::get::<IgnoredAny>(&format!("/api/batches/{id}")).await {
+            if let Err(ActionError::NotFound) = request::get(&format!("/api/batches/{id}")).await {
                 self.update(|state| state.connection = Connection::Removed);
             }
         });
         self.update(|state| {
-            // Where no connection can be had, what is known is shown without the squares.
-            state.has_squares = true;
             state.connection = match (code, state.connection) {
                 (REMOVED, _) | (_, Connection::Removed) => Connection::Removed,
                 (SERVICE_RESTART, _) | (_, Connection::Restarting) => Connection::Restarting,

@@ -8,9 +8,8 @@ use super::pace::{Pace, Samples};
 use super::viewer::Viewer;
 use super::zoom::Zoom;
 use crate::model::{ActionError, BatchView};
-use crate::panels::receipt::ReceiptDocument;
-use crate::panels::square::SquareDocument;
-use crate::squares::{self, MAX_ELEMENTS};
+use crate::request::Record;
+use crate::squares;
 
 /// What the page knows of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,8 +72,6 @@ pub(crate) struct State {
     pub(crate) grid: Grid,
     /// How the batch stands.
     pub(crate) summary: Summary,
-    /// Whether the page has the squares that the summary speaks of, or cannot have them because no connection can be made.
-    pub(crate) has_squares: bool,
     pub(crate) connection: Connection,
     /// The server's clock, a few times a second while the batch runs.
     pub(crate) now: Timestamp,
@@ -102,8 +99,8 @@ pub(crate) struct State {
     pub(super) pointed_at: Option<Square>,
     /// The square of which more is told, and what is known of it.
     pub(crate) chosen: Option<Square>,
-    pub(crate) details: Option<(Square, Result<SquareDocument, ActionError>)>,
-    pub(crate) receipt: Option<ReceiptDocument>,
+    pub(crate) details: Option<(Square, Result<Record, ActionError>)>,
+    pub(crate) receipt: Option<Record>,
     pub(crate) playback: Option<Playback>,
     /// Whether the batch crossed its finish line before the visitor's eyes.
     pub(crate) has_seen_finish: bool,
@@ -120,7 +117,6 @@ impl State {
             id,
             is_own,
             grid,
-            has_squares: grid.squares() <= MAX_ELEMENTS,
             connection: Connection::Connecting,
             now,
             load: None,
@@ -154,16 +150,6 @@ impl State {
     /// Whether the batch has still something to run.
     pub(crate) fn is_running(&self) -> bool {
         !self.summary.status.is_over()
-    }
-
-    /// Whether the batch is over, and the page shows how: a finish is not told before its squares are there.
-    pub(crate) fn is_over(&self) -> bool {
-        self.has_squares && !self.is_running()
-    }
-
-    /// The word in `data-status`.
-    pub(crate) fn status_word(&self) -> &'static str {
-        if self.has_squares { self.summary.status.as_str() } else { "loading" }
     }
 
     /// The batch as it stands, once that is known.
@@ -224,10 +210,9 @@ impl State {
         // Over a lap that was running when it was last looked at, here on this page.
         let was_running = self.is_running() || self.summary.lap < summary.lap;
         if is_news {
-            self.has_seen_finish = self.has_squares && was_running && summary.status == quilt::Status::Finished;
+            self.has_seen_finish = was_running && summary.status == quilt::Status::Finished;
         }
         self.summary = summary;
-        self.has_squares = true;
     }
 
     /// Looks at the quilt in another way.

@@ -36,7 +36,11 @@ async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
     let summary = folded.quilt.summary();
     let grid = summary.spec.grid;
     let is_small = grid.squares() <= MAX_ELEMENTS;
-    let rows = if is_small { rows_html(grid, |index| folded.quilt.square(index)) } else { canvas_html(id, grid) };
+    let rows = if is_small {
+        rows_html(grid, |index| folded.quilt.square(index))
+    } else {
+        canvas_html(id, grid, summary.status.is_over())
+    };
     Ok((BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() }, rows))
 }
 
@@ -46,7 +50,7 @@ fn Batch(view: BatchView, rows: String) -> impl IntoView {
     let refresh = if view.summary.status == Status::Running { REFRESH } else { "" };
     view! {
         <Title text=title(&view.summary) />
-        <LiveBatch view refusal=posted_refusal()>
+        <LiveBatch view=view.encode() refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>
         <noscript inner_html=refresh></noscript>

@@ -12,7 +12,7 @@ const CONFETTI: u32 = 36;
 
 /// Empty while the batch runs; comes once a lap. The parts that come a moment later have panels of their own, and are not read out by themselves.
 pub(super) fn html(state: &State) -> String {
-    if !state.is_over() {
+    if state.is_running() {
         return String::new();
     }
     let summary = &state.summary;
@@ -34,7 +34,7 @@ pub(super) fn html(state: &State) -> String {
 /// Which square came last, and how long after half of the others, once that is known.
 pub(super) fn last_across_html(state: &State) -> String {
     let summary = &state.summary;
-    let Some(square) = summary.last_across.filter(|_| state.is_over()) else { return String::new() };
+    let Some(square) = summary.last_across.filter(|_| !state.is_running()) else { return String::new() };
     let ended = summary.ended_at.map(|ended_at| ended_at.millis_since(summary.started_at));
     let median = state.race().median_ms().filter(|_| state.following == Following::Live);
     let behind = ended.zip(median).map_or(String::new(), |(ended, median)| {

@@ -10,7 +10,7 @@ const SPEEDS: [f64; 5] = [0.1, 0.5, 1.0, 4.0, 16.0];
 
 /// Nothing while the batch runs; then a button, and once it was pressed what moves through the batch's time.
 pub(super) fn html(state: &State) -> String {
-    if !state.is_over() {
+    if state.is_running() {
         return String::new();
     }
     let Some(Playback { length_ms, is_playing, speed, .. }) = state.playback else {

@@ -2,33 +2,12 @@
 
 use leptos::task::spawn_local;
 use quilt::Square;
-use serde::Deserialize;
 
 use crate::format;
 use crate::html::{escaped, percent};
 use crate::model::ActionError;
 use crate::page::{Page, State};
-use crate::request;
-
-/// What the API tells of a square.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct SquareDocument {
-    state: String,
-    color: Option<String>,
-    failed: Option<String>,
-    attempts: Vec<AttemptDocument>,
-}
-
-/// What the API tells of an attempt.
-#[derive(Debug, Clone, Deserialize)]
-struct AttemptDocument {
-    lap: u32,
-    attempt: u8,
-    worker: String,
-    started_at: String,
-    took_ms: u32,
-    error: Option<String>,
-}
+use crate::request::{self, Record};
 
 /// Asks for what is known of a square.
 pub(crate) fn ask(page: Page, square: Square) {
@@ -56,21 +35,23 @@ pub(super) fn html(state: &State) -> String {
     )
 }
 
-fn answer_html(answer: &Result<SquareDocument, ActionError>) -> String {
+fn answer_html(answer: &Result<Record, ActionError>) -> String {
     match answer {
         Ok(square) => {
-            let longest = square.attempts.iter().map(|attempt| attempt.took_ms).max().unwrap_or_default();
-            let items: String = square.attempts.iter().map(|attempt| item(attempt, longest)).collect();
-            let swatch = square.color.as_deref().map_or(String::new(), |color| {
-                format!(r#"<span class="chip" style="background:{0}" aria-hidden="true"></span> {0}"#, escaped(color))
+            let attempts = square.list("attempts");
+            let longest = attempts.iter().map(|attempt| attempt.number("took_ms")).max().unwrap_or_default();
+            let items: String = attempts.iter().map(|attempt| item(attempt, longest)).collect();
+            let swatch = square.text("color").map_or(String::new(), |color| {
+                format!(r#"<span class="chip" style="background:{0}" aria-hidden="true"></span> {0}"#, escaped(&color))
             });
-            let failed = square.failed.as_deref().map_or(String::new(), |reason| format!(": {}", escaped(reason)));
+            let failed = square.text("failed").map_or(String::new(), |reason| format!(": {}", escaped(&reason)));
             let attempts = if items.is_empty() {
                 r#"<p class="quiet">No attempt has ended yet.</p>"#.into()
             } else {
                 format!(r#"<ol class="attempt-list">{items}</ol>"#)
             };
-            let state = escaped(&square.state);
+            let state = square.text("state").unwrap_or_default();
+            let state = escaped(&state);
             format!(r#"<p class="square-state" data-state="{state}">{state} {swatch}{failed}</p>{attempts}"#)
         }
         Err(error) => format!(r#"<p class="refusal">{}</p>"#, escaped(&error.to_string())),
@@ -78,8 +59,10 @@ fn answer_html(answer: &Result<SquareDocument, ActionError>) -> String {
 }
 
 /// With a bar that is as long as the attempt was, beside the longest one.
-fn item(attempt: &AttemptDocument, longest: u32) -> String {
-    let AttemptDocument { lap, attempt: number, worker, started_at, took_ms, error } = attempt;
+fn item(attempt: &Record, longest: u32) -> String {
+    let text = |name| attempt.text(name).unwrap_or_default();
+    let (lap, number, took_ms) = (attempt.number("lap"), attempt.number("attempt"), attempt.number("took_ms"));
+    let (error, started_at) = (attempt.text("error"), text("started_at"));
     // Of `2026-09-21T14:13:20.123Z`, the time of day.
     let at = started_at.get(11..).unwrap_or_default().trim_end_matches('Z');
     format!(
@@ -89,12 +72,12 @@ fn item(attempt: &AttemptDocument, longest: u32) -> String {
             r#"<span class="quiet">{at} UTC · {took} · {worker}</span></li>"#
         ),
         state = if error.is_some() { "failed" } else { "done" },
-        lap = if *lap > 1 { format!("lap {lap}, ") } else { String::new() },
+        lap = if lap > 1 { format!("lap {lap}, ") } else { String::new() },
         number = number,
         outcome = escaped(error.as_deref().unwrap_or("done")),
-        share = percent((*took_ms).into(), longest.into()),
+        share = percent(took_ms.into(), longest.into()),
         at = escaped(at),
-        took = format::duration(u64::from(*took_ms)),
-        worker = escaped(worker),
+        took = format::duration(took_ms.into()),
+        worker = escaped(&text("worker")),
     )
 }

@@ -117,8 +117,11 @@ impl Luck {
 #[async_trait]
 impl AsyncWork for Waiting {
     async fn run(&self, task: Task) -> Result<Color, TaskError> {
-        if let Some(range) = self.duration_ms {
-            tokio::time::sleep(duration(task, range)).await;
+        // Even the shortest sleep lasts a millisecond.
+        if let Some(duration) =
+            self.duration_ms.map(|range| duration(task, range)).filter(|duration| !duration.is_zero())
+        {
+            tokio::time::sleep(duration).await;
         }
         self.luck.end(task)
     }

@@ -10,7 +10,7 @@
 //!
 //! - `bytes`: varints, texts and the reader that cannot run past the end
 //! - `event`: what a journal stores; `attempts`: the tries among it
-//! - `snapshot`: a whole quilt
+//! - `snapshot`: a whole quilt; `summary`: how it stands, without its squares
 //! - `frame`: what the channel carries
 
 mod attempts;
@@ -18,7 +18,9 @@ mod bytes;
 mod event;
 mod frame;
 mod snapshot;
+mod summary;
 
+pub use summary::{decode_summary, encode_summary};
 use thiserror::Error;
 
 pub use event::{FramedEvent, decode_event, encode_event, put_framed_event};

@@ -127,6 +127,10 @@ impl CanvasPainter {
             self.put(painted);
         }
         let is_done = self.waiting.squares.is_empty() && self.waiting.all_from >= self.grid.squares();
+        if is_done {
+            // A valid name. It hides the picture that stood in for the canvas.
+            let _ = self.window.set_attribute("data-painted", "");
+        }
         if is_done || scene.look.only.is_some() || self.zoom.scale >= DETAILED {
             self.mark(scene);
         }
