@@ -125,7 +125,7 @@ async fn a_viewer_that_comes_back_goes_on_where_it_was() {
     say(&mut socket, ClientFrame::Hello { from: Some(quilt::Step(1_000_000)) }).await;
     loop {
         match hear(&mut socket).await.expect("an answer").0 {
-            ServerFrame::Status(_) => {}
+            ServerFrame::Status(_) | ServerFrame::Attempts { .. } => {}
             ServerFrame::Snapshot(quilt) => break assert_eq!(quilt.progress().done, 64),
             ServerFrame::Delta { .. } => panic!("a delta to what was never seen"),
         }
@@ -157,7 +157,7 @@ async fn a_viewer_that_does_not_acknowledge_gets_four_frames_and_then_the_rest_i
                 news += 1;
             }
             ServerFrame::Status(_) if news >= 4 => silent_statuses += 1,
-            ServerFrame::Status(_) => {}
+            ServerFrame::Status(_) | ServerFrame::Attempts { .. } => {}
         }
     }
     assert_eq!(news, 4);

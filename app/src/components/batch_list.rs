@@ -47,9 +47,12 @@ fn Item(id: BatchId, summary: Summary, now: Timestamp) -> impl IntoView {
             format::count(failed)
         ),
     };
+    let at = summary.ended_at.map_or(String::new(), |at| format!("&at={}", at.0));
     view! {
         <li>
             <a href=format!("/batches/{id}") class="batch-link">
+                // One of a batch that is over stays as it is, and is asked for once.
+                <img class="thumbnail" src=format!("/batches/{id}/quilt.png?side=48{at}") alt="" width="40" height="40" loading="lazy" />
                 <span class="batch-size">{format!("{} × {}", grid.rows(), grid.columns())}</span>
                 <span class="batch-status" data-status=summary.status.as_str()>{summary.status.as_str()}</span>
                 <span class="bar" aria-hidden="true">

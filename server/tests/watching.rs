@@ -1,0 +1,160 @@
+//! What a page takes beside its channel's squares: the journal, attempts as they come, and pictures.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{PATIENCE, Server, events, folder, launch, visitor};
+use futures::{SinkExt, StreamExt};
+use quilt::wire::{Assembler, ClientFrame, FramedEvent, MAX_MESSAGE, ServerFrame};
+use quilt::{Event, Offset, Quilt, Race, Timestamp};
+use reqwest::Client;
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+async fn open(server: &Server, id: &str, frames: &[ClientFrame]) -> Socket {
+    let url = format!("{}/batches/{id}/channel", server.url.replace("http://", "ws://"));
+    let mut request = url.into_client_request().expect("an address");
+    request.headers_mut().insert("origin", server.url.parse().expect("ASCII"));
+    let (mut socket, _) = connect_async(request).await.expect("an own page may connect");
+    for frame in frames {
+        socket.send(Message::Binary(frame.encode().into())).await.expect("the server listens");
+    }
+    socket
+}
+
+/// The next frame, and of how many messages it was made.
+async fn hear(socket: &mut Socket) -> (ServerFrame, usize) {
+    let mut assembler = Assembler::default();
+    let mut messages = 0;
+    loop {
+        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("the server is not silent");
+        if let Message::Binary(bytes) = message.expect("it goes on").expect("a message") {
+            assert!(bytes.len() <= MAX_MESSAGE);
+            messages += 1;
+            if let Some(frame) = assembler.receive(&bytes).expect("a frame") {
+                return (frame, messages);
+            }
+        }
+    }
+}
+
+async fn journal(client: &Client, server: &Server, id: &str, after: u64) -> Vec<Event> {
+    let response = client.get(server.at(&format!("/api/batches/{id}/journal?after={after}"))).send().await;
+    let bytes = response.expect("an answer").bytes().await.expect("a journal");
+    let mut rest = &*bytes;
+    std::iter::from_fn(|| FramedEvent::take(&mut rest).expect("whole").map(|event| event.decode().expect("readable")))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_journal_folds_to_the_quilt_and_goes_on_behind_any_event() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let id = launch(&client, &server, 16, 16, json!({"failure_rate": 0.3})).await;
+    let told = events(&client, &server, &id, None).await;
+    let all = journal(&client, &server, &id, 0).await;
+    let Some(Event::Launched(launched)) = all.first() else { panic!("a journal starts with its launch") };
+    let mut quilt = Quilt::new(launched.clone());
+    all.iter().for_each(|event| quilt.apply(event, &mut Vec::new()));
+    assert_eq!(quilt.progress().pending(), 0);
+    assert_eq!(told.last().expect("a finish").data["failed"], quilt.progress().failed);
+    assert_eq!(journal(&client, &server, &id, 2).await, all[2..]);
+    assert_eq!(journal(&client, &server, &id, all.len() as u64).await, []);
+    for (path, expected) in [
+        (format!("/api/batches/{}/journal", "0".repeat(32)), 404),
+        (format!("/api/batches/{id}/journal?after=-1"), 400),
+        (format!("/api/batches/{id}/journal?before=1"), 400),
+    ] {
+        assert_eq!(client.get(server.at(&path)).send().await.expect("an answer").status(), expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let id = launch(&client, &server, 8, 8, json!({"duration_ms": [0, 1_500]})).await;
+    let mut socket = open(&server, &id, &[ClientFrame::Hello { from: None }]).await;
+    let mut race = Race::new(64, Timestamp(0));
+    let read = journal(&client, &server, &id, 0).await;
+    read.iter().for_each(|event| race.apply(event));
+    let mut offset = Offset(read.len() as u64);
+    socket.send(Message::Binary(ClientFrame::Follow { after: offset }.encode().into())).await.expect("it listens");
+    let mut has_seen_running = false;
+    while race.lanes().iter().map(|lane| lane.tries).sum::<u32>() < 64 {
+        match hear(&mut socket).await.0 {
+            ServerFrame::Attempts { after, upto, events } => {
+                assert_eq!(after, offset, "no gap");
+                events.iter().for_each(|event| race.apply(event));
+                offset = upto;
+            }
+            ServerFrame::Status(load) => {
+                has_seen_running |= load.busy() > 0;
+                assert_eq!(load.workers.len(), 64);
+            }
+            _ => {}
+        }
+    }
+    assert!(has_seen_running, "who runs what is told");
+    let all = journal(&client, &server, &id, 0).await;
+    assert!(offset.0 <= all.len() as u64);
+    // Nobody who has not asked is told.
+    let mut silent = open(&server, &id, &[ClientFrame::Hello { from: None }]).await;
+    for _ in 0..3 {
+        assert!(!matches!(hear(&mut silent).await.0, ServerFrame::Attempts { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_large_snapshot_comes_in_messages_that_leave_nothing_behind() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let id = launch(&client, &server, 512, 512, json!({})).await;
+    events(&client, &server, &id, None).await;
+    let mut socket = open(&server, &id, &[ClientFrame::Hello { from: None }]).await;
+    loop {
+        if let (ServerFrame::Snapshot(quilt), messages) = hear(&mut socket).await {
+            assert_eq!(quilt.progress().done, 512 * 512);
+            assert!(messages > 90, "{messages} messages");
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_as_large_as_it_is_asked_to_be_and_asked_for_once() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let id = launch(&client, &server, 100, 50, json!({"duration_ms": [0, 5]})).await;
+    let picture = |query: &str| client.get(server.at(&format!("/batches/{id}/quilt.png{query}")));
+    let running = picture("?at=1").send().await.expect("an answer");
+    assert_eq!(running.headers()["cache-control"], "no-cache");
+    events(&client, &server, &id, None).await;
+    let response = picture("?side=20").send().await.expect("an answer");
+    assert_eq!(response.headers()["content-type"], "image/png");
+    let tag = response.headers()["etag"].clone();
+    let bytes = response.bytes().await.expect("a picture");
+    // Width and height stand behind the signature and the first chunk's head.
+    let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+    assert_eq!((side(16), side(20)), (10, 20));
+    let again = picture("?side=20").header("if-none-match", tag).send().await.expect("an answer");
+    assert_eq!(again.status(), 304);
+    for (query, expected) in [("?side=0", 400), ("?side=4097", 400), ("?side=x", 400), ("?size=9", 400), ("", 200)] {
+        let answer = picture(query).timeout(Duration::from_secs(20)).send().await.expect("an answer");
+        assert_eq!(answer.status(), expected, "{query}");
+    }
+    let unknown = server.at(&format!("/batches/{}/quilt.png", "0".repeat(32)));
+    assert_eq!(client.get(unknown).send().await.expect("an answer").status(), 404);
+}
