@@ -158,11 +158,13 @@ impl State {
                 self.set_look(Look { only, ..self.look });
             }
             "zoom" => {
-                self.zoom = self.zoom.map(|zoom| match argument {
-                    "in" => zoom.stepped(zoom::STEP),
-                    "out" => zoom.stepped(1.0 / zoom::STEP),
-                    _ => zoom.stepped(0.0),
-                });
+                let factor = match argument {
+                    "in" => zoom::STEP,
+                    "out" => 1.0 / zoom::STEP,
+                    // As small as it gets.
+                    _ => 0.0,
+                };
+                self.zoom = self.zoom.map(|zoom| zoom.stepped_at(factor, self.focused));
             }
             "replay-end" => self.end_replay(),
             "close" => self.close(),

@@ -120,9 +120,8 @@ impl Stage {
     fn paint(&mut self, state: &mut State, errands: &mut Errands) {
         let Some(painter) = &mut self.painter else { return };
         let dirty = state.viewer.take_dirty();
-        let (grid, look) = (state.grid, state.look);
-        let Some(quilt) = state.viewer.shown() else { return };
-        let scene = Scene { quilt, race: state.viewer.race(), look };
+        let grid = state.grid;
+        let Some(scene) = state.viewer.scene(state.look) else { return };
         let zoom = state.zoom.filter(|zoom| painter.zoom() != Some(*zoom));
         if let Some(zoom) = zoom {
             painter.set_zoom(scene, zoom);

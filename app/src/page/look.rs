@@ -1,7 +1,7 @@
 //! How a quilt is looked at: what its colours tell, and which squares stand out. Kept in the address, so that a link opens the same view.
 
 use quilt::race::LastTry;
-use quilt::{Color, Position, Quilt, Race, Square, SquareState};
+use quilt::{Color, Square, SquareState};
 
 /// What the colour of a square tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -109,10 +109,8 @@ impl Standing {
 }
 
 impl Look {
-    /// How the square that is run at a position is drawn.
-    pub(crate) fn paint(&self, quilt: &Quilt, race: &Race, position: Position) -> Paint {
-        let state = quilt.at(position);
-        let last = race.last_try(position);
+    /// How a square is drawn that is in this state, and of which this was the last try.
+    pub(crate) fn paint(&self, state: SquareState<'_>, last: Option<LastTry>) -> Paint {
         let standing = Standing::of(state, last);
         let is_settled = matches!(standing, Standing::Done | Standing::Failed);
         let color = match (self.by, state, last) {
@@ -206,7 +204,9 @@ fn rgb(red: u8, green: u8, blue: u8) -> Color {
 
 #[cfg(test)]
 mod tests {
-    use quilt::{AttemptRun, BatchSpec, Event, Grid, Launched, Outcome, Settlement, Timestamp, WorkSpec};
+    use quilt::{
+        AttemptRun, BatchSpec, Event, Grid, Launched, Outcome, Position, Quilt, Race, Settlement, Timestamp, WorkSpec,
+    };
 
     use super::*;
 
@@ -249,7 +249,7 @@ mod tests {
         quilt.apply(&Event::Settled { lap: 1, at: Timestamp(9), settlements }, &mut Vec::new());
         let drawn = |by, only| {
             let look = Look { by, only, is_dark: false };
-            [0, 1, 2, 3].map(|position| look.paint(&quilt, &race, Position(position)))
+            [0, 1, 2, 3].map(Position).map(|position| look.paint(quilt.at(position), race.last_try(position)))
         };
         let standings = drawn(ColorBy::Result, None).map(|paint| paint.standing);
         assert_eq!(standings, [Standing::Done, Standing::Retrying, Standing::Failed, Standing::Pending]);

@@ -9,7 +9,6 @@ use super::viewer::Viewer;
 use super::zoom::Zoom;
 use crate::model::{ActionError, BatchView};
 use crate::request::Record;
-use crate::squares;
 
 /// What the page knows of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,17 +168,14 @@ impl State {
 
     /// How a square that is shown stands.
     pub(crate) fn standing_of(&self, square: Square) -> Option<Standing> {
-        let quilt = self.viewer.shown()?;
-        let position = quilt.order().position(quilt.grid().index(square)?);
-        Some(Standing::of(quilt.at(position), self.race().last_try(position)))
+        let (index, scene) = (self.grid.index(square)?, self.viewer.scene(self.look)?);
+        Some(scene.standing(scene.quilt.order().position(index)))
     }
 
     /// What is told of the square that the pointer or the keyboard is at.
     pub(crate) fn readout(&self) -> Option<String> {
         let index = self.grid.index(self.pointed_at?)?;
-        let quilt = self.viewer.shown()?;
-        let position = quilt.order().position(index);
-        Some(squares::label(self.grid, index, quilt.at(position), self.race().last_try(position)))
+        self.viewer.scene(self.look).map(|scene| scene.label(index))
     }
 
     /// The failed square after the one that has the focus, in reading order; the first one after the last.

@@ -3,6 +3,8 @@
 use quilt::wire::{Assembler, DecodeError, FramedEvent, Load, ServerFrame};
 use quilt::{Change, Event, Offset, Position, Quilt, Race, Step, Summary, Timestamp};
 
+use super::look::Look;
+use super::painter::Scene;
 use super::replay::Replay;
 
 /// What has to be painted.
@@ -61,8 +63,13 @@ impl Viewer {
     }
 
     /// What is painted: the quilt, or a moment of its past.
-    pub(crate) fn shown(&self) -> Option<&Quilt> {
+    fn shown(&self) -> Option<&Quilt> {
         self.replay.as_ref().map(Replay::quilt).or(self.quilt.as_ref())
+    }
+
+    /// What is painted, looked at like this.
+    pub(crate) fn scene(&self, look: Look) -> Option<Scene<'_>> {
+        Some(Scene { quilt: self.shown()?, race: &self.race, look, is_past: self.replay.is_some() })
     }
 
     /// Where to go on after a break.

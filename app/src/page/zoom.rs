@@ -52,8 +52,19 @@ impl Zoom {
     }
 
     /// Larger or smaller by a factor, around the middle.
-    pub(crate) fn stepped(self, factor: f64) -> Self {
+    fn stepped(self, factor: f64) -> Self {
         self.scaled(factor, self.width / 2.0, self.height / 2.0)
+    }
+
+    /// Larger or smaller by a factor, around a square if that is in sight.
+    pub(crate) fn stepped_at(self, factor: f64, square: Option<Square>) -> Self {
+        let middle =
+            square.map(|square| self.corner(square)).map(|(x, y)| (x + self.scale / 2.0, y + self.scale / 2.0));
+        let is_in_sight = |(x, y): &(f64, f64)| (0.0..=self.width).contains(x) && (0.0..=self.height).contains(y);
+        match middle.filter(is_in_sight) {
+            Some((x, y)) => self.scaled(factor, x, y),
+            None => self.stepped(factor),
+        }
     }
 
     /// Moved by so much.

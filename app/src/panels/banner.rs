@@ -68,8 +68,11 @@ pub(crate) fn place(Square { row, column }: Square) -> String {
 }
 
 fn confetti() -> String {
-    // Spread by the golden angle, which is random enough for paper.
-    let piece = |number: u32| format!(r#"<i style="--n:{number};--turn:{}deg"></i>"#, number * 222 % 360);
+    // Multiples of numbers that have nothing in common with the moduli are random enough for paper.
+    let piece = |number: u32| {
+        let (left, turn, fall, wait) = (number * 61 % 100, number * 222 % 360, number * 37 % 17, number * 97 % 60);
+        format!(r#"<i style="left:{left}%;--turn:{turn}deg;--fall:{}rem;animation-delay:{wait}0ms"></i>"#, 10 + fall)
+    };
     let pieces: String = (0..CONFETTI).map(piece).collect();
     format!(r#"<span class="confetti" aria-hidden="true">{pieces}</span>"#)
 }

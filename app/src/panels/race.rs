@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use quilt::race::{BINS, DURATION_BINS, Lane, Race, duration_of_bin};
+use quilt::race::{DURATION_BINS, Lane, Race, duration_of_bin};
 use quilt::wire::{Load, Running};
 use quilt::{Quilt, Square, SquareState};
 
@@ -109,6 +109,8 @@ fn histogram_html(race: &Race) -> String {
 fn lanes_html(state: &State) -> String {
     let (race, load) = (state.race(), state.load.as_ref());
     let most = race.lanes().iter().flat_map(|lane| lane.bins).max().unwrap_or(1).max(1);
+    let bins =
+        1 + race.lanes().iter().filter_map(|lane| lane.bins.iter().rposition(|count| *count > 0)).max().unwrap_or(0);
     let mut html = String::new();
     let elapsed = state.elapsed().max(1);
     let mut lanes: Vec<&Lane> = race.lanes().iter().collect();
@@ -135,7 +137,7 @@ fn lanes_html(state: &State) -> String {
             ),
             state = standing,
             name = escaped(&lane.worker),
-            spark = sparkline(lane, most),
+            spark = sparkline(lane, most, bins),
             tries = format::count(lane.tries),
             failed = failed,
             rate = rate,
@@ -145,7 +147,7 @@ fn lanes_html(state: &State) -> String {
     html
 }
 
-fn sparkline(lane: &Lane, most: u32) -> String {
+fn sparkline(lane: &Lane, most: u32, bins: usize) -> String {
     let mut path = String::new();
     for (bin, count) in lane.bins.iter().enumerate().filter(|(_, count)| **count > 0) {
         // With the square root, a single slow attempt is seen beside many quick ones.
@@ -153,7 +155,7 @@ fn sparkline(lane: &Lane, most: u32) -> String {
         let _ = write!(path, "M{bin} {:.1}h1v{height:.1}h-1z", 10.0 - height);
     }
     format!(
-        r#"<svg class="spark" viewBox="0 0 {BINS} 10" preserveAspectRatio="none" aria-hidden="true"><path d="{path}"/></svg>"#
+        r#"<svg class="spark" viewBox="0 0 {bins} 10" preserveAspectRatio="none" aria-hidden="true"><path d="{path}"/></svg>"#
     )
 }
 

@@ -52,7 +52,7 @@ fn answer_html(answer: &Result<Record, ActionError>) -> String {
             };
             let state = square.text("state").unwrap_or_default();
             let state = escaped(&state);
-            format!(r#"<p class="square-state" data-state="{state}">{state} {swatch}{failed}</p>{attempts}"#)
+            format!(r#"<p class="square-state" data-state="{state}">{state}{failed} {swatch}</p>{attempts}"#)
         }
         Err(error) => format!(r#"<p class="refusal">{}</p>"#, escaped(&error.to_string())),
     }

@@ -11,7 +11,6 @@ use super::Scene;
 use crate::page::look::{Paint, Standing};
 use crate::page::viewer::Dirty;
 use crate::page::zoom::Zoom;
-use crate::squares::label;
 
 /// How long painting may take in one frame, in milliseconds. The rest waits for the next one.
 const BUDGET: f64 = 7.0;
@@ -160,15 +159,15 @@ impl CanvasPainter {
         }
     }
 
-    fn paint_square(&mut self, Scene { quilt, race, look }: Scene<'_>, position: Position) -> Square {
-        let index = quilt.order().index(position);
-        let paint = look.paint(quilt, race, position);
+    fn paint_square(&mut self, scene: Scene<'_>, position: Position) -> Square {
+        let index = scene.quilt.order().index(position);
+        let paint = scene.paint(position);
         let place = index.0 as usize * 4;
         if let Some(pixel) = self.pixels.get_mut(place..place + 4) {
-            let [red, green, blue] = pixel_color(paint, look.is_dark);
+            let [red, green, blue] = pixel_color(paint, scene.look.is_dark);
             pixel.copy_from_slice(&[red, green, blue, u8::MAX]);
         }
-        if look.only.is_some() && !paint.is_dimmed && self.rings.len() <= MAX_RINGS {
+        if scene.look.only.is_some() && !paint.is_dimmed && self.rings.len() <= MAX_RINGS {
             self.rings.push(position);
         }
         self.grid.square(index)
@@ -218,12 +217,11 @@ impl CanvasPainter {
     }
 
     /// Says of the real cell what it stands for.
-    fn describe(&self, Scene { quilt, race, .. }: Scene<'_>) {
-        let position = quilt.order().position(self.entry);
-        let label = label(self.grid, self.entry, quilt.at(position), race.last_try(position));
+    fn describe(&self, scene: Scene<'_>) {
+        let label = scene.label(self.entry);
         if self.cell.get_attribute("aria-label").as_deref() != Some(&label) {
             let Square { row, column } = self.grid.square(self.entry);
-            let standing = Standing::of(quilt.at(position), race.last_try(position));
+            let standing = scene.standing(scene.quilt.order().position(self.entry));
             // These are valid names.
             let _ = self.cell.set_attribute("aria-label", &label);
             let _ = self.cell.set_attribute("data-state", standing.as_str());
@@ -255,7 +253,7 @@ impl CanvasPainter {
             context.set_stroke_style_str(ink);
             context.set_line_width(1.5);
             // Some may have changed since they were noted.
-            let stands_out = |position: &&Position| !scene.look.paint(scene.quilt, scene.race, **position).is_dimmed;
+            let stands_out = |position: &&Position| !scene.paint(**position).is_dimmed;
             for position in self.rings.iter().filter(stands_out) {
                 self.ring(&context, scene.quilt.order().index(*position), 4.0);
             }
@@ -271,14 +269,14 @@ impl CanvasPainter {
     }
 
     /// A cross on what failed, a stitch on what is pending, a dash on what is tried again.
-    fn mark_standings(&self, Scene { quilt, race, look }: Scene<'_>, context: &CanvasRenderingContext2d) {
+    fn mark_standings(&self, scene: Scene<'_>, context: &CanvasRenderingContext2d) {
         let (first, last) = self.zoom.in_sight();
         let side = self.zoom.scale;
         context.set_line_width((side / 10.0).max(1.0));
         for (standing, color) in [
-            (Standing::Failed, if look.is_dark { "#1d1118" } else { "#fffaf2" }),
-            (Standing::Pending, if look.is_dark { "#3a3e57" } else { "#d6c6a8" }),
-            (Standing::Retrying, if look.is_dark { "#1d1118" } else { "#23263a" }),
+            (Standing::Failed, if scene.look.is_dark { "#1d1118" } else { "#fffaf2" }),
+            (Standing::Pending, if scene.look.is_dark { "#3a3e57" } else { "#d6c6a8" }),
+            (Standing::Retrying, if scene.look.is_dark { "#1d1118" } else { "#23263a" }),
         ] {
             context.set_stroke_style_str(color);
             context.set_fill_style_str(color);
@@ -287,8 +285,8 @@ impl CanvasPainter {
                 for column in first.column..=last.column {
                     let square = Square { row, column };
                     let Some(index) = self.grid.index(square) else { continue };
-                    let position = quilt.order().position(index);
-                    if Standing::of(quilt.at(position), race.last_try(position)) != standing {
+                    let position = scene.quilt.order().position(index);
+                    if scene.standing(position) != standing {
                         continue;
                     }
                     let (x, y) = self.zoom.corner(square);

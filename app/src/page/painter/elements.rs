@@ -6,7 +6,6 @@ use web_sys::{Element, HtmlElement};
 
 use super::Scene;
 use crate::page::viewer::Dirty;
-use crate::squares::label;
 
 /// The elements of all squares.
 pub(crate) struct ElementPainter {
@@ -64,11 +63,11 @@ impl ElementPainter {
     }
 
     /// A square that is `new` draws attention to itself; one that was there when the page was opened does not.
-    fn paint_square(&self, Scene { quilt, race, look }: Scene<'_>, position: Position, is_new: bool) {
-        let index = quilt.order().index(position);
+    fn paint_square(&self, scene: Scene<'_>, position: Position, is_new: bool) {
+        let index = scene.quilt.order().index(position);
         let Some(cell) = self.cell(index) else { return };
-        let paint = look.paint(quilt, race, position);
-        let label = label(self.grid, index, quilt.at(position), race.last_try(position));
+        let paint = scene.paint(position);
+        let label = scene.label(index);
         let color = paint.color.map(|color| color.to_string());
         // Setting what is set already would make the browser compute styles for nothing. None of these calls can fail: the names are
         // valid ones.

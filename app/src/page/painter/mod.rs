@@ -5,13 +5,14 @@
 mod canvas;
 mod elements;
 
-use quilt::{Grid, Index, Quilt, Race};
+use quilt::race::LastTry;
+use quilt::{Grid, Index, Position, Quilt, Race, SquareState};
 use web_sys::HtmlElement;
 
-use super::look::Look;
+use super::look::{Look, Paint, Standing};
 use super::viewer::Dirty;
 use super::zoom::Zoom;
-use crate::squares::MAX_ELEMENTS;
+use crate::squares::{MAX_ELEMENTS, label};
 use canvas::CanvasPainter;
 use elements::ElementPainter;
 
@@ -21,6 +22,33 @@ pub(crate) struct Scene<'a> {
     pub(crate) quilt: &'a Quilt,
     pub(crate) race: &'a Race,
     pub(crate) look: Look,
+    /// Whether this is how the quilt once was, while the race is known to its end.
+    pub(crate) is_past: bool,
+}
+
+impl<'a> Scene<'a> {
+    pub(crate) fn state(self, position: Position) -> SquareState<'a> {
+        self.quilt.at(position)
+    }
+
+    /// The last try at a task. In the past, one that is pending had none that is known.
+    pub(crate) fn last_try(self, position: Position) -> Option<LastTry> {
+        let is_known = !self.is_past || self.state(position) != SquareState::Pending;
+        self.race.last_try(position).filter(|_| is_known)
+    }
+
+    pub(crate) fn standing(self, position: Position) -> Standing {
+        Standing::of(self.state(position), self.last_try(position))
+    }
+
+    pub(crate) fn label(self, index: Index) -> String {
+        let position = self.quilt.order().position(index);
+        label(self.quilt.grid(), index, self.state(position), self.last_try(position))
+    }
+
+    fn paint(self, position: Position) -> Paint {
+        self.look.paint(self.state(position), self.last_try(position))
+    }
 }
 
 /// Draws one quilt.
