@@ -1,4 +1,4 @@
-//! A quilt as a PNG: for lists, for links that are shared, for pages without scripts, and to keep.
+//! A quilt as a PNG: for lists, for pages without scripts, and to keep.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};

@@ -24,7 +24,7 @@ pub fn LiveBatch(
     let Some(view) = BatchView::decode(&view) else { return ().into_any() };
     let state = State::new(view);
     let grid = state.grid;
-    let slot = |panel: Panel| panel.slot(&panel.html(&state));
+    let slot = |panel: Panel| panel.whole(&state);
     let [status, lap, done, failed, total, connection, _] = attributes(&state).map(|(_, value)| value);
     let head = format!(r#"<h1>{} × {}</h1>{}"#, grid.rows(), grid.columns(), slot(Panel::Subtitle));
     let tools = format!(

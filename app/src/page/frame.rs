@@ -21,6 +21,7 @@ const HIDDEN: Duration = Duration::from_millis(250);
 #[derive(Default)]
 pub(super) struct Shown {
     panels: Vec<(Panel, String)>,
+    /// Of what is drawn of the race.
     race_version: u32,
     attributes: [String; ATTRIBUTES],
     tab: tab::Shown,
@@ -148,6 +149,11 @@ fn move_focus(
 }
 
 impl Shown {
+    /// What the server has sent.
+    pub(super) fn new(state: &State) -> Self {
+        Self { panels: Panel::ALL.map(|panel| (panel, panel.html(state))).to_vec(), ..Self::default() }
+    }
+
     fn compare_panels(&mut self, state: &State, errands: &mut Errands) {
         for panel in Panel::ALL {
             // The race is much to tell, and seldom new.
@@ -229,10 +235,6 @@ impl Panel {
     /// Shows something else. The focus stays with the element of the same id.
     fn replace(self, html: &str) {
         let Some(element) = document().get_element_by_id(self.id()) else { return };
-        if element.inner_html() == html {
-            // As the server has sent it.
-            return;
-        }
         let focused = document().active_element().filter(|focused| element.contains(Some(focused)));
         let id = focused.map(|focused: Element| focused.id()).filter(|id| !id.is_empty());
         element.set_inner_html(html);

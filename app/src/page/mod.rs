@@ -67,7 +67,8 @@ struct Stage {
 
 impl Page {
     pub(crate) fn new(state: State) -> Self {
-        Self { state: StoredValue::new_local(state), stage: StoredValue::new_local(Stage::default()) }
+        let stage = Stage { shown: Shown::new(&state), ..Stage::default() };
+        Self { state: StoredValue::new_local(state), stage: StoredValue::new_local(stage) }
     }
 
     /// Comes to life around the element with the role `grid`, within the one that holds everything.

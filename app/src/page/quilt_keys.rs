@@ -37,8 +37,8 @@ impl Page {
         let square = square_of(event.target());
         self.update(|state| {
             // On a canvas there is one cell for all of them.
-            let is_canvas = state.zoom.is_some();
-            let square = square.filter(|_| !is_canvas).or(state.focused).unwrap_or(Square { row: 0, column: 0 });
+            let square =
+                square.filter(|_| !state.is_on_canvas()).or(state.focused).unwrap_or(Square { row: 0, column: 0 });
             if state.focused != Some(square) {
                 state.focus(square);
             }
@@ -107,10 +107,7 @@ impl State {
     }
 
     fn square_under(&self, event: &MouseEvent, cell: Option<Square>) -> Option<Square> {
-        match self.zoom {
-            Some(zoom) => zoom.square_at(event.offset_x().into(), event.offset_y().into()),
-            None => cell,
-        }
+        if self.is_on_canvas() { self.zoom?.square_at(event.offset_x().into(), event.offset_y().into()) } else { cell }
     }
 }
 

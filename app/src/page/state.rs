@@ -9,6 +9,7 @@ use super::viewer::Viewer;
 use super::zoom::Zoom;
 use crate::model::{ActionError, BatchView};
 use crate::request::Record;
+use crate::squares::MAX_ELEMENTS;
 
 /// What the page knows of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +140,11 @@ impl State {
             has_seen_finish: false,
             notice: "",
         }
+    }
+
+    /// Whether there are too many squares for each to be an element.
+    pub(super) fn is_on_canvas(&self) -> bool {
+        self.grid.squares() > MAX_ELEMENTS
     }
 
     /// How long this lap has run, or took, in milliseconds.

@@ -1,7 +1,7 @@
 //! `/batches/{id}`: one batch. It is rendered as it stands, and lives on as an island.
 
 use leptos::prelude::*;
-use leptos_meta::{Meta, Title};
+use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 use quilt::{BatchId, Status};
 
@@ -50,9 +50,6 @@ fn Batch(view: BatchView, rows: String) -> impl IntoView {
     let refresh = if view.summary.status == Status::Running { REFRESH } else { "" };
     view! {
         <Title text=title(&view.summary) />
-        // What a link shows of it where links are shown with pictures.
-        <Meta property="og:title" content=title(&view.summary) />
-        <Meta property="og:image" content=format!("/batches/{}/quilt.png", view.id) />
         <LiveBatch view=view.encode() refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>

@@ -25,8 +25,8 @@ pub(super) fn html(state: &State) -> String {
         confetti = if state.has_seen_finish { confetti() } else { String::new() },
         headline = headline(summary),
         detail = detail(summary),
-        last_across = Panel::LastAcross.slot(&last_across_html(state)),
-        receipt = Panel::Receipt.slot(""),
+        last_across = Panel::LastAcross.slot(),
+        receipt = Panel::Receipt.slot(),
         actions = actions_html(state),
     )
 }

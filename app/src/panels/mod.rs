@@ -92,7 +92,7 @@ impl Panel {
         }
     }
 
-    /// What it tells.
+    /// What it tells; its parts are for themselves to tell, so that one that changes leaves the others alone.
     pub(crate) fn html(self, state: &State) -> String {
         match self {
             Self::Subtitle => subtitle(state),
@@ -114,9 +114,16 @@ impl Panel {
         }
     }
 
-    /// Its element, with what it tells.
-    pub(crate) fn slot(self, html: &str) -> String {
-        format!(r#"<div class="panel" id="{}">{html}</div>"#, self.id())
+    /// Its element, with what it tells and what its parts tell, as the server sends it.
+    pub(crate) fn whole(self, state: &State) -> String {
+        let parts = Self::ALL.into_iter().filter(|part| part.is_within() == Some(self));
+        let html = parts.fold(self.html(state), |html, part| html.replace(&part.slot(), &part.whole(state)));
+        self.slot().replace("></", &format!(">{html}</"))
+    }
+
+    /// Its element, with nothing in it yet.
+    fn slot(self) -> String {
+        format!(r#"<div class="panel" id="{}"></div>"#, self.id())
     }
 }
 

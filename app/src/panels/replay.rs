@@ -31,7 +31,7 @@ pub(super) fn html(state: &State) -> String {
         ),
         play = if is_playing { "Pause replay" } else { "Play" },
         length = length_ms,
-        moment = Panel::ReplayMoment.slot(""),
+        moment = Panel::ReplayMoment.slot(),
         own = own,
         others = SPEEDS.map(option).concat(),
     )
