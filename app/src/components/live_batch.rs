@@ -14,7 +14,7 @@ use crate::panels::help::HELP;
 /// Everything on the page of a batch. Connects, and follows the batch to its finish line and beyond.
 #[island]
 pub fn LiveBatch(
-    /// The batch as the server saw it, as [`BatchView::encode`] writes it.
+    /// The batch as the server saw it, as `BatchView::encode` writes it.
     view: String,
     /// Why a form of this page was refused that was posted without JavaScript.
     refusal: Option<String>,
