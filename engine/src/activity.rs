@@ -43,6 +43,11 @@ impl Desk {
         self.attempt.store(attempt.into(), Ordering::Relaxed);
     }
 
+    /// The attempt has ended.
+    pub(crate) fn end(&self) {
+        self.attempt.store(0, Ordering::Relaxed);
+    }
+
     /// What a viewer of a batch is told of this worker.
     pub(crate) fn look(&self, batch: BatchId) -> WorkerLoad {
         let attempt = self.attempt.load(Ordering::Relaxed) as u8;
@@ -56,7 +61,7 @@ impl Desk {
     }
 
     fn set(&self, batch: Option<BatchId>) {
-        self.attempt.store(0, Ordering::Relaxed);
+        self.end();
         *self.batch.lock().unwrap_or_else(PoisonError::into_inner) = batch;
     }
 }

@@ -76,6 +76,7 @@ impl<'a> LeaseRun<'a> {
             }
             let next = Position(task.position.0 + 1);
             let Timed { tried: result, waited, ended } = self.try_task(task, started).await?;
+            self.worker.desk.end();
             has_waited |= waited;
             let mut now = ended;
             let took = now - started;

@@ -157,6 +157,14 @@ impl History {
         })
     }
 
+    /// The step that one answer may lead to, of at most about `most` changes after a step. What follows from a settlement comes with it.
+    #[must_use]
+    pub fn reach(&self, after: Step, most: u64) -> Step {
+        let upto = Step(after.0.saturating_add(most)).min(self.step());
+        let follows = matches!(self.records_after(upto).next(), Some(Record::Finished | Record::Cancelled));
+        Step(upto.0 + u64::from(follows))
+    }
+
     /// Events that take a quilt at step `after`, which the history reaches, to step `upto`, as few as possible: neighbouring
     /// settlements of a lap become one event.
     #[must_use]

@@ -23,8 +23,6 @@ pub struct LastTry {
     pub is_done: bool,
     /// How long it took, in milliseconds.
     pub took_ms: u32,
-    /// When it ended, in milliseconds from the start of its lap.
-    pub ended_ms: u32,
 }
 
 /// What one worker did in this lap.
@@ -42,7 +40,7 @@ pub struct Lane {
 
 /// What is known of the tries of a batch, and of its present lap in particular.
 ///
-/// Memory: 16 bytes a square from the first try on.
+/// Memory: 12 bytes a square from the first try on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
     tasks: u32,
@@ -87,7 +85,13 @@ impl Race {
                 let lane = self.lane_of(worker);
                 for run in runs {
                     self.take(lane, run);
+                    self.remember(lane, run);
                 }
+            }
+            // Of a lap that was over when this began: what it left behind is known of its squares, and no more.
+            Event::Attempted { lap, worker, runs } if *lap < self.lap => {
+                let lane = self.lane_of(worker);
+                runs.iter().for_each(|run| self.remember(lane, run));
             }
             _ => {}
         }
@@ -177,7 +181,7 @@ impl Race {
             so_far += count;
             so_far >= half && so_far > 0
         })?;
-        // The middle of the bin; none is longer than a sixty-fourth of the lap.
+        // The middle of the bin; none is longer than a sixty-fourth of the lap, or than a millisecond.
         Some(bin as u32 * self.bin_ms + self.bin_ms / 2)
     }
 
@@ -203,20 +207,27 @@ impl Race {
             add(&mut lane.bins, bin, run.count);
         }
         add(&mut self.durations, duration_bin(run.took_ms), run.count);
+        let range = run.positions();
+        let positions = range.start..range.end.min(self.tasks);
+        let is_new = |position| !self.last_try(Position(position)).is_some_and(|before| before.is_done);
+        let newly_done = if is_done { positions.filter(|position| is_new(*position)).count() as u32 } else { 0 };
+        add(&mut self.done, bin, newly_done);
+    }
+
+    /// Notes a try as the last one of its squares.
+    fn remember(&mut self, lane: u16, run: &AttemptRun) {
         if self.last.is_empty() {
             self.last = vec![None; self.tasks as usize];
         }
+        let is_done = run.error.is_none();
         let range = run.positions();
-        let last = LastTry { lane, number: run.number, is_done, took_ms: run.took_ms, ended_ms };
-        let mut newly_done = 0;
+        let last = LastTry { lane, number: run.number, is_done, took_ms: run.took_ms };
         for square in self.last.get_mut(range.start as usize..range.end.min(self.tasks) as usize).unwrap_or_default() {
             let was_done = square.is_some_and(|before| before.is_done);
-            newly_done += u32::from(is_done && !was_done);
             self.unsuccessful -= u32::from(square.is_some() && !was_done);
             self.unsuccessful += u32::from(!is_done);
             *square = Some(last);
         }
-        add(&mut self.done, bin, newly_done);
     }
 
     /// The bin of a moment; makes bins longer until there is one.
@@ -296,7 +307,7 @@ mod tests {
         race.apply(&attempted("a", vec![run(0, 3, 1_000, 5, None)]));
         race.apply(&attempted("b", vec![run(3, 1, 1_010, 40, Some("no"))]));
         let tried = race.last_try(Position(2)).expect("it was tried");
-        assert_eq!((tried.lane, tried.took_ms, tried.ended_ms, tried.is_done), (0, 5, 5, true));
+        assert_eq!((tried.lane, tried.took_ms, tried.is_done), (0, 5, true));
         assert_eq!(race.last_try(Position(3)).map(|tried| tried.is_done), Some(false));
         assert_eq!(race.last_try(Position(4)), None);
         assert_eq!(race.unsuccessful(), 1);
@@ -334,12 +345,15 @@ mod tests {
         let mut race = Race::new(4, Timestamp(0));
         race.apply(&attempted("a", vec![run(0, 1, 0, 9, Some("no"))]));
         race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000) });
-        // Too late for its lap.
-        race.apply(&attempted("a", vec![run(1, 1, 1, 1, None)]));
-        assert!(race.lanes().is_empty());
+        // Of a lap that is over: known of its square, and no part of this race.
+        race.apply(&attempted("a", vec![run(1, 1, 1, 4, None)]));
+        assert_eq!(race.last_try(Position(1)).map(|tried| tried.took_ms), Some(4));
+        assert_eq!(race.lanes().iter().map(|lane| lane.tries).sum::<u32>(), 0);
+        assert_eq!((race.median_ms(), race.unsuccessful()), (None, 1));
         assert_eq!(race.last_try(Position(0)).map(|tried| tried.took_ms), Some(9));
         race.apply(&Event::Attempted { lap: 2, worker: "b".into(), runs: vec![run(0, 1, 5_000, 3, None)] });
-        assert_eq!(race.last_try(Position(0)).map(|tried| tried.ended_ms), Some(3));
+        assert_eq!(race.last_try(Position(0)).map(|tried| tried.took_ms), Some(3));
+        assert_eq!(race.done().iter().sum::<u32>(), 1);
     }
 
     #[test]

@@ -234,3 +234,28 @@ fn nothing_settles_after_a_cancellation() {
     assert_eq!(quilt.progress().settled(), 7);
     assert_eq!(finish_lines(&changes), 0);
 }
+
+#[test]
+fn a_reader_that_is_told_a_little_at_a_time_is_at_each_step_that_it_is_told_of() {
+    let launched = launched(4, 4, 1);
+    let journal = full_journal(16, 3);
+    let mut quilt = Quilt::new(launched.clone());
+    let mut history = History::new(&quilt);
+    for event in &journal {
+        let mut changes = Vec::new();
+        quilt.apply(event, &mut changes);
+        history.record(&quilt, &changes);
+    }
+    for most in 1..40 {
+        let mut reader = Quilt::new(launched.clone());
+        while reader.step() < quilt.step() {
+            let upto = history.reach(reader.step(), most);
+            for event in history.events(&quilt, reader.step(), upto) {
+                reader.apply(&event, &mut Vec::new());
+            }
+            assert_eq!(reader.step(), upto, "{most} at a time");
+        }
+        assert_eq!(reader.progress(), quilt.progress());
+        assert_eq!(reader.status(), quilt.status());
+    }
+}

@@ -38,6 +38,9 @@ const HEARTBEAT: Duration = Duration::from_secs(2);
 /// How often a page that follows attempts is told of them, and of the workers.
 const ATTEMPTS: Duration = Duration::from_millis(500);
 
+/// How long a viewer may take to take one frame: the snapshot of a million squares over a slow line.
+const LONGEST_FRAME: Duration = Duration::from_secs(120);
+
 /// How long a viewer may take to say goodbye.
 const GOODBYE: Duration = Duration::from_millis(160);
 
@@ -146,6 +149,8 @@ impl Channel {
                         self.seen = Some(step);
                         self.in_flight.push(step);
                         send(sink, &messages).await?;
+                        // Somebody has taken all of it, which may have been long.
+                        self.heard = Instant::now();
                     }
                     Next::NotBefore(moment) => not_before = moment,
                 },
@@ -209,8 +214,10 @@ impl Channel {
 
     /// The attempts that a page has not read, if it follows them and there are any.
     fn attempts(&mut self) -> Option<ServerFrame> {
-        let (after, upto, events) = self.batch.folded().recent.since(self.attempts?);
-        self.attempts = Some(upto);
+        let known = self.attempts?;
+        let (after, upto, events) = self.batch.folded().recent.since(known);
+        // A page that has read the journal may be ahead of what is folded here.
+        self.attempts = Some(known.max(upto));
         (after < upto).then_some(ServerFrame::Attempts { after, upto, events })
     }
 
@@ -225,11 +232,15 @@ fn every(period: Duration) -> Interval {
     interval
 }
 
+/// Hands over all of a frame, each message in time, and all of them in time for who is slow.
 async fn send(sink: &mut (impl Sink<Message> + Unpin), messages: &Messages) -> Result<(), End> {
-    for message in messages.iter() {
-        deliver(sink, Message::Binary(message.clone())).await?;
-    }
-    Ok(())
+    let all = async {
+        for message in messages.iter() {
+            deliver(sink, Message::Binary(message.clone())).await?;
+        }
+        Ok(())
+    };
+    timeout(LONGEST_FRAME, all).await.unwrap_or(Err(End::Gone))
 }
 
 /// Hands a message over, unless nobody takes it.

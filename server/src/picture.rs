@@ -4,7 +4,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use quilt::{Index, Quilt, SquareState};
+use quilt::{Index, Quilt, SquareState, Step};
 use serde::Deserialize;
 
 use crate::problem::Problem;
@@ -12,6 +12,12 @@ use crate::routes::AppState;
 
 /// Where a picture is not asked to be of another size, small quilts are drawn this large, in pixels along the longer side.
 const LEAST_SIDE: u16 = 512;
+
+/// Squares are not drawn so large that the longer side is longer than this, in pixels.
+const MOST_ENLARGED: u32 = 1_024;
+
+/// How many pictures are drawn at the same time.
+pub(crate) const AT_ONCE: usize = 2;
 
 /// The colours of squares that have none.
 const PENDING: [u8; 3] = [0xd6, 0xc6, 0xa8];
@@ -42,24 +48,27 @@ pub(crate) async fn picture(
     }
     let id = id.parse().map_err(|_| Problem::no_such_batch())?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let (step, ended_at) = {
-        let quilt = &batch.folded().quilt;
-        (quilt.step(), quilt.summary().ended_at)
-    };
-    let tag = format!("\"{}-{}\"", step.0, side.unwrap_or_default());
+    let summary = |quilt: &Quilt| (quilt.step(), quilt.summary().ended_at);
+    let (step, _) = summary(&batch.folded().quilt);
+    let tag_at = |step: Step| format!("\"{}-{}\"", step.0, side.unwrap_or_default());
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag_at(step).as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag_at(step))]).into_response());
+    }
+    let permit = state.pictures.acquire_owned().await.map_err(|_| Problem::internal())?;
+    // A copy, so that the fold does not wait while it is drawn.
+    let quilt = batch.folded().quilt.clone();
+    let (step, ended_at) = summary(&quilt);
     let lasts = at.is_some() && ended_at.map(|ended_at| ended_at.0) == at;
     let caching = if lasts { "private, max-age=31536000, immutable" } else { "no-cache" };
     let answer_headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
         (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
-        (header::ETAG, HeaderValue::try_from(&tag).map_err(|_| Problem::internal())?),
+        (header::ETAG, HeaderValue::try_from(tag_at(step)).map_err(|_| Problem::internal())?),
     ];
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, answer_headers).into_response());
-    }
     // A million squares take some tens of milliseconds, which nobody else should wait for.
     let encoded = tokio::task::spawn_blocking(move || {
-        let raster = Raster::new(&batch.folded().quilt, side);
+        let _permit = permit;
+        let raster = Raster::new(&quilt, side);
         raster.encode().map_err(|error| error.to_string())
     });
     match encoded.await.map_err(|error| error.to_string()).flatten() {
@@ -87,7 +96,7 @@ impl Raster {
                 let scaled = |length: u32| (length * side / longer).max(1);
                 Self::averaged(quilt, scaled(columns), scaled(rows))
             }
-            side => Self::enlarged(quilt, (side.unwrap_or(LEAST_SIDE.into()) / longer).max(1)),
+            side => Self::enlarged(quilt, (side.unwrap_or(LEAST_SIDE.into()).min(MOST_ENLARGED) / longer).max(1)),
         }
     }
 

@@ -56,6 +56,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-channels", detail)
     }
 
+    pub(crate) fn too_many_journals(limit: usize) -> Self {
+        let detail = format!("{limit} journals are being read already; please try again in a moment");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-readers", detail)
+    }
+
     pub(crate) fn body_too_large(limit: usize) -> Self {
         let detail = format!("the body must not be larger than {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)

@@ -15,6 +15,7 @@ use engine::Engine;
 use leptos::config::LeptosOptions;
 use leptos_axum::{site_pkg_dir_service, site_pkg_dir_service_route_path};
 use quilt::Limits;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -39,6 +40,10 @@ pub(crate) struct AppState {
     pub(crate) origin: Arc<OwnOrigin>,
     pub(crate) key: Key,
     pub(crate) leptos: LeptosOptions,
+    /// Taken by each picture while it is drawn.
+    pub(crate) pictures: Arc<Semaphore>,
+    /// Taken by each reader of a journal.
+    pub(crate) journals: Arc<Semaphore>,
     /// Cancelled when the server is stopping: what streams has to end.
     pub(crate) stopping: CancellationToken,
     /// The channels that are open.
@@ -55,6 +60,8 @@ impl AppState {
             origin: Arc::new(config.origin.clone()),
             key,
             leptos,
+            pictures: Arc::new(Semaphore::new(picture::AT_ONCE)),
+            journals: Arc::new(Semaphore::new(api::JOURNALS_AT_ONCE)),
             stopping: CancellationToken::new(),
             channels: TaskTracker::new(),
         }

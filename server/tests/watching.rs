@@ -69,6 +69,7 @@ async fn the_journal_folds_to_the_quilt_and_goes_on_behind_any_event() {
     assert_eq!(told.last().expect("a finish").data["failed"], quilt.progress().failed);
     assert_eq!(journal(&client, &server, &id, 2).await, all[2..]);
     assert_eq!(journal(&client, &server, &id, all.len() as u64).await, []);
+    assert_eq!(journal(&client, &server, &id, u64::MAX).await, []);
     for (path, expected) in [
         (format!("/api/batches/{}/journal", "0".repeat(32)), 404),
         (format!("/api/batches/{id}/journal?after=-1"), 400),
@@ -149,6 +150,19 @@ async fn a_picture_is_as_large_as_it_is_asked_to_be_and_asked_for_once() {
     // Width and height stand behind the signature and the first chunk's head.
     let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     assert_eq!((side(16), side(20)), (10, 20));
+    // Of a batch that is over, and as of that moment, it stays as it is.
+    let batch: serde_json::Value = client
+        .get(server.at(&format!("/api/batches/{id}")))
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let finished_at = batch["finished_at"].as_str().expect("it is finished");
+    let at = time::OffsetDateTime::parse(finished_at, &time::format_description::well_known::Rfc3339).expect("a time");
+    let lasting = picture(&format!("?at={}", at.unix_timestamp_nanos() / 1_000_000)).send().await.expect("an answer");
+    assert!(lasting.headers()["cache-control"].to_str().expect("ASCII").contains("immutable"));
     let again = picture("?side=20").header("if-none-match", tag).send().await.expect("an answer");
     assert_eq!(again.status(), 304);
     for (query, expected) in [("?side=0", 400), ("?side=4097", 400), ("?side=x", 400), ("?size=9", 400), ("", 200)] {

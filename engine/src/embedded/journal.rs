@@ -75,7 +75,7 @@ impl Journal for SqliteJournal {
             appended: self.followers.subscribe(batch),
             readers: self.readers.clone(),
             batch,
-            next: after.0 as i64,
+            next: i64::try_from(after.0).unwrap_or(i64::MAX),
             caught_up: false,
         };
         Box::pin(stream::try_unfold(reading, |mut reading| async move {

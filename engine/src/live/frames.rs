@@ -98,7 +98,7 @@ impl Cached {
 
     fn delta(&mut self, folded: &Folded, from: Step, cut: Step) -> (Messages, Step) {
         let (messages, step) = self.deltas.entry(from).or_insert_with(|| {
-            let upto = cut.min(Step(from.0 + MAX_DELTA));
+            let upto = cut.min(folded.history.reach(from, MAX_DELTA));
             let events = folded.history.events(&folded.quilt, from, upto);
             (split(ServerFrame::Delta { from, events }.encode()), upto)
         });

@@ -21,7 +21,8 @@ impl Recent {
     /// Takes the next event of the journal.
     pub(super) fn take(&mut self, event: &Event) {
         self.upto.0 += 1;
-        if let Event::Attempted { .. } = event {
+        // The start of a lap comes with the attempts, so that those of either lap are known for what they are.
+        if let Event::Attempted { .. } | Event::LapStarted { .. } = event {
             self.bytes += size(event);
             self.events.push_back((self.upto, event.clone()));
         }
@@ -44,8 +45,11 @@ impl Recent {
 /// What an event takes in memory, roughly.
 fn size(event: &Event) -> usize {
     match event {
-        Event::Attempted { runs, .. } => 64 + runs.len() * 64,
-        _ => 0,
+        Event::Attempted { runs, .. } => {
+            let reasons = runs.iter().filter_map(|run| run.error.as_ref()).map(|error| error.len()).sum::<usize>();
+            64 + runs.len() * 64 + reasons
+        }
+        _ => 64,
     }
 }
 
@@ -63,11 +67,12 @@ mod tests {
     #[test]
     fn what_came_since_is_told_and_nothing_else() {
         let mut recent = Recent::default();
-        for event in [attempted(1), Event::LapStarted { lap: 2, at: Timestamp(1) }, attempted(2)] {
-            recent.take(&event);
+        let lap = Event::LapStarted { lap: 2, at: Timestamp(1) };
+        for event in [&attempted(1), &lap, &attempted(2)] {
+            recent.take(event);
         }
-        assert_eq!(recent.since(Offset(0)), (Offset(0), Offset(3), vec![attempted(1), attempted(2)]));
-        assert_eq!(recent.since(Offset(1)), (Offset(1), Offset(3), vec![attempted(2)]));
+        assert_eq!(recent.since(Offset(0)), (Offset(0), Offset(3), vec![attempted(1), lap.clone(), attempted(2)]));
+        assert_eq!(recent.since(Offset(1)), (Offset(1), Offset(3), vec![lap, attempted(2)]));
         assert_eq!(recent.since(Offset(3)), (Offset(3), Offset(3), vec![]));
         assert_eq!(recent.since(Offset(9)), (Offset(3), Offset(3), vec![]));
     }

@@ -108,7 +108,7 @@ pub enum ServerFrame {
         after: Offset,
         /// Up to this one.
         upto: Offset,
-        /// Each is an [`Event::Attempted`].
+        /// Each is an [`Event::Attempted`] or an [`Event::LapStarted`].
         events: Vec<Event>,
     },
 }

@@ -21,6 +21,8 @@ use axum::routing::{get, post};
 use crate::problem::Problem;
 use crate::routes::AppState;
 
+pub(crate) use records::JOURNALS_AT_ONCE;
+
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/batches", get(batches::list).post(batches::launch))

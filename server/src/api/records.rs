@@ -1,12 +1,14 @@
 //! One square with its attempts, receipts, and the journal itself.
 
+use std::io;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures::StreamExt;
+use futures::{StreamExt, future, stream};
 use quilt::Offset;
 use quilt::wire::put_framed_event;
 use serde::Deserialize;
@@ -54,6 +56,9 @@ pub(super) async fn receipt(
     Ok(Json(ReceiptDocument::new(id, receipt)))
 }
 
+/// How many readers of journals there are at the same time. Each holds a part of one in memory for as long as it takes to read.
+pub(crate) const JOURNALS_AT_ONCE: usize = 256;
+
 /// The query of `GET /api/batches/{id}/journal`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,6 +76,7 @@ pub(super) async fn journal(
 ) -> Result<Response, Problem> {
     let Query(JournalQuery { after }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
+    let permit = state.journals.try_acquire_owned().map_err(|_| Problem::too_many_journals(JOURNALS_AT_ONCE))?;
     let pages = state.engine.journal(id, Offset(after)).await?.ok_or_else(Problem::no_such_batch)?;
     let parts = pages.map(|page| {
         page.map(|events| {
@@ -78,6 +84,15 @@ pub(super) async fn journal(
             events.iter().for_each(|event| put_framed_event(&mut bytes, event));
             bytes
         })
+        .map_err(io::Error::other)
+    });
+    // Whoever is cut off because the server stops is not to take that for the end.
+    let stopping = state.stopping.clone();
+    let cut =
+        stream::once(async move { stopping.is_cancelled().then(|| Err(io::Error::other("the server is stopping"))) });
+    let parts = parts.take_until(state.stopping.cancelled_owned()).chain(cut.filter_map(future::ready));
+    let parts = parts.inspect(move |_| {
+        let _held = &permit;
     });
     // It is compact already.
     let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CONTENT_ENCODING, "identity")];
