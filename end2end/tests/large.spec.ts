@@ -268,3 +268,58 @@ test("a hidden page says how far it is, catches up, and tells one finish once", 
   await expect(banner(page)).toHaveCount(1);
   await expect(page.locator(".confetti")).toHaveCount(0);
 });
+
+test("a button can be pressed for as long as one likes while everything around it changes", async ({ page }) => {
+  await page.goto("/");
+  const batch = await launchOverApi(page.request, 16, 16, { duration_ms: [100, 600] }, { concurrency: 16 });
+  await page.goto(`/batches/${batch.id}`);
+  const done = page.getByRole("group", { name: "Show only" }).getByRole("button", { name: /^done/ });
+  await expect(done).not.toHaveText("done 0");
+  const before = await done.textContent();
+  await done.hover();
+  await page.mouse.down();
+  await expect(done).not.toHaveText(before!);
+  await page.mouse.up();
+  await expect(done).toHaveAttribute("aria-pressed", "true");
+  await page.getByRole("button", { name: "Keys" }).click();
+  const help = page.getByRole("dialog", { name: "Keys" });
+  await page.keyboard.press("f");
+  await help.getByRole("button", { name: "Close" }).click();
+  await expect(help).toBeHidden();
+  // The key was for the dialog, and the filter is still there.
+  await expect(done).toHaveAttribute("aria-pressed", "true");
+});
+
+test("a lap that starts ends the replay, and earlier laps are remembered", async ({ page }) => {
+  await page.goto("/");
+  const batch = await launchOverApi(page.request, 72, 72, { failure_rate: 0.5, duration_ms: [0, 5] }, { attempts: 1 });
+  await page.goto(`/batches/${batch.id}`);
+  await finished(page);
+  await page.getByRole("button", { name: "Replay" }).click();
+  await expect(page.getByRole("slider", { name: "Moment of the replay" })).toBeVisible();
+  await page.getByRole("button", { name: "Retry failed" }).click();
+  await expect(root(page)).toHaveAttribute("data-lap", "2");
+  await expect(page.getByRole("slider", { name: "Moment of the replay" })).toHaveCount(0);
+  await finished(page);
+  await expect.poll(async () => (await pixelsOnCanvas(page)) === (await pixelsOfApi(page, await batchOf(page)))).toBe(true);
+  const result = await pixelsOnCanvas(page);
+  await page.getByLabel("Colour by").selectOption("attempts");
+  await expect.poll(() => pixelsOnCanvas(page)).not.toBe(result);
+  const seen = await expectStable(() => pixelsOnCanvas(page));
+  // Who comes now, and reads of the first lap in the journal alone, sees the same colours.
+  await page.reload();
+  await finished(page);
+  await expect.poll(() => pixelsOnCanvas(page)).toBe(seen);
+});
+
+/** A value once it is the same twice in a row. */
+async function expectStable(read: () => Promise<string>): Promise<string> {
+  let last = await read();
+  await expect.poll(async () => {
+    const now = await read();
+    const isStable = now === last;
+    last = now;
+    return isStable;
+  }, { intervals: [500] }).toBe(true);
+  return last;
+}

@@ -38,6 +38,12 @@ pub struct Lane {
     pub bins: [u32; BINS],
 }
 
+impl Lane {
+    fn new(worker: &str) -> Self {
+        Self { worker: worker.into(), tries: 0, failed: 0, bins: [0; BINS] }
+    }
+}
+
 /// What is known of the tries of a batch, and of its present lap in particular.
 ///
 /// Memory: 12 bytes a square from the first try on.
@@ -102,7 +108,10 @@ impl Race {
         if lap > self.lap {
             let Self { tasks, offset, unsuccessful, .. } = *self;
             let last = std::mem::take(&mut self.last);
-            *self = Self { lap, last, unsuccessful, offset, ..Self::new(tasks, at) };
+            // The squares of the laps before say which of them they are of.
+            let mut lanes = std::mem::take(&mut self.lanes);
+            lanes.iter_mut().for_each(|lane| *lane = Lane::new(&lane.worker));
+            *self = Self { lap, last, lanes, unsuccessful, offset, ..Self::new(tasks, at) };
         }
     }
 
@@ -189,7 +198,7 @@ impl Race {
         let known = self.lanes.iter().position(|lane| &*lane.worker == worker);
         let lane = known.unwrap_or_else(|| {
             if self.lanes.len() < usize::from(u16::MAX) {
-                self.lanes.push(Lane { worker: worker.into(), tries: 0, failed: 0, bins: [0; BINS] });
+                self.lanes.push(Lane::new(worker));
             }
             self.lanes.len() - 1
         });

@@ -38,11 +38,13 @@ pub fn LiveBatch(
     let legend = slot(Panel::Legend);
     let below = format!(
         concat!(
-            r#"<div class="readout" aria-hidden="true">{readout}</div><div class="toolbar">{toolbar}</div>"#,
+            r#"<div class="readout" aria-hidden="true">{readout}</div><div class="toolbar">{go_to}{toolbar}</div>"#,
             r#"<div class="notice" role="status" aria-label="Notice">{notice}</div><div class="replay">{replay}</div>"#,
-            r#"<section class="attempts" aria-label="Attempts" aria-live="polite">{square}</section>"#
+            r#"<section class="attempts" aria-label="Attempts">{square}</section>"#
         ),
         readout = slot(Panel::Readout),
+        // Not a part of the panel, so that nobody's typing is lost.
+        go_to = r#"<label class="go-to">Go to <input id="go-to" size="9" placeholder="row,column" autocomplete="off"></label>"#,
         toolbar = slot(Panel::Toolbar),
         notice = slot(Panel::Notice),
         replay = slot(Panel::Replay),

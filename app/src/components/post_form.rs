@@ -47,6 +47,9 @@ pub(crate) fn Refusal(
 /// Posts the form of an event, unless it is on its way already, and tells why if it is refused.
 pub(crate) fn submit(event: &Event) {
     let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else { return };
+    if form.method() == "dialog" {
+        return;
+    }
     event.prevent_default();
     if form.has_attribute("aria-busy") {
         return;

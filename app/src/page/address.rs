@@ -39,10 +39,11 @@ pub(super) fn write(state: &State, shown: &mut String) {
         return;
     }
     if let (Ok(path), Ok(history)) = (window().location().pathname(), window().history()) {
-        // Refused only where it is done hundreds of times within seconds; a later one is let through.
-        let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{path}{query}")));
+        // Refused only where it is done hundreds of times within seconds; then it is tried again with the next change.
+        if history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{path}{query}"))).is_ok() {
+            *shown = query;
+        }
     }
-    *shown = query;
 }
 
 fn is_dark() -> bool {

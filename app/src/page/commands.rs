@@ -81,6 +81,10 @@ impl Page {
         if event.alt_key() || event.meta_key() || event.ctrl_key() || event.default_prevented() {
             return;
         }
+        let is_modal = document().query_selector("dialog[open]").is_ok_and(|dialog| dialog.is_some());
+        if is_modal {
+            return;
+        }
         let key = event.key();
         if key == "Escape" {
             self.update(State::close);
@@ -119,6 +123,9 @@ impl Page {
     fn copy_link(self) {
         spawn_local(async move {
             let address = window().location().href().unwrap_or_default();
+            if !js_sys::Reflect::has(&window().navigator(), &"clipboard".into()).unwrap_or_default() {
+                return self.note("This browser copies links only over https; please copy the address.");
+            }
             let written = JsFuture::from(window().navigator().clipboard().write_text(&address)).await;
             self.note(if written.is_ok() { "The link is copied." } else { "The link could not be copied." });
         });
@@ -126,6 +133,9 @@ impl Page {
 
     fn ask_to_notify(self) {
         spawn_local(async move {
+            if !super::tab::has_notifications() {
+                return self.note("This browser has no notifications.");
+            }
             if let Ok(asked) = Notification::request_permission() {
                 // The answer is looked up below.
                 let _ = JsFuture::from(asked).await;

@@ -28,11 +28,14 @@ pub(super) struct Shown {
     query: String,
     /// The lap whose receipt was asked for.
     receipt: Option<u32>,
-    /// The square whose details were asked for, and what stood there then.
-    square: Option<(Square, u32, &'static str)>,
+    /// The square whose details were asked for, and what was known of it then.
+    square: Option<(Square, (u32, u8), &'static str)>,
     /// The finish of which the visitor was told.
     has_notified: bool,
 }
+
+/// The id of what scrolls within a panel.
+const SCROLLING: &str = "lanes";
 
 /// How many attributes tell the state.
 const ATTRIBUTES: usize = 7;
@@ -157,12 +160,18 @@ impl Shown {
     fn compare_panels(&mut self, state: &State, errands: &mut Errands) {
         for panel in Panel::ALL {
             // The race is much to tell, and seldom new.
-            if panel == Panel::Race
-                && std::mem::replace(&mut self.race_version, state.race_version) == state.race_version
-            {
+            if panel == Panel::Race && self.race_version == state.race_version {
                 continue;
             }
             let html = panel.html(state);
+            let is_shown = self.panels.iter().any(|(known, shown)| *known == panel && *shown == html);
+            if !is_shown && panel.is_in_use() {
+                // With one of the next changes; there are some as long as this can change at all.
+                continue;
+            }
+            if panel == Panel::Race {
+                self.race_version = state.race_version;
+            }
             let known = self.panels.iter_mut().find(|(known, _)| *known == panel);
             let is_news = match known {
                 Some((_, known)) if *known == html => false,
@@ -203,7 +212,7 @@ impl Shown {
         }
         let square = state.chosen.map(|square| {
             let standing = state.standing_of(square).map_or("", |standing| standing.as_str());
-            (square, state.summary.lap, standing)
+            (square, state.attempts_at(square), standing)
         });
         if square != self.square {
             self.square = square;
@@ -236,12 +245,27 @@ impl Panel {
     fn replace(self, html: &str) {
         let Some(element) = document().get_element_by_id(self.id()) else { return };
         let focused = document().active_element().filter(|focused| element.contains(Some(focused)));
-        let id = focused.map(|focused: Element| focused.id()).filter(|id| !id.is_empty());
+        let scrolled = document().get_element_by_id(SCROLLING).map(|list| list.scroll_top());
         element.set_inner_html(html);
-        let again = id.and_then(|id| document().get_element_by_id(&id)?.dyn_into::<HtmlElement>().ok());
-        if let Some(again) = again {
-            // Where it cannot be focused, the focus is where the browser has put it.
-            let _ = again.focus();
+        if let Some((list, top)) = document().get_element_by_id(SCROLLING).zip(scrolled) {
+            list.set_scroll_top(top);
         }
+        let Some(focused) = focused else { return };
+        // What had the focus, or else the next thing that can be done: here, or with the quilt.
+        let same = document().get_element_by_id(&focused.id()).filter(|_| !focused.id().is_empty());
+        let next = same
+            .or_else(|| element.query_selector("button").ok().flatten())
+            .or_else(|| document().query_selector("[role=grid] [tabindex='0']").ok().flatten());
+        if let Some(next) = next.and_then(|next: Element| next.dyn_into::<HtmlElement>().ok()) {
+            // Where it cannot be focused, the focus is where the browser has put it.
+            let _ = next.focus();
+        }
+    }
+
+    /// Whether somebody is at something within it that would be gone if it were made anew.
+    fn is_in_use(self) -> bool {
+        let Some(element) = document().get_element_by_id(self.id()) else { return false };
+        let used = if self == Self::Race { ":active, button:focus" } else { ":active, input[type=number]:focus" };
+        element.query_selector(used).is_ok_and(|used| used.is_some())
     }
 }

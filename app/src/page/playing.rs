@@ -20,8 +20,8 @@ impl Page {
         spawn_local(async move {
             let journal = self.journal(0).await.ok();
             let replay = journal.and_then(|journal| Replay::new(journal).ok());
-            self.update(|state| match replay {
-                Some(replay) => {
+            let plays = self.update(|state| match replay {
+                Some(replay) if !state.is_running() => {
                     let length = state.summary.ended_at.map_or(1, |end| end.millis_since(state.summary.created_at));
                     let length_ms = length.max(1) as f64;
                     let speed = length_ms / LENGTH;
@@ -30,9 +30,12 @@ impl Page {
                     state.playback = Some(Playback { at_ms: 0.0, length_ms, is_playing: true, speed });
                     state.viewer.set_replay(Some(replay));
                 }
+                Some(_) => {}
                 None => state.notice = "The journal could not be read; please try again.",
             });
-            self.play_on(None);
+            if plays.is_some() {
+                self.play();
+            }
         });
     }
 
@@ -48,7 +51,18 @@ impl Page {
             Some(is_playing)
         });
         if is_playing.flatten() == Some(true) {
-            self.play_on(None);
+            self.play();
+        }
+    }
+
+    /// Sets the replay in motion.
+    fn play(self) {
+        let number = self.update(|state| {
+            state.plays += 1;
+            state.plays
+        });
+        if let Some(number) = number {
+            self.play_on(number, None);
         }
     }
 
@@ -67,11 +81,14 @@ impl Page {
     }
 
     /// Moves on with every frame. `before` is when the last one was, by the browser's clock.
-    fn play_on(self, before: Option<f64>) {
+    fn play_on(self, number: u32, before: Option<f64>) {
         request_animation_frame(move || {
             let now = js_sys::Date::now();
             let goes_on = self.update(|state| {
-                let Some(playback) = state.playback.filter(|playback| playback.is_playing) else { return false };
+                let Some(playback) = state.playback.filter(|playback| playback.is_playing && state.plays == number)
+                else {
+                    return false;
+                };
                 let at_ms = playback.at_ms + (now - before.unwrap_or(now)) * playback.speed;
                 let goes_on = at_ms < playback.length_ms;
                 state.seek(at_ms);
@@ -83,7 +100,7 @@ impl Page {
                 goes_on
             });
             match goes_on {
-                Some(true) => self.play_on(Some(now)),
+                Some(true) => self.play_on(number, Some(now)),
                 _ => self.approach(),
             }
         });

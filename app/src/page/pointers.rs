@@ -32,6 +32,11 @@ impl Pointers {
                 self.down.insert(id, at);
                 None
             }
+            // It was let go of where nobody saw it.
+            "pointermove" if event.buttons() == 0 => {
+                self.down.clear();
+                None
+            }
             "pointermove" => {
                 let moved = self.drag(id, at, zoom)?;
                 // So that it goes on where the pointer leaves the quilt; only a tap ends as a click on what is below it.

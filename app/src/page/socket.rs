@@ -134,6 +134,10 @@ impl Page {
     fn hello(self) {
         let from = self.update(|state| {
             state.viewer.connected();
+            if state.following == Following::Failed {
+                // It may be read now.
+                state.following = Following::No;
+            }
             state.step()
         });
         if let Some(from) = from {

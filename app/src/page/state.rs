@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) details: Option<(Square, Result<Record, ActionError>)>,
     pub(crate) receipt: Option<Record>,
     pub(crate) playback: Option<Playback>,
+    /// Grows with each time that a replay starts to move: what moved it before does so no more.
+    pub(super) plays: u32,
     /// Whether the batch crossed its finish line before the visitor's eyes.
     pub(crate) has_seen_finish: bool,
     /// What is said of something that was just done, such as a link that was copied.
@@ -137,6 +139,7 @@ impl State {
             details: None,
             receipt: None,
             playback: None,
+            plays: 0,
             has_seen_finish: false,
             notice: "",
         }
@@ -214,7 +217,18 @@ impl State {
         if is_news {
             self.has_seen_finish = was_running && summary.status == quilt::Status::Finished;
         }
+        if !summary.status.is_over() {
+            // What goes on is not looked at in the past.
+            self.end_replay();
+        }
         self.summary = summary;
+    }
+
+    /// How often a square was tried, as far as that is known, and in which lap the batch is.
+    pub(super) fn attempts_at(&self, square: Square) -> (u32, u8) {
+        let last =
+            self.quilt().and_then(|quilt| self.race().last_try(quilt.order().position(quilt.grid().index(square)?)));
+        (self.summary.lap, last.map_or(0, |last| last.number))
     }
 
     /// Looks at the quilt in another way.

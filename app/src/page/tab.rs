@@ -32,14 +32,17 @@ impl Shown {
 
 /// Tells those who asked for it, and so have permitted it.
 pub(super) fn notify(headline: &str, body: &str) {
-    // A browser may have no notifications at all.
-    let is_known = window().is_some_and(|window| js_sys::Reflect::has(&window, &"Notification".into()) == Ok(true));
-    if is_known && Notification::permission() == NotificationPermission::Granted {
+    if has_notifications() && Notification::permission() == NotificationPermission::Granted {
         let options = NotificationOptions::new();
         options.set_body(body);
         // Some browsers leave this to service workers; then there is none.
         let _ = Notification::new_with_options(headline, &options);
     }
+}
+
+/// A browser may have no notifications at all.
+pub(super) fn has_notifications() -> bool {
+    window().is_some_and(|window| js_sys::Reflect::has(&window, &"Notification".into()) == Ok(true))
 }
 
 /// What the tab says.

@@ -42,6 +42,8 @@ pub(crate) struct Viewer {
     replay: Option<Replay>,
     dirty: Dirty,
     assembler: Assembler,
+    /// Whether the journal is being read.
+    is_reading: bool,
 }
 
 impl Viewer {
@@ -49,7 +51,12 @@ impl Viewer {
     pub(crate) fn new(summary: &Summary) -> Self {
         let mut race = Race::new(summary.progress.tasks, summary.created_at);
         race.start_lap(summary.lap, summary.started_at);
-        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default() }
+        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default(), is_reading: false }
+    }
+
+    /// The journal is being read, or not any more.
+    pub(crate) fn set_reading(&mut self, is_reading: bool) {
+        self.is_reading = is_reading;
     }
 
     /// The quilt, once a snapshot has arrived.
@@ -111,7 +118,7 @@ impl Viewer {
         self.dirty = Dirty::All;
     }
 
-    /// Takes up to `budget` events of the replay's journal in, and returns whether it is where it should be.
+    /// Takes up to `budget` bytes of the replay's journal in, and returns whether it is where it should be.
     pub(crate) fn advance_replay(&mut self, budget: usize) -> bool {
         match &mut self.replay {
             Some(replay) => replay.advance(budget, &mut self.dirty),
@@ -170,6 +177,8 @@ impl Viewer {
                 Received::Changed(quilt.step())
             }
             ServerFrame::Status(load) => Received::Load(load.now),
+            // What is read from the journal leads further.
+            ServerFrame::Attempts { .. } if self.is_reading => Received::Part,
             ServerFrame::Attempts { after, upto, events } => {
                 if after != self.race.offset() {
                     return Received::Missed;

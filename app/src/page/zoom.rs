@@ -91,6 +91,11 @@ impl Zoom {
         Self { scale, ..self }.centered(center)
     }
 
+    /// Whether this is for a window of another size.
+    pub(crate) fn is_of_another_size(self, width: f64, height: f64) -> bool {
+        width >= 1.0 && height >= 1.0 && ((self.width - width).abs() > 0.5 || (self.height - height).abs() > 0.5)
+    }
+
     /// Whether the whole quilt is in sight.
     pub(crate) fn is_whole(self) -> bool {
         self.scale <= self.least() * 1.001

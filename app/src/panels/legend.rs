@@ -2,6 +2,7 @@
 
 use quilt::{Color, Progress};
 
+use super::Panel;
 use crate::format;
 use crate::html::{attribute_if, escaped};
 use crate::page::look::{ColorBy, Look, Standing, attempts_color, duration_color, worker_color};
@@ -13,9 +14,7 @@ const MAX_WORKERS: usize = 12;
 /// The choice of what the colours tell, and one button for each standing, which makes its squares stand out.
 pub(super) fn html(state: &State) -> String {
     let look = state.look;
-    let counts = counts(state);
-    let filters: String =
-        Standing::ALL.iter().zip(counts).map(|(standing, count)| filter(*standing, count, look)).collect();
+    let filters = Standing::ALL.map(|standing| filter(standing, look)).concat();
     let options: String = ColorBy::ALL.iter().map(|by| option(*by, look)).collect();
     format!(
         concat!(
@@ -33,27 +32,33 @@ fn option(by: ColorBy, look: Look) -> String {
     format!(r#"<option value="{name}"{}>{name}</option>"#, attribute_if(by == look.by, " selected"))
 }
 
-fn filter(standing: Standing, count: u32, look: Look) -> String {
+fn filter(standing: Standing, look: Look) -> String {
     let name = standing.as_str();
     let is_pressed = look.only == Some(standing);
     format!(
         concat!(
             r#"<button type="button" class="filter" id="only-{name}" data-do="only:{name}" aria-pressed="{is_pressed}">"#,
-            r#"<span class="chip" data-state="{name}" aria-hidden="true"></span>{name} <span class="filter-count">{count}</span></button>"#
+            r#"<span class="chip" data-state="{name}" aria-hidden="true"></span>{name} {count}</button>"#
         ),
         name = name,
         is_pressed = is_pressed,
-        count = format::count(count),
+        count = Panel::Count(standing).slot(),
     )
 }
 
-/// How many squares stand in each way, in the order of [`Standing::ALL`].
-fn counts(state: &State) -> [u32; 4] {
+/// How many squares stand like this. Told by itself, so that the button around it stays the same while somebody presses it.
+pub(super) fn count_html(state: &State, standing: Standing) -> String {
     let progress = state.summary.progress;
     let Progress { done, failed, .. } = progress;
     // Nothing is known to be tried again that was not told of.
     let retrying = state.race().unsuccessful().saturating_sub(failed).min(progress.pending());
-    [progress.pending() - retrying, retrying, done, failed]
+    let count = match standing {
+        Standing::Pending => progress.pending() - retrying,
+        Standing::Retrying => retrying,
+        Standing::Done => done,
+        Standing::Failed => failed,
+    };
+    format::count(count)
 }
 
 fn scale(state: &State) -> String {

@@ -18,6 +18,7 @@ mod toolbar;
 use crate::format;
 use crate::html::escaped;
 use crate::page::State;
+use crate::page::look::Standing;
 
 /// A part of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +29,15 @@ pub(crate) enum Panel {
     Progress,
     Concurrency,
     Legend,
+    /// How many squares stand like this.
+    Count(Standing),
     Readout,
     Toolbar,
     Notice,
     Replay,
     ReplayMoment,
     Square,
+    SquareAnswer,
     Banner,
     LastAcross,
     Receipt,
@@ -42,19 +46,24 @@ pub(crate) enum Panel {
 
 impl Panel {
     /// Those that others are within come before them.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Subtitle,
         Self::Connection,
         Self::Controls,
         Self::Progress,
         Self::Concurrency,
         Self::Legend,
+        Self::Count(Standing::Pending),
+        Self::Count(Standing::Retrying),
+        Self::Count(Standing::Done),
+        Self::Count(Standing::Failed),
         Self::Readout,
         Self::Toolbar,
         Self::Notice,
         Self::Replay,
         Self::ReplayMoment,
         Self::Square,
+        Self::SquareAnswer,
         Self::Banner,
         Self::LastAcross,
         Self::Receipt,
@@ -70,12 +79,17 @@ impl Panel {
             Self::Progress => "panel-progress",
             Self::Concurrency => "panel-concurrency",
             Self::Legend => "panel-legend",
+            Self::Count(Standing::Pending) => "panel-count-pending",
+            Self::Count(Standing::Retrying) => "panel-count-retrying",
+            Self::Count(Standing::Done) => "panel-count-done",
+            Self::Count(Standing::Failed) => "panel-count-failed",
             Self::Readout => "panel-readout",
             Self::Toolbar => "panel-toolbar",
             Self::Notice => "panel-notice",
             Self::Replay => "panel-replay",
             Self::ReplayMoment => "panel-replay-moment",
             Self::Square => "panel-square",
+            Self::SquareAnswer => "panel-square-answer",
             Self::Banner => "panel-banner",
             Self::LastAcross => "panel-last-across",
             Self::Receipt => "panel-receipt",
@@ -88,6 +102,8 @@ impl Panel {
         match self {
             Self::LastAcross | Self::Receipt => Some(Self::Banner),
             Self::ReplayMoment => Some(Self::Replay),
+            Self::Count(_) => Some(Self::Legend),
+            Self::SquareAnswer => Some(Self::Square),
             _ => None,
         }
     }
@@ -101,12 +117,14 @@ impl Panel {
             Self::Progress => progress::html(state),
             Self::Concurrency => controls::concurrency_html(state),
             Self::Legend => legend::html(state),
+            Self::Count(standing) => legend::count_html(state, standing),
             Self::Readout => readout(state),
             Self::Toolbar => toolbar::html(state),
             Self::Notice => format!("<span>{}</span>", state.notice),
             Self::Replay => replay::html(state),
             Self::ReplayMoment => replay::moment_html(state),
             Self::Square => square::html(state),
+            Self::SquareAnswer => square::answer_html(state),
             Self::Banner => banner::html(state),
             Self::LastAcross => banner::last_across_html(state),
             Self::Receipt => receipt::html(state),
@@ -123,7 +141,9 @@ impl Panel {
 
     /// Its element, with nothing in it yet.
     fn slot(self) -> String {
-        format!(r#"<div class="panel" id="{}"></div>"#, self.id())
+        // A count is within a button.
+        let tag = if matches!(self, Self::Count(_)) { "span" } else { "div" };
+        format!(r#"<{tag} class="panel" id="{}"></{tag}>"#, self.id())
     }
 }
 

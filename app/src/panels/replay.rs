@@ -23,7 +23,7 @@ pub(super) fn html(state: &State) -> String {
     let own = if SPEEDS.into_iter().any(is_chosen) { String::new() } else { option(speed) };
     format!(
         concat!(
-            r#"<button type="button" class="button" id="play" data-do="play">{play}</button>"#,
+            r#"<button type="button" class="button" id="replay" data-do="play">{play}</button>"#,
             // Its value is set by itself: it is not made anew while somebody holds it.
             r#"<input type="range" id="moment" aria-label="Moment of the replay" min="0" max="{length}" step="any" value="0">{moment}"#,
             r#"<select id="speed" aria-label="Speed">{own}{others}</select>"#,

@@ -3,6 +3,7 @@
 use leptos::task::spawn_local;
 use quilt::Square;
 
+use super::Panel;
 use crate::format;
 use crate::html::{escaped, percent};
 use crate::model::ActionError;
@@ -15,27 +16,36 @@ pub(crate) fn ask(page: Page, square: Square) {
         let Some(id) = page.read(|state| state.id) else { return };
         let path = format!("/api/batches/{id}/squares/{}/{}", square.row, square.column);
         let asked = request::get(&path).await;
-        page.update(|state| state.details = Some((square, asked)));
+        page.update(|state| {
+            // Another one may have been chosen since.
+            if state.chosen == Some(square) {
+                state.details = Some((square, asked));
+            }
+        });
     });
 }
 
 /// Nothing until a square is chosen.
 pub(super) fn html(state: &State) -> String {
-    let Some(chosen) = state.chosen else { return String::new() };
-    let known = state.details.as_ref().filter(|(square, _)| *square == chosen).map(|(_, answer)| answer_html(answer));
-    let Square { row, column } = chosen;
+    let Some(Square { row, column }) = state.chosen else { return String::new() };
     format!(
         concat!(
             r#"<div class="attempts-head"><h2>Row {row}, column {column}</h2>"#,
-            r#"<button type="button" class="link" id="close-square" data-do="close">Close</button></div>{known}"#
+            r#"<button type="button" class="link" id="close-square" data-do="close">Close</button></div><div aria-live="polite">{answer}</div>"#
         ),
         row = row,
         column = column,
-        known = known.unwrap_or_default(),
+        answer = Panel::SquareAnswer.slot(),
     )
 }
 
-fn answer_html(answer: &Result<Record, ActionError>) -> String {
+/// What is known of the square that is chosen.
+pub(super) fn answer_html(state: &State) -> String {
+    let answer = state.details.as_ref().filter(|(square, _)| Some(*square) == state.chosen);
+    answer.map_or(String::new(), |(_, answer)| details_html(answer))
+}
+
+fn details_html(answer: &Result<Record, ActionError>) -> String {
     match answer {
         Ok(square) => {
             let attempts = square.list("attempts");

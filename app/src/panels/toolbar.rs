@@ -33,8 +33,7 @@ pub(super) fn html(state: &State) -> String {
     };
     format!(
         concat!(
-            r#"{zoom}<label class="go-to">Go to <input id="go-to" size="9" placeholder="row,column" autocomplete="off"></label>"#,
-            r#"{next_failure}<button type="button" class="link" id="copy-link" data-do="copy-link">Copy link</button>"#,
+            r#"{zoom}{next_failure}<button type="button" class="link" id="copy-link" data-do="copy-link">Copy link</button>"#,
             r#"<a class="link" id="download" href="/batches/{id}/quilt.png" download="quilt-{id}.png">Download PNG</a>{notify}"#,
             r#"<button type="button" class="link" id="open-help" data-do="help">Keys</button>"#
         ),

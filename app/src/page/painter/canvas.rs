@@ -24,6 +24,9 @@ const DETAILED: f64 = 7.0;
 /// Squares that stand out are ringed where there are no more of them than this, so that a single one is not lost among a million.
 const MAX_RINGS: usize = 500;
 
+/// How often squares are counted anew of which there were too many to ring, in milliseconds.
+const RECOUNT: f64 = 1_000.0;
+
 /// How much of a dimmed square's colour is left, of 256.
 const DIMMED: u32 = 40;
 
@@ -44,6 +47,8 @@ pub(crate) struct CanvasPainter {
     last_across: Option<Index>,
     /// Squares that stand out, as far as they are few enough to be ringed.
     rings: Vec<Position>,
+    /// When they were counted anew, by the clock of [`now`].
+    counted_at: f64,
 }
 
 /// What is still to be painted.
@@ -77,6 +82,7 @@ impl CanvasPainter {
             entry: Index(0),
             last_across: None,
             rings: Vec::new(),
+            counted_at: 0.0,
         };
         context(&painter.bitmap)?;
         painter.place();
@@ -114,6 +120,9 @@ impl CanvasPainter {
     }
 
     pub(super) fn paint(&mut self, scene: Scene<'_>, dirty: Dirty) -> bool {
+        if self.zoom.is_of_another_size(self.window.client_width().into(), self.window.client_height().into()) {
+            self.resize();
+        }
         match dirty {
             Dirty::All => {
                 self.waiting = Waiting { all_from: 0, squares: Vec::new() };
@@ -126,6 +135,9 @@ impl CanvasPainter {
             self.put(painted);
         }
         let is_done = self.waiting.squares.is_empty() && self.waiting.all_from >= self.grid.squares();
+        if is_done && self.rings.len() > MAX_RINGS && now() - self.counted_at > RECOUNT {
+            self.count_again(scene);
+        }
         if is_done {
             // A valid name. It hides the picture that stood in for the canvas.
             let _ = self.window.set_attribute("data-painted", "");
@@ -135,6 +147,13 @@ impl CanvasPainter {
         }
         self.describe(scene);
         is_done
+    }
+
+    /// There were too many squares to ring; by now there may be few.
+    fn count_again(&mut self, scene: Scene<'_>) {
+        let all = (0..self.grid.squares()).map(Position);
+        self.rings = all.filter(|position| !scene.paint(*position).is_dimmed).take(MAX_RINGS + 1).collect();
+        self.counted_at = now();
     }
 
     /// Paints into the pixels for as long as there is time.
@@ -167,7 +186,11 @@ impl CanvasPainter {
             let [red, green, blue] = pixel_color(paint, scene.look.is_dark);
             pixel.copy_from_slice(&[red, green, blue, u8::MAX]);
         }
-        if scene.look.only.is_some() && !paint.is_dimmed && self.rings.len() <= MAX_RINGS {
+        if scene.look.only.is_some()
+            && !paint.is_dimmed
+            && self.rings.len() <= MAX_RINGS
+            && !self.rings.contains(&position)
+        {
             self.rings.push(position);
         }
         self.grid.square(index)
@@ -204,6 +227,8 @@ impl CanvasPainter {
         // Where a square is smaller than a pixel of the screen, the browser had better average.
         let is_averaged = scale * device_pixels() < 1.0;
         set(&self.bitmap, "image-rendering", if is_averaged { "auto" } else { "pixelated" });
+        // Where the whole quilt is in sight, a finger moves the page.
+        set(&self.window, "touch-action", if self.zoom.is_whole() { "pan-y" } else { "none" });
         set(&self.threads, "display", if scale >= DETAILED { "block" } else { "none" });
         set(&self.threads, "background-size", &format!("{scale}px {scale}px"));
         set(&self.threads, "background-position", &format!("{left}px {top}px"));
