@@ -1,5 +1,7 @@
 //! Numbers and times for people.
 
+use quilt::Grid;
+
 /// `1234567` as `1,234,567`.
 pub(crate) fn count(value: u32) -> String {
     let digits = value.to_string();
@@ -11,6 +13,11 @@ pub(crate) fn count(value: u32) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// Rows and columns.
+pub(crate) fn shape(grid: Grid) -> String {
+    format!("{} × {}", grid.rows(), grid.columns())
 }
 
 /// `1 square`, `2 squares`.

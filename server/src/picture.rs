@@ -48,8 +48,7 @@ pub(crate) async fn picture(
     }
     let id = id.parse().map_err(|_| Problem::no_such_batch())?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let summary = |quilt: &Quilt| (quilt.step(), quilt.summary().ended_at);
-    let (step, _) = summary(&batch.folded().quilt);
+    let step = batch.folded().quilt.step();
     let tag_at = |step: Step| format!("\"{}-{}\"", step.0, side.unwrap_or_default());
     if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag_at(step).as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag_at(step))]).into_response());
@@ -57,13 +56,12 @@ pub(crate) async fn picture(
     let permit = state.pictures.acquire_owned().await.map_err(|_| Problem::internal())?;
     // A copy, so that the fold does not wait while it is drawn.
     let quilt = batch.folded().quilt.clone();
-    let (step, ended_at) = summary(&quilt);
-    let lasts = at.is_some() && ended_at.map(|ended_at| ended_at.0) == at;
+    let lasts = at.is_some() && quilt.summary().ended_at.map(|ended_at| ended_at.0) == at;
     let caching = if lasts { "private, max-age=31536000, immutable" } else { "no-cache" };
     let answer_headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
         (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
-        (header::ETAG, HeaderValue::try_from(tag_at(step)).map_err(|_| Problem::internal())?),
+        (header::ETAG, HeaderValue::try_from(tag_at(quilt.step())).map_err(|_| Problem::internal())?),
     ];
     // A million squares take some tens of milliseconds, which nobody else should wait for.
     let encoded = tokio::task::spawn_blocking(move || {

@@ -6,60 +6,20 @@ mod common;
 
 use std::time::Duration;
 
-use common::{PATIENCE, Server, events, folder, launch, visitor};
+use common::socket::{Heard, Socket, connect, hear, open, say};
+use common::{Server, events, folder, launch, visitor};
 use futures::{SinkExt, StreamExt};
-use quilt::wire::{Assembler, ClientFrame, MAX_MESSAGE, ServerFrame};
+use quilt::wire::{ClientFrame, ServerFrame};
 use quilt::{Quilt, Status};
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-async fn connect(server: &Server, id: &str, origin: Option<&str>) -> Result<Socket, Error> {
-    let url = format!("{}/batches/{id}/channel", server.url.replace("http://", "ws://"));
-    let mut request = url.into_client_request().expect("an address");
-    if let Some(origin) = origin {
-        request.headers_mut().insert("origin", origin.parse().expect("ASCII"));
-    }
-    connect_async(request).await.map(|(socket, _)| socket)
-}
-
-async fn open(server: &Server, id: &str) -> Socket {
-    connect(server, id, Some(&server.url)).await.expect("an own page may connect")
-}
-
-async fn say(socket: &mut Socket, frame: ClientFrame) {
-    socket.send(Message::Binary(frame.encode().into())).await.expect("the server listens");
-}
-
-/// The next frame and its size, whatever stands between; `None` at the end.
-async fn hear(socket: &mut Socket) -> Option<(ServerFrame, usize)> {
-    let mut assembler = Assembler::default();
-    let mut size = 0;
-    loop {
-        match tokio::time::timeout(PATIENCE, socket.next()).await.expect("the server is not silent")? {
-            Ok(Message::Binary(bytes)) => {
-                assert!(bytes.len() <= MAX_MESSAGE);
-                size += bytes.len();
-                if let Some(frame) = assembler.receive(&bytes).expect("a frame") {
-                    return Some((frame, size));
-                }
-            }
-            Ok(Message::Close(_)) | Err(_) => return None,
-            Ok(_) => {}
-        }
-    }
-}
 
 /// Folds what comes until the batch is over, or for `frames` frames with news. Returns the bytes that the deltas took.
 async fn watch(socket: &mut Socket, quilt: &mut Option<Quilt>, frames: usize) -> usize {
     let mut bytes = 0;
     let mut heard = 0;
     while heard < frames && quilt.as_ref().is_none_or(|quilt| quilt.status() == Status::Running) {
-        let (frame, size) = hear(socket).await.expect("the batch is not over");
+        let Heard { frame, bytes: size, .. } = hear(socket).await.expect("the batch is not over");
         match frame {
             ServerFrame::Snapshot(snapshot) => *quilt = Some(*snapshot),
             ServerFrame::Delta { from, events } => {
@@ -124,7 +84,7 @@ async fn a_viewer_that_comes_back_goes_on_where_it_was() {
     let mut socket = open(&server, &id).await;
     say(&mut socket, ClientFrame::Hello { from: Some(quilt::Step(1_000_000)) }).await;
     loop {
-        match hear(&mut socket).await.expect("an answer").0 {
+        match hear(&mut socket).await.expect("an answer").frame {
             ServerFrame::Status(_) | ServerFrame::Attempts { .. } => {}
             ServerFrame::Snapshot(quilt) => break assert_eq!(quilt.progress().done, 64),
             ServerFrame::Delta { .. } => panic!("a delta to what was never seen"),
@@ -145,7 +105,7 @@ async fn a_viewer_that_does_not_acknowledge_gets_four_frames_and_then_the_rest_i
     let mut silent_statuses = 0;
     // Without an acknowledgement only heartbeats come, while the batch goes on.
     while silent_statuses < 2 {
-        match hear(&mut socket).await.expect("the batch is not over").0 {
+        match hear(&mut socket).await.expect("the batch is not over").frame {
             ServerFrame::Snapshot(snapshot) => {
                 quilt = Some(*snapshot);
                 news += 1;

@@ -6,44 +6,18 @@ mod common;
 
 use std::time::Duration;
 
-use common::{PATIENCE, Server, events, folder, launch, visitor};
-use futures::{SinkExt, StreamExt};
-use quilt::wire::{Assembler, ClientFrame, FramedEvent, MAX_MESSAGE, ServerFrame};
+use common::socket::{Heard, Socket, hear, open, say};
+use common::{Server, events, folder, launch, visitor};
+use quilt::wire::{ClientFrame, FramedEvent, ServerFrame};
 use quilt::{Event, Offset, Quilt, Race, Timestamp};
 use reqwest::Client;
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-async fn open(server: &Server, id: &str, frames: &[ClientFrame]) -> Socket {
-    let url = format!("{}/batches/{id}/channel", server.url.replace("http://", "ws://"));
-    let mut request = url.into_client_request().expect("an address");
-    request.headers_mut().insert("origin", server.url.parse().expect("ASCII"));
-    let (mut socket, _) = connect_async(request).await.expect("an own page may connect");
-    for frame in frames {
-        socket.send(Message::Binary(frame.encode().into())).await.expect("the server listens");
-    }
+/// A channel of a page that has seen nothing.
+async fn greeted(server: &Server, id: &str) -> Socket {
+    let mut socket = open(server, id).await;
+    say(&mut socket, ClientFrame::Hello { from: None }).await;
     socket
-}
-
-/// The next frame, and of how many messages it was made.
-async fn hear(socket: &mut Socket) -> (ServerFrame, usize) {
-    let mut assembler = Assembler::default();
-    let mut messages = 0;
-    loop {
-        let message = tokio::time::timeout(PATIENCE, socket.next()).await.expect("the server is not silent");
-        if let Message::Binary(bytes) = message.expect("it goes on").expect("a message") {
-            assert!(bytes.len() <= MAX_MESSAGE);
-            messages += 1;
-            if let Some(frame) = assembler.receive(&bytes).expect("a frame") {
-                return (frame, messages);
-            }
-        }
-    }
 }
 
 async fn journal(client: &Client, server: &Server, id: &str, after: u64) -> Vec<Event> {
@@ -85,15 +59,15 @@ async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() 
     let server = Server::start(folder.path());
     let client = visitor();
     let id = launch(&client, &server, 8, 8, json!({"duration_ms": [0, 1_500]})).await;
-    let mut socket = open(&server, &id, &[ClientFrame::Hello { from: None }]).await;
+    let mut socket = greeted(&server, &id).await;
     let mut race = Race::new(64, Timestamp(0));
     let read = journal(&client, &server, &id, 0).await;
     read.iter().for_each(|event| race.apply(event));
     let mut offset = Offset(read.len() as u64);
-    socket.send(Message::Binary(ClientFrame::Follow { after: offset }.encode().into())).await.expect("it listens");
+    say(&mut socket, ClientFrame::Follow { after: offset }).await;
     let mut has_seen_running = false;
     while race.lanes().iter().map(|lane| lane.tries).sum::<u32>() < 64 {
-        match hear(&mut socket).await.0 {
+        match hear(&mut socket).await.expect("it goes on").frame {
             ServerFrame::Attempts { after, upto, events } => {
                 assert_eq!(after, offset, "no gap");
                 events.iter().for_each(|event| race.apply(event));
@@ -110,9 +84,9 @@ async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() 
     let all = journal(&client, &server, &id, 0).await;
     assert!(offset.0 <= all.len() as u64);
     // Nobody who has not asked is told.
-    let mut silent = open(&server, &id, &[ClientFrame::Hello { from: None }]).await;
+    let mut silent = greeted(&server, &id).await;
     for _ in 0..3 {
-        assert!(!matches!(hear(&mut silent).await.0, ServerFrame::Attempts { .. }));
+        assert!(!matches!(hear(&mut silent).await.expect("it goes on").frame, ServerFrame::Attempts { .. }));
     }
 }
 
@@ -123,9 +97,10 @@ async fn a_large_snapshot_comes_in_messages_that_leave_nothing_behind() {
     let client = visitor();
     let id = launch(&client, &server, 512, 512, json!({})).await;
     events(&client, &server, &id, None).await;
-    let mut socket = open(&server, &id, &[ClientFrame::Hello { from: None }]).await;
+    let mut socket = greeted(&server, &id).await;
     loop {
-        if let (ServerFrame::Snapshot(quilt), messages) = hear(&mut socket).await {
+        let Heard { frame, messages, .. } = hear(&mut socket).await.expect("it goes on");
+        if let ServerFrame::Snapshot(quilt) = frame {
             assert_eq!(quilt.progress().done, 512 * 512);
             assert!(messages > 90, "{messages} messages");
             break;

@@ -5,6 +5,7 @@ use quilt::{BatchId, Summary, Timestamp};
 
 use crate::components::list_refresh::ListRefresh;
 use crate::format;
+use crate::html::percent;
 
 /// How many batches are listed.
 const LISTED: u32 = 12;
@@ -35,9 +36,8 @@ pub(crate) fn BatchList() -> impl IntoView {
 
 #[component]
 fn Item(id: BatchId, summary: Summary, now: Timestamp) -> impl IntoView {
-    let grid = summary.spec.grid;
     let progress = summary.progress;
-    let share = move |count: u32| format!("{:.2}%", f64::from(count) * 100.0 / f64::from(progress.tasks.max(1)));
+    let share = |count: u32| percent(count.into(), progress.tasks.into());
     let counts = match progress.failed {
         0 => format!("{} of {}", format::count(progress.done), format::count(progress.tasks)),
         failed => format!(
@@ -53,7 +53,7 @@ fn Item(id: BatchId, summary: Summary, now: Timestamp) -> impl IntoView {
             <a href=format!("/batches/{id}") class="batch-link">
                 // One of a batch that is over stays as it is, and is asked for once.
                 <img class="thumbnail" src=format!("/batches/{id}/quilt.png?side=48{at}") alt="" width="40" height="40" loading="lazy" />
-                <span class="batch-size">{format!("{} × {}", grid.rows(), grid.columns())}</span>
+                <span class="batch-size">{format::shape(summary.spec.grid)}</span>
                 <span class="batch-status" data-status=summary.status.as_str()>{summary.status.as_str()}</span>
                 <span class="bar" aria-hidden="true">
                     <span class="bar-done" style:width=share(progress.done)></span>

@@ -6,6 +6,7 @@ use wasm_bindgen::JsCast;
 
 use crate::components::post_form::Refusal;
 use crate::components::quilt_stage::QuiltStage;
+use crate::format;
 use crate::model::BatchView;
 use crate::page::{Page, State, attributes};
 use crate::panels::Panel;
@@ -26,7 +27,7 @@ pub fn LiveBatch(
     let grid = state.grid;
     let slot = |panel: Panel| panel.whole(&state);
     let [status, lap, done, failed, total, connection, _] = attributes(&state).map(|(_, value)| value);
-    let head = format!(r#"<h1>{} × {}</h1>{}"#, grid.rows(), grid.columns(), slot(Panel::Subtitle));
+    let head = format!(r#"<h1>{}</h1>{}"#, format::shape(grid), slot(Panel::Subtitle));
     let tools = format!(
         r#"<div class="connection-place" role="status" aria-label="Connection">{}</div>{}"#,
         slot(Panel::Connection),

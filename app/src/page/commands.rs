@@ -47,7 +47,7 @@ impl Page {
         let chosen = target.dyn_ref::<HtmlSelectElement>().map(HtmlSelectElement::value);
         match (target.id().as_str(), chosen) {
             ("color-by", Some(name)) => {
-                if let Some(by) = ColorBy::ALL.into_iter().find(|by| by.as_str() == name) {
+                if let Some(by) = ColorBy::named(&name) {
                     self.update(|state| state.set_look(Look { by, ..state.look }));
                 }
             }
@@ -163,8 +163,7 @@ impl State {
                 None => self.notice = "No square has failed.",
             },
             "only" => {
-                let standing = Standing::ALL.into_iter().find(|standing| standing.as_str() == argument);
-                let only = standing.filter(|standing| self.look.only != Some(*standing));
+                let only = Standing::named(argument).filter(|standing| self.look.only != Some(*standing));
                 self.set_look(Look { only, ..self.look });
             }
             "zoom" => {

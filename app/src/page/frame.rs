@@ -172,21 +172,10 @@ impl Shown {
             if panel == Panel::Race {
                 self.race_version = state.race_version;
             }
-            let known = self.panels.iter_mut().find(|(known, _)| *known == panel);
-            let is_news = match known {
-                Some((_, known)) if *known == html => false,
-                Some((_, known)) => {
-                    known.clone_from(&html);
-                    true
-                }
-                None => {
-                    self.panels.push((panel, html.clone()));
-                    true
-                }
-            };
-            if is_news {
+            if !is_shown {
                 // What is within it is empty then.
-                self.panels.retain(|(within, _)| within.is_within() != Some(panel));
+                self.panels.retain(|(known, _)| *known != panel && known.is_within() != Some(panel));
+                self.panels.push((panel, html.clone()));
                 errands.panels.push((panel, html));
             }
         }
@@ -220,7 +209,7 @@ impl Shown {
         }
         errands.follow = state.wants_attempts();
         if state.has_seen_finish && !self.has_notified {
-            errands.notify = Some((crate::panels::banner::headline(&state.summary), tab::shape(state.grid)));
+            errands.notify = Some((crate::panels::banner::headline(&state.summary), format::shape(state.grid)));
         }
         self.has_notified = state.has_seen_finish;
     }

@@ -55,6 +55,11 @@ pub(crate) struct Paint {
 impl ColorBy {
     pub(crate) const ALL: [Self; 5] = [Self::Result, Self::State, Self::Duration, Self::Attempts, Self::Worker];
 
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == name)
+    }
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Result => "result",
@@ -73,6 +78,11 @@ impl ColorBy {
 
 impl Standing {
     pub(crate) const ALL: [Self; 4] = [Self::Pending, Self::Retrying, Self::Done, Self::Failed];
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.as_str() == name)
+    }
 
     /// The word in `data-state` and in the address.
     pub(crate) fn as_str(self) -> &'static str {
@@ -128,8 +138,8 @@ impl Look {
 
     /// What an address says, as far as it says something.
     pub(crate) fn from_query(query: &str, is_dark: bool) -> Self {
-        let by = value(query, "by").and_then(|name| ColorBy::ALL.into_iter().find(|by| by.as_str() == name));
-        let only = value(query, "only").and_then(|name| Standing::ALL.into_iter().find(|only| only.as_str() == name));
+        let by = value(query, "by").and_then(ColorBy::named);
+        let only = value(query, "only").and_then(Standing::named);
         Self { by: by.unwrap_or_default(), only, is_dark }
     }
 

@@ -26,7 +26,6 @@ impl Page {
     pub(super) fn read_on(self) {
         let Some(after) = self.update(|state| {
             state.following = Following::Reading;
-            state.viewer.set_reading(true);
             state.race().offset().0
         }) else {
             return;
@@ -66,7 +65,6 @@ impl Page {
     fn set_following(self, following: Following) {
         self.update(|state| {
             state.following = following;
-            state.viewer.set_reading(false);
             state.race_version += 1;
         });
     }

@@ -154,8 +154,9 @@ impl Page {
                 self.with_link(|link| link.failures = 0);
                 self.say(ClientFrame::Ack { step });
             }
-            Received::Load(now) => {
-                self.with_link(|link| link.skew = skew(now));
+            Received::Load(load) => {
+                self.with_link(|link| link.skew = skew(load.now));
+                self.update(|state| state.load = Some(load));
             }
             Received::OutOfStep => self.reopen_later(),
             Received::Missed => {
@@ -227,14 +228,13 @@ impl Page {
 impl State {
     /// Folds a message in.
     fn receive(&mut self, message: &[u8]) -> Received {
-        let (received, load) = self.viewer.receive(message);
+        let received = self.viewer.receive(message, self.following == Following::Reading);
         match received {
             Received::Changed(_) => {
                 self.connection = Connection::Live;
                 self.publish();
             }
             Received::Load(_) => {
-                self.load = load;
                 self.race_version += 1;
                 // A page that has seen everything is told nothing else.
                 if self.step().is_some() {

@@ -1,8 +1,10 @@
 //! What the browser's tab shows: how far the batch is, also while nobody looks; and the finish, once.
 
 use leptos::prelude::document;
-use quilt::{Grid, Status, Summary};
+use quilt::{Status, Summary};
 use web_sys::{Notification, NotificationOptions, NotificationPermission, window};
+
+use crate::format;
 
 /// What the tab shows already.
 #[derive(Default)]
@@ -47,7 +49,7 @@ pub(super) fn has_notifications() -> bool {
 
 /// What the tab says.
 pub(crate) fn title(summary: &Summary) -> String {
-    let shape = shape(summary.spec.grid);
+    let shape = format::shape(summary.spec.grid);
     let percent = u64::from(summary.progress.settled()) * 100 / u64::from(summary.progress.tasks.max(1));
     match summary.status {
         Status::Running => format!("{percent}% · {shape} · Quilt"),
@@ -55,10 +57,6 @@ pub(crate) fn title(summary: &Summary) -> String {
         Status::Finished => format!("Finished · {shape} · Quilt"),
         Status::Cancelled => format!("Cancelled · {shape} · Quilt"),
     }
-}
-
-pub(crate) fn shape(grid: Grid) -> String {
-    format!("{} × {}", grid.rows(), grid.columns())
 }
 
 /// A square that fills up: an address with the picture in it.

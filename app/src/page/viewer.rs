@@ -17,17 +17,17 @@ pub(crate) enum Dirty {
 }
 
 /// What a message meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// The quilt is a step on; this one is to be acknowledged.
     Changed(Step),
-    /// News of the workers, as of this moment of the server's clock.
-    Load(Timestamp),
+    /// News of the workers.
+    Load(Load),
     /// More is known of the attempts.
     Raced,
     /// Attempts are missing; they stand in the journal.
     Missed,
-    /// Nothing yet: there is more to come.
+    /// Nothing new.
     Part,
     /// The message follows something that was never received. Only a new snapshot helps.
     OutOfStep,
@@ -42,8 +42,6 @@ pub(crate) struct Viewer {
     replay: Option<Replay>,
     dirty: Dirty,
     assembler: Assembler,
-    /// Whether the journal is being read.
-    is_reading: bool,
 }
 
 impl Viewer {
@@ -51,12 +49,7 @@ impl Viewer {
     pub(crate) fn new(summary: &Summary) -> Self {
         let mut race = Race::new(summary.progress.tasks, summary.created_at);
         race.start_lap(summary.lap, summary.started_at);
-        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default(), is_reading: false }
-    }
-
-    /// The journal is being read, or not any more.
-    pub(crate) fn set_reading(&mut self, is_reading: bool) {
-        self.is_reading = is_reading;
+        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default() }
     }
 
     /// The quilt, once a snapshot has arrived.
@@ -126,13 +119,13 @@ impl Viewer {
         }
     }
 
-    /// Folds a message in.
-    pub(crate) fn receive(&mut self, message: &[u8]) -> (Received, Option<Load>) {
+    /// Folds a message in. While the journal is read, attempts that come are passed over: it leads further.
+    pub(crate) fn receive(&mut self, message: &[u8], is_reading: bool) -> Received {
         match self.assembler.receive(message) {
-            Ok(Some(ServerFrame::Status(load))) => (Received::Load(load.now), Some(load)),
-            Ok(Some(frame)) => (self.fold(frame), None),
-            Ok(None) => (Received::Part, None),
-            Err(_) => (Received::OutOfStep, None),
+            Ok(Some(ServerFrame::Attempts { .. })) if is_reading => Received::Part,
+            Ok(Some(frame)) => self.fold(frame),
+            Ok(None) => Received::Part,
+            Err(_) => Received::OutOfStep,
         }
     }
 
@@ -176,9 +169,7 @@ impl Viewer {
                 }
                 Received::Changed(quilt.step())
             }
-            ServerFrame::Status(load) => Received::Load(load.now),
-            // What is read from the journal leads further.
-            ServerFrame::Attempts { .. } if self.is_reading => Received::Part,
+            ServerFrame::Status(load) => Received::Load(load),
             ServerFrame::Attempts { after, upto, events } => {
                 if after != self.race.offset() {
                     return Received::Missed;
@@ -324,6 +315,6 @@ mod tests {
             viewer.fold(ServerFrame::Attempts { after: viewer.race().offset(), upto: viewer.race().offset(), events });
         }
         assert_eq!(viewer.take_dirty(), Dirty::All);
-        assert_eq!(viewer.receive(&encode_event(&settled(1))), (Received::OutOfStep, None));
+        assert_eq!(viewer.receive(&encode_event(&settled(1)), false), Received::OutOfStep);
     }
 }
