@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
 
 use leptos::prelude::*;
-use quilt::{BatchId, BatchSpec, Control, LaunchRequest};
+use quilt::{BatchId, BatchSpec, Control, LaunchRequest, Square};
 use serde::{Deserialize, Serialize};
 
 use crate::model::ActionError;
@@ -74,6 +74,14 @@ pub async fn cancel(id: BatchId) -> Result<(), ActionError> {
 #[server(prefix = "/actions", endpoint = "retry_failed")]
 pub async fn retry_failed(id: BatchId) -> Result<(), ActionError> {
     crate::server::engine().retry_failed(id, crate::server::visitor()?).await?;
+    leptos_axum::redirect(&format!("/batches/{id}"));
+    Ok(())
+}
+
+/// Runs one failed square of a batch of this visitor again.
+#[server(prefix = "/actions", endpoint = "retry_square")]
+pub async fn retry_square(id: BatchId, row: u16, column: u16) -> Result<(), ActionError> {
+    crate::server::engine().retry_square(id, crate::server::visitor()?, Square { row, column }).await?;
     leptos_axum::redirect(&format!("/batches/{id}"));
     Ok(())
 }
@@ -172,12 +180,20 @@ mod tests {
     fn forms_are_posted_to_where_the_server_functions_are() {
         use crate::components::post_form::action;
         use leptos::server_fn::ServerFn;
-        let paths =
-            [Cancel::PATH, Remove::PATH, RetryFailed::PATH, RunAgain::PATH, SetConcurrency::PATH, SetPaused::PATH];
+        let paths = [
+            Cancel::PATH,
+            Remove::PATH,
+            RetryFailed::PATH,
+            RetrySquare::PATH,
+            RunAgain::PATH,
+            SetConcurrency::PATH,
+            SetPaused::PATH,
+        ];
         let posted = [
             action::CANCEL,
             action::REMOVE,
             action::RETRY_FAILED,
+            action::RETRY_SQUARE,
             action::RUN_AGAIN,
             action::SET_CONCURRENCY,
             action::SET_PAUSED,

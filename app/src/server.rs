@@ -143,8 +143,11 @@ impl From<ControlError> for ActionError {
             ControlError::Journal(error) => error.into(),
             ControlError::NotFound => not_found(),
             ControlError::NotOwner => refuse(StatusCode::FORBIDDEN, error.to_string()),
+            ControlError::NoSuchSquare => refuse(StatusCode::NOT_FOUND, error.to_string()),
             ControlError::NotOver => refuse(StatusCode::CONFLICT, error.to_string()),
-            ControlError::TooManyControls { .. } => refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string()),
+            ControlError::TooManyControls { .. } | ControlError::TooManyLaps { .. } => {
+                refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string())
+            }
             ControlError::TooManyRunning(error) => error.into(),
         }
     }

@@ -116,6 +116,27 @@ test("failures are counted in the banner, and a retry mends them", async ({ page
   }
 });
 
+test("one square that has failed can be retried alone", async ({ page }) => {
+  await launch(page, "8 × 8", { failures: 60, attempts: 1, shortest: 0, longest: 0 });
+  await finished(page);
+  const before = await batchOf(page);
+  await squares(page, "failed").first().click();
+  const chosen = (await squares(page, "failed").first().getAttribute("aria-label"))!;
+  const name = new RegExp(`^${/^Row \d+, column \d+/.exec(chosen)![0]}:`);
+  const details = page.getByRole("region", { name: "Attempts" });
+  // Others are left as they are, however often it takes.
+  for (let lap = 2; (await page.getByRole("gridcell", { name }).getAttribute("data-state")) === "failed"; lap++) {
+    await details.getByRole("button", { name: "Retry this one" }).click();
+    await expect(root(page)).toHaveAttribute("data-lap", String(lap));
+    await finished(page);
+    await expect(details.getByRole("listitem")).toHaveCount(lap);
+  }
+  await expect(details.getByRole("button", { name: "Retry this one" })).toHaveCount(0);
+  const after = await batchOf(page);
+  expect([after.done, after.failed]).toEqual([before.done + 1, before.failed - 1]);
+  await expect(squares(page, "failed")).toHaveCount(after.failed);
+});
+
 test("a batch that is cancelled keeps what is done", async ({ page }) => {
   await launch(page, "8 × 8", { shortest: 100, longest: 60_000 });
   await expect(squares(page, "done").first()).toBeVisible();

@@ -12,7 +12,7 @@ use common::{OWNER, STRANGER, WORKERS, finished, id, open, spec, start, start_wi
 use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
 use engine::{ControlError, LaunchError, TooManyRunning};
-use quilt::{BatchId, BatchSpec, Color, Index, Progress, SquareState, Status};
+use quilt::{BatchId, BatchSpec, Color, Index, Progress, Square, SquareState, Status};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +65,41 @@ async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
             assert_eq!(second.square(index), SquareState::Done(color), "what was done stays");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_one_square_runs_it_alone_also_after_a_restart() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    let mut spec = spec(r#"{"kind": "misbehaving"}"#, 4);
+    spec.attempts = 1;
+    engine.launch(id(1), OWNER, spec).await.expect("accepted");
+    let first = finished(&engine, id(1)).await;
+    let [panics, errs, outside] = [(0, 0), (0, 1), (4, 0)].map(|(row, column)| Square { row, column });
+    assert!(matches!(engine.retry_square(id(1), STRANGER, panics).await, Err(ControlError::NotOwner)));
+    assert!(matches!(engine.retry_square(id(1), OWNER, outside).await, Err(ControlError::NoSuchSquare)));
+    let done = engine.retry_square(id(1), OWNER, Square { row: 3, column: 3 }).await.expect("nothing to do");
+    assert_eq!((done.lap, done.status), (1, Status::Finished));
+
+    for (lap, square) in [(2, panics), (3, errs)] {
+        assert!(engine.retry_square(id(1), OWNER, square).await.expect("accepted").lap == lap);
+        let quilt = finished(&engine, id(1)).await;
+        assert_eq!((quilt.lap_number(), quilt.lap().tasks), (lap, 1));
+        assert_eq!(quilt.summary().last_across, Some(square));
+        assert_eq!(quilt.progress(), first.progress());
+        let record = engine.square(id(1), square).await.expect("readable").expect("it is there");
+        assert_eq!(record.attempts.iter().map(|attempt| attempt.lap).collect::<Vec<_>>(), [1, lap]);
+    }
+    let before = finished(&engine, id(1)).await;
+    engine.shutdown(Duration::from_secs(5)).await;
+    drop(engine);
+    let again = start(folder.path()).await;
+    assert_eq!(open(&again, id(1)).await.folded().quilt, before);
+    let receipts = again.receipts(id(1)).await.expect("readable").expect("it is there");
+    assert_eq!(
+        receipts.iter().map(|receipt| (receipt.lap, receipt.failed)).collect::<Vec<_>>(),
+        [(1, 4), (2, 4), (3, 4)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

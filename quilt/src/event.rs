@@ -123,6 +123,15 @@ pub enum Control {
     SetConcurrency(Option<u32>),
 }
 
+/// Which of the squares that have failed are pending again in a lap after the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutBack {
+    /// All of them.
+    All,
+    /// The one that is run at this position; the others stay as they are.
+    One(Position),
+}
+
 /// Why a batch was stopped before its finish line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -161,12 +170,14 @@ pub enum Event {
         /// The tasks, in the order in which they ended.
         settlements: Vec<Settlement>,
     },
-    /// The failed squares of the lap before were put back.
+    /// Failed squares were put back.
     LapStarted {
         /// The lap that starts, from 2.
         lap: u32,
         /// When it was asked for.
         at: Timestamp,
+        /// Which ones.
+        put_back: PutBack,
     },
     /// The batch was told to run otherwise.
     Controlled {

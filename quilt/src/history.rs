@@ -5,7 +5,7 @@
 //! When a lap starts it lets go of most of what came before: who is further behind needs the quilt as it stands.
 
 use crate::cell::Cell;
-use crate::event::{Control, Event, Settlement, Timestamp};
+use crate::event::{Control, Event, PutBack, Settlement, Timestamp};
 use crate::order::Position;
 use crate::state::{Change, Quilt, SquareState, Step};
 use crate::summary::Progress;
@@ -17,8 +17,8 @@ pub enum Entry<'quilt> {
     Settled(Position, SquareState<'quilt>),
     /// A lap crossed its finish line with these counts.
     Finished(Progress),
-    /// The failed squares were put back, and this lap started.
-    LapStarted(u32),
+    /// Failed squares were put back, and this lap started.
+    LapStarted(u32, PutBack),
     /// The batch was told to run otherwise.
     Controlled(Control),
     /// The batch was stopped.
@@ -40,7 +40,7 @@ struct Packed(u64);
 enum Record {
     Settled(Position, Cell),
     Finished,
-    LapStarted,
+    LapStarted(PutBack),
     Controlled(Control),
     Cancelled,
 }
@@ -51,7 +51,8 @@ impl From<Record> for Packed {
             // A position is one of at most 2^20.
             Record::Settled(position, cell) => u64::from(position.0) << 35 | u64::from(cell.0) << 3,
             Record::Finished => 1,
-            Record::LapStarted => 2,
+            Record::LapStarted(PutBack::All) => 2,
+            Record::LapStarted(PutBack::One(position)) => (u64::from(position.0) + 1) << 3 | 2,
             Record::Cancelled => 3,
             Record::Controlled(Control::Pause) => 4,
             Record::Controlled(Control::Resume) => 5,
@@ -65,7 +66,10 @@ impl From<Packed> for Record {
         match bits & 0b111 {
             0 => Self::Settled(Position((bits >> 35) as u32), Cell((bits >> 3) as u32)),
             1 => Self::Finished,
-            2 => Self::LapStarted,
+            2 => Self::LapStarted(match (bits >> 3).checked_sub(1) {
+                None => PutBack::All,
+                Some(position) => PutBack::One(Position(position as u32)),
+            }),
             3 => Self::Cancelled,
             4 => Self::Controlled(Control::Pause),
             5 => Self::Controlled(Control::Resume),
@@ -98,10 +102,10 @@ impl History {
             let record = match *change {
                 Change::Settled(position) => Record::Settled(position, quilt.cell(position)),
                 Change::Finished => Record::Finished,
-                Change::LapStarted => {
+                Change::LapStarted(put_back) => {
                     self.make_room(quilt);
                     self.lap_starts.push(self.step().0);
-                    Record::LapStarted
+                    Record::LapStarted(put_back)
                 }
                 Change::Controlled(control) => Record::Controlled(control),
                 Change::Cancelled => Record::Cancelled,
@@ -146,9 +150,9 @@ impl History {
             let entry = match record {
                 Record::Settled(position, cell) => Entry::Settled(position, quilt.read(cell)),
                 Record::Finished => Entry::Finished(progress_at_finish(quilt, lap)),
-                Record::LapStarted => {
+                Record::LapStarted(put_back) => {
                     lap += 1;
-                    Entry::LapStarted(lap)
+                    Entry::LapStarted(lap, put_back)
                 }
                 Record::Controlled(control) => Entry::Controlled(control),
                 Record::Cancelled => Entry::Cancelled,
@@ -185,11 +189,11 @@ impl History {
                 }
                 // The finish line follows from the settlement before it.
                 Record::Finished => {}
-                Record::LapStarted => {
+                Record::LapStarted(put_back) => {
                     flush(&mut events, &mut settlements, quilt, lap);
                     lap += 1;
                     let at = quilt.numbered_lap(lap).started_at;
-                    events.push(Event::LapStarted { lap, at });
+                    events.push(Event::LapStarted { lap, at, put_back });
                 }
                 Record::Controlled(control) => {
                     flush(&mut events, &mut settlements, quilt, lap);
@@ -234,11 +238,16 @@ fn settled_at(quilt: &Quilt, lap: u32) -> Timestamp {
     quilt.numbered_lap(lap).finish.map_or(quilt.updated_at, |finish| finish.at)
 }
 
-/// What failed in a lap is what the next one had to run.
+/// What had failed at the end of a lap is what the next one had to run, and what it left.
 fn progress_at_finish(quilt: &Quilt, lap: u32) -> Progress {
     let tasks = quilt.progress().tasks;
-    let failed = if lap < quilt.lap_number() { quilt.numbered_lap(lap + 1).tasks } else { quilt.progress().failed };
-    Progress { tasks, done: tasks - failed, failed }
+    let failed = if lap < quilt.lap_number() {
+        let next = quilt.numbered_lap(lap + 1);
+        next.tasks + next.left_failed
+    } else {
+        quilt.progress().failed
+    };
+    Progress { tasks, done: tasks.saturating_sub(failed), failed }
 }
 
 #[cfg(test)]
@@ -254,7 +263,9 @@ mod tests {
             Record::Settled(last, Cell::done(Color::from_rgb(0x00FF_FFFF))),
             Record::Settled(Position(0), Cell::failed(ReasonId(1_024))),
             Record::Finished,
-            Record::LapStarted,
+            Record::LapStarted(PutBack::All),
+            Record::LapStarted(PutBack::One(Position(0))),
+            Record::LapStarted(PutBack::One(last)),
             Record::Cancelled,
             Record::Controlled(Control::Pause),
             Record::Controlled(Control::Resume),

@@ -33,7 +33,7 @@ pub mod wire;
 
 pub use color::Color;
 pub use event::{
-    AttemptRecord, AttemptRun, CancelCause, Control, Event, Launched, Offset, Outcome, Settlement, Timestamp,
+    AttemptRecord, AttemptRun, CancelCause, Control, Event, Launched, Offset, Outcome, PutBack, Settlement, Timestamp,
 };
 pub use grid::{Grid, Index, Square};
 pub use history::History;

@@ -86,7 +86,7 @@ impl Race {
     /// Folds the next event of the journal in.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::LapStarted { lap, at } => self.start_lap(*lap, *at),
+            Event::LapStarted { lap, at, .. } => self.start_lap(*lap, *at),
             Event::Attempted { lap, worker, runs } if *lap == self.lap => {
                 let lane = self.lane_of(worker);
                 for run in runs {
@@ -294,6 +294,7 @@ fn halve(bins: &mut [u32; BINS]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::PutBack;
 
     fn run(first: u32, count: u32, started_at: u64, took_ms: u32, error: Option<&str>) -> AttemptRun {
         AttemptRun {
@@ -353,7 +354,7 @@ mod tests {
     fn a_lap_starts_a_race_of_its_own() {
         let mut race = Race::new(4, Timestamp(0));
         race.apply(&attempted("a", vec![run(0, 1, 0, 9, Some("no"))]));
-        race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000) });
+        race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000), put_back: PutBack::All });
         // Of a lap that is over: known of its square, and no part of this race.
         race.apply(&attempted("a", vec![run(1, 1, 1, 4, None)]));
         assert_eq!(race.last_try(Position(1)).map(|tried| tried.took_ms), Some(4));

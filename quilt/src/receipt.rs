@@ -103,7 +103,7 @@ impl Ledger {
                 }
                 self.latest = Some((worker.clone(), runs.clone()));
             }
-            Event::LapStarted { .. } if changes.contains(&Change::LapStarted) => {
+            Event::LapStarted { .. } if !changes.is_empty() => {
                 let Self { receipts, noted, .. } = std::mem::take(self);
                 *self = Self { receipts, noted, ..Self::default() };
             }

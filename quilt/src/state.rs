@@ -2,7 +2,7 @@
 
 use crate::cell::{Cell, CellState, OTHER_REASON, intern};
 use crate::color::Color;
-use crate::event::{CancelCause, Control, Event, Launched, Outcome, Settlement, Timestamp};
+use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement, Timestamp};
 use crate::grid::{Grid, Index};
 use crate::order::{Order, Position};
 use crate::spec::BatchSpec;
@@ -26,8 +26,8 @@ pub enum Change {
     Settled(Position),
     /// The lap crossed its finish line: no square of it is left.
     Finished,
-    /// The failed squares are pending again.
-    LapStarted,
+    /// These failed squares are pending again.
+    LapStarted(PutBack),
     /// The batch was paused or resumed, or its concurrency changed.
     Controlled(Control),
     /// The batch was stopped.
@@ -41,6 +41,8 @@ pub struct Lap {
     pub started_at: Timestamp,
     /// How many tasks were to run in it.
     pub tasks: u32,
+    /// How many failed squares it left as they were.
+    pub left_failed: u32,
     /// Its finish line, once crossed.
     pub finish: Option<Finish>,
 }
@@ -122,7 +124,7 @@ impl Quilt {
             done: 0,
             failed: 0,
             earlier_laps: Vec::new(),
-            lap: Lap { started_at: launched.at, tasks, finish: None },
+            lap: Lap { started_at: launched.at, tasks, left_failed: 0, finish: None },
             is_paused: false,
             concurrency: launched.spec.concurrency,
             controls: 0,
@@ -146,10 +148,10 @@ impl Quilt {
                     self.settle(*at, settlements, changes);
                 }
             }
-            Event::LapStarted { lap, at } => {
-                if self.can_retry() && *lap == self.lap_number() + 1 {
-                    self.start_lap(*at);
-                    changes.push(Change::LapStarted);
+            Event::LapStarted { lap, at, put_back } => {
+                if self.can_put_back(*put_back) && *lap == self.lap_number() + 1 {
+                    self.start_lap(*at, *put_back);
+                    changes.push(Change::LapStarted(*put_back));
                 }
             }
             Event::Controlled { lap, number, at, control } => {
@@ -198,8 +200,9 @@ impl Quilt {
     /// Whether a larger share of the lap's tasks has failed than the batch tolerates.
     fn has_failed_too_often(&self) -> bool {
         let tolerated = self.spec().tolerated_failures;
+        let failed = self.failed - self.lap.left_failed;
         // A share such as 0.29 is a little less than it says, and 29 of 100 are not more than that.
-        tolerated.is_some_and(|share| f64::from(self.failed) > share * f64::from(self.lap.tasks) + 1e-6)
+        tolerated.is_some_and(|share| f64::from(failed) > share * f64::from(self.lap.tasks) + 1e-6)
     }
 
     fn cancel(&mut self, at: Timestamp, cause: CancelCause, changes: &mut Vec<Change>) {
@@ -217,15 +220,23 @@ impl Quilt {
         }
     }
 
-    fn start_lap(&mut self, at: Timestamp) {
-        for cell in &mut self.cells {
+    fn start_lap(&mut self, at: Timestamp, put_back: PutBack) {
+        let cells = match put_back {
+            PutBack::All => self.cells.as_mut_slice(),
+            PutBack::One(position) => {
+                self.cells.get_mut(position.0 as usize).map(std::slice::from_mut).unwrap_or_default()
+            }
+        };
+        let mut tasks = 0;
+        for cell in cells {
             if matches!(cell.state(), CellState::Failed(_)) {
                 *cell = Cell::PENDING;
+                tasks += 1;
             }
         }
-        let lap = Lap { started_at: at, tasks: self.failed, finish: None };
+        self.failed -= tasks;
+        let lap = Lap { started_at: at, tasks, left_failed: self.failed, finish: None };
         self.earlier_laps.push(std::mem::replace(&mut self.lap, lap));
-        self.failed = 0;
         self.is_paused = false;
         self.updated_at = at;
     }
@@ -245,10 +256,14 @@ impl Quilt {
         changes && self.controls < MAX_CONTROLS
     }
 
-    /// Whether there are failed squares that a next lap could put back.
+    /// Whether a next lap can start with these squares: at a finish line, and where they have failed.
     #[must_use]
-    pub fn can_retry(&self) -> bool {
-        self.status() == Status::Finished && self.failed > 0 && self.earlier_laps.len() + 1 < MAX_LAPS
+    pub fn can_put_back(&self, put_back: PutBack) -> bool {
+        let have_failed = match put_back {
+            PutBack::All => self.failed > 0,
+            PutBack::One(position) => matches!(self.at(position), SquareState::Failed(_)),
+        };
+        have_failed && self.status() == Status::Finished && self.earlier_laps.len() + 1 < MAX_LAPS
     }
 
     /// Where the batch stands.

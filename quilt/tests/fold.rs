@@ -7,9 +7,10 @@ mod common;
 use common::{config, event, fold, full_journal, launched, without_foresight};
 use proptest::prelude::*;
 use proptest::sample;
+use quilt::history::Entry;
 use quilt::{
-    CancelCause, Change, Control, Event, History, Index, Outcome, Position, Quilt, Settlement, SquareState, Status,
-    Step, Summary, Timestamp,
+    CancelCause, Change, Color, Control, Event, History, Index, Outcome, Position, PutBack, Quilt, Settlement,
+    SquareState, Status, Step, Summary, Timestamp,
 };
 
 const ROWS: u16 = 3;
@@ -205,7 +206,9 @@ fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
         let all = (0..tasks).map(|position| Settlement { position: Position(position), outcome: outcome() }).collect();
         let at = Timestamp(lap);
         let lap = lap as u32;
-        for event in [Event::LapStarted { lap, at }, Event::Settled { lap, at, settlements: all }] {
+        for event in
+            [Event::LapStarted { lap, at, put_back: PutBack::All }, Event::Settled { lap, at, settlements: all }]
+        {
             let mut changes = Vec::new();
             quilt.apply(&event, &mut changes);
             history.record(&quilt, &changes);
@@ -224,6 +227,73 @@ fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
     assert_eq!(reader, quilt);
 }
 
+/// Goes to a finish line with failures, retries one of them with success and another one without, and then all that are left.
+fn retries_of_one(tasks: u32) -> Vec<Event> {
+    let mut journal = full_journal(tasks, 2);
+    let finish = journal.iter().position(|event| matches!(event, Event::LapStarted { .. })).expect("two laps");
+    journal.truncate(finish);
+    let mut lap = |lap, put_back, outcomes: Vec<(u32, Outcome)>| {
+        let at = Timestamp(1_000 * u64::from(lap));
+        let settlement = |(position, outcome)| Settlement { position: Position(position), outcome };
+        let settlements = outcomes.into_iter().map(settlement).collect();
+        journal.push(Event::LapStarted { lap, at, put_back });
+        journal.push(Event::Settled { lap, at, settlements });
+    };
+    let done = || Outcome::Done(Color::from_rgb(7));
+    // Every second one has failed.
+    lap(2, PutBack::One(Position(4)), vec![(4, done())]);
+    lap(3, PutBack::One(Position(2)), vec![(2, Outcome::Failed("still".into()))]);
+    let rest = (0..tasks).filter(|position| position % 2 == 0 && *position != 4);
+    lap(4, PutBack::All, rest.map(|position| (position, done())).collect());
+    journal
+}
+
+#[test]
+fn a_retry_of_one_square_leaves_the_others_as_they_are() {
+    let launched = launched(ROWS, COLUMNS, 13);
+    let journal = retries_of_one(TASKS);
+    let first = journal.len() - 6;
+    let at = |length| fold(&launched, &journal[..length]).0;
+    let counts = |quilt: &Quilt| (quilt.lap().tasks, quilt.progress().done, quilt.progress().failed);
+    assert_eq!((at(first).status(), counts(&at(first))), (Status::Finished, (15, 7, 8)));
+    let running = at(first + 1);
+    assert_eq!((running.status(), counts(&running)), (Status::Running, (1, 7, 7)));
+    assert_eq!(running.pending_in(Position(0)..Position(TASKS)).collect::<Vec<_>>(), [Position(4)]);
+    let retried = at(first + 2);
+    assert_eq!((retried.status(), counts(&retried)), (Status::Finished, (1, 8, 7)));
+    assert_eq!(retried.lap().finish.map(|finish| finish.last_across), Some(retried.order().index(Position(4))));
+    assert_eq!(counts(&at(first + 4)), (1, 8, 7));
+    assert_eq!(counts(&at(first + 6)), (7, 15, 0));
+    assert_eq!(finish_lines(&fold(&launched, &journal).1), 4);
+    // What is done, or is no square, cannot be put back.
+    for position in [1, 4, TASKS, u32::MAX] {
+        let put_back = PutBack::One(Position(position));
+        let mut quilt = retried.clone();
+        quilt.apply(&Event::LapStarted { lap: 3, at: Timestamp(9), put_back }, &mut Vec::new());
+        assert_eq!(quilt, retried, "{position}");
+    }
+}
+
+#[test]
+fn a_history_tells_of_laps_of_one_square_what_was_so_at_their_ends() {
+    let launched = launched(ROWS, COLUMNS, 15);
+    let mut quilt = Quilt::new(launched);
+    let mut history = History::new(&quilt);
+    for event in retries_of_one(TASKS) {
+        let mut changes = Vec::new();
+        quilt.apply(&event, &mut changes);
+        history.record(&quilt, &changes);
+    }
+    let failed: Vec<u32> = history
+        .entries(&quilt, Step(0))
+        .filter_map(|(_, entry)| match entry {
+            Entry::Finished(progress) => Some(progress.failed),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(failed, [8, 7, 7, 0]);
+}
+
 #[test]
 fn nothing_settles_after_a_cancellation() {
     let launched = launched(ROWS, COLUMNS, 7);
@@ -237,11 +307,15 @@ fn nothing_settles_after_a_cancellation() {
 
 #[test]
 fn a_reader_that_is_told_a_little_at_a_time_is_at_each_step_that_it_is_told_of() {
+    told_a_little_at_a_time(&full_journal(16, 3));
+    told_a_little_at_a_time(&retries_of_one(16));
+}
+
+fn told_a_little_at_a_time(journal: &[Event]) {
     let launched = launched(4, 4, 1);
-    let journal = full_journal(16, 3);
     let mut quilt = Quilt::new(launched.clone());
     let mut history = History::new(&quilt);
-    for event in &journal {
+    for event in journal {
         let mut changes = Vec::new();
         quilt.apply(event, &mut changes);
         history.record(&quilt, &changes);

@@ -160,10 +160,12 @@ impl From<ControlError> for Problem {
             ControlError::Journal(error) => error.into(),
             ControlError::NotFound => Self::no_such_batch(),
             ControlError::NotOwner => Self::new(StatusCode::FORBIDDEN, "not-your-batch", detail),
+            ControlError::NoSuchSquare => Self::no_such_square(),
             ControlError::NotOver => Self::new(StatusCode::CONFLICT, "batch-not-over", detail),
             ControlError::TooManyControls { .. } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-controls", detail)
             }
+            ControlError::TooManyLaps { .. } => Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-laps", detail),
             ControlError::TooManyRunning(error) => error.into(),
         }
     }

@@ -162,6 +162,30 @@ async fn a_batch_that_is_over_is_removed_for_everybody() {
 }
 
 #[tokio::test]
+async fn one_failed_square_is_put_back_alone() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let body = json!({"work": {"kind": "color", "failure_rate": 1}, "rows": 8, "columns": 8, "attempts": 1});
+    let (_, batch) = ask(&client, Method::POST, server.at("/api/batches"), Some(body)).await;
+    let id = batch["id"].as_str().expect("an id").to_owned();
+    let last = events(&client, &server, &id, None).await.last().expect("a finish").id;
+    let retry = |square| server.at(&format!("/api/batches/{id}/squares/{square}/retry"));
+    assert_eq!(ask(&client, Method::POST, retry("8/0"), None).await.0, 404);
+    assert_eq!(ask(&client, Method::POST, retry("8/x"), None).await.0, 404);
+    assert_eq!(ask(&visitor(), Method::POST, retry("2/3"), None).await.0, 403);
+    let (status, batch) = ask(&client, Method::POST, retry("2/3"), None).await;
+    assert_eq!((status, &batch["lap"]), (StatusCode::OK, &json!(2)));
+    let told = events(&client, &server, &id, Some(last)).await;
+    let told: Vec<_> = told.iter().map(|event| (event.name.as_str(), &event.data)).collect();
+    let square = json!({"row": 2, "column": 3});
+    let failed = json!({"row": 2, "column": 3, "failed": "unlucky: the failure rate struck"});
+    let complete = json!({"status": "complete", "done": 0, "failed": 64});
+    let lap = json!({"lap": 2, "square": square});
+    assert_eq!(told, [("lap", &lap), ("square", &failed), ("status", &complete)]);
+}
+
+#[tokio::test]
 async fn a_reader_who_is_too_far_behind_is_told_how_things_stand() {
     let folder = folder();
     let server = Server::start(folder.path());

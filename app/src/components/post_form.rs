@@ -13,6 +13,7 @@ pub(crate) mod action {
     pub(crate) const CANCEL: &str = "/actions/cancel";
     pub(crate) const REMOVE: &str = "/actions/remove";
     pub(crate) const RETRY_FAILED: &str = "/actions/retry_failed";
+    pub(crate) const RETRY_SQUARE: &str = "/actions/retry_square";
     pub(crate) const RUN_AGAIN: &str = "/actions/run_again";
     pub(crate) const SET_CONCURRENCY: &str = "/actions/set_concurrency";
     pub(crate) const SET_PAUSED: &str = "/actions/set_paused";

@@ -1,7 +1,7 @@
 //! Everything that the page of a batch knows.
 
 use quilt::wire::Load;
-use quilt::{BatchId, Grid, Index, Position, Quilt, Race, Square, SquareState, Step, Summary, Timestamp};
+use quilt::{BatchId, Grid, Index, Position, Quilt, Race, Square, SquareState, Status, Step, Summary, Timestamp};
 
 use super::look::{Look, Standing};
 use super::pace::{Pace, Samples};
@@ -160,6 +160,11 @@ impl State {
         !self.summary.status.is_over()
     }
 
+    /// Whether the visitor may put failed squares back, where there are any.
+    pub(crate) fn can_retry(&self) -> bool {
+        self.is_own && self.summary.status == Status::Finished && self.connection != Connection::Removed
+    }
+
     /// The batch as it stands, once that is known.
     pub(crate) fn quilt(&self) -> Option<&Quilt> {
         self.viewer.quilt()
@@ -215,7 +220,7 @@ impl State {
         // Over a lap that was running when it was last looked at, here on this page.
         let was_running = self.is_running() || self.summary.lap < summary.lap;
         if is_news {
-            self.has_seen_finish = was_running && summary.status == quilt::Status::Finished;
+            self.has_seen_finish = was_running && summary.status == Status::Finished;
         }
         if !summary.status.is_over() {
             // What goes on is not looked at in the past.

@@ -160,7 +160,7 @@ impl Viewer {
                 let mut changes = Vec::new();
                 for event in &events {
                     quilt.apply(event, &mut changes);
-                    if let Event::LapStarted { lap, at } = event {
+                    if let Event::LapStarted { lap, at, .. } = event {
                         self.race.start_lap(*lap, *at);
                     }
                 }
@@ -195,7 +195,7 @@ impl Viewer {
 
 impl Dirty {
     pub(crate) fn extend(&mut self, changes: &[Change], tasks: u32) {
-        if changes.contains(&Change::LapStarted) {
+        if changes.iter().any(|change| matches!(change, Change::LapStarted(_))) {
             *self = Self::All;
         }
         let settled = changes.iter().filter_map(|change| match change {

@@ -53,7 +53,7 @@ fn actions_html(state: &State) -> String {
         button("run-again", "primary", "Run again")
     );
     let mut actions = form(action::RUN_AGAIN, *id, &again);
-    if state.is_own && summary.status == Status::Finished && summary.progress.failed > 0 {
+    if state.can_retry() && summary.progress.failed > 0 {
         actions += &form(action::RETRY_FAILED, *id, &button("retry-failed", "", "Retry failed"));
     }
     if state.is_own {

@@ -1,9 +1,10 @@
 //! What is known of the square that was chosen, with every attempt at it.
 
 use leptos::task::spawn_local;
-use quilt::Square;
+use quilt::{Square, SquareState};
 
 use super::Panel;
+use crate::components::post_form::{action, button, form};
 use crate::format;
 use crate::html::{escaped, percent};
 use crate::model::ActionError;
@@ -42,7 +43,23 @@ pub(super) fn html(state: &State) -> String {
 /// What is known of the square that is chosen.
 pub(super) fn answer_html(state: &State) -> String {
     let answer = state.details.as_ref().filter(|(square, _)| Some(*square) == state.chosen);
-    answer.map_or(String::new(), |(_, answer)| details_html(answer))
+    answer.map_or(String::new(), |(square, answer)| details_html(answer) + &retry_html(state, *square))
+}
+
+/// A button for the owner of a batch that is finished, where the square has failed.
+fn retry_html(state: &State, square: Square) -> String {
+    let index = state.grid.index(square);
+    let now = state.quilt().zip(index).map(|(quilt, index)| quilt.square(index));
+    if !(state.can_retry() && matches!(now, Some(SquareState::Failed(_)))) {
+        return String::new();
+    }
+    let Square { row, column } = square;
+    let fields = format!(
+        r#"<input type="hidden" name="row" value="{row}"><input type="hidden" name="column" value="{column}">{}"#,
+        button("retry-square", "", "Retry this one")
+    );
+    let form = form(action::RETRY_SQUARE, state.id, &fields);
+    format!(r#"<div class="posting retry-square">{form}<p class="refusal" role="alert"></p></div>"#)
 }
 
 fn details_html(answer: &Result<Record, ActionError>) -> String {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use quilt::state::MAX_CONTROLS;
-use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Quilt, Status, Summary};
+use quilt::state::{MAX_CONTROLS, MAX_LAPS};
+use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Position, PutBack, Quilt, Square, Status, Summary};
 
 use super::laps::{Share, conclusion, is_past};
 use super::{ControlError, Engine, to_the_end};
@@ -70,21 +70,48 @@ impl Engine {
     /// See [`ControlError`].
     pub async fn retry_failed(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
         let engine = self.clone();
-        to_the_end(async move { engine.retry_now(id, owner).await }).await
+        to_the_end(async move {
+            let _one_at_a_time = engine.shared.changing.lock().await;
+            let batch = engine.open_own(id, owner).await?;
+            engine.start_lap(batch, PutBack::All).await
+        })
+        .await
     }
 
-    async fn retry_now(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
-        let _one_at_a_time = self.shared.changing.lock().await;
-        let batch = self.open_own(id, owner).await?;
+    /// Puts one failed square back and starts the next lap, which is of it alone. A batch that still runs, or whose square has not failed,
+    /// stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn retry_square(&self, id: BatchId, owner: OwnerId, square: Square) -> Result<Summary, ControlError> {
+        let engine = self.clone();
+        to_the_end(async move {
+            let _one_at_a_time = engine.shared.changing.lock().await;
+            let batch = engine.open_own(id, owner).await?;
+            let position = read(&batch, |quilt| {
+                quilt.grid().index(square).map(|index| quilt.order().position(index)).ok_or(ControlError::NoSuchSquare)
+            })?;
+            engine.start_lap(batch, PutBack::One(position)).await
+        })
+        .await
+    }
+
+    async fn start_lap(&self, batch: Arc<LiveBatch>, put_back: PutBack) -> Result<Summary, ControlError> {
+        let id = batch.id();
         let (lap, tasks, can_retry) =
-            read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_retry()));
+            read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_put_back(put_back)));
         if can_retry {
             let next = (id, lap + 1);
-            if self.claim(next, Share::new(owner, tasks))? {
+            let positions = match put_back {
+                PutBack::All => Position(0)..Position(tasks),
+                PutBack::One(position) => position..Position(position.0 + 1),
+            };
+            if self.claim(next, Share::new(batch.owner(), tasks))? {
                 let at = self.shared.settings.clock.now();
-                let appended = self.shared.journal.append(id, vec![Event::LapStarted { lap: next.1, at }]).await;
-                match appended {
-                    Ok(offset) => self.run_lap(next, tasks, offset, Some(Arc::clone(&batch))).await,
+                let started = Event::LapStarted { lap: next.1, at, put_back };
+                match self.shared.journal.append(id, vec![started]).await {
+                    Ok(offset) => self.run_lap(next, positions, offset, Some(Arc::clone(&batch))).await,
                     Err(error) => {
                         self.release(next);
                         return Err(error.into());
@@ -92,6 +119,8 @@ impl Engine {
                 }
             }
             batch.wait_until(|quilt| quilt.lap_number() > lap).await;
+        } else if lap as usize >= MAX_LAPS {
+            return Err(ControlError::TooManyLaps { limit: MAX_LAPS });
         }
         Ok(read(&batch, Quilt::summary))
     }

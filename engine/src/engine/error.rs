@@ -50,6 +50,9 @@ pub enum ControlError {
     /// Somebody else launched it.
     #[error("only the session that launched a batch may control it")]
     NotOwner,
+    /// The batch has no such square.
+    #[error("this batch has no such square")]
+    NoSuchSquare,
     /// Only a batch that is over can be removed.
     #[error("the batch is not over yet; cancel it before you remove it")]
     NotOver,
@@ -58,6 +61,12 @@ pub enum ControlError {
     TooManyControls {
         /// The limit.
         limit: u32,
+    },
+    /// It was retried as often as is allowed.
+    #[error("this batch has run {limit} laps, and that is the limit")]
+    TooManyLaps {
+        /// The limit.
+        limit: usize,
     },
     /// Too much is running already.
     #[error(transparent)]

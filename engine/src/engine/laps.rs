@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,8 +63,13 @@ impl Engine {
 
     /// Puts a claimed lap on the queue: one lease, however many tasks there are. Workers pass over what is settled. Whoever holds the batch
     /// hands it over, so that it is not read again.
-    pub(super) async fn run_lap(&self, lap: RunningLap, tasks: u32, after: Offset, batch: Option<Arc<LiveBatch>>) {
-        let positions = Position(0)..Position(tasks);
+    pub(super) async fn run_lap(
+        &self,
+        lap: RunningLap,
+        positions: Range<Position>,
+        after: Offset,
+        batch: Option<Arc<LiveBatch>>,
+    ) {
         self.shared.queue.push(Lease { batch: lap.0, lap: lap.1, positions, after }, Duration::ZERO).await;
         let engine = self.clone();
         self.shared.homecomings.spawn(async move {

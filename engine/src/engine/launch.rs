@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quilt::{BatchId, BatchSpec, Launched, OwnerId, Summary};
+use quilt::{BatchId, BatchSpec, Launched, OwnerId, Position, Summary};
 
 use super::laps::Share;
 use super::{Engine, LaunchError, to_the_end};
@@ -42,7 +42,7 @@ impl Engine {
         let launched = Launched { spec, at: self.shared.settings.clock.now() };
         match self.shared.journal.create(id, owner, launched.clone()).await {
             Ok(Creation::Created) => {
-                self.run_lap(lap, tasks, Offset(1), None).await;
+                self.run_lap(lap, Position(0)..Position(tasks), Offset(1), None).await;
                 Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quilt::wire::Load;
-use quilt::{BatchId, OwnerId, Summary};
+use quilt::{BatchId, OwnerId, Position, Summary};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -179,7 +179,7 @@ impl Engine {
                     tracing::info!(batch = %id, lap, "going on with it");
                     // What was accepted is run, whatever the limits are now.
                     self.running().insert((id, lap), Share::new(batch.owner(), tasks));
-                    self.run_lap((id, lap), tasks, offset, Some(batch)).await;
+                    self.run_lap((id, lap), Position(0)..Position(tasks), offset, Some(batch)).await;
                 }
                 Ok(None) => {}
                 Err(error) => tracing::error!(batch = %id, %error, "cannot go on with it"),

@@ -3,7 +3,7 @@
 use super::DecodeError;
 use super::attempts::{put_runs, read_runs};
 use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigzag, zigzag};
-use crate::event::{CancelCause, Control, Event, Launched, Outcome, Settlement};
+use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
 use crate::spec::{BatchSpec, MAX_CONCURRENCY};
@@ -11,6 +11,7 @@ use crate::state::MAX_LAPS;
 
 const LAUNCHED: u8 = 1;
 const SETTLED: u8 = 2;
+/// A lap that puts back all failed squares.
 const LAP_STARTED: u8 = 3;
 /// A cancellation that was asked for.
 const CANCELLED: u8 = 4;
@@ -18,6 +19,8 @@ const CANCELLED: u8 = 4;
 const STOPPED: u8 = 5;
 const ATTEMPTED: u8 = 6;
 const CONTROLLED: u8 = 7;
+/// A lap that puts back one square, which is told.
+const LAP_OF_ONE: u8 = 8;
 
 const PAUSE: u8 = 0;
 const RESUME: u8 = 1;
@@ -80,7 +83,7 @@ impl<'a> FramedEvent<'a> {
     /// Whether this is an [`Event::LapStarted`].
     #[must_use]
     pub fn is_lap_start(self) -> bool {
-        self.0.first() == Some(&LAP_STARTED)
+        matches!(self.0.first(), Some(&(LAP_STARTED | LAP_OF_ONE)))
     }
 
     /// The event itself.
@@ -105,10 +108,13 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
             put_varint(out, at.0);
             put_settlements(out, settlements);
         }
-        Event::LapStarted { lap, at } => {
-            out.push(LAP_STARTED);
+        Event::LapStarted { lap, at, put_back } => {
+            out.push(if *put_back == PutBack::All { LAP_STARTED } else { LAP_OF_ONE });
             put_varint(out, u64::from(*lap));
             put_varint(out, at.0);
+            if let PutBack::One(position) = put_back {
+                put_varint(out, u64::from(position.0));
+            }
         }
         Event::Attempted { lap, worker, runs } => {
             out.push(ATTEMPTED);
@@ -142,7 +148,14 @@ pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> 
             at: reader.timestamp()?,
             settlements: read_settlements(reader)?,
         }),
-        LAP_STARTED => Ok(Event::LapStarted { lap: read_lap(reader)?, at: reader.timestamp()? }),
+        LAP_STARTED => {
+            Ok(Event::LapStarted { lap: read_lap(reader)?, at: reader.timestamp()?, put_back: PutBack::All })
+        }
+        LAP_OF_ONE => Ok(Event::LapStarted {
+            lap: read_lap(reader)?,
+            at: reader.timestamp()?,
+            put_back: PutBack::One(Position(reader.number("a position", MAX_SQUARES - 1)?)),
+        }),
         CANCELLED => {
             Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: CancelCause::Asked })
         }

@@ -63,6 +63,9 @@ pub(super) fn read_quilt(reader: &mut Reader<'_>) -> Result<Quilt, DecodeError> 
     if quilt.lap.finish.is_some() != all_settled || !all_finished {
         return Err(DecodeError::OutOfRange("the finish line"));
     }
+    if quilt.lap.left_failed > quilt.failed {
+        return Err(DecodeError::OutOfRange("a number of squares"));
+    }
     Ok(quilt)
 }
 
@@ -73,6 +76,7 @@ fn count(quilt: &Quilt, wanted: impl Fn(CellState) -> bool) -> u32 {
 fn put_lap(out: &mut Vec<u8>, lap: &Lap) {
     put_varint(out, lap.started_at.0);
     put_varint(out, u64::from(lap.tasks));
+    put_varint(out, u64::from(lap.left_failed));
     put_optional(out, lap.finish.map(|finish| finish.at.0));
     put_varint(out, lap.finish.map_or(0, |finish| u64::from(finish.last_across.0)));
 }
@@ -80,10 +84,11 @@ fn put_lap(out: &mut Vec<u8>, lap: &Lap) {
 fn read_lap(reader: &mut Reader<'_>) -> Result<Lap, DecodeError> {
     let started_at = reader.timestamp()?;
     let tasks = reader.number("a lap's tasks", MAX_SQUARES)?;
+    let left_failed = reader.number("a number of squares", MAX_SQUARES)?;
     let finished_at = reader.optional("a time")?.map(Timestamp);
     let last_across = Index(reader.number("a square", MAX_SQUARES - 1)?);
     let finish = finished_at.map(|at| Finish { at, last_across });
-    Ok(Lap { started_at, tasks, finish })
+    Ok(Lap { started_at, tasks, left_failed, finish })
 }
 
 /// Runs of squares in the same state, along the order.

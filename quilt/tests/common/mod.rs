@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use quilt::{
-    AttemptRun, BatchSpec, CancelCause, Change, Color, Control, Event, Grid, Launched, Outcome, Position, Quilt,
-    Settlement, Timestamp, WorkSpec,
+    AttemptRun, BatchSpec, CancelCause, Change, Color, Control, Event, Grid, Launched, Outcome, Position, PutBack,
+    Quilt, Settlement, Timestamp, WorkSpec,
 };
 
 /// A case that fails is kept beside the test, to be tried first the next time.
@@ -50,13 +50,17 @@ pub(crate) fn event(tasks: u32) -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => (lap.clone(), at.clone(), proptest::collection::vec(settlement, 0..12))
             .prop_map(|(lap, at, settlements)| Event::Settled { lap, at, settlements }),
-        2 => (lap.clone(), at.clone()).prop_map(|(lap, at)| Event::LapStarted { lap, at }),
+        2 => (lap.clone(), at.clone(), put_back(tasks)).prop_map(|(lap, at, put_back)| Event::LapStarted { lap, at, put_back }),
         1 => (lap.clone(), at.clone(), cause()).prop_map(|(lap, at, cause)| Event::Cancelled { lap, at, cause }),
         3 => (lap.clone(), 1_u32..4, at.clone(), control())
             .prop_map(|(lap, number, at, control)| Event::Controlled { lap, number, at, control }),
         3 => (lap, "[a-z]{0,3}", proptest::collection::vec(attempt_run(tasks), 0..4))
             .prop_map(|(lap, worker, runs)| Event::Attempted { lap, worker: worker.into(), runs }),
     ]
+}
+
+fn put_back(tasks: u32) -> impl Strategy<Value = PutBack> {
+    prop_oneof![Just(PutBack::All), (0..tasks + 2).prop_map(|position| PutBack::One(Position(position)))]
 }
 
 fn cause() -> impl Strategy<Value = CancelCause> {
@@ -95,7 +99,9 @@ pub(crate) fn without_foresight(launched: &Launched, events: Vec<Event>) -> Vec<
                 *lap <= quilt.lap_number()
             }
             Event::Controlled { lap, number, .. } => *lap <= quilt.lap_number() && *number <= quilt.controls() + 1,
-            Event::LapStarted { lap, .. } => *lap <= quilt.lap_number() + u32::from(quilt.can_retry()),
+            Event::LapStarted { lap, put_back, .. } => {
+                *lap <= quilt.lap_number() + u32::from(quilt.can_put_back(*put_back))
+            }
         };
         if possible {
             quilt.apply(&event, &mut Vec::new());
@@ -113,7 +119,7 @@ pub(crate) fn full_journal(tasks: u32, laps: u32) -> Vec<Event> {
     for lap in 1..=laps {
         let at = Timestamp(1_000 * u64::from(lap));
         if lap > 1 {
-            journal.push(Event::LapStarted { lap, at });
+            journal.push(Event::LapStarted { lap, at, put_back: PutBack::All });
         }
         let fails = |place: usize| lap < laps && place.is_multiple_of(2);
         for (chunk_number, chunk) in pending.chunks(7).enumerate() {

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::error::Category;
 
 use super::document::{BatchDocument, ListDocument};
-use super::path::BatchPath;
+use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
 use crate::routes::AppState;
 use crate::session::{fresh_launch, keyed_launch};
@@ -134,6 +134,15 @@ pub(super) async fn retry(
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
     Ok(Json(BatchDocument::new(id, state.engine.retry_failed(id, visitor).await?)))
+}
+
+/// `POST /api/batches/{id}/squares/{row}/{column}/retry`.
+pub(super) async fn retry_square(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    SquarePath(id, square): SquarePath,
+) -> Result<Json<BatchDocument>, Problem> {
+    Ok(Json(BatchDocument::new(id, state.engine.retry_square(id, visitor, square).await?)))
 }
 
 /// `DELETE /api/batches/{id}`.

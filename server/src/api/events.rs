@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use engine::Viewer;
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
-use quilt::{Color, Control, Index, Progress, Quilt, Square, SquareState, Status, Step};
+use quilt::{Color, Control, Index, Progress, PutBack, Quilt, Square, SquareState, Status, Step};
 use serde::Serialize;
 use tokio::sync::watch;
 
@@ -128,7 +128,7 @@ impl Reader {
     /// Tells some squares as they stand. Those that change meanwhile are told again.
     fn catch_up(&mut self, quilt: &Quilt) {
         let (start, step) = self.catching_up.take().unwrap_or_else(|| {
-            let lap = ("lap", Data::Lap { lap: quilt.lap_number() });
+            let lap = ("lap", Data::Lap { lap: quilt.lap_number(), square: None });
             let limit = ("concurrency", Data::Concurrency { concurrency: quilt.concurrency() });
             let paused = (quilt.status() == Status::Paused).then(|| standing(Status::Paused));
             for (name, data) in [lap, limit].into_iter().chain(paused) {
@@ -156,13 +156,37 @@ impl Reader {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'quilt> {
-    Done { row: u16, column: u16, color: Color },
-    Failed { row: u16, column: u16, failed: &'quilt str },
-    Pending { row: u16, column: u16 },
-    Status { status: &'static str, done: u32, failed: u32 },
-    Standing { status: &'static str },
-    Lap { lap: u32 },
-    Concurrency { concurrency: Option<u32> },
+    Done {
+        row: u16,
+        column: u16,
+        color: Color,
+    },
+    Failed {
+        row: u16,
+        column: u16,
+        failed: &'quilt str,
+    },
+    Pending {
+        row: u16,
+        column: u16,
+    },
+    Status {
+        status: &'static str,
+        done: u32,
+        failed: u32,
+    },
+    Standing {
+        status: &'static str,
+    },
+    Lap {
+        lap: u32,
+        /// The square that was put back, where it was one alone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        square: Option<Square>,
+    },
+    Concurrency {
+        concurrency: Option<u32>,
+    },
 }
 
 fn standing(status: Status) -> (&'static str, Data<'static>) {
@@ -179,13 +203,21 @@ fn describe_square<'quilt>(quilt: &Quilt, index: Index, state: SquareState<'quil
     ("square", data)
 }
 
+fn lap_of(quilt: &Quilt, lap: u32, put_back: PutBack) -> Data<'static> {
+    let square = match put_back {
+        PutBack::All => None,
+        PutBack::One(position) => Some(quilt.grid().square(quilt.order().index(position))),
+    };
+    Data::Lap { lap, square }
+}
+
 fn describe<'quilt>(quilt: &'quilt Quilt, entry: Entry<'quilt>) -> (&'static str, Data<'quilt>) {
     let status = |status, Progress { done, failed, .. }: Progress| ("status", Data::Status { status, done, failed });
     match entry {
         Entry::Settled(position, state) => describe_square(quilt, quilt.order().index(position), state),
         Entry::Finished(progress) => status("complete", progress),
         Entry::Cancelled => status("cancelled", quilt.progress()),
-        Entry::LapStarted(lap) => ("lap", Data::Lap { lap }),
+        Entry::LapStarted(lap, put_back) => ("lap", lap_of(quilt, lap, put_back)),
         Entry::Controlled(Control::Pause) => standing(Status::Paused),
         Entry::Controlled(Control::Resume) => standing(Status::Running),
         Entry::Controlled(Control::SetConcurrency(concurrency)) => ("concurrency", Data::Concurrency { concurrency }),

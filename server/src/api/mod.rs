@@ -35,6 +35,7 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/batches/{id}/journal", get(records::journal))
         .route("/batches/{id}/receipt", get(records::receipt))
         .route("/batches/{id}/squares/{row}/{column}", get(records::square))
+        .route("/batches/{id}/squares/{row}/{column}/retry", post(batches::retry_square))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
 }
