@@ -9,6 +9,7 @@
 //! - [`components`]: the islands and their parts
 //! - `page`: the page of a batch as it lives in the browser
 //! - `panels`: what is told of a batch, as functions of the page's state; `squares`: its squares
+//! - `navigation`: from one page to another
 //! - `request`: forms that are posted in place, and records that are asked for
 //! - `format`, `html`: numbers and times for people, and text as HTML
 
@@ -18,6 +19,7 @@ pub mod components;
 mod format;
 mod html;
 pub mod model;
+mod navigation;
 mod page;
 #[cfg(feature = "ssr")]
 mod pages;

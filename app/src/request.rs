@@ -39,8 +39,8 @@ impl Record {
     }
 }
 
-/// Posts a form, and goes where the answer leads.
-pub(crate) async fn post(form: &HtmlFormElement) -> Result<(), ActionError> {
+/// Posts a form, and returns where the answer leads, if it does.
+pub(crate) async fn post(form: &HtmlFormElement) -> Result<Option<String>, ActionError> {
     let fields = FormData::new_with_form(form).map_err(transport)?;
     let body = UrlSearchParams::new_with_str_sequence_sequence(&fields).map_err(transport)?;
     let init = RequestInit::new();
@@ -57,12 +57,7 @@ pub(crate) async fn post(form: &HtmlFormElement) -> Result<(), ActionError> {
             None => ActionError::Transport(text),
         });
     }
-    if let (Some(target), Some(window)) = (response.headers().get("location").map_err(transport)?, window())
-        && window.location().pathname().is_ok_and(|here| here != target)
-    {
-        window.location().assign(&target).map_err(transport)?;
-    }
-    Ok(())
+    response.headers().get("location").map_err(transport)
 }
 
 /// Asks for a record of the API.
@@ -107,7 +102,7 @@ async fn text(response: &Response) -> Result<String, ActionError> {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the argument of map_err")]
-fn transport(error: JsValue) -> ActionError {
+pub(crate) fn transport(error: JsValue) -> ActionError {
     let reason = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
     ActionError::Transport(reason.unwrap_or_default())
 }

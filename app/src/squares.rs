@@ -72,7 +72,7 @@ fn push_cell(html: &mut String, grid: Grid, index: Index, state: SquareState<'_>
     // Writing to a string cannot fail.
     let _ = write!(html, r#"<div role="gridcell" tabindex="{tabindex}" data-state="{name}" aria-label="{label}""#);
     if let SquareState::Done(color) = state {
-        let _ = write!(html, r#" style="--color:{color}""#);
+        let _ = write!(html, r#" style="background-color:{color}""#);
     }
     html.push_str("></div>");
 }
@@ -94,7 +94,7 @@ mod tests {
         assert_eq!(html.matches(r#"role="row""#).count(), 2);
         assert_eq!(html.matches(r#"role="gridcell""#).count(), 4);
         assert_eq!(html.matches(r#"tabindex="0""#).count(), 1);
-        assert!(html.contains(r#"aria-label="Row 0, column 0: done, #0000AB" style="--color:#0000AB""#));
+        assert!(html.contains(r#"aria-label="Row 0, column 0: done, #0000AB" style="background-color:#0000AB""#));
         assert!(html.contains("Row 1, column 1: pending"));
         assert!(html.contains("failed, &lt;&quot;no&quot;&gt;") || html.contains("failed, <&quot;no&quot;>"), "{html}");
     }

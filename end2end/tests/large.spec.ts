@@ -269,6 +269,22 @@ test("a hidden page says how far it is, catches up, and tells one finish once", 
   await expect(page.locator(".confetti")).toHaveCount(0);
 });
 
+test("the canvas follows the theme of the page", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.goto("/");
+  const batch = await launchOverApi(page.request, 72, 72, { duration_ms: [3_600_000, 3_600_000] });
+  await page.goto(`/batches/${batch.id}`);
+  const ground = () => page.getByRole("grid").evaluate((grid) => {
+    const parts = getComputedStyle(grid).backgroundColor.match(/\d+/g)!.map(Number);
+    return `#${parts.slice(0, 3).map((part) => part.toString(16).padStart(2, "0")).join("").toUpperCase()}`;
+  });
+  await expect.poll(() => pixel(page, 3, 3)).toBe(await ground());
+  const light = await ground();
+  await page.emulateMedia({ colorScheme: "dark" });
+  await expect.poll(() => ground()).not.toBe(light);
+  await expect.poll(() => pixel(page, 3, 3)).toBe(await ground());
+});
+
 test("a button can be pressed for as long as one likes while everything around it changes", async ({ page }) => {
   await page.goto("/");
   const batch = await launchOverApi(page.request, 16, 16, { duration_ms: [100, 600] }, { concurrency: 16 });

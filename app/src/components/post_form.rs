@@ -6,7 +6,8 @@ use quilt::BatchId;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlFormElement};
 
-use crate::request;
+use crate::model::ActionError;
+use crate::{navigation, request};
 
 /// The addresses of the server functions.
 pub(crate) mod action {
@@ -45,7 +46,7 @@ pub(crate) fn Refusal(
     view! { <p class="refusal" role="alert">{reason}</p> }
 }
 
-/// Posts the form of an event, unless it is on its way already, and tells why if it is refused.
+/// Posts the form of an event, unless it is on its way already, and goes where the answer leads, or tells why it is refused.
 pub(crate) fn submit(event: &Event) {
     let Some(form) = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok()) else { return };
     if form.method() == "dialog" {
@@ -58,12 +59,19 @@ pub(crate) fn submit(event: &Event) {
     // An attribute of a valid name can be set.
     let _ = form.set_attribute("aria-busy", "true");
     spawn_local(async move {
-        let posted = request::post(&form).await;
+        let posted = post(&form).await;
         let _ = form.remove_attribute("aria-busy");
         if let Some(place) = place_of_refusal(&form) {
             place.set_text_content(posted.err().map(|error| error.to_string()).as_deref());
         }
     });
+}
+
+async fn post(form: &HtmlFormElement) -> Result<(), ActionError> {
+    match request::post(form).await? {
+        Some(target) => navigation::go_to(&target).await.map_err(request::transport),
+        None => Ok(()),
+    }
 }
 
 fn place_of_refusal(form: &Element) -> Option<Element> {

@@ -4,13 +4,13 @@ use leptos::prelude::window;
 use quilt::Square;
 use wasm_bindgen::JsValue;
 
-use super::look::{Look, square, value};
+use super::look::{self, Look, square, value};
 use super::state::State;
 
 /// Looks at the quilt as the address says.
 pub(super) fn read(state: &mut State) {
     let query = window().location().search().unwrap_or_default();
-    state.set_look(Look::from_query(&query, is_dark()));
+    state.set_look(Look::from_query(&query, look::is_dark()));
     let scale = value(&query, "zoom").and_then(|scale| scale.parse().ok());
     state.wanted_scale = scale.filter(|scale: &f64| scale.is_finite() && *scale > 0.0);
     if let Some(square) = value(&query, "square").and_then(square).filter(|square| state.grid.index(*square).is_some())
@@ -44,9 +44,4 @@ pub(super) fn write(state: &State, shown: &mut String) {
             *shown = query;
         }
     }
-}
-
-fn is_dark() -> bool {
-    let dark = window().match_media("(prefers-color-scheme: dark)");
-    dark.ok().flatten().is_some_and(|dark| dark.matches())
 }

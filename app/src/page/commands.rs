@@ -13,7 +13,7 @@ use web_sys::{
 use super::Page;
 use super::look::{self, ColorBy, Look, Standing};
 use super::state::State;
-use super::zoom;
+use super::{single_keys, zoom};
 
 /// The attribute that says what a button does.
 const COMMAND: &str = "data-do";
@@ -56,6 +56,7 @@ impl Page {
                     self.update(|state| state.playback.iter_mut().for_each(|playback| playback.speed = speed));
                 }
             }
+            (single_keys::SWITCH, _) => single_keys::remember(),
             ("moment", _) => {
                 if let Some(Ok(at_ms)) = target.dyn_ref::<HtmlInputElement>().map(|range| range.value().parse()) {
                     self.seek(at_ms);
@@ -94,6 +95,9 @@ impl Page {
             if key == "Enter" && self.go_to_typed(event.target()) {
                 event.prevent_default();
             }
+            return;
+        }
+        if !single_keys::are_on() {
             return;
         }
         match key.as_str() {

@@ -6,6 +6,7 @@ use wasm_bindgen::closure::Closure;
 use web_sys::{Event, EventTarget, HtmlElement};
 
 use super::Page;
+use super::look::{self, Look};
 use crate::components::post_form::submit;
 
 /// Of what is within the page's element, whatever it is at that moment: panels come and go. `toggle` does not bubble, and is caught on its way down.
@@ -34,6 +35,11 @@ impl Page {
         listen(quilt, &QUILT, move |event| self.on_quilt_event(event));
         listen(article, &PAGE, move |event| self.on_page_event(event));
         listen(&window(), &WINDOW, move |event| self.on_window_event(event));
+        if let Some(scheme) = look::dark_scheme() {
+            listen(&scheme, &["change"], move |_| {
+                self.update(|state| state.set_look(Look { is_dark: look::is_dark(), ..state.look }));
+            });
+        }
     }
 
     fn on_page_event(self, event: &Event) {

@@ -1,7 +1,18 @@
 //! How a quilt is looked at: what its colours tell, and which squares stand out. Kept in the address, so that a link opens the same view.
 
+use leptos::prelude::window;
 use quilt::race::LastTry;
 use quilt::{Color, Square, SquareState};
+use web_sys::MediaQueryList;
+
+/// Tells whether the page is dark, and when that changes.
+pub(super) fn dark_scheme() -> Option<MediaQueryList> {
+    window().match_media("(prefers-color-scheme: dark)").ok().flatten()
+}
+
+pub(super) fn is_dark() -> bool {
+    dark_scheme().is_some_and(|dark| dark.matches())
+}
 
 /// What the colour of a square tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

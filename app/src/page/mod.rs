@@ -9,7 +9,7 @@
 //! - `state`: everything that the page knows; [`Page`], the handle through which it changes
 //! - `viewer`, `replay`, `pace`: the batch as it stands, as it stood, and how fast it goes
 //! - `socket`, `backoff`, `reading`: how the page learns of it
-//! - `events`: what the visitor does, which `commands`, `quilt_keys`, `pointers` and `playing` see to
+//! - `events`: what the visitor does, which `commands`, `quilt_keys`, `pointers` and `playing` see to; `single_keys`: whether keys do without `Ctrl`
 //! - `look`, `zoom`: how the visitor looks at it; `address` keeps that in the address
 //! - `frame`: brings the page up to the state; `painter` draws the quilt, `tab` what stands in the browser's tab
 
@@ -26,6 +26,7 @@ mod pointers;
 mod quilt_keys;
 mod reading;
 mod replay;
+mod single_keys;
 mod socket;
 mod state;
 mod tab;
@@ -76,6 +77,7 @@ impl Page {
         let Some(grid) = self.read(|state| state.grid) else { return };
         let painter = Painter::new(grid, quilt);
         self.with_stage(|stage| stage.painter = painter);
+        single_keys::recall();
         self.update(address::read);
         self.listen(article, quilt);
         self.connect();

@@ -13,4 +13,5 @@ pub(crate) const HELP: &str = r#"<dialog id="help" class="help" aria-labelledby=
 <dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>larger, smaller, the whole of a large quilt</dd>
 <dt><kbd>Esc</kbd></dt><dd>back: close the square, end the replay, show all squares</dd>
 </dl>
+<p><label><input type="checkbox" id="single-keys" checked> <kbd>f</kbd> <kbd>/</kbd> <kbd>?</kbd> <kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd> work wherever the focus is</label></p>
 <button class="button">Close</button></form></dialog>"#;

@@ -1,0 +1,79 @@
+// From page to page, and what a page remembers.
+
+import { batchOf, finished, launch, launchOverApi, root } from "./quilt";
+import { expect, test } from "./server";
+
+test("a launch shows its batch in place, and the history leads back and forth", async ({ page }) => {
+  await page.goto("/");
+  await page.evaluate(() => ((window as any).isSameDocument = true));
+  const isSameDocument = () => page.evaluate(() => (window as any).isSameDocument === true);
+  await page.getByRole("radio", { name: "8 × 8" }).check();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);
+  await finished(page);
+  expect(await isSameDocument()).toBe(true);
+  await expect(page).toHaveTitle(/^Finished/);
+  await expect(page.getByRole("heading", { level: 1 })).toBeFocused();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("8 × 8");
+  // It is alive, and not read by a browser without scripts.
+  await page.getByRole("button", { name: "Keys" }).click();
+  await page.getByRole("dialog", { name: "Keys" }).getByRole("button", { name: "Close" }).click();
+  expect(await page.locator("meta[http-equiv=refresh]").count()).toBe(0);
+  const first = page.url();
+
+  await page.goBack();
+  await expect(page.getByRole("button", { name: "Launch" })).toBeVisible();
+  await expect(page).toHaveTitle("Quilt");
+  await page.goForward();
+  await finished(page);
+  expect(page.url()).toBe(first);
+  await page.goBack();
+  await page.getByRole("radio", { name: "8 × 8" }).check();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await finished(page);
+  expect(page.url()).not.toBe(first);
+  expect((await batchOf(page)).status).toBe("finished");
+});
+
+test("from one batch to the next one nothing is left of the first", async ({ page }) => {
+  await launch(page, "8 × 8");
+  await finished(page);
+  const first = page.url();
+  await page.getByRole("button", { name: "Run again" }).click();
+  await expect.poll(() => page.url()).not.toBe(first);
+  await finished(page);
+  await page.goBack();
+  await finished(page);
+  expect(page.url()).toBe(first);
+  await page.goBack();
+  await expect(page.getByRole("button", { name: "Launch" })).toBeVisible();
+});
+
+test("keys that work wherever the focus is can be switched off, also for the next time", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8);
+  await page.goto(`/batches/${id}`);
+  await finished(page);
+  const goTo = page.getByLabel("Go to");
+  const set = async (on: boolean) => {
+    await page.getByRole("button", { name: "Keys" }).click();
+    const help = page.getByRole("dialog", { name: "Keys" });
+    await help.getByRole("checkbox").setChecked(on);
+    await help.getByRole("button", { name: "Close" }).click();
+  };
+  const isFocusedBySlash = async () => {
+    await page.getByRole("heading", { level: 1 }).click();
+    await page.keyboard.press("/");
+    return goTo.evaluate((field) => field === document.activeElement);
+  };
+  expect(await isFocusedBySlash()).toBe(true);
+  await goTo.blur();
+  await set(false);
+  expect(await isFocusedBySlash()).toBe(false);
+  await page.reload();
+  await finished(page);
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  expect(await isFocusedBySlash()).toBe(false);
+  await set(true);
+  expect(await isFocusedBySlash()).toBe(true);
+});
