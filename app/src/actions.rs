@@ -66,24 +66,21 @@ pub async fn run_again(id: BatchId, #[server(default)] same_seed: bool) -> Resul
 #[server(prefix = "/actions", endpoint = "cancel")]
 pub async fn cancel(id: BatchId) -> Result<(), ActionError> {
     crate::server::engine().cancel(id, crate::server::visitor()?).await?;
-    leptos_axum::redirect(&format!("/batches/{id}"));
-    Ok(())
+    show(id)
 }
 
 /// Runs the failed squares of a batch of this visitor again.
 #[server(prefix = "/actions", endpoint = "retry_failed")]
 pub async fn retry_failed(id: BatchId) -> Result<(), ActionError> {
     crate::server::engine().retry_failed(id, crate::server::visitor()?).await?;
-    leptos_axum::redirect(&format!("/batches/{id}"));
-    Ok(())
+    show(id)
 }
 
 /// Runs one failed square of a batch of this visitor again.
 #[server(prefix = "/actions", endpoint = "retry_square")]
 pub async fn retry_square(id: BatchId, row: u16, column: u16) -> Result<(), ActionError> {
     crate::server::engine().retry_square(id, crate::server::visitor()?, Square { row, column }).await?;
-    leptos_axum::redirect(&format!("/batches/{id}"));
-    Ok(())
+    show(id)
 }
 
 /// Starts no more tasks of a batch of this visitor, or goes on with it.
@@ -110,6 +107,11 @@ pub async fn remove(id: BatchId) -> Result<(), ActionError> {
 
 async fn control(id: BatchId, control: Control) -> Result<(), ActionError> {
     crate::server::engine().control(id, crate::server::visitor()?, control).await?;
+    show(id)
+}
+
+/// Goes to a batch's page.
+fn show(id: BatchId) -> Result<(), ActionError> {
     leptos_axum::redirect(&format!("/batches/{id}"));
     Ok(())
 }
@@ -117,8 +119,7 @@ async fn control(id: BatchId, control: Control) -> Result<(), ActionError> {
 async fn launch_spec(spec: BatchSpec) -> Result<(), ActionError> {
     let id = BatchId::from_bytes(rand::random());
     crate::server::engine().launch(id, crate::server::visitor()?, spec).await?;
-    leptos_axum::redirect(&format!("/batches/{id}"));
-    Ok(())
+    show(id)
 }
 
 impl LaunchForm {

@@ -3,7 +3,7 @@
 use js_sys::{Function, Reflect};
 use leptos::prelude::{document, window};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Document, DomParser, Element, HtmlElement, SupportedType};
+use web_sys::{Document, Element, HtmlElement};
 
 use crate::request;
 
@@ -23,22 +23,23 @@ pub(crate) const FOLLOW_HISTORY: &str = "{const shown=document.documentElement.d
 /// What that script calls the path of the page that is shown.
 const SHOWN: &str = "data-path";
 
-/// Shows the page at a path, unless that is this one. It takes the place of this one where it can: all that a page needs beside its content is here already, and need
-/// not be loaded and started anew.
+/// Shows the page at a path, unless that is this one. It takes the place of this one where it can: all that a page needs beside its content
+/// is here already, and need not be loaded and started anew.
 pub(crate) async fn go_to(target: &str) -> Result<(), JsValue> {
-    if path() == target {
+    if window().location().pathname()? == target {
         return Ok(());
     }
-    let is_left_behind = document().query_selector(LIVING).is_ok_and(|living| living.is_none());
-    match (is_left_behind, request::get_text(target).await) {
-        (true, Ok(page)) if show(target, &page)? => Ok(()),
-        _ => window().location().assign(target),
+    if document().query_selector(LIVING)?.is_none()
+        && let Ok(page) = request::get_page(target).await
+        && show(target, &page)?
+    {
+        return Ok(());
     }
+    window().location().assign(target)
 }
 
 /// Puts the content of another page in the place of this one's; `false` where that is not what pages of this site look like.
-fn show(target: &str, page: &str) -> Result<bool, JsValue> {
-    let page = DomParser::new()?.parse_from_string(page, SupportedType::TextHtml)?;
+fn show(target: &str, page: &Document) -> Result<bool, JsValue> {
     let (Some(old), Some(new)) = (document().query_selector(MAIN)?, page.query_selector(MAIN)?) else {
         return Ok(false);
     };
@@ -53,7 +54,7 @@ fn show(target: &str, page: &str) -> Result<bool, JsValue> {
     document().set_title(&page.title());
     old.replace_with_with_node_1(&new)?;
     window().scroll_to_with_x_and_y(0.0, 0.0);
-    focus_on_heading(&document());
+    focus_on_heading(&new);
     for island in all_within(&new, "leptos-island") {
         hydrate(&island)?;
     }
@@ -61,8 +62,8 @@ fn show(target: &str, page: &str) -> Result<bool, JsValue> {
 }
 
 /// So that whoever listens to the page is told of what it has become.
-fn focus_on_heading(page: &Document) {
-    let heading = page.query_selector(&format!("{MAIN} h1")).ok().flatten();
+fn focus_on_heading(main: &Element) {
+    let heading = main.query_selector("h1").ok().flatten();
     if let Some(heading) = heading.and_then(|heading| heading.dyn_into::<HtmlElement>().ok()) {
         heading.set_tab_index(-1);
         // Where it cannot be focused, nothing is.
@@ -80,8 +81,4 @@ fn hydrate(island: &Element) -> Result<(), JsValue> {
 fn all_within(element: &Element, selector: &str) -> Vec<Element> {
     let Ok(found) = element.query_selector_all(selector) else { return Vec::new() };
     (0..found.length()).filter_map(|place| found.get(place)?.dyn_into().ok()).collect()
-}
-
-fn path() -> String {
-    window().location().pathname().unwrap_or_default()
 }

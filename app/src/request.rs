@@ -3,7 +3,10 @@
 use js_sys::{Array, JSON, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{FormData, Headers, HtmlFormElement, RequestInit, Response, UrlSearchParams, window};
+use web_sys::{
+    Document, DomParser, FormData, Headers, HtmlFormElement, RequestInit, Response, SupportedType, UrlSearchParams,
+    window,
+};
 
 use crate::model::ActionError;
 
@@ -81,10 +84,12 @@ pub(crate) async fn get_bytes(path: &str) -> Result<Vec<u8>, ActionError> {
     Ok(Uint8Array::new(&buffer).to_vec())
 }
 
-/// Asks for a page.
-pub(crate) async fn get_text(path: &str) -> Result<String, ActionError> {
+/// Asks for a page, whatever the server makes of it.
+pub(crate) async fn get_page(path: &str) -> Result<Document, ActionError> {
     let response = fetch(path, &RequestInit::new()).await?;
-    text(&response).await
+    let text = text(&response).await?;
+    let parser = DomParser::new().map_err(transport)?;
+    parser.parse_from_string(&text, SupportedType::TextHtml).map_err(transport)
 }
 
 async fn fetch(path: &str, init: &RequestInit) -> Result<Response, ActionError> {

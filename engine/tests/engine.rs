@@ -68,7 +68,7 @@ async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_retry_of_one_square_runs_it_alone_also_after_a_restart() {
+async fn a_retry_of_one_square_runs_it_alone_and_is_remembered_after_a_restart() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     let mut spec = spec(r#"{"kind": "misbehaving"}"#, 4);

@@ -139,7 +139,7 @@ impl Ledger {
     }
 
     fn note_slow(&mut self, quilt: &Quilt, worker: &str, run: &AttemptRun, position: Position) {
-        let square = quilt.grid().square(quilt.order().index(position));
+        let square = quilt.place_of(position);
         match self.slowest.iter().position(|slow| slow.square == square) {
             Some(place) if self.slowest.get(place).is_some_and(|slow| slow.took_ms >= run.took_ms) => return,
             Some(place) => drop(self.slowest.remove(place)),

@@ -3,7 +3,7 @@
 use crate::cell::{Cell, CellState, OTHER_REASON, intern};
 use crate::color::Color;
 use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement, Timestamp};
-use crate::grid::{Grid, Index};
+use crate::grid::{Grid, Index, Square};
 use crate::order::{Order, Position};
 use crate::spec::BatchSpec;
 use crate::summary::{Progress, Status, Summary};
@@ -333,6 +333,18 @@ impl Quilt {
     #[must_use]
     pub fn step(&self) -> Step {
         self.step
+    }
+
+    /// Where a square is run in the order; `None` for one outside of the grid.
+    #[must_use]
+    pub fn position_of(&self, square: Square) -> Option<Position> {
+        self.grid().index(square).map(|index| self.order.position(index))
+    }
+
+    /// The square that is run at a position of this quilt.
+    #[must_use]
+    pub fn place_of(&self, position: Position) -> Square {
+        self.grid().square(self.order.index(position))
     }
 
     /// What is known of a square of this grid; a square outside is pending for ever.

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use proptest::sample;
 use quilt::history::Entry;
 use quilt::{
-    CancelCause, Change, Color, Control, Event, History, Index, Outcome, Position, PutBack, Quilt, Settlement,
-    SquareState, Status, Step, Summary, Timestamp,
+    CancelCause, Change, Color, Control, Event, History, Index, Launched, Outcome, Position, PutBack, Quilt,
+    Settlement, SquareState, Status, Step, Summary, Timestamp,
 };
 
 const ROWS: u16 = 3;
@@ -27,6 +27,18 @@ fn journal() -> impl Strategy<Value = Vec<Event>> {
         noise.extend(tail);
         noise
     })
+}
+
+/// A quilt, and how it came to be what it is.
+fn fold_with_history(launched: &Launched, events: &[Event]) -> (Quilt, History) {
+    let mut quilt = Quilt::new(launched.clone());
+    let mut history = History::new(&quilt);
+    for event in events {
+        let mut changes = Vec::new();
+        quilt.apply(event, &mut changes);
+        history.record(&quilt, &changes);
+    }
+    (quilt, history)
 }
 
 fn finish_lines(changes: &[Change]) -> usize {
@@ -276,14 +288,7 @@ fn a_retry_of_one_square_leaves_the_others_as_they_are() {
 
 #[test]
 fn a_history_tells_of_laps_of_one_square_what_was_so_at_their_ends() {
-    let launched = launched(ROWS, COLUMNS, 15);
-    let mut quilt = Quilt::new(launched);
-    let mut history = History::new(&quilt);
-    for event in retries_of_one(TASKS) {
-        let mut changes = Vec::new();
-        quilt.apply(&event, &mut changes);
-        history.record(&quilt, &changes);
-    }
+    let (quilt, history) = fold_with_history(&launched(ROWS, COLUMNS, 15), &retries_of_one(TASKS));
     let failed: Vec<u32> = history
         .entries(&quilt, Step(0))
         .filter_map(|(_, entry)| match entry {
@@ -313,13 +318,7 @@ fn a_reader_that_is_told_a_little_at_a_time_is_at_each_step_that_it_is_told_of()
 
 fn told_a_little_at_a_time(journal: &[Event]) {
     let launched = launched(4, 4, 1);
-    let mut quilt = Quilt::new(launched.clone());
-    let mut history = History::new(&quilt);
-    for event in journal {
-        let mut changes = Vec::new();
-        quilt.apply(event, &mut changes);
-        history.record(&quilt, &changes);
-    }
+    let (quilt, history) = fold_with_history(&launched, journal);
     for most in 1..40 {
         let mut reader = Quilt::new(launched.clone());
         while reader.step() < quilt.step() {

@@ -24,9 +24,7 @@ fn refresh_later() {
         || {
             leptos::task::spawn_local(async {
                 // Where the server did not answer, it may do so in a moment.
-                if let Ok(page) = crate::request::get_text("/").await
-                    && let Some(parser) = web_sys::DomParser::new().ok()
-                    && let Ok(page) = parser.parse_from_string(&page, web_sys::SupportedType::TextHtml)
+                if let Ok(page) = crate::request::get_page("/").await
                     && let (Ok(Some(new)), Ok(Some(old))) = (page.query_selector(LIST), document().query_selector(LIST))
                 {
                     // Whoever has come to a batch with the keyboard stays there.

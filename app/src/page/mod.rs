@@ -9,7 +9,8 @@
 //! - `state`: everything that the page knows; [`Page`], the handle through which it changes
 //! - `viewer`, `replay`, `pace`: the batch as it stands, as it stood, and how fast it goes
 //! - `socket`, `backoff`, `reading`: how the page learns of it
-//! - `events`: what the visitor does, which `commands`, `quilt_keys`, `pointers` and `playing` see to; `single_keys`: whether keys do without `Ctrl`
+//! - `events`: what the visitor does, which `commands`, `quilt_keys`, `pointers` and `playing` see to
+//! - `single_keys`: whether keys do something wherever the focus is
 //! - `look`, `zoom`: how the visitor looks at it; `address` keeps that in the address
 //! - `frame`: brings the page up to the state; `painter` draws the quilt, `tab` what stands in the browser's tab
 

@@ -182,8 +182,8 @@ impl State {
 
     /// How a square that is shown stands.
     pub(crate) fn standing_of(&self, square: Square) -> Option<Standing> {
-        let (index, scene) = (self.grid.index(square)?, self.viewer.scene(self.look)?);
-        Some(scene.standing(scene.quilt.order().position(index)))
+        let scene = self.viewer.scene(self.look)?;
+        Some(scene.standing(scene.quilt.position_of(square)?))
     }
 
     /// What is told of the square that the pointer or the keyboard is at.
@@ -231,8 +231,7 @@ impl State {
 
     /// How often a square was tried, as far as that is known, and in which lap the batch is.
     pub(super) fn attempts_at(&self, square: Square) -> (u32, u8) {
-        let last =
-            self.quilt().and_then(|quilt| self.race().last_try(quilt.order().position(quilt.grid().index(square)?)));
+        let last = self.quilt().and_then(|quilt| self.race().last_try(quilt.position_of(square)?));
         (self.summary.lap, last.map_or(0, |last| last.number))
     }
 

@@ -1,7 +1,7 @@
 //! Folds frames into a quilt, and notes which squares have to be painted.
 
 use quilt::wire::{Assembler, DecodeError, FramedEvent, Load, ServerFrame};
-use quilt::{Change, Event, Offset, Position, Quilt, Race, Step, Summary, Timestamp};
+use quilt::{Change, Event, Offset, Position, PutBack, Quilt, Race, Step, Summary, Timestamp};
 
 use super::look::Look;
 use super::painter::Scene;
@@ -195,14 +195,14 @@ impl Viewer {
 
 impl Dirty {
     pub(crate) fn extend(&mut self, changes: &[Change], tasks: u32) {
-        if changes.iter().any(|change| matches!(change, Change::LapStarted(_))) {
+        if changes.contains(&Change::LapStarted(PutBack::All)) {
             *self = Self::All;
         }
-        let settled = changes.iter().filter_map(|change| match change {
-            Change::Settled(position) => Some(*position),
+        let changed = changes.iter().filter_map(|change| match change {
+            Change::Settled(position) | Change::LapStarted(PutBack::One(position)) => Some(*position),
             _ => None,
         });
-        self.extend_with(settled, tasks);
+        self.extend_with(changed, tasks);
     }
 
     /// With squares of a quilt of so many. Nobody may look for a while: there are never more than that.

@@ -168,7 +168,7 @@ fn running_html(state: &State, running: Running, load: &Load) -> String {
 
 fn square_of(quilt: &Quilt, running: Running) -> Option<Square> {
     let is_inside = running.position.0 < quilt.progress().tasks;
-    is_inside.then(|| quilt.grid().square(quilt.order().index(running.position)))
+    is_inside.then(|| quilt.place_of(running.position))
 }
 
 /// Those squares that are left at the end, with what is known of each.

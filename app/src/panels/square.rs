@@ -48,8 +48,7 @@ pub(super) fn answer_html(state: &State) -> String {
 
 /// A button for the owner of a batch that is finished, where the square has failed.
 fn retry_html(state: &State, square: Square) -> String {
-    let index = state.grid.index(square);
-    let now = state.quilt().zip(index).map(|(quilt, index)| quilt.square(index));
+    let now = state.quilt().and_then(|quilt| Some(quilt.at(quilt.position_of(square)?)));
     if !(state.can_retry() && matches!(now, Some(SquareState::Failed(_)))) {
         return String::new();
     }

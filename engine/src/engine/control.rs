@@ -69,13 +69,7 @@ impl Engine {
     ///
     /// See [`ControlError`].
     pub async fn retry_failed(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
-        let engine = self.clone();
-        to_the_end(async move {
-            let _one_at_a_time = engine.shared.changing.lock().await;
-            let batch = engine.open_own(id, owner).await?;
-            engine.start_lap(batch, PutBack::All).await
-        })
-        .await
+        self.put_back(id, owner, |_| Ok(PutBack::All)).await
     }
 
     /// Puts one failed square back and starts the next lap, which is of it alone. A batch that still runs, or whose square has not failed,
@@ -85,20 +79,31 @@ impl Engine {
     ///
     /// See [`ControlError`].
     pub async fn retry_square(&self, id: BatchId, owner: OwnerId, square: Square) -> Result<Summary, ControlError> {
-        let engine = self.clone();
-        to_the_end(async move {
-            let _one_at_a_time = engine.shared.changing.lock().await;
-            let batch = engine.open_own(id, owner).await?;
-            let position = read(&batch, |quilt| {
-                quilt.grid().index(square).map(|index| quilt.order().position(index)).ok_or(ControlError::NoSuchSquare)
-            })?;
-            engine.start_lap(batch, PutBack::One(position)).await
+        self.put_back(id, owner, move |quilt| {
+            quilt.position_of(square).map(PutBack::One).ok_or(ControlError::NoSuchSquare)
         })
         .await
     }
 
-    async fn start_lap(&self, batch: Arc<LiveBatch>, put_back: PutBack) -> Result<Summary, ControlError> {
-        let id = batch.id();
+    async fn put_back(
+        &self,
+        id: BatchId,
+        owner: OwnerId,
+        which: impl FnOnce(&Quilt) -> Result<PutBack, ControlError> + Send + 'static,
+    ) -> Result<Summary, ControlError> {
+        let engine = self.clone();
+        to_the_end(async move { engine.start_lap(id, owner, which).await }).await
+    }
+
+    async fn start_lap(
+        &self,
+        id: BatchId,
+        owner: OwnerId,
+        which: impl FnOnce(&Quilt) -> Result<PutBack, ControlError>,
+    ) -> Result<Summary, ControlError> {
+        let _one_at_a_time = self.shared.changing.lock().await;
+        let batch = self.open_own(id, owner).await?;
+        let put_back = read(&batch, which)?;
         let (lap, tasks, can_retry) =
             read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_put_back(put_back)));
         if can_retry {
@@ -107,7 +112,7 @@ impl Engine {
                 PutBack::All => Position(0)..Position(tasks),
                 PutBack::One(position) => position..Position(position.0 + 1),
             };
-            if self.claim(next, Share::new(batch.owner(), tasks))? {
+            if self.claim(next, Share::new(owner, tasks))? {
                 let at = self.shared.settings.clock.now();
                 let started = Event::LapStarted { lap: next.1, at, put_back };
                 match self.shared.journal.append(id, vec![started]).await {

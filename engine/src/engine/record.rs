@@ -52,7 +52,7 @@ impl Engine {
         let found = {
             let folded = batch.folded();
             let quilt = &folded.quilt;
-            quilt.grid().index(square).map(|index| (quilt.order().position(index).0, quilt.square(index).outcome()))
+            quilt.position_of(square).map(|position| (position.0, quilt.at(position).outcome()))
         };
         let Some((position, outcome)) = found else { return Ok(None) };
         let mut attempts = Vec::new();

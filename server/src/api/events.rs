@@ -206,7 +206,7 @@ fn describe_square<'quilt>(quilt: &Quilt, index: Index, state: SquareState<'quil
 fn lap_of(quilt: &Quilt, lap: u32, put_back: PutBack) -> Data<'static> {
     let square = match put_back {
         PutBack::All => None,
-        PutBack::One(position) => Some(quilt.grid().square(quilt.order().index(position))),
+        PutBack::One(position) => Some(quilt.place_of(position)),
     };
     Data::Lap { lap, square }
 }
