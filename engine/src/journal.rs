@@ -15,7 +15,8 @@ pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// Why the journal did not do what it was asked.
 #[derive(Debug, Clone, Error)]
 pub enum JournalError {
-    /// The storage refused, for example because the disk is full. Nothing was written; trying again later may help.
+    /// The storage refused, for example because the disk is full, or did not answer in time. Trying again later may help, and
+    /// changes nothing if what was asked has been done after all.
     #[error("the journal is not available: {0}")]
     Unavailable(String),
     /// What is stored is not what this version writes.
@@ -48,6 +49,11 @@ pub enum Damage {
     NoLaunch,
 }
 
+/// How far a batch's journal goes, as those who keep it count: larger the further it goes, and not to be compared with that of another batch.
+/// How many events there are is told by an [`Offset`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mark(pub u64);
+
 /// Whether [`Journal::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Creation {
@@ -62,6 +68,8 @@ pub enum Creation {
 pub struct Page {
     /// The events, in order.
     pub events: Vec<Event>,
+    /// How far the journal goes with them.
+    pub mark: Mark,
     /// Whether these were the last ones for now.
     pub caught_up: bool,
 }
@@ -75,6 +83,19 @@ pub struct Listed {
     pub cursor: u64,
     /// Its last state, where [`Journal::conclude`] noted one.
     pub conclusion: Option<Summary>,
+}
+
+/// A batch without a conclusion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The batch.
+    pub batch: BatchId,
+    /// Who launched it.
+    pub owner: OwnerId,
+    /// The last lap that was started.
+    pub lap: u32,
+    /// How many squares it has; 0 where its launch cannot be read.
+    pub squares: u32,
 }
 
 /// What is known of a batch without its events.
@@ -103,10 +124,11 @@ pub trait Journal: Send + Sync + 'static {
     /// Starts the journal of a new batch. When it returns, the launch is durable.
     async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError>;
 
-    /// Appends some events in a row, all or none of them. When it returns, they are durable. The offset is the one behind them.
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError>;
+    /// Appends some events in a row, all or none of them. When it returns, they are durable, and the journal goes as far as the mark.
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError>;
 
-    /// All events of a batch behind an offset, and then those to come. Ends only with an error.
+    /// All events of a batch behind an offset, and then those to come. A page may be empty. Ends only with an error;
+    /// with [`JournalError::Removed`] where there is no such batch, or none any more.
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>>;
 
     /// What is known of a batch without its events; `None` where there is no such batch.
@@ -116,7 +138,7 @@ pub trait Journal: Send + Sync + 'static {
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError>;
 
     /// The batches without a conclusion.
-    async fn unfinished(&self) -> Result<Vec<BatchId>, JournalError>;
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError>;
 
     /// Notes a batch's last state, so that nobody has to fold its journal to list it, or to learn that there is nothing
     /// to resume; and the receipts of its laps. The state has no effect if a later lap has started.

@@ -13,7 +13,7 @@ use crate::gathered::Gathered;
 use crate::journal::{JournalError, until_available};
 use crate::live::{LiveBatch, Pending};
 use crate::pace::LEASE_TIME;
-use crate::queue::Lease;
+use crate::queue::{ClaimId, Lease};
 use crate::work::{Task, TaskError};
 use crate::worker::Worker;
 
@@ -39,6 +39,7 @@ struct Timed {
 pub(crate) struct LeaseRun<'a> {
     worker: &'a Worker,
     batch: &'a LiveBatch,
+    claim: ClaimId,
     lease: Lease,
     gathered: Gathered,
     /// What failed, and is to be tried again.
@@ -50,10 +51,10 @@ pub(crate) struct LeaseRun<'a> {
 }
 
 impl<'a> LeaseRun<'a> {
-    pub(crate) fn new(worker: &'a Worker, batch: &'a LiveBatch, lease: Lease) -> Self {
+    pub(crate) fn new(worker: &'a Worker, batch: &'a LiveBatch, claim: ClaimId, lease: Lease) -> Self {
         let started = (worker.clock.now(), Instant::now());
         let overtime = started.1 + OVERTIME;
-        Self { worker, batch, lease, gathered: Gathered::default(), again: Vec::new(), started, overtime }
+        Self { worker, batch, claim, lease, gathered: Gathered::default(), again: Vec::new(), started, overtime }
     }
 
     /// Runs the tasks that are still pending and writes what came of them. What is left goes back to the queue. Returns the attempt that does
@@ -114,6 +115,16 @@ impl<'a> LeaseRun<'a> {
         self.write().await?;
         self.try_again().await;
         Ok(runaway)
+    }
+
+    /// Settles the tasks without running them, because those who tried were lost.
+    pub(crate) async fn give_up(mut self, losses: u32) -> Result<(), JournalError> {
+        for task in self.batch.pending(&self.lease) {
+            let reason = format!("{losses} workers were lost while they ran it");
+            tracing::error!(batch = %self.lease.batch, position = task.position.0, reason, "a task is given up");
+            self.note(task, self.started.1, Duration::ZERO, &Err(TaskError::Permanent(reason)));
+        }
+        self.write().await
     }
 
     /// A moment of this lease on the other clock.
@@ -205,7 +216,7 @@ impl<'a> LeaseRun<'a> {
     /// Puts the tasks from `cut` on back, for others to run.
     async fn hand_on(&mut self, cut: Position) {
         if let Some(tail) = self.lease.split_at(cut) {
-            self.worker.queue.push(tail, Duration::ZERO).await;
+            self.worker.queue.split(self.claim, tail).await;
         }
     }
 

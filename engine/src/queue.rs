@@ -6,7 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quilt::{BatchId, Position};
 
-use crate::journal::Offset;
+use crate::journal::Mark;
+
+/// A lap of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LapId {
+    /// The batch.
+    pub batch: BatchId,
+    /// The number of the lap, from 1.
+    pub lap: u32,
+}
 
 /// A range of positions of one batch's order that are to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +27,22 @@ pub struct Lease {
     /// The positions; those with an outcome are passed over.
     pub positions: Range<Position>,
     /// What whoever runs it has to have folded: the outcomes and the failed tries that came before.
-    pub after: Offset,
+    pub after: Mark,
 }
 
 impl Lease {
+    /// How many positions there are.
+    #[must_use]
+    pub fn len(&self) -> u32 {
+        self.positions.end.0.saturating_sub(self.positions.start.0)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Cuts off all but the first `stride` positions, and returns them.
     pub fn split_off(&mut self, stride: u32) -> Option<Self> {
         self.split_at(Position(self.positions.start.0.saturating_add(stride.max(1))))
@@ -49,25 +70,43 @@ pub struct Claim {
     pub id: ClaimId,
     /// What is to be run.
     pub lease: Lease,
+    /// How often it came back before because its holder was not heard of.
+    pub losses: u32,
 }
 
-/// How long a claim lives without being extended.
+/// How long a claim, or the keeping of a lap, lives without being extended.
 pub const CLAIM_TIME: Duration = Duration::from_secs(15);
 
-/// Leases in the order in which they are to be run.
+/// How often whoever holds something extends it.
+pub(crate) const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
+
+/// Leases in the order in which they are to be run, and who sees to the laps that they belong to. While whatever keeps them is not
+/// available, calls wait.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
     /// Puts a lease at the end, after a delay.
     async fn push(&self, lease: Lease, delay: Duration);
 
-    /// Waits for the lease at the front and takes it.
+    /// Waits for the lease at the front and takes it. Whoever stops waiting may leave one claimed, which comes back.
     async fn pull(&self) -> Claim;
 
     /// Puts off the time at which a claim comes back.
     async fn extend(&self, claim: ClaimId);
 
+    /// Puts the tail of a claimed lease at the end. If the claim comes back, it is without the tail.
+    async fn split(&self, claim: ClaimId, tail: Lease);
+
     /// Lets go of a claim for good.
     async fn finish(&self, claim: ClaimId);
+
+    /// Makes this node the keeper of a lap for the next [`CLAIM_TIME`], unless another one is: of all nodes, one sees a lap to its end.
+    async fn keep(&self, lap: LapId) -> bool;
+
+    /// Puts the lease of a whole lap at the end, unless that was done before, by whatever node.
+    async fn start(&self, lap: LapId, lease: Lease);
+
+    /// The lap is over: nobody has to keep it any more.
+    async fn end(&self, lap: LapId);
 }
 
 #[cfg(test)]
@@ -76,7 +115,7 @@ mod tests {
 
     fn lease(start: u32, end: u32) -> Lease {
         let positions = Position(start)..Position(end);
-        Lease { batch: BatchId::from_bytes([7; 16]), lap: 1, positions, after: Offset(1) }
+        Lease { batch: BatchId::from_bytes([7; 16]), lap: 1, positions, after: Mark(1) }
     }
 
     #[test]

@@ -14,11 +14,11 @@ use crate::activity::Desk;
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError, PAUSE};
 use crate::lease_run::LeaseRun;
-use crate::live::{LiveBatch, LiveBatches, PLACE_PAUSE, Turn};
-use crate::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
+use crate::live::{FOLD_PAUSE, LiveBatch, LiveBatches, PLACE_PAUSE, RESUME_PAUSE, Turn};
+use crate::queue::{BEAT, Claim, ClaimId, Queue};
 
-/// How often a claim is extended.
-const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
+/// How often the holders of a task may be lost before it is taken for what kills them. It has to have been alone in its lease.
+const MAX_LOSSES: u32 = 5;
 
 /// Runs one task at a time.
 #[derive(Clone)]
@@ -44,8 +44,9 @@ pub(crate) struct Worker {
 impl Worker {
     /// Works until the process is ending.
     pub(crate) async fn run(self) {
-        while let Some(Claim { id, lease }) = self.stopping.run_until_cancelled(self.queue.pull()).await {
-            let runaway = self.keep_while(id, self.take(lease)).await;
+        while let Some(claim) = self.stopping.run_until_cancelled(self.queue.pull()).await {
+            let id = claim.id;
+            let runaway = self.keep_while(id, self.take(claim)).await;
             self.queue.finish(id).await;
             if let Some(attempt) = runaway {
                 self.wait_for(attempt).await;
@@ -68,8 +69,10 @@ impl Worker {
     }
 
     /// Runs the head of a lease; the rest goes back to the queue. Returns the attempt that does not stop, if there is one.
-    async fn take(&self, lease: Lease) -> Option<JoinHandle<()>> {
-        match self.run_head(&lease).await {
+    async fn take(&self, claim: Claim) -> Option<JoinHandle<()>> {
+        let result = self.run_head(&claim).await;
+        let lease = claim.lease;
+        match result {
             Ok(runaway) => runaway,
             Err(JournalError::Removed | JournalError::Closed) => None,
             Err(error @ (JournalError::Damaged { .. } | JournalError::Corrupt(_))) => {
@@ -85,32 +88,38 @@ impl Worker {
         }
     }
 
-    async fn run_head(&self, lease: &Lease) -> Result<Option<JoinHandle<()>>, JournalError> {
+    async fn run_head(&self, claim: &Claim) -> Result<Option<JoinHandle<()>>, JournalError> {
+        let lease = &claim.lease;
         let Some(batch) = self.batches.open(lease.batch).await? else { return Ok(None) };
         let turn = loop {
             match batch.turn(lease) {
                 Turn::Full if self.wait_for_place(&batch).await => {}
+                Turn::Behind if batch.wait_for_fold(lease.after).await => {}
                 turn => break turn,
             }
         };
         match turn {
             Turn::Over => Ok(None),
-            Turn::Later(pause) => {
-                self.queue.push(lease.clone(), pause).await;
-                Ok(None)
-            }
-            Turn::Full => {
-                self.queue.push(lease.clone(), PLACE_PAUSE).await;
-                Ok(None)
-            }
+            Turn::Paused => self.put_back(claim, RESUME_PAUSE).await,
+            Turn::Behind => self.put_back(claim, FOLD_PAUSE).await,
+            Turn::Full => self.put_back(claim, PLACE_PAUSE).await,
             Turn::Now(mut head, _occupied) => {
-                if let Some(tail) = head.split_off(batch.stride(&head, self.workers)) {
-                    self.queue.push(tail, Duration::ZERO).await;
+                // If one of its tasks kills whoever runs it, the rest gets away from it, and at last it is alone.
+                let half = head.len() >> claim.losses.min(u32::BITS - 1);
+                if let Some(tail) = head.split_off(batch.stride(&head, self.workers).min(half)) {
+                    self.queue.split(claim.id, tail).await;
                 }
                 let _shown = self.desk.occupy(batch.id());
-                LeaseRun::new(self, &batch, head).run().await
+                let is_deadly = claim.losses >= MAX_LOSSES && head.len() == 1;
+                let run = LeaseRun::new(self, &batch, claim.id, head);
+                if is_deadly { run.give_up(claim.losses).await.map(|()| None) } else { run.run().await }
             }
         }
+    }
+
+    async fn put_back(&self, claim: &Claim, pause: Duration) -> Result<Option<JoinHandle<()>>, JournalError> {
+        self.queue.push(claim.lease.clone(), pause).await;
+        Ok(None)
     }
 
     /// Waits for a place with a batch, if few workers do so: most have better to do.

@@ -46,7 +46,8 @@ async fn tasks_that_panic_err_or_hang_fail_alone_and_the_batch_reaches_its_finis
 async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    let mut spec = spec(r#"{"kind": "color", "failure_rate": 0.5}"#, 10);
+    // Long enough for the second retry to find the first one's lap under way.
+    let mut spec = spec(r#"{"kind": "color", "failure_rate": 0.5, "duration_ms": [20, 30]}"#, 10);
     spec.attempts = 1;
     engine.launch(id(1), OWNER, spec).await.expect("accepted");
     let first = finished(&engine, id(1)).await;

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::schema::{self, OpenError};
 use super::trouble::trouble;
 use super::writer::{self, Command, Followers, Write, Written};
-use crate::journal::{Creation, Found, Journal, JournalError, Listed, Offset, Page, Retention};
+use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
 
 /// The most events that are read at once.
 const PAGE: usize = 256;
@@ -63,9 +63,9 @@ impl Journal for SqliteJournal {
         }
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError> {
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
         match self.write(Write::Append { batch, events }).await? {
-            Written::Appended(offset) => Ok(offset),
+            Written::Appended(mark) => Ok(mark),
             Written::Nothing | Written::Done => Err(JournalError::Removed),
         }
     }
@@ -102,12 +102,15 @@ impl Journal for SqliteJournal {
             .await
     }
 
-    async fn unfinished(&self) -> Result<Vec<BatchId>, JournalError> {
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
         self.readers
             .read(|connection| {
                 connection
-                    .prepare_cached("SELECT id FROM batches WHERE conclusion IS NULL ORDER BY key")?
-                    .query_map([], |row| row.get(0).map(BatchId::from_bytes))?
+                    .prepare_cached(
+                        "SELECT id, owner, lap, body FROM batches LEFT JOIN events ON batch = key AND number = 0
+                         WHERE conclusion IS NULL ORDER BY key",
+                    )?
+                    .query_map([], unfinished)?
                     .collect()
             })
             .await
@@ -182,6 +185,19 @@ fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     })
 }
 
+fn unfinished(row: &Row<'_>) -> rusqlite::Result<Unfinished> {
+    let first: Option<Vec<u8>> = row.get(3)?;
+    Ok(Unfinished {
+        batch: BatchId::from_bytes(row.get(0)?),
+        owner: OwnerId::from_bytes(row.get(1)?),
+        lap: row.get(2)?,
+        squares: match first.map(|body| decode_event(&body)) {
+            Some(Ok(Event::Launched(launched))) => launched.spec.grid.squares(),
+            _ => 0,
+        },
+    })
+}
+
 /// Where a follower is.
 struct Reading {
     appended: watch::Receiver<()>,
@@ -201,7 +217,8 @@ impl Reading {
         // What is appended from here on, and may be in this page already, wakes the follower once more.
         self.appended.mark_unchanged();
         let (batch, next) = (self.batch, self.next);
-        let (bodies, caught_up) = self.readers.read(move |connection| read_bodies(connection, batch, next)).await?;
+        let read = self.readers.read(move |connection| read_bodies(connection, batch, next)).await?;
+        let (bodies, caught_up) = read.ok_or(JournalError::Removed)?;
         self.next += bodies.len() as i64;
         self.caught_up = caught_up;
         let events = bodies
@@ -209,27 +226,32 @@ impl Reading {
             .map(|body| decode_event(body))
             .collect::<Result<_, _>>()
             .map_err(|error| JournalError::Damaged { batch, reason: error.into() })?;
-        Ok(Page { events, caught_up: self.caught_up })
+        // The events are numbered, so how many there are is how far they go.
+        Ok(Page { events, mark: Mark(self.next.unsigned_abs()), caught_up })
     }
 }
 
-/// Some event bodies from one on, and whether these are all there are.
-fn read_bodies(connection: &Connection, batch: BatchId, next: i64) -> rusqlite::Result<(Vec<Vec<u8>>, bool)> {
-    let mut statement = connection.prepare_cached(
-        "SELECT body FROM events WHERE batch = (SELECT key FROM batches WHERE id = ?1) AND number >= ?2 ORDER BY number",
-    )?;
-    let mut rows = statement.query(params![batch.as_bytes(), next])?;
+/// Some event bodies from one on, and whether these are all there are; `None` where there is no such batch.
+fn read_bodies(connection: &Connection, batch: BatchId, next: i64) -> rusqlite::Result<Option<(Vec<Vec<u8>>, bool)>> {
+    let key: Option<i64> = connection
+        .prepare_cached("SELECT key FROM batches WHERE id = ?1")?
+        .query_row(params![batch.as_bytes()], |row| row.get(0))
+        .optional()?;
+    let Some(key) = key else { return Ok(None) };
+    let mut statement =
+        connection.prepare_cached("SELECT body FROM events WHERE batch = ?1 AND number >= ?2 ORDER BY number")?;
+    let mut rows = statement.query(params![key, next])?;
     let mut bodies: Vec<Vec<u8>> = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
         if bodies.len() == PAGE || bytes > PAGE_BYTES {
-            return Ok((bodies, false));
+            return Ok(Some((bodies, false)));
         }
         let body: Vec<u8> = row.get(0)?;
         bytes += body.len();
         bodies.push(body);
     }
-    Ok((bodies, true))
+    Ok(Some((bodies, true)))
 }
 
 /// Connections for reading, each used by one reader at a time, off the async threads.

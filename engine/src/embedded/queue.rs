@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
-use crate::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
+use crate::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 
 /// A [`Queue`] of this process.
 #[derive(Default)]
@@ -21,11 +21,24 @@ pub struct MemoryQueue {
 /// When something happens; the number keeps moments apart.
 type Moment = (Instant, u64);
 
+/// A lease that can be pulled.
+struct Ready {
+    lease: Lease,
+    losses: u32,
+}
+
+/// A lease that somebody holds.
+struct Claimed {
+    lapse: Moment,
+    lease: Lease,
+    losses: u32,
+}
+
 #[derive(Default)]
 struct Leases {
-    ready: VecDeque<Lease>,
+    ready: VecDeque<Ready>,
     delayed: BTreeMap<Moment, Lease>,
-    claims: HashMap<ClaimId, (Moment, Lease)>,
+    claims: HashMap<ClaimId, Claimed>,
     lapses: BTreeMap<Moment, ClaimId>,
     counter: u64,
 }
@@ -39,23 +52,23 @@ impl Leases {
     /// Moves what is due to the end of the queue.
     fn promote(&mut self, now: Instant) {
         while let Some(delayed) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
-            self.ready.push_back(delayed.remove());
+            self.ready.push_back(Ready { lease: delayed.remove(), losses: 0 });
         }
         while let Some(lapse) = self.lapses.first_entry().filter(|entry| entry.key().0 <= now) {
-            if let Some((_, lease)) = self.claims.remove(&lapse.remove()) {
+            if let Some(Claimed { lease, losses, .. }) = self.claims.remove(&lapse.remove()) {
                 tracing::warn!(batch = %lease.batch, "a lease lapsed: its holder has not been heard of");
-                self.ready.push_back(lease);
+                self.ready.push_back(Ready { lease, losses: losses + 1 });
             }
         }
     }
 
     fn claim(&mut self) -> Option<Claim> {
-        let lease = self.ready.pop_front()?;
+        let Ready { lease, losses } = self.ready.pop_front()?;
         let lapse = self.moment(CLAIM_TIME);
         let id = ClaimId(lapse.1);
         self.lapses.insert(lapse, id);
-        self.claims.insert(id, (lapse, lease.clone()));
-        Some(Claim { id, lease })
+        self.claims.insert(id, Claimed { lapse, lease: lease.clone(), losses });
+        Some(Claim { id, lease, losses })
     }
 
     fn next_moment(&self) -> Option<Instant> {
@@ -88,7 +101,7 @@ impl Queue for MemoryQueue {
     async fn push(&self, lease: Lease, delay: Duration) {
         let mut leases = self.leases();
         if delay.is_zero() {
-            leases.ready.push_back(lease);
+            leases.ready.push_back(Ready { lease, losses: 0 });
         } else {
             let moment = leases.moment(delay);
             leases.delayed.insert(moment, lease);
@@ -116,18 +129,37 @@ impl Queue for MemoryQueue {
     async fn extend(&self, claim: ClaimId) {
         let mut leases = self.leases();
         let later = leases.moment(CLAIM_TIME);
-        let Some((lapse, _)) = leases.claims.get_mut(&claim) else { return };
-        let earlier = std::mem::replace(lapse, later);
+        let Some(claimed) = leases.claims.get_mut(&claim) else { return };
+        let earlier = std::mem::replace(&mut claimed.lapse, later);
         leases.lapses.remove(&earlier);
         leases.lapses.insert(later, claim);
     }
 
+    async fn split(&self, claim: ClaimId, tail: Lease) {
+        if let Some(claimed) = self.leases().claims.get_mut(&claim) {
+            claimed.lease.positions.end = tail.positions.start;
+        }
+        self.push(tail, Duration::ZERO).await;
+    }
+
     async fn finish(&self, claim: ClaimId) {
         let mut leases = self.leases();
-        if let Some((lapse, _)) = leases.claims.remove(&claim) {
+        if let Some(Claimed { lapse, .. }) = leases.claims.remove(&claim) {
             leases.lapses.remove(&lapse);
         }
     }
+
+    async fn keep(&self, _: LapId) -> bool {
+        // There is nobody else.
+        true
+    }
+
+    async fn start(&self, _: LapId, lease: Lease) {
+        // What was started before is gone with the process that did.
+        self.push(lease, Duration::ZERO).await;
+    }
+
+    async fn end(&self, _: LapId) {}
 }
 
 #[cfg(test)]
@@ -137,11 +169,11 @@ mod tests {
     use quilt::{BatchId, Position};
 
     use super::*;
-    use crate::journal::Offset;
+    use crate::journal::Mark;
 
     fn lease(number: u8) -> Lease {
         let positions = Position(0)..Position(1);
-        Lease { batch: BatchId::from_bytes([number; 16]), lap: 1, positions, after: Offset(1) }
+        Lease { batch: BatchId::from_bytes([number; 16]), lap: 1, positions, after: Mark(1) }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::trouble::{concerns_all, trouble};
-use crate::journal::{JournalError, Offset};
+use crate::journal::{JournalError, Mark};
 use crate::now;
 
 /// The most writes that go into one commit.
@@ -41,8 +41,8 @@ pub(super) enum Write {
 /// What a write came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// The events are there, up to this offset.
-    Appended(Offset),
+    /// The events are there, and the journal goes as far as this.
+    Appended(Mark),
     /// It was done, as far as it had an effect.
     Done,
     /// There was nothing to do.
@@ -164,9 +164,9 @@ fn create(
 
 fn append(transaction: &Transaction<'_>, batch: BatchId, events: &[Event]) -> rusqlite::Result<Written> {
     let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
-    let mut offset = Offset::default();
+    let mut mark = Mark::default();
     for event in events {
-        offset = insert_event(transaction, key, event)?;
+        mark = insert_event(transaction, key, event)?;
         if let Event::LapStarted { lap, .. } = event {
             transaction
                 .prepare_cached(
@@ -175,7 +175,7 @@ fn append(transaction: &Transaction<'_>, batch: BatchId, events: &[Event]) -> ru
                 .execute(params![key, lap])?;
         }
     }
-    Ok(Written::Appended(offset))
+    Ok(Written::Appended(mark))
 }
 
 fn key_of(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Option<i64>> {
@@ -185,14 +185,14 @@ fn key_of(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Opt
         .optional()
 }
 
-fn insert_event(transaction: &Transaction<'_>, key: i64, event: &Event) -> rusqlite::Result<Offset> {
+fn insert_event(transaction: &Transaction<'_>, key: i64, event: &Event) -> rusqlite::Result<Mark> {
     transaction
         .prepare_cached(
             "INSERT INTO events (batch, number, body)
              VALUES (?1, (SELECT coalesce(max(number) + 1, 0) FROM events WHERE batch = ?1), ?2) RETURNING number + 1",
         )?
         .query_row(params![key, encode_event(event)], |row| row.get::<_, i64>(0))
-        .map(|offset| Offset(offset.unsigned_abs()))
+        .map(|count| Mark(count.unsigned_abs()))
 }
 
 fn conclude(

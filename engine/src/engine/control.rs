@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use quilt::state::{MAX_CONTROLS, MAX_LAPS};
 use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Position, PutBack, Quilt, Square, Status, Summary};
+use tokio::time::timeout;
 
 use super::laps::{Share, conclusion, is_past};
 use super::{ControlError, Engine, to_the_end};
+use crate::journal::JournalError;
 use crate::live::LiveBatch;
+use crate::queue::{CLAIM_TIME, LapId, Lease};
 
 impl Engine {
     /// Stops a batch; what is settled stays. A batch that is over already stays as it is.
@@ -107,23 +110,29 @@ impl Engine {
         let (lap, tasks, can_retry) =
             read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_put_back(put_back)));
         if can_retry {
-            let next = (id, lap + 1);
+            let next = LapId { batch: id, lap: lap + 1 };
             let positions = match put_back {
                 PutBack::All => Position(0)..Position(tasks),
                 PutBack::One(position) => position..Position(position.0 + 1),
             };
-            if self.claim(next, Share::new(owner, tasks))? {
+            if self.claim_and_keep(next, Share::new(owner, tasks)).await? {
                 let at = self.shared.settings.clock.now();
-                let started = Event::LapStarted { lap: next.1, at, put_back };
+                let started = Event::LapStarted { lap: next.lap, at, put_back };
                 match self.shared.journal.append(id, vec![started]).await {
-                    Ok(offset) => self.run_lap(next, positions, offset, Some(Arc::clone(&batch))).await,
+                    Ok(after) => {
+                        let lease = Lease { batch: id, lap: next.lap, positions, after };
+                        self.run_lap(next, lease, Some(Arc::clone(&batch))).await;
+                    }
                     Err(error) => {
                         self.release(next);
                         return Err(error.into());
                     }
                 }
             }
-            batch.wait_until(|quilt| quilt.lap_number() > lap).await;
+            // It may also be another node that starts it, and is lost over it.
+            let started = batch.wait_until(|quilt| quilt.lap_number() > lap);
+            let in_time = timeout(CLAIM_TIME, started).await;
+            in_time.map_err(|_| JournalError::Unavailable("the lap does not start".into()))?;
         } else if lap as usize >= MAX_LAPS {
             return Err(ControlError::TooManyLaps { limit: MAX_LAPS });
         }

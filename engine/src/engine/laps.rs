@@ -1,20 +1,23 @@
 //! The laps that run: counted against the limits, put on the queue, and seen to their ends.
+//!
+//! Of all nodes one keeps a lap: it waits for its end, stops it at its deadline, and notes how it ended. If it is not heard of any more,
+//! another node takes over, as this one does at its start with what was left unfinished.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::ops::Range;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use quilt::{BatchId, CancelCause, Event, OwnerId, Position, Quilt, Receipt, Summary};
+use tokio::time::{sleep, timeout};
 
 use super::{Engine, TooManyRunning};
-use crate::journal::{JournalError, Offset, until_available};
+use crate::journal::{JournalError, Unfinished, until_available};
 use crate::live::LiveBatch;
-use crate::queue::Lease;
+use crate::queue::{BEAT, LapId, Lease};
 
-/// A lap that this node has put on the queue and waits for.
-pub(super) type RunningLap = (BatchId, u32);
+/// How long a lap that was announced may take to start, before it is taken for given up by whoever announced it.
+const START_TIME: Duration = Duration::from_secs(60);
 
 /// What a running lap counts for.
 #[derive(Debug, Clone, Copy)]
@@ -33,16 +36,28 @@ impl Share {
 }
 
 /// The laps whose finish lines are yet to be crossed.
-pub(super) type Running = HashMap<RunningLap, Share>;
+#[derive(Default)]
+pub(super) struct Running {
+    /// Those that this node keeps, or is about to.
+    here: HashMap<LapId, Share>,
+    /// Those that others kept when it was last looked.
+    elsewhere: Vec<Share>,
+}
+
+impl Running {
+    fn all(&self) -> impl Iterator<Item = &Share> {
+        self.here.values().chain(&self.elsewhere)
+    }
+}
 
 impl Engine {
     /// Counts a lap among the running ones. `false` if it is one of them already.
-    pub(super) fn claim(&self, lap: RunningLap, share: Share) -> Result<bool, TooManyRunning> {
-        let settings = self.shared.settings;
+    pub(super) fn claim(&self, lap: LapId, share: Share) -> Result<bool, TooManyRunning> {
+        let settings = &self.shared.settings;
         let mut running = self.running();
-        let of_owner = running.values().filter(|other| other.owner == share.owner).count();
-        let squares: u64 = running.values().map(|other| other.squares).sum();
-        match running.entry(lap) {
+        let of_owner = running.all().filter(|other| other.owner == share.owner).count();
+        let squares: u64 = running.all().map(|other| other.squares).sum();
+        match running.here.entry(lap) {
             Entry::Occupied(_) => Ok(false),
             Entry::Vacant(_) if of_owner >= settings.running_per_owner as usize => {
                 Err(TooManyRunning::OfOwner { limit: settings.running_per_owner })
@@ -57,20 +72,74 @@ impl Engine {
         }
     }
 
-    pub(super) fn release(&self, lap: RunningLap) {
-        self.running().remove(&lap);
+    /// Counts a lap among the running ones and makes this node its keeper. `false` if it is one of them already, or another node is.
+    pub(super) async fn claim_and_keep(&self, lap: LapId, share: Share) -> Result<bool, TooManyRunning> {
+        if !self.claim(lap, share)? {
+            return Ok(false);
+        }
+        let is_kept = self.shared.queue.keep(lap).await;
+        if !is_kept {
+            self.release(lap);
+        }
+        Ok(is_kept)
     }
 
-    /// Puts a claimed lap on the queue: one lease, however many tasks there are. Workers pass over what is settled. Whoever holds the batch
-    /// hands it over, so that it is not read again.
-    pub(super) async fn run_lap(
-        &self,
-        lap: RunningLap,
-        positions: Range<Position>,
-        after: Offset,
-        batch: Option<Arc<LiveBatch>>,
-    ) {
-        self.shared.queue.push(Lease { batch: lap.0, lap: lap.1, positions, after }, Duration::ZERO).await;
+    pub(super) fn release(&self, lap: LapId) {
+        self.running().here.remove(&lap);
+    }
+
+    /// Looks after the laps that nobody keeps, again and again.
+    pub(super) async fn take_over_laps(&self, mut left_alone: HashSet<BatchId>) {
+        loop {
+            sleep(BEAT).await;
+            if let Err(error) = self.take_over(&mut left_alone).await {
+                tracing::warn!(%error, "cannot look after unfinished batches; trying again");
+            }
+            self.shared.batches.forget_unused();
+        }
+    }
+
+    /// Goes on with every lap that is neither over nor kept by another node. Those that are damaged are told once, and left alone.
+    pub(super) async fn take_over(&self, left_alone: &mut HashSet<BatchId>) -> Result<(), JournalError> {
+        let mut elsewhere = Vec::new();
+        for Unfinished { batch, owner, lap, squares } in self.shared.journal.unfinished().await? {
+            let lap = LapId { batch, lap };
+            if self.running().here.contains_key(&lap) || left_alone.contains(&batch) {
+                continue;
+            }
+            let share = Share::new(owner, squares);
+            if !self.shared.queue.keep(lap).await {
+                elsewhere.push(share);
+                continue;
+            }
+            match until_available(|| self.open(batch)).await {
+                Ok(Some(live)) => {
+                    tracing::info!(%batch, lap = lap.lap, "going on with it");
+                    // What was accepted is run, whatever the limits are now.
+                    self.running().here.insert(lap, share);
+                    let (tasks, after) = {
+                        let folded = live.folded();
+                        (folded.quilt.progress().tasks, folded.mark)
+                    };
+                    let positions = Position(0)..Position(tasks);
+                    self.run_lap(lap, Lease { batch, lap: lap.lap, positions, after }, Some(live)).await;
+                }
+                // Its launch is under way.
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%batch, %error, "cannot go on with it");
+                    left_alone.insert(batch);
+                }
+            }
+        }
+        self.running().elsewhere = elsewhere;
+        Ok(())
+    }
+
+    /// Puts a lap that this node keeps on the queue: one lease, however many tasks there are. Workers pass over what is settled. Whoever holds
+    /// the batch hands it over, so that it is not read again.
+    pub(super) async fn run_lap(&self, lap: LapId, lease: Lease, batch: Option<Arc<LiveBatch>>) {
+        self.shared.queue.start(lap, lease).await;
         let engine = self.clone();
         self.shared.homecomings.spawn(async move {
             engine.shared.aborting.run_until_cancelled(engine.see_home(lap, batch)).await;
@@ -78,41 +147,55 @@ impl Engine {
     }
 
     /// Keeps a batch in memory while a lap of it runs, stops it when its time is over, and notes in the journal how it ended.
-    async fn see_home(&self, lap: RunningLap, batch: Option<Arc<LiveBatch>>) {
-        let ended = self.wait_for_end(lap, batch).await;
+    async fn see_home(&self, lap: LapId, batch: Option<Arc<LiveBatch>>) {
+        let ended = tokio::select! {
+            biased;
+            ended = self.wait_for_end(lap, batch) => Some(ended),
+            () = self.keep_on(lap) => None,
+        };
         self.release(lap);
         let noted = match ended {
-            Ok(batch) => self.conclude(&batch).await,
-            Err(error) => Err(error),
+            Some(Ok(batch)) => self.conclude(lap, &batch).await,
+            Some(Err(error)) => Err(error),
+            None => return tracing::warn!(batch = %lap.batch, lap = lap.lap, "another node has taken it over"),
         };
         if let Err(error) = noted
             && !matches!(error, JournalError::Removed | JournalError::Closed)
         {
-            tracing::error!(batch = %lap.0, %error, "a batch is left alone");
+            tracing::error!(batch = %lap.batch, %error, "a batch is left alone");
         }
     }
 
-    async fn wait_for_end(
-        &self,
-        lap: RunningLap,
-        batch: Option<Arc<LiveBatch>>,
-    ) -> Result<Arc<LiveBatch>, JournalError> {
+    /// Keeps a lap until another node does.
+    async fn keep_on(&self, lap: LapId) {
+        loop {
+            sleep(BEAT).await;
+            if !self.shared.queue.keep(lap).await {
+                return;
+            }
+        }
+    }
+
+    async fn wait_for_end(&self, lap: LapId, batch: Option<Arc<LiveBatch>>) -> Result<Arc<LiveBatch>, JournalError> {
         let batch = match batch {
             Some(batch) => batch,
-            None => until_available(|| self.open(lap.0)).await?.ok_or(JournalError::Removed)?,
+            None => until_available(|| self.open(lap.batch)).await?.ok_or(JournalError::Removed)?,
         };
-        // The lap may be in the journal, and not be folded yet.
-        batch.wait_until(|quilt| quilt.lap_number() >= lap.1).await;
+        // The lap may be in the journal, and not be folded yet. Or it never comes, and the one before it is over.
+        if timeout(START_TIME, batch.wait_until(|quilt| quilt.lap_number() >= lap.lap)).await.is_err() {
+            return Ok(batch);
+        }
         tokio::select! {
             biased;
-            () = batch.wait_until(|quilt| is_past(quilt, lap.1)) => {}
+            () = batch.wait_until(|quilt| is_past(quilt, lap.lap)) => {}
+            () = batch.removed() => return Err(JournalError::Removed),
             stopped = self.stop_at_deadline(&batch, lap) => stopped?,
         }
         Ok(batch)
     }
 
     /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.
-    async fn stop_at_deadline(&self, batch: &LiveBatch, (id, lap): RunningLap) -> Result<(), JournalError> {
+    async fn stop_at_deadline(&self, batch: &LiveBatch, LapId { batch: id, lap }: LapId) -> Result<(), JournalError> {
         let Some(deadline_ms) = batch.spec.deadline_ms else { return std::future::pending().await };
         let deadline = batch.folded().quilt.lap().started_at.plus_millis(deadline_ms.into());
         let clock = self.shared.settings.clock;
@@ -122,7 +205,7 @@ impl Engine {
             if left == 0 {
                 break;
             }
-            tokio::time::sleep(Duration::from_millis(left)).await;
+            sleep(Duration::from_millis(left)).await;
         }
         until_available(|| {
             let cancelled = Event::Cancelled { lap, at: clock.now(), cause: CancelCause::Deadline };
@@ -134,11 +217,13 @@ impl Engine {
     }
 
     /// Notes how a batch ended, and the receipts of its laps.
-    async fn conclude(&self, batch: &LiveBatch) -> Result<(), JournalError> {
+    async fn conclude(&self, lap: LapId, batch: &LiveBatch) -> Result<(), JournalError> {
         let Some((summary, receipts)) = conclusion(batch) else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
-        until_available(|| self.shared.journal.conclude(batch.id(), summary.clone(), receipts.clone())).await
+        until_available(|| self.shared.journal.conclude(batch.id(), summary.clone(), receipts.clone())).await?;
+        self.shared.queue.end(lap).await;
+        Ok(())
     }
 }
 

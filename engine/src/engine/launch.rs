@@ -6,8 +6,9 @@ use quilt::{BatchId, BatchSpec, Launched, OwnerId, Position, Summary};
 
 use super::laps::Share;
 use super::{Engine, LaunchError, to_the_end};
-use crate::journal::{Creation, Offset};
+use crate::journal::{Creation, Mark};
 use crate::live::LiveBatch;
+use crate::queue::{LapId, Lease};
 
 /// How long to wait for a launch of the same batch that is under way.
 const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
@@ -27,22 +28,23 @@ impl Engine {
 
     async fn launch_now(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
         self.shared.registry.build(&spec.work)?;
-        let lap = (id, 1);
+        let lap = LapId { batch: id, lap: 1 };
         let tasks = spec.grid.squares();
         loop {
             if let Some(before) = self.open(id).await? {
                 return same_launch(&before, owner, &spec);
             }
-            if self.claim(lap, Share::new(owner, tasks))? {
+            if self.claim_and_keep(lap, Share::new(owner, tasks)).await? {
                 break;
             }
-            // Somebody else on this node launches it just now.
+            // Somebody else launches it just now.
             tokio::time::sleep(ANOTHER_LAUNCH).await;
         }
         let launched = Launched { spec, at: self.shared.settings.clock.now() };
         match self.shared.journal.create(id, owner, launched.clone()).await {
             Ok(Creation::Created) => {
-                self.run_lap(lap, Position(0)..Position(tasks), Offset(1), None).await;
+                let positions = Position(0)..Position(tasks);
+                self.run_lap(lap, Lease { batch: id, lap: 1, positions, after: Mark::default() }, None).await;
                 Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {

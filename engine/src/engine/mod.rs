@@ -14,20 +14,21 @@ mod launch;
 mod record;
 mod retention;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quilt::wire::Load;
-use quilt::{BatchId, OwnerId, Position, Summary};
+use quilt::{BatchId, OwnerId, Summary};
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::laps::{Running, Share};
+use self::laps::Running;
 use crate::activity::Desk;
 use crate::clock::Clock;
-use crate::journal::{Journal, JournalError, Listed, Retention, until_available};
+use crate::journal::{Journal, JournalError, Listed, Retention};
 use crate::live::{LiveBatch, LiveBatches};
 use crate::queue::Queue;
 use crate::work::Registry;
@@ -138,13 +139,19 @@ impl Engine {
             homecomings: TaskTracker::new(),
         });
         let engine = Self { shared };
-        engine.recover().await?;
+        let mut left_alone = HashSet::new();
+        engine.take_over(&mut left_alone).await?;
         engine.start_workers();
-        let cleaner = engine.clone();
-        engine.shared.homecomings.spawn(async move {
-            cleaner.shared.stopping.run_until_cancelled(cleaner.clean_up()).await;
-        });
+        engine.until_stopped(|engine| async move { engine.clean_up().await });
+        engine.until_stopped(|engine| async move { engine.take_over_laps(left_alone).await });
         Ok(engine)
+    }
+
+    /// Does something that goes on until the engine ends.
+    fn until_stopped<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> F) {
+        let stopping = self.shared.stopping.clone();
+        let work = work(self.clone());
+        self.shared.homecomings.spawn(async move { stopping.run_until_cancelled(work).await });
     }
 
     fn start_workers(&self) {
@@ -166,26 +173,6 @@ impl Engine {
             workers.spawn(worker.run());
         }
         workers.close();
-    }
-
-    async fn recover(&self) -> Result<(), JournalError> {
-        for id in self.shared.journal.unfinished().await? {
-            match until_available(|| self.open(id)).await {
-                Ok(Some(batch)) => {
-                    let (lap, tasks, offset) = {
-                        let folded = batch.folded();
-                        (folded.quilt.lap_number(), folded.quilt.progress().tasks, folded.offset)
-                    };
-                    tracing::info!(batch = %id, lap, "going on with it");
-                    // What was accepted is run, whatever the limits are now.
-                    self.running().insert((id, lap), Share::new(batch.owner(), tasks));
-                    self.run_lap((id, lap), Position(0)..Position(tasks), offset, Some(batch)).await;
-                }
-                Ok(None) => {}
-                Err(error) => tracing::error!(batch = %id, %error, "cannot go on with it"),
-            }
-        }
-        Ok(())
     }
 
     /// The batch as it stands, and as it goes on while the caller holds it. `None` where there is no such batch.

@@ -18,6 +18,8 @@ use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
 use crate::pace::Pace;
 use crate::work::{Registry, Unavailable, Work};
 
+use super::recently_used::RecentlyUsed;
+
 /// Taken while a batch is loaded, so that it is loaded once however many ask for it.
 type Slot = Arc<tokio::sync::Mutex<Weak<LiveBatch>>>;
 
@@ -28,28 +30,39 @@ pub(crate) struct LiveBatches {
     /// How many workers of a batch are of use where its tasks compute.
     computing: u32,
     slots: Mutex<HashMap<BatchId, Slot>>,
+    recent: RecentlyUsed,
 }
 
 impl LiveBatches {
     pub(crate) fn new(journal: Arc<dyn Journal>, registry: Registry, processors: u32) -> Self {
         // Twice as many as there are processors, because some wait for the journal.
-        Self { journal, registry, computing: processors.saturating_mul(2), slots: Mutex::default() }
+        Self { journal, registry, computing: processors.saturating_mul(2), slots: Mutex::default(), recent: RecentlyUsed::default() }
     }
 
     /// The batch as far as its journal goes at this moment, or `None` where there is none of this id.
     pub(crate) async fn open(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
         let slot = Arc::clone(self.slots().entry(id).or_default());
         let mut held = slot.lock().await;
-        if let Some(batch) = held.upgrade() {
+        if let Some(batch) = held.upgrade().filter(|batch| !batch.removed.is_cancelled()) {
+            self.recent.touch(&batch);
             return Ok(Some(batch));
         }
-        let loaded = self.load(id).await;
+        let loaded = match self.load(id).await {
+            Err(JournalError::Removed) => Ok(None),
+            loaded => loaded,
+        };
         if let Ok(Some(batch)) = &loaded {
             *held = Arc::downgrade(batch);
+            self.recent.touch(batch);
         }
         drop(held);
         self.forget_unheld(slot);
         loaded
+    }
+
+    /// Lets go of batches that nobody has asked for lately.
+    pub(crate) fn forget_unused(&self) {
+        self.recent.forget_old();
     }
 
     /// Lets go of a batch that was removed; those who hold it are told.
@@ -86,7 +99,7 @@ impl LiveBatches {
         let folded = fold_what_is_there(id, &mut pages, receipts).await?;
         let work = self.registry.build(&folded.quilt.spec().work);
         let step = folded.quilt.step();
-        let status = folded.quilt.status();
+        let (mark, status) = (folded.mark, folded.quilt.status());
         let cancelled = CancellationToken::new();
         if status == Status::Cancelled {
             cancelled.cancel();
@@ -98,6 +111,7 @@ impl LiveBatches {
             order: folded.quilt.order(),
             folded: RwLock::new(folded),
             step: watch::Sender::new(step),
+            mark: watch::Sender::new(mark),
             is_running: AtomicBool::new(status == Status::Running),
             cancelled,
             removed: CancellationToken::new(),
@@ -129,7 +143,7 @@ async fn fold_what_is_there(id: BatchId, pages: &mut Pages, receipts: Vec<Receip
         _ => return Err(no_launch()),
     };
     loop {
-        folded.apply(&page.events);
+        folded.apply(&page);
         if page.caught_up {
             return Ok(folded);
         }
@@ -142,9 +156,14 @@ async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journ
     loop {
         match pages.next().await {
             Some(Ok(page)) => match batch.upgrade() {
-                Some(batch) => batch.fold(&page.events),
+                Some(batch) => batch.fold(&page),
                 None => return,
             },
+            Some(Err(JournalError::Removed)) => {
+                // On whatever node that was.
+                let Some(batch) = batch.upgrade() else { return };
+                return batch.removed.cancel();
+            }
             Some(Err(JournalError::Closed)) | None => return,
             Some(Err(error)) => {
                 tracing::warn!(%error, "a journal cannot be followed; trying again");

@@ -5,27 +5,29 @@
 //! - [`LiveBatch`]: one of them, and [`Viewer`], who looks at it
 //! - `frames`: what its viewers are sent; `recent`: the attempts among it
 //! - `places`: the workers that run it
-//! - `batches`: all of them, read once and let go of
+//! - `batches`: all of them, read once and let go of; `recently_used`: those that are kept a little longer
 
 mod batches;
 mod frames;
 mod places;
 mod recent;
+mod recently_used;
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use quilt::{BatchId, BatchSpec, Event, History, Ledger, Order, OwnerId, Position, Quilt, Receipt, Status, Step};
+use quilt::{BatchId, BatchSpec, History, Ledger, Order, OwnerId, Position, Quilt, Receipt, Status, Step};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::frames::Frames;
 use self::places::{Place, Places};
 use self::recent::Recent;
-use crate::journal::Offset;
+use crate::journal::{Mark, Offset, Page};
 use crate::pace::Pace;
 use crate::queue::Lease;
 use crate::work::Work;
@@ -34,11 +36,11 @@ pub(crate) use self::batches::LiveBatches;
 pub use self::frames::{Messages, Next, split};
 pub(crate) use self::places::PLACE_PAUSE;
 
-/// How long a lease waits for this node to fold what it follows.
-const FOLD_PAUSE: Duration = Duration::from_millis(20);
+/// How long a worker waits for this node to fold what its lease follows, and how long the lease waits after that.
+pub(crate) const FOLD_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a lease waits where its batch is paused.
-const RESUME_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const RESUME_PAUSE: Duration = Duration::from_millis(250);
 
 /// A quilt with what else is folded from the same events, as far as it is folded.
 pub struct Folded {
@@ -52,6 +54,8 @@ pub struct Folded {
     pub recent: Recent,
     /// How many events were folded.
     pub offset: Offset,
+    /// How far the journal goes with them.
+    pub mark: Mark,
 }
 
 impl Folded {
@@ -62,19 +66,21 @@ impl Folded {
             ledger: Ledger::with_noted(receipts),
             recent: Recent::default(),
             offset: Offset::default(),
+            mark: Mark::default(),
         }
     }
 
-    fn apply(&mut self, events: &[Event]) {
+    fn apply(&mut self, page: &Page) {
         let mut changes = Vec::new();
-        for event in events {
+        for event in &page.events {
             changes.clear();
             self.quilt.apply(event, &mut changes);
             self.history.record(&self.quilt, &changes);
             self.ledger.apply(&self.quilt, event, &changes);
             self.recent.take(event);
         }
-        self.offset.0 += events.len() as u64;
+        self.offset.0 += page.events.len() as u64;
+        self.mark = page.mark;
     }
 }
 
@@ -82,8 +88,10 @@ impl Folded {
 pub(crate) enum Turn<'a> {
     /// There is nothing left to run; all squares are settled, or the lap is over.
     Over,
-    /// It cannot be run yet, and may be looked at again after this time.
-    Later(Duration),
+    /// This node has not folded yet what the lease follows.
+    Behind,
+    /// The batch is paused.
+    Paused,
     /// As many workers run the batch as may.
     Full,
     /// This part of it can be run, while the guard is held.
@@ -108,6 +116,8 @@ pub struct LiveBatch {
     folded: RwLock<Folded>,
     /// Wakes whoever waits for the fold to go on.
     step: watch::Sender<Step>,
+    /// Wakes whoever waits for events of any kind to be folded.
+    mark: watch::Sender<Mark>,
     /// Whether tasks may be started: the batch is neither paused nor over.
     is_running: AtomicBool,
     /// Tells running tasks to stop.
@@ -183,6 +193,11 @@ impl LiveBatch {
         self.viewers.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the batch is neither over nor removed.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.removed.is_cancelled() && !self.folded().quilt.status().is_over()
+    }
+
     /// Whether tasks may be started.
     pub(crate) fn is_running(&self) -> bool {
         self.is_running.load(Ordering::Relaxed)
@@ -196,12 +211,12 @@ impl LiveBatch {
         if is_past {
             return Turn::Over;
         }
-        if folded.offset < lease.after {
-            return Turn::Later(FOLD_PAUSE);
+        if folded.mark < lease.after {
+            return Turn::Behind;
         }
         let Some(first) = quilt.pending_in(lease.positions.clone()).next() else { return Turn::Over };
         if quilt.status() == Status::Paused {
-            return Turn::Later(RESUME_PAUSE);
+            return Turn::Paused;
         }
         match self.places.take(quilt.concurrency(), self.computes()) {
             Some(place) => Turn::Now(Lease { positions: first..lease.positions.end, ..lease.clone() }, place),
@@ -219,8 +234,7 @@ impl LiveBatch {
 
     /// How much of a lease to run at once. Tasks that wait are shared out among all workers, so that the last ones are not left to one of them.
     pub(crate) fn stride(&self, lease: &Lease, workers: u32) -> u32 {
-        let length = lease.positions.end.0 - lease.positions.start.0;
-        let share = if self.computes() { length } else { length.div_ceil(workers) };
+        let share = if self.computes() { lease.len() } else { lease.len().div_ceil(workers) };
         self.pace.stride().min(share)
     }
 
@@ -232,10 +246,17 @@ impl LiveBatch {
         pending.map(|position| Pending { position, attempt: tries(position) }).collect()
     }
 
-    fn fold(&self, events: &[Event]) {
+    /// Waits a moment for the fold to come to a mark, and says whether it did.
+    pub(crate) async fn wait_for_fold(&self, mark: Mark) -> bool {
+        let mut marks = self.mark.subscribe();
+        let reached = marks.wait_for(|reached| *reached >= mark);
+        timeout(FOLD_PAUSE, reached).await.is_ok()
+    }
+
+    fn fold(&self, page: &Page) {
         let step = {
             let mut folded = self.folded.write().unwrap_or_else(PoisonError::into_inner);
-            folded.apply(events);
+            folded.apply(page);
             let status = folded.quilt.status();
             self.is_running.store(status == Status::Running, Ordering::Relaxed);
             if status == Status::Cancelled {
@@ -243,6 +264,7 @@ impl LiveBatch {
             }
             folded.quilt.step()
         };
+        self.mark.send_replace(page.mark);
         self.step.send_if_modified(|known| std::mem::replace(known, step) != step);
     }
 }

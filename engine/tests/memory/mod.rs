@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Found, Journal, JournalError, Listed, Offset, Page, Retention};
+use engine::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use tokio::sync::watch;
@@ -21,6 +21,20 @@ struct Batch {
     owner: OwnerId,
     events: watch::Sender<Vec<Event>>,
     conclusion: Option<(Summary, Vec<Receipt>)>,
+}
+
+impl Batch {
+    fn lap(&self) -> u32 {
+        let is_lap_start = |event: &&Event| matches!(event, Event::LapStarted { .. });
+        self.events.borrow().iter().filter(is_lap_start).count() as u32 + 1
+    }
+
+    fn squares(&self) -> u32 {
+        match self.events.borrow().first() {
+            Some(Event::Launched(launched)) => launched.spec.grid.squares(),
+            _ => 0,
+        }
+    }
 }
 
 impl MemoryJournal {
@@ -46,26 +60,26 @@ impl Journal for MemoryJournal {
         Ok(Creation::Created)
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError> {
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
         let mut batches = self.batches();
         let batch = batches.get_mut(&batch).ok_or(JournalError::Removed)?;
         if events.iter().any(|event| matches!(event, Event::LapStarted { .. })) {
             batch.conclusion = None;
         }
         batch.events.send_modify(|all| all.extend(events));
-        Ok(Offset(batch.events.borrow().len() as u64))
+        Ok(Mark(batch.events.borrow().len() as u64))
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
         let Some(mut receiver) = self.batches().get(&batch).map(|batch| batch.events.subscribe()) else {
-            return Box::pin(stream::empty());
+            return Box::pin(stream::iter([Err(JournalError::Removed)]));
         };
         receiver.mark_changed();
         Box::pin(stream::try_unfold((receiver, after.0 as usize), |(mut receiver, next)| async move {
-            receiver.changed().await.map_err(|_| JournalError::Closed)?;
+            receiver.changed().await.map_err(|_| JournalError::Removed)?;
             let events = receiver.borrow_and_update().get(next..).unwrap_or_default().to_vec();
             let next = next + events.len();
-            Ok(Some((Page { events, caught_up: true }, (receiver, next))))
+            Ok(Some((Page { events, mark: Mark(next as u64), caught_up: true }, (receiver, next))))
         }))
     }
 
@@ -81,20 +95,20 @@ impl Journal for MemoryJournal {
         Ok(Vec::new())
     }
 
-    async fn unfinished(&self) -> Result<Vec<BatchId>, JournalError> {
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
         let batches = self.batches();
-        let mut unfinished: Vec<BatchId> =
-            batches.iter().filter(|(_, batch)| batch.conclusion.is_none()).map(|(id, _)| *id).collect();
+        let unfinished = batches.iter().filter(|(_, batch)| batch.conclusion.is_none());
+        let mut unfinished: Vec<Unfinished> = unfinished
+            .map(|(id, batch)| Unfinished { batch: *id, owner: batch.owner, lap: batch.lap(), squares: batch.squares() })
+            .collect();
         // The order of a map is another one in each process.
-        unfinished.sort_unstable();
+        unfinished.sort_unstable_by_key(|unfinished| unfinished.batch);
         Ok(unfinished)
     }
 
     async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
         if let Some(batch) = self.batches().get_mut(&batch) {
-            let is_lap_start = |event: &&Event| matches!(event, Event::LapStarted { .. });
-            let later_laps = batch.events.borrow().iter().filter(is_lap_start).count();
-            if summary.lap == later_laps as u32 + 1 {
+            if summary.lap == batch.lap() {
                 batch.conclusion = Some((summary, receipts));
             }
         }

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Found, Journal, JournalError, Listed, Offset, Page, Retention};
-use engine::queue::{CLAIM_TIME, Claim, ClaimId, Lease, Queue};
+use engine::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
+use engine::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
@@ -190,7 +190,7 @@ impl Queue for Seam {
                     if comes_again {
                         state.ready.push((now + Duration::from_millis(20), lease.clone()));
                     }
-                    Claim { id, lease }
+                    Claim { id, lease, losses: 0 }
                 })
             };
             match claimed {
@@ -207,6 +207,28 @@ impl Queue for Seam {
         for (lapse, ..) in state.claims.iter_mut().filter(|(_, id, _)| *id == claim) {
             *lapse = later;
         }
+    }
+
+    async fn split(&self, claim: ClaimId, tail: Lease) {
+        self.push(tail.clone(), Duration::ZERO).await;
+        self.0.step().await;
+        let mut state = self.0.state();
+        for (.., lease) in state.claims.iter_mut().filter(|(_, id, _)| *id == claim) {
+            lease.positions.end = tail.positions.start;
+        }
+    }
+
+    async fn keep(&self, _: LapId) -> bool {
+        self.0.step().await;
+        true
+    }
+
+    async fn start(&self, _: LapId, lease: Lease) {
+        self.push(lease, Duration::ZERO).await;
+    }
+
+    async fn end(&self, _: LapId) {
+        self.0.step().await;
     }
 
     async fn finish(&self, claim: ClaimId) {
@@ -226,7 +248,7 @@ impl Journal for Seam {
         answer
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Offset, JournalError> {
+    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
         self.0.may_refuse().await?;
         let answer = self.0.journal.append(batch, events).await;
         self.0.step().await;
@@ -256,7 +278,7 @@ impl Journal for Seam {
         self.0.journal.list(owner, after, limit).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<BatchId>, JournalError> {
+    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.unfinished().await
     }
