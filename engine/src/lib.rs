@@ -12,7 +12,7 @@
 //! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
 //! - `clock`: the time of day
 //! - [`work`]: what tasks do, a file for each kind
-//! - [`embedded`]: both seams in one process, on SQLite and in memory
+//! - [`embedded`]: both seams in one process, on SQLite and in memory; [`jetstream`]: on NATS, for many processes
 
 mod activity;
 mod attempt;
@@ -21,6 +21,7 @@ mod clock;
 pub mod embedded;
 pub mod engine;
 mod gathered;
+pub mod jetstream;
 pub mod journal;
 mod lease_run;
 pub mod live;

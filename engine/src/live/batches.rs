@@ -36,7 +36,13 @@ pub(crate) struct LiveBatches {
 impl LiveBatches {
     pub(crate) fn new(journal: Arc<dyn Journal>, registry: Registry, processors: u32) -> Self {
         // Twice as many as there are processors, because some wait for the journal.
-        Self { journal, registry, computing: processors.saturating_mul(2), slots: Mutex::default(), recent: RecentlyUsed::default() }
+        Self {
+            journal,
+            registry,
+            computing: processors.saturating_mul(2),
+            slots: Mutex::default(),
+            recent: RecentlyUsed::default(),
+        }
     }
 
     /// The batch as far as its journal goes at this moment, or `None` where there is none of this id.

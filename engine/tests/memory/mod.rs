@@ -99,7 +99,12 @@ impl Journal for MemoryJournal {
         let batches = self.batches();
         let unfinished = batches.iter().filter(|(_, batch)| batch.conclusion.is_none());
         let mut unfinished: Vec<Unfinished> = unfinished
-            .map(|(id, batch)| Unfinished { batch: *id, owner: batch.owner, lap: batch.lap(), squares: batch.squares() })
+            .map(|(id, batch)| Unfinished {
+                batch: *id,
+                owner: batch.owner,
+                lap: batch.lap(),
+                squares: batch.squares(),
+            })
             .collect();
         // The order of a map is another one in each process.
         unfinished.sort_unstable_by_key(|unfinished| unfinished.batch);

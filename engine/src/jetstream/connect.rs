@@ -1,0 +1,247 @@
+//! The connection: made, checked, and described to whoever reads the log.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::jetstream::context::AccountErrorKind;
+use async_nats::jetstream::{self, Context, ErrorCode};
+use async_nats::{ConnectOptions, Event, ServerAddr};
+use thiserror::Error;
+use tokio::time::{Instant, sleep};
+
+use super::stores::Stores;
+
+/// The oldest server that will do, as major and minor version: it lets single messages expire.
+const OLDEST: (u32, u32) = (2, 11);
+
+/// The least storage that an account has to offer, in bytes.
+const LEAST_STORAGE: i64 = 64 << 20;
+
+/// The smallest limit of a message's size, in bytes, that will do. Larger events go beside the messages.
+const LEAST_PAYLOAD: usize = 64 << 10;
+
+/// How long a start waits for servers that are starting as well.
+const START_TIME: Duration = Duration::from_secs(30);
+
+/// How often the connection is asked whether it is still there. Twice without an answer, and another server is tried.
+const PING: Duration = Duration::from_secs(4);
+
+/// Where the servers are, and how to be let in.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Addresses of servers of one cluster, with commas between them, such as `nats://user:password@host:4222`. A token takes the user's
+    /// place; `tls://` asks for TLS.
+    pub servers: String,
+    /// A file with credentials.
+    pub credentials: Option<PathBuf>,
+    /// A file with the certificate of the authority that vouches for the servers, if it is not one that the system knows.
+    pub ca: Option<PathBuf>,
+    /// Files with a certificate and its key, for servers that ask for one.
+    pub certificate: Option<(PathBuf, PathBuf)>,
+    /// How many servers keep each message: 1, 3 or 5.
+    pub replicas: usize,
+    /// How this node is called, for whoever looks at the server's connections.
+    pub name: String,
+}
+
+/// Why there is no connection, or none that will do.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// An address cannot be read.
+    #[error("{address:?} is no address of a NATS server: {reason}")]
+    Address {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file with credentials cannot be used.
+    #[error("cannot use the NATS credentials {file}: {source}")]
+    Credentials {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
+    /// No server answers, or none lets us in.
+    #[error("cannot connect to NATS at {servers}: {reason}")]
+    Connect {
+        /// The addresses, without passwords.
+        servers: String,
+        /// What the last try met.
+        reason: String,
+    },
+    /// The server is too old.
+    #[error("the NATS server has version {found}; at least {}.{} is needed", OLDEST.0, OLDEST.1)]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// There is no JetStream.
+    #[error(
+        "the NATS server has no JetStream for this account; start it with --jetstream, or enable it in its configuration"
+    )]
+    NoJetStream,
+    /// Too little can be stored.
+    #[error("the NATS account may store {found} bytes; at least {LEAST_STORAGE} are needed")]
+    TooLittleStorage {
+        /// The account's limit.
+        found: i64,
+    },
+    /// Messages are too small.
+    #[error("the NATS server takes messages of {found} bytes; its max_payload has to be {LEAST_PAYLOAD} at least")]
+    SmallMessages {
+        /// The server's limit.
+        found: usize,
+    },
+    /// A stream or bucket cannot be had as it has to be.
+    #[error("cannot set up {what} on the NATS server: {reason}")]
+    SetUp {
+        /// The stream or bucket.
+        what: &'static str,
+        /// What the server says.
+        reason: String,
+    },
+}
+
+/// A connection to NATS JetStream that has all it takes. Cheap to clone.
+#[derive(Clone)]
+pub struct JetStream {
+    pub(super) stores: Stores,
+}
+
+impl JetStream {
+    /// Connects, checks the server, and makes the streams and buckets where they are missing. Waits some time for servers that
+    /// are just starting.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] where the server cannot be reached or will not do.
+    pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
+        let started = Instant::now();
+        let mut is_told = false;
+        loop {
+            match connect_once(options).await {
+                // A server or a cluster that is starting says one of these first.
+                Err(error @ (ConnectError::Connect { .. } | ConnectError::SetUp { .. }))
+                    if started.elapsed() < START_TIME =>
+                {
+                    if !std::mem::replace(&mut is_told, true) {
+                        tracing::warn!(%error, "waiting for NATS");
+                    }
+                    sleep(Duration::from_millis(500)).await;
+                }
+                connected => return connected,
+            }
+        }
+    }
+}
+
+async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
+    let addresses = addresses(&options.servers)?;
+    let servers = addresses.iter().map(without_password).collect::<Vec<_>>().join(", ");
+    let failed = |reason: String| ConnectError::Connect { servers: servers.clone(), reason };
+    let client = connect_options(options)?
+        .connect(addresses)
+        .await
+        .map_err(|error| failed(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string)))?;
+    let server = client.server_info();
+    if version(&server.version).is_none_or(|found| found < OLDEST) {
+        return Err(ConnectError::TooOld { found: server.version });
+    }
+    if server.max_payload < LEAST_PAYLOAD {
+        return Err(ConnectError::SmallMessages { found: server.max_payload });
+    }
+    let context = jetstream::new(client);
+    check_account(&context)
+        .await
+        .map_err(|error| error.unwrap_or_else(|| failed("JetStream does not answer".into())))?;
+    let stores = Stores::set_up(context, options.replicas, server.max_payload).await?;
+    tracing::info!(servers, version = server.version, "connected to NATS");
+    Ok(JetStream { stores })
+}
+
+fn addresses(servers: &str) -> Result<Vec<ServerAddr>, ConnectError> {
+    let parse = |address: &str| {
+        let unreadable =
+            |error: std::io::Error| ConnectError::Address { address: address.into(), reason: error.to_string() };
+        address.parse::<ServerAddr>().map_err(unreadable)
+    };
+    servers.split(',').map(str::trim).map(parse).collect()
+}
+
+fn without_password(address: &ServerAddr) -> String {
+    format!("{}:{}", address.host(), address.port())
+}
+
+fn connect_options(options: &Options) -> Result<ConnectOptions, ConnectError> {
+    let mut connect = ConnectOptions::new()
+        .name(format!("quilt {}", options.name))
+        .ping_interval(PING)
+        .event_callback(|event| async move { tell(&event) });
+    if let Some(file) = &options.credentials {
+        let unusable = |source| ConnectError::Credentials { file: file.clone(), source };
+        let credentials = std::fs::read_to_string(file).map_err(unusable)?;
+        connect = connect.credentials(&credentials).map_err(unusable)?;
+    }
+    if let Some(ca) = &options.ca {
+        connect = connect.add_root_certificates(ca.clone());
+    }
+    if let Some((certificate, key)) = &options.certificate {
+        connect = connect.add_client_certificate(certificate.clone(), key.clone());
+    }
+    Ok(connect)
+}
+
+fn tell(event: &Event) {
+    match event {
+        Event::Connected => tracing::debug!("connected to a NATS server"),
+        Event::Disconnected => tracing::warn!("the connection to NATS is lost; connecting again"),
+        Event::LameDuckMode => tracing::info!("the NATS server is about to stop; moving to another one"),
+        other => tracing::warn!(event = %other, "NATS"),
+    }
+}
+
+/// `None` where it may do at another time.
+async fn check_account(context: &Context) -> Result<(), Option<ConnectError>> {
+    let account = context.query_account().await.map_err(|error| match error.kind() {
+        AccountErrorKind::JetStreamUnavailable => Some(ConnectError::NoJetStream),
+        AccountErrorKind::JetStream(error)
+            if [ErrorCode::JETSTREAM_NOT_ENABLED, ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT]
+                .contains(&error.error_code()) =>
+        {
+            Some(ConnectError::NoJetStream)
+        }
+        _ => None,
+    })?;
+    match account.limits.max_storage {
+        Some(found) if found < LEAST_STORAGE => Err(Some(ConnectError::TooLittleStorage { found })),
+        _ => Ok(()),
+    }
+}
+
+/// The major and the minor number of a version.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.trim_start_matches('v').split('.').map(|number| number.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert_eq!(version("2.15.1"), Some((2, 15)));
+        assert_eq!(version("2.9.25-beta.1"), Some((2, 9)));
+        assert!(version("2.9.25").expect("one") < OLDEST && version("3.0.0").expect("one") > OLDEST);
+        assert_eq!(version("unknown"), None);
+    }
+
+    #[test]
+    fn an_address_is_told_without_its_password() {
+        let known = addresses("nats://me:secret@one:4222, two").expect("addresses");
+        assert_eq!(known.iter().map(without_password).collect::<Vec<_>>(), ["one:4222", "two:4222"]);
+        assert!(matches!(addresses("http://one"), Err(ConnectError::Address { .. })));
+    }
+}

@@ -1,0 +1,302 @@
+//! What is known of batches without their events: lists, ends and receipts, in key-value buckets.
+//!
+//! The journal is the truth, and this follows from it. What announces something, that a batch or a lap is to come, is written before
+//! the event, and what notes its end after it: so nothing that runs is missing here, and what was announced and never came is found by its age.
+
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{CreateErrorKind, Store};
+use bytes::Bytes;
+use quilt::{BatchId, OwnerId, Receipt, Summary, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::scan::scan;
+use super::stores::{Stores, TRACE};
+use super::trouble::{keep_trying, unavailable};
+use crate::journal::{JournalError, Listed, Retention, Unfinished};
+
+/// How long something that was announced may take to come. Nodes' clocks differ by less.
+const ANNOUNCED: Duration = Duration::from_secs(60);
+
+/// What the list of an owner says of a batch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Orders an owner's batches: the time of the launch, and some bits of the batch's id.
+    cursor: u64,
+    squares: u32,
+    /// The last lap that was started, or is about to be.
+    lap: u32,
+    conclusion: Option<Summary>,
+    /// Nobody sees it any more, and all that is left of it is being deleted.
+    is_removed: bool,
+}
+
+impl Entry {
+    pub(super) fn of_launch(batch: BatchId, at: Timestamp, squares: u32) -> Self {
+        let [.., one, two] = *batch.as_bytes();
+        Self {
+            cursor: at.0 << 16 | u64::from(u16::from_be_bytes([one, two])),
+            squares,
+            lap: 1,
+            conclusion: None,
+            is_removed: false,
+        }
+    }
+
+    pub(super) fn is_concluded(&self) -> bool {
+        self.conclusion.is_some()
+    }
+}
+
+/// A batch without a conclusion, beside its key.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Open {
+    owner: OwnerId,
+    lap: u32,
+    squares: u32,
+}
+
+/// Where a value stands in its bucket.
+struct Known<T> {
+    value: T,
+    revision: u64,
+    written: OffsetDateTime,
+}
+
+/// The buckets.
+#[derive(Clone)]
+pub(super) struct Index {
+    stores: Stores,
+}
+
+impl Index {
+    pub(super) fn new(stores: Stores) -> Self {
+        Self { stores }
+    }
+
+    /// Announces a batch. One that is known stays as it is.
+    pub(super) async fn announce(&self, batch: BatchId, owner: OwnerId, entry: &Entry) -> Result<(), JournalError> {
+        self.put_open(batch, Open { owner, lap: 1, squares: entry.squares }).await?;
+        create(&self.stores.batches, &entry_key(owner, batch), entry).await
+    }
+
+    /// Announces a lap.
+    pub(super) async fn announce_lap(&self, batch: BatchId, owner: OwnerId, lap: u32) -> Result<(), JournalError> {
+        let changed = self
+            .change(batch, owner, |known| {
+                (known.value.lap < lap).then(|| Entry { lap, conclusion: None, ..known.value.clone() })
+            })
+            .await?;
+        let entry = changed.ok_or(JournalError::Removed)?;
+        self.put_open(batch, Open { owner, lap: entry.lap, squares: entry.squares }).await
+    }
+
+    /// Notes the state in which a batch's last lap ended, unless a later one was started.
+    pub(super) async fn conclude(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        summary: &Summary,
+        receipts: &[Receipt],
+    ) -> Result<(), JournalError> {
+        // Who starts a lap meanwhile writes this key anew, and it stays.
+        let open = get::<Open>(&self.stores.unfinished, &batch.to_string()).await?;
+        for receipt in receipts {
+            create(&self.stores.receipts, &format!("{batch}.{}", receipt.lap), receipt).await?;
+        }
+        let changed = self
+            .change(batch, owner, |known| {
+                let is_last = known.value.lap == summary.lap || is_old(known.written);
+                let lap = summary.lap;
+                is_last.then(|| Entry { lap, conclusion: Some(summary.clone()), ..known.value.clone() })
+            })
+            .await?;
+        let is_noted = changed.is_none_or(|entry| entry.lap == summary.lap);
+        let Some(Known { revision, .. }) = open.filter(|_| is_noted) else { return Ok(()) };
+        let closed = self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, TRACE).await;
+        if let Err(error) = closed {
+            // It is concluded once more by whoever finds it.
+            tracing::debug!(%batch, %error, "a batch that is over stays among the unfinished ones");
+        }
+        Ok(())
+    }
+
+    /// An entry, if there is one that was not removed.
+    pub(super) async fn entry(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+    ) -> Result<Option<(Entry, Vec<Receipt>)>, JournalError> {
+        let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
+        let Some(Known { value: entry, .. }) = known.filter(|known| !known.value.is_removed) else { return Ok(None) };
+        let mut receipts: Vec<Receipt> = Vec::new();
+        if entry.lap > 1 || entry.conclusion.is_some() {
+            let scanned = scan(&self.stores.receipts, &format!("{batch}.*")).await?;
+            receipts.extend(scanned.into_iter().map(|receipt| receipt.value));
+            receipts.sort_by_key(|receipt| receipt.lap);
+        }
+        Ok(Some((entry, receipts)))
+    }
+
+    pub(super) async fn list(
+        &self,
+        owner: OwnerId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Listed>, JournalError> {
+        let scanned = scan::<Entry>(&self.stores.batches, &format!("{owner}.*")).await?;
+        let mut listed: Vec<Listed> = scanned
+            .into_iter()
+            .filter(|scanned| !scanned.value.is_removed && after.is_none_or(|after| scanned.value.cursor < after))
+            .filter_map(|scanned| {
+                let (_, batch) = parse_entry_key(&scanned.key)?;
+                Some(Listed { batch, cursor: scanned.value.cursor, conclusion: scanned.value.conclusion })
+            })
+            .collect();
+        listed.sort_by_key(|listed| std::cmp::Reverse(listed.cursor));
+        listed.truncate(limit as usize);
+        Ok(listed)
+    }
+
+    pub(super) async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
+        let scanned = scan::<Open>(&self.stores.unfinished, "*").await?;
+        let unfinished = scanned.into_iter().filter_map(|scanned| {
+            let Open { owner, lap, squares } = scanned.value;
+            Some(Unfinished { batch: scanned.key.parse().ok()?, owner, lap, squares })
+        });
+        Ok(unfinished.collect())
+    }
+
+    /// The batches that were announced, and should have been launched by now.
+    pub(super) async fn overdue(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
+        let scanned = scan::<Open>(&self.stores.unfinished, "*").await?;
+        let overdue = scanned.into_iter().filter(|scanned| scanned.value.lap == 1 && is_old(scanned.written));
+        Ok(overdue.filter_map(|scanned| Some((scanned.key.parse().ok()?, scanned.value.owner))).collect())
+    }
+
+    /// Takes a batch with a conclusion from everybody's sight. `false` where it has none, or is not there.
+    pub(super) async fn hide(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
+        let changed = self
+            .change(batch, owner, |known| {
+                let can_go = known.value.conclusion.is_some() && !known.value.is_removed;
+                can_go.then(|| Entry { is_removed: true, ..known.value.clone() })
+            })
+            .await?;
+        Ok(changed.is_some_and(|entry| entry.is_removed))
+    }
+
+    /// The batches that are hidden and not forgotten.
+    pub(super) async fn hidden(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
+        let scanned = scan::<Entry>(&self.stores.batches, "*.*").await?;
+        let hidden = scanned.into_iter().filter(|scanned| scanned.value.is_removed);
+        Ok(hidden.filter_map(|scanned| parse_entry_key(&scanned.key)).map(|(owner, batch)| (batch, owner)).collect())
+    }
+
+    /// Deletes all that is known of a batch.
+    pub(super) async fn forget(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
+        for receipt in scan::<serde::de::IgnoredAny>(&self.stores.receipts, &format!("{batch}.*")).await? {
+            delete(&self.stores.receipts, &receipt.key).await?;
+        }
+        delete(&self.stores.unfinished, &batch.to_string()).await?;
+        delete(&self.stores.batches, &entry_key(owner, batch)).await
+    }
+
+    /// Batches with a conclusion that retention has no place for, those first that were over first. `bytes` is what the journal takes.
+    pub(super) async fn expired(
+        &self,
+        retention: Retention,
+        bytes: u64,
+        now: Timestamp,
+    ) -> Result<Vec<BatchId>, JournalError> {
+        let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
+        let too_old = retention.age.map(|age| now.0.saturating_sub(age.as_millis() as u64));
+        if !is_too_large && too_old.is_none() {
+            return Ok(Vec::new());
+        }
+        let scanned = scan::<Entry>(&self.stores.batches, "*.*").await?;
+        let mut expired: Vec<(u64, BatchId)> = scanned
+            .into_iter()
+            .filter(|scanned| !scanned.value.is_removed)
+            .filter_map(|scanned| {
+                let ended_at = scanned.value.conclusion?.ended_at.map_or(0, |at| at.0);
+                let is_expired = is_too_large || too_old.is_some_and(|too_old| ended_at < too_old);
+                is_expired.then_some((ended_at, parse_entry_key(&scanned.key)?.1))
+            })
+            .collect();
+        expired.sort_unstable();
+        Ok(expired.into_iter().map(|(_, batch)| batch).collect())
+    }
+
+    /// Changes an entry, unless there is nothing to change; of two who do so at once one looks again. Returns what it is then, or
+    /// `None` where there is none.
+    async fn change(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        change: impl Fn(&Known<Entry>) -> Option<Entry>,
+    ) -> Result<Option<Entry>, JournalError> {
+        let key = entry_key(owner, batch);
+        keep_trying(|| async {
+            let Some(known) = get::<Entry>(&self.stores.batches, &key).await? else { return Ok(None) };
+            if known.value.is_removed {
+                return Ok(None);
+            }
+            let Some(changed) = change(&known) else { return Ok(Some(known.value)) };
+            let updated = self.stores.batches.update(&key, json(&changed)?, known.revision).await;
+            updated.map(|_| Some(changed)).map_err(unavailable)
+        })
+        .await
+    }
+
+    async fn put_open(&self, batch: BatchId, open: Open) -> Result<(), JournalError> {
+        let value = json(&open)?;
+        keep_trying(|| async {
+            let put = self.stores.unfinished.put(batch.to_string(), value.clone()).await;
+            put.map(drop).map_err(unavailable)
+        })
+        .await
+    }
+}
+
+fn entry_key(owner: OwnerId, batch: BatchId) -> String {
+    format!("{owner}.{batch}")
+}
+
+fn parse_entry_key(key: &str) -> Option<(OwnerId, BatchId)> {
+    let (owner, batch) = key.split_once('.')?;
+    Some((owner.parse().ok()?, batch.parse().ok()?))
+}
+
+fn is_old(written: OffsetDateTime) -> bool {
+    OffsetDateTime::now_utc() - written > ANNOUNCED
+}
+
+fn json(value: &impl Serialize) -> Result<Bytes, JournalError> {
+    serde_json::to_vec(value).map(Bytes::from).map_err(unavailable)
+}
+
+async fn get<T: DeserializeOwned>(bucket: &Store, key: &str) -> Result<Option<Known<T>>, JournalError> {
+    let entry = keep_trying(|| async { bucket.entry(key).await.map_err(unavailable) }).await?;
+    let Some(entry) = entry.filter(|entry| !entry.value.is_empty()) else { return Ok(None) };
+    let value = serde_json::from_slice(&entry.value)
+        .map_err(|error| JournalError::Corrupt(format!("the key {key} of {}: {error}", bucket.name)))?;
+    Ok(Some(Known { value, revision: entry.revision, written: entry.created }))
+}
+
+/// Writes a value, unless there is one.
+async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(), JournalError> {
+    let value = json(value)?;
+    keep_trying(|| async {
+        match bucket.create(key, value.clone()).await {
+            Err(error) if error.kind() != CreateErrorKind::AlreadyExists => Err(unavailable(error)),
+            _ => Ok(()),
+        }
+    })
+    .await
+}
+
+async fn delete(bucket: &Store, key: &str) -> Result<(), JournalError> {
+    keep_trying(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(unavailable) }).await
+}

@@ -1,0 +1,58 @@
+//! Both seams on NATS JetStream, for more than one process on more than one machine.
+//!
+//! # Layout
+//!
+//! - [`JetStream`]: the connection, checked; [`Options`] and [`ConnectError`] in `connect`
+//! - `stores`: the streams and buckets, and what they hold
+//! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `bodies`: as bytes, in messages and beside them
+//! - `index`: what is known of batches without their events, in key-value buckets; `scan`: reads many keys of one
+//! - [`JetStreamQueue`]: leases in a work queue, and the keepers of laps
+//! - `trouble`: what errors mean, and how long calls go on trying
+
+mod bodies;
+mod connect;
+mod index;
+mod journal;
+mod queue;
+mod scan;
+mod stores;
+mod trouble;
+
+use bytes::Bytes;
+
+pub use self::connect::{ConnectError, JetStream, Options};
+pub use self::journal::JetStreamJournal;
+pub use self::queue::JetStreamQueue;
+use crate::journal::JournalError;
+
+impl JetStream {
+    /// The journal's side of it.
+    #[must_use]
+    pub fn journal(&self) -> JetStreamJournal {
+        JetStreamJournal::new(self.stores.clone())
+    }
+
+    /// The queue's side of it.
+    #[must_use]
+    pub fn queue(&self) -> JetStreamQueue {
+        JetStreamQueue::new(self.stores.clone())
+    }
+
+    /// Bytes that all nodes share under a name; the first one to ask decides which.
+    ///
+    /// # Errors
+    ///
+    /// Where the server does not answer.
+    pub async fn shared(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
+        trouble::keep_trying(|| async {
+            match self.stores.settings.create(name, Bytes::copy_from_slice(fresh)).await {
+                Ok(_) => Ok(fresh.to_vec()),
+                Err(error) => match self.stores.settings.get(name).await {
+                    Ok(Some(known)) => Ok(known.to_vec()),
+                    _ => Err(trouble::unavailable(error)),
+                },
+            }
+        })
+        .await
+    }
+}

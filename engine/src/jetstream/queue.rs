@@ -1,0 +1,305 @@
+//! Leases in a work queue: each is given to one worker, and comes back if it is not heard of. And who keeps which lap.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use async_nats::jetstream::message::{Acker, PublishMessage};
+use async_nats::jetstream::{AckKind, Message};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use quilt::{BatchId, Position};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::time::sleep;
+
+use super::stores::{LEASE_SUBJECT, Stores, TRACE, cut_subject};
+use super::trouble::PAUSE;
+use crate::journal::Mark;
+use crate::queue::{Claim, ClaimId, LapId, Lease, Queue};
+
+/// How long a worker waits for a lease before it asks anew.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// A [`Queue`] on NATS JetStream. Cloning gives another handle to it.
+#[derive(Clone)]
+pub struct JetStreamQueue {
+    stores: Stores,
+    state: Arc<State>,
+}
+
+struct State {
+    /// Names this node as a keeper.
+    node: String,
+    counter: AtomicU64,
+    claims: Mutex<HashMap<ClaimId, Claimed>>,
+    /// The revisions at which this node's laps were renewed last.
+    kept: Mutex<HashMap<LapId, u64>>,
+}
+
+/// A message that was pulled.
+struct Claimed {
+    acker: Arc<Acker>,
+    sequence: u64,
+}
+
+/// A lease as it stands in a message.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    batch: BatchId,
+    lap: u32,
+    first: u32,
+    end: u32,
+    after: u64,
+    /// How long nobody is to have it after it was stored.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    delay_ms: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Stored {
+    fn new(lease: &Lease, delay: Duration) -> Self {
+        Self {
+            batch: lease.batch,
+            lap: lease.lap,
+            first: lease.positions.start.0,
+            end: lease.positions.end.0,
+            after: lease.after.0,
+            delay_ms: delay.as_millis() as u64,
+        }
+    }
+
+    fn lease(&self) -> Lease {
+        let Self { batch, lap, first, end, after, .. } = *self;
+        Lease { batch, lap, positions: Position(first)..Position(end), after: Mark(after) }
+    }
+
+    /// What is left of its delay.
+    fn wait(&self, stored: OffsetDateTime) -> Duration {
+        // Where the clocks differ, it waits no longer than it was to, and not at all at worst.
+        let passed = Duration::try_from(OffsetDateTime::now_utc() - stored).unwrap_or_default();
+        Duration::from_millis(self.delay_ms).saturating_sub(passed)
+    }
+}
+
+impl JetStreamQueue {
+    pub(super) fn new(stores: Stores) -> Self {
+        let state =
+            State { node: unique(), counter: AtomicU64::default(), claims: Mutex::default(), kept: Mutex::default() };
+        Self { stores, state: Arc::new(state) }
+    }
+
+    fn claims(&self) -> MutexGuard<'_, HashMap<ClaimId, Claimed>> {
+        self.state.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, HashMap<LapId, u64>> {
+        self.state.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores a lease, once for each id.
+    async fn store(&self, id: &str, lease: &Lease, delay: Duration) {
+        // A struct of numbers and ids always has a form.
+        let payload = Bytes::from(serde_json::to_vec(&Stored::new(lease, delay)).unwrap_or_default());
+        insist(|| async {
+            let message = PublishMessage::build().payload(payload.clone()).message_id(id);
+            self.stores.context.send_publish(LEASE_SUBJECT, message).await?.await
+        })
+        .await;
+    }
+
+    /// Waits for a message.
+    async fn next_message(&self) -> Result<Option<Message>, async_nats::Error> {
+        let mut messages = self.stores.workers.batch().max_messages(1).expires(WAIT).messages().await?;
+        messages.next().await.transpose()
+    }
+
+    /// Takes a message for a claim, unless nothing is to be run now.
+    async fn claim(&self, message: Message) -> Result<Option<Claim>, async_nats::Error> {
+        let info = message.info()?;
+        let (sequence, deliveries, published) =
+            (info.stream_sequence, info.delivered.unsigned_abs().max(1), info.published);
+        let (message, acker) = message.split();
+        let Ok(stored) = serde_json::from_slice::<Stored>(&message.payload) else {
+            tracing::error!(sequence, "a lease cannot be read, and is dropped");
+            acker.ack_with(AckKind::Term).await?;
+            return Ok(None);
+        };
+        let mut lease = stored.lease();
+        let wait = stored.wait(published);
+        if deliveries == 1 && !wait.is_zero() {
+            acker.ack_with(AckKind::Nak(Some(wait))).await?;
+            return Ok(None);
+        }
+        // One that was given back for later has been delivered once for that.
+        let losses = deliveries.saturating_sub(if stored.delay_ms > 0 { 2 } else { 1 });
+        if deliveries > 1 {
+            self.cut(sequence, &mut lease).await;
+        }
+        if losses > 0 {
+            tracing::warn!(batch = %lease.batch, losses, "a lease lapsed: its holder has not been heard of");
+        }
+        let id = ClaimId(self.state.counter.fetch_add(1, Ordering::Relaxed));
+        self.claims().insert(id, Claimed { acker: Arc::new(acker), sequence });
+        Ok(Some(Claim { id, lease, losses: u32::try_from(losses).unwrap_or(u32::MAX) }))
+    }
+
+    /// Cuts off what an earlier holder has handed on. Where that is not known, it may be run twice, and is settled once.
+    async fn cut(&self, sequence: u64, lease: &mut Lease) {
+        let cut = self.stores.cuts.get_last_raw_message_by_subject(&cut_subject(&sequence.to_string())).await;
+        let end = cut.ok().and_then(|message| std::str::from_utf8(&message.payload).ok()?.parse().ok());
+        if let Some(end) = end {
+            lease.positions.end = lease.positions.end.min(Position(end));
+        }
+    }
+
+    fn acker(&self, claim: ClaimId) -> Option<Arc<Acker>> {
+        self.claims().get(&claim).map(|claimed| Arc::clone(&claimed.acker))
+    }
+
+    /// Renews what this node keeps. `None` where it has lost it.
+    async fn renew(&self, lap: LapId, revision: u64) -> Option<u64> {
+        let renewed = insist(|| async {
+            match self.stores.keepers.update(key(lap), self.state.node.clone().into(), revision).await {
+                Ok(revision) => Ok(Some(revision)),
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        renewed.await
+    }
+
+    /// Takes what nobody keeps. `None` where somebody else does.
+    async fn take(&self, lap: LapId) -> Option<u64> {
+        let taken = insist(|| async {
+            match self.stores.keepers.create(key(lap), self.state.node.clone().into()).await {
+                Ok(revision) => Ok(Some(revision)),
+                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(None),
+                Err(error) => Err(error),
+            }
+        });
+        if let Some(revision) = taken.await {
+            return Some(revision);
+        }
+        // It may be this node's own, if the answer was lost.
+        let entry = insist(|| self.stores.keepers.entry(key(lap))).await?;
+        (entry.value == self.state.node.as_bytes()).then_some(entry.revision)
+    }
+}
+
+#[async_trait]
+impl Queue for JetStreamQueue {
+    async fn push(&self, lease: Lease, delay: Duration) {
+        self.store(&unique(), &lease, delay).await;
+    }
+
+    async fn pull(&self) -> Claim {
+        loop {
+            let claim = match self.next_message().await {
+                Ok(Some(message)) => self.claim(message).await,
+                Ok(None) => Ok(None),
+                Err(error) => Err(error),
+            };
+            match claim {
+                Ok(Some(claim)) => return claim,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "no lease can be had; trying again");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn extend(&self, claim: ClaimId) {
+        if let Some(acker) = self.acker(claim)
+            && let Err(error) = acker.ack_with(AckKind::Progress).await
+        {
+            tracing::debug!(%error, "a lease could not be extended");
+        }
+    }
+
+    async fn split(&self, claim: ClaimId, tail: Lease) {
+        self.push(tail.clone(), Duration::ZERO).await;
+        let sequence = self.claims().get(&claim).map(|claimed| claimed.sequence);
+        if let Some(sequence) = sequence {
+            let cut = tail.positions.start.0.to_string();
+            // Nobody waits for the answer: without this the tail is run twice at worst, and only if the claim comes back.
+            let sent = self.stores.context.publish(cut_subject(&sequence.to_string()), cut.into()).await;
+            if let Err(error) = sent {
+                tracing::debug!(%error, "it is not noted where a lease was cut");
+            }
+        }
+    }
+
+    async fn finish(&self, claim: ClaimId) {
+        let claimed = self.claims().remove(&claim);
+        if let Some(Claimed { acker, .. }) = claimed
+            && let Err(error) = acker.ack().await
+        {
+            tracing::debug!(%error, "a lease could not be let go of, and comes back");
+        }
+    }
+
+    async fn keep(&self, lap: LapId) -> bool {
+        let known = self.kept().get(&lap).copied();
+        let renewed = match known {
+            Some(revision) => self.renew(lap, revision).await,
+            None => None,
+        };
+        let revision = match renewed {
+            Some(revision) => Some(revision),
+            None => self.take(lap).await,
+        };
+        match revision {
+            Some(revision) => self.kept().insert(lap, revision),
+            None => self.kept().remove(&lap),
+        };
+        revision.is_some()
+    }
+
+    async fn start(&self, lap: LapId, lease: Lease) {
+        if insist(|| self.stores.started.get(key(lap))).await.is_some() {
+            return;
+        }
+        // Where the note below was not written, the id keeps the lease from being stored again, for some minutes.
+        self.store(&key(lap), &lease, Duration::ZERO).await;
+        insist(|| async { self.stores.started.put(key(lap), self.state.node.clone().into()).await }).await;
+    }
+
+    async fn end(&self, lap: LapId) {
+        self.kept().remove(&lap);
+        for bucket in [&self.stores.started, &self.stores.keepers] {
+            insist(|| bucket.purge_with_ttl(key(lap), TRACE)).await;
+        }
+    }
+}
+
+fn key(LapId { batch, lap }: LapId) -> String {
+    format!("{batch}.{lap}")
+}
+
+/// An id that there was never before.
+fn unique() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+/// Makes a call again and again until it is answered.
+async fn insist<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(mut call: impl FnMut() -> F) -> T {
+    loop {
+        match call().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                tracing::debug!(%error, "NATS does not answer; trying again");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Real NATS servers, on ports and with folders of their own.
+
+#![allow(dead_code, reason = "each program that uses it uses its share")]
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A NATS server with JetStream.
+pub(crate) struct Nats {
+    arguments: Vec<String>,
+    pub(crate) port: u16,
+    child: Option<Child>,
+    folder: TempDir,
+}
+
+impl Nats {
+    /// A server that stands alone.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// A server that stands alone, with arguments of its own.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        let mut nats = Self::new(arguments.iter().map(ToString::to_string).collect());
+        nats.run();
+        nats
+    }
+
+    /// Three servers that are one cluster.
+    pub(crate) fn start_cluster() -> [Self; 3] {
+        let routes = [free_port(), free_port(), free_port()];
+        let all = routes.map(|port| format!("nats://127.0.0.1:{port}")).join(",");
+        let mut servers = [0, 1, 2].map(|number| {
+            let route = routes[number];
+            let cluster = ["--name", &format!("n{number}"), "--cluster_name", "quilt", "--routes", &all]
+                .map(ToString::to_string)
+                .into_iter()
+                .chain(["--cluster".to_string(), format!("nats://127.0.0.1:{route}")]);
+            Self::new(cluster.collect())
+        });
+        servers.iter_mut().for_each(Self::run);
+        servers
+    }
+
+    fn new(mut arguments: Vec<String>) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let port = free_port();
+        let store = folder.path().to_string_lossy().into_owned();
+        arguments.extend(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd", &store].map(ToString::to_string));
+        Self { arguments, port, child: None, folder }
+    }
+
+    /// Starts the server, also again with what it has stored.
+    pub(crate) fn run(&mut self) {
+        let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("writable");
+        let child = Command::new(binary())
+            .args(&self.arguments)
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("nats-server starts; 'make test' installs it");
+        self.child = Some(child);
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
+            assert!(started.elapsed() < PATIENCE, "the NATS server does not start:\n{}", log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("nats.log")
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends the server as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The addresses of some servers.
+pub(crate) fn urls(servers: &[Nats]) -> String {
+    servers.iter().map(Nats::url).collect::<Vec<_>>().join(",")
+}
+
+/// A port that nobody has just now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+}
+
+/// Where `make test` has put the server, or the one that is on the path.
+fn binary() -> PathBuf {
+    let installed = || {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+        Some(cache.join("quilt/tools/nats-server")).filter(|path| Path::exists(path))
+    };
+    std::env::var_os("NATS_SERVER").map(PathBuf::from).or_else(installed).unwrap_or_else(|| "nats-server".into())
+}

@@ -1,0 +1,260 @@
+//! The seam for events.
+
+use std::time::Duration;
+
+use engine::Retention;
+use engine::journal::{Creation, Found, JournalError, Mark, Offset, Page, Unfinished};
+use futures::StreamExt;
+use futures::future::join_all;
+use quilt::{
+    AttemptRun, BatchId, CancelCause, Color, Event, Ledger, Outcome, Position, PutBack, Quilt, Receipt, Settlement,
+    Summary, Timestamp,
+};
+
+use crate::{OWNER, STRANGER, Side, id, launched};
+
+crate::on_all_sides!(
+    a_batch_is_created_once_and_its_events_keep_their_order,
+    a_follower_begins_where_it_is_told_and_goes_on,
+    all_followers_read_the_same_order,
+    an_append_is_as_large_as_it_has_to_be,
+    lists_have_the_newest_first_and_go_on_at_a_cursor,
+    what_is_not_concluded_is_unfinished,
+    a_conclusion_has_no_effect_once_a_later_lap_has_started,
+    what_is_over_can_be_removed_and_is_gone_for_all,
+    what_is_too_old_or_too_much_is_told,
+);
+
+const TASKS: u32 = 64;
+
+fn settled(lap: u32, position: u32, outcome: Outcome) -> Event {
+    let settlements = vec![Settlement { position: Position(position), outcome }];
+    Event::Settled { lap, at: Timestamp(u64::from(position)), settlements }
+}
+
+fn done(lap: u32, position: u32) -> Event {
+    settled(lap, position, Outcome::Done(Color::from_rgb(position)))
+}
+
+/// A lap from start to finish, all done but for the first one.
+fn lap() -> Vec<Event> {
+    let failed = settled(1, 0, Outcome::Failed("never".into()));
+    std::iter::once(failed).chain((1..TASKS).map(|position| done(1, position))).collect()
+}
+
+/// How a batch with these events ended.
+fn conclusion(events: &[Event]) -> (Summary, Vec<Receipt>) {
+    let mut quilt = Quilt::new(launched(1));
+    let mut ledger = Ledger::default();
+    for event in events {
+        let mut changes = Vec::new();
+        quilt.apply(event, &mut changes);
+        ledger.apply(&quilt, event, &changes);
+    }
+    assert!(quilt.status().is_over());
+    (quilt.summary(), ledger.receipts().to_vec())
+}
+
+async fn create(side: &Side, batch: BatchId) {
+    let created = side.journal.create(batch, OWNER, launched(1)).await;
+    assert_eq!(created.expect("it answers"), Creation::Created);
+}
+
+async fn append(side: &Side, batch: BatchId, events: Vec<Event>) -> Mark {
+    side.journal.append(batch, events).await.expect("it answers")
+}
+
+async fn finish(side: &Side, batch: BatchId) {
+    append(side, batch, lap()).await;
+    let (summary, receipts) = conclusion(&lap());
+    side.journal.conclude(batch, summary, receipts).await.expect("it answers");
+}
+
+/// Everything from an offset on, as far as it goes.
+async fn read(side: &Side, batch: BatchId, after: u64) -> (Vec<Event>, Mark) {
+    let mut pages = side.journal.follow(batch, Offset(after));
+    let mut all = Vec::new();
+    loop {
+        let Page { events, mark, caught_up } = pages.next().await.expect("it goes on").expect("readable");
+        all.extend(events);
+        if caught_up {
+            return (all, mark);
+        }
+    }
+}
+
+/// Some events from an offset on, waited for.
+async fn wait_for(side: &Side, batch: BatchId, after: u64, count: usize) -> Vec<Event> {
+    let mut pages = side.journal.follow(batch, Offset(after));
+    let mut all = Vec::new();
+    while all.len() < count {
+        all.extend(pages.next().await.expect("it goes on").expect("readable").events);
+    }
+    all
+}
+
+async fn a_batch_is_created_once_and_its_events_keep_their_order(side: &Side) {
+    create(side, id(1)).await;
+    let again = side.journal.create(id(1), STRANGER, launched(2)).await.expect("it answers");
+    assert_eq!(again, Creation::Exists);
+    let first = append(side, id(1), vec![done(1, 1), done(1, 2)]).await;
+    let second = append(side, id(1), vec![done(1, 3)]).await;
+    assert!(first < second);
+    let (events, mark) = read(side, id(1), 0).await;
+    assert_eq!(events, [Event::Launched(launched(1)), done(1, 1), done(1, 2), done(1, 3)]);
+    assert_eq!(mark, second);
+    let found = side.journal.find(id(1)).await.expect("it answers");
+    assert_eq!(found, Some(Found { owner: OWNER, receipts: Vec::new(), is_concluded: false }));
+    // None that never was.
+    assert_eq!(side.journal.find(id(2)).await.expect("it answers"), None);
+    let nothing = side.journal.follow(id(2), Offset(0)).next().await.expect("an answer");
+    assert!(matches!(nothing, Err(JournalError::Removed)), "{nothing:?}");
+}
+
+async fn a_follower_begins_where_it_is_told_and_goes_on(side: &Side) {
+    create(side, id(1)).await;
+    append(side, id(1), vec![done(1, 1), done(1, 2)]).await;
+    append(side, id(1), vec![done(1, 3), done(1, 4)]).await;
+    assert_eq!(read(side, id(1), 2).await.0, [done(1, 2), done(1, 3), done(1, 4)]);
+    assert_eq!(read(side, id(1), 5).await.0, []);
+    let (waited, ()) = tokio::join!(wait_for(side, id(1), 5, 2), async {
+        append(side, id(1), vec![done(1, 5)]).await;
+        append(side, id(1), vec![done(1, 6)]).await;
+    });
+    assert_eq!(waited, [done(1, 5), done(1, 6)]);
+}
+
+async fn all_followers_read_the_same_order(side: &Side) {
+    create(side, id(1)).await;
+    create(side, id(2)).await;
+    let writers = join_all((0..8).map(async |writer| {
+        for number in 0..25 {
+            append(side, id(1), vec![done(1, writer * 100 + number)]).await;
+            append(side, id(2), vec![done(1, number)]).await;
+        }
+    }));
+    let readers = join_all((0..3).map(|_| wait_for(side, id(1), 1, 200)));
+    let (_, read) = tokio::join!(writers, readers);
+    assert!(read.iter().all(|events| *events == read[0]));
+    for writer in 0..8 {
+        let own = read[0].iter().filter(|event| {
+            matches!(event, Event::Settled { settlements, .. } if settlements[0].position.0 / 100 == writer)
+        });
+        assert!(own.eq(&(0..25).map(|number| done(1, writer * 100 + number)).collect::<Vec<_>>()));
+    }
+}
+
+async fn an_append_is_as_large_as_it_has_to_be(side: &Side) {
+    create(side, id(1)).await;
+    let reason = |number: u32| Some(format!("{number:0>200}").into());
+    let run = |number| AttemptRun {
+        first: Position(number),
+        count: 1,
+        number: 1,
+        started_at: Timestamp(1),
+        took_ms: 1,
+        error: reason(number),
+    };
+    let large = Event::Attempted { lap: 1, worker: "w".into(), runs: (0..8_192).map(run).collect() };
+    append(side, id(1), vec![large.clone(), done(1, 1)]).await;
+    append(side, id(1), vec![done(1, 2)]).await;
+    assert_eq!(read(side, id(1), 1).await.0, [large, done(1, 1), done(1, 2)]);
+}
+
+async fn lists_have_the_newest_first_and_go_on_at_a_cursor(side: &Side) {
+    for number in 1..=5 {
+        let owner = if number == 3 { STRANGER } else { OWNER };
+        side.journal.create(id(number), owner, launched(number.into())).await.expect("it answers");
+    }
+    append(side, id(4), lap()).await;
+    let (summary, receipts) = conclusion(&lap());
+    side.journal.conclude(id(4), summary.clone(), receipts).await.expect("it answers");
+    let first = side.journal.list(OWNER, None, 3).await.expect("it answers");
+    assert_eq!(first.iter().map(|listed| listed.batch).collect::<Vec<_>>(), [id(5), id(4), id(2)]);
+    let conclusions: Vec<_> = first.iter().map(|listed| listed.conclusion.clone()).collect();
+    assert_eq!(conclusions, [None, Some(summary), None]);
+    let rest = side.journal.list(OWNER, Some(first[2].cursor), 3).await.expect("it answers");
+    assert_eq!(rest.iter().map(|listed| listed.batch).collect::<Vec<_>>(), [id(1)]);
+    assert_eq!(side.journal.list(STRANGER, None, 3).await.expect("it answers").len(), 1);
+}
+
+async fn what_is_not_concluded_is_unfinished(side: &Side) {
+    create(side, id(1)).await;
+    create(side, id(2)).await;
+    finish(side, id(1)).await;
+    let unfinished = side.journal.unfinished().await.expect("it answers");
+    assert_eq!(unfinished, [Unfinished { batch: id(2), owner: OWNER, lap: 1, squares: TASKS }]);
+    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All }]).await;
+    let mut unfinished = side.journal.unfinished().await.expect("it answers");
+    unfinished.sort_by_key(|unfinished| unfinished.batch);
+    assert_eq!(unfinished[0], Unfinished { batch: id(1), owner: OWNER, lap: 2, squares: TASKS });
+    assert_eq!(unfinished.len(), 2);
+}
+
+async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
+    create(side, id(1)).await;
+    append(side, id(1), lap()).await;
+    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All }]).await;
+    let (summary, receipts) = conclusion(&lap());
+    side.journal.conclude(id(1), summary, receipts.clone()).await.expect("it answers");
+    assert_eq!(side.journal.unfinished().await.expect("it answers").len(), 1);
+    let found = side.journal.find(id(1)).await.expect("it answers").expect("it is there");
+    // What was true of the lap that is over stays true.
+    assert_eq!((found.is_concluded, &found.receipts), (false, &receipts));
+    assert!(!side.journal.remove(id(1)).await.expect("it answers"));
+    let cancelled = Event::Cancelled { lap: 2, at: Timestamp(10), cause: CancelCause::Asked };
+    append(side, id(1), vec![cancelled.clone()]).await;
+    let started = Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All };
+    let all = [lap(), vec![started, cancelled]].concat();
+    let (summary, noted) = conclusion(&all);
+    assert_eq!(noted, receipts);
+    side.journal.conclude(id(1), summary, noted).await.expect("it answers");
+    assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
+    assert_eq!(side.journal.find(id(1)).await.expect("it answers").map(|found| found.receipts), Some(receipts));
+}
+
+async fn what_is_over_can_be_removed_and_is_gone_for_all(side: &Side) {
+    create(side, id(1)).await;
+    assert!(!side.journal.remove(id(1)).await.expect("it answers"), "not while it runs");
+    finish(side, id(1)).await;
+    let mut pages = side.journal.follow(id(1), Offset(0));
+    while !pages.next().await.expect("it goes on").expect("readable").caught_up {}
+    assert!(side.journal.remove(id(1)).await.expect("it answers"));
+    let told = async {
+        loop {
+            match pages.next().await.expect("an end") {
+                Ok(page) => assert_eq!(page.events, []),
+                Err(error) => break error,
+            }
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(10), told).await.expect("who follows is told");
+    assert!(matches!(told, JournalError::Removed), "{told:?}");
+    assert!(!side.journal.remove(id(1)).await.expect("it answers"), "once");
+    assert_eq!(side.journal.find(id(1)).await.expect("it answers"), None);
+    assert_eq!(side.journal.list(OWNER, None, 9).await.expect("it answers"), []);
+    while side.journal.purge().await.expect("it answers") {}
+    // Its id is nobody else's for a while.
+    assert_eq!(side.journal.create(id(1), OWNER, launched(1)).await.expect("it answers"), Creation::Exists);
+    assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
+}
+
+async fn what_is_too_old_or_too_much_is_told(side: &Side) {
+    for number in 1..=3 {
+        create(side, id(number)).await;
+    }
+    finish(side, id(2)).await;
+    finish(side, id(1)).await;
+    let expired = async |retention, now, skip, limit| {
+        let mut expired =
+            side.journal.expired(retention, Timestamp(now), skip, limit).await.expect("it answers");
+        expired.sort_unstable();
+        expired
+    };
+    let old = Retention { age: Some(Duration::from_millis(100)), bytes: None };
+    assert_eq!(expired(old, u64::from(TASKS) + 50, 0, 9).await, []);
+    assert_eq!(expired(old, u64::from(TASKS) + 200, 0, 9).await, [id(1), id(2)]);
+    assert_eq!(expired(old, u64::from(TASKS) + 200, 1, 9).await.len(), 1);
+    assert_eq!(expired(Retention { age: None, bytes: Some(1) }, 0, 0, 1).await.len(), 1);
+    assert_eq!(expired(Retention { age: None, bytes: Some(1 << 40) }, u64::MAX >> 1, 0, 9).await, []);
+}

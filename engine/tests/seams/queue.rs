@@ -1,0 +1,99 @@
+//! The seam for leases.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use engine::journal::Mark;
+use engine::queue::{CLAIM_TIME, Claim, LapId, Lease};
+use futures::FutureExt;
+use futures::future::join_all;
+use quilt::Position;
+
+use crate::{Side, id};
+
+crate::on_all_sides!(
+    leases_come_in_their_order_and_once,
+    a_delayed_lease_comes_when_it_is_due,
+    a_claim_that_is_not_extended_comes_back_without_the_tail_that_was_cut_off,
+    everybody_who_waits_gets_one,
+    a_lap_that_is_kept_is_started_and_ends,
+);
+
+fn lease(first: u32, end: u32) -> Lease {
+    Lease { batch: id(1), lap: 1, positions: Position(first)..Position(end), after: Mark(3) }
+}
+
+async fn pull(side: &Side) -> Claim {
+    tokio::time::timeout(Duration::from_secs(30), side.queue.pull()).await.expect("there is one")
+}
+
+async fn leases_come_in_their_order_and_once(side: &Side) {
+    for number in 0..20 {
+        side.queue.push(lease(number, number + 1), Duration::ZERO).await;
+    }
+    for number in 0..20 {
+        let claim = pull(side).await;
+        assert_eq!((claim.lease, claim.losses), (lease(number, number + 1), 0));
+        side.queue.finish(claim.id).await;
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(200), side.queue.pull()).await.is_err());
+}
+
+async fn a_delayed_lease_comes_when_it_is_due(side: &Side) {
+    let started = Instant::now();
+    side.queue.push(lease(1, 2), Duration::from_millis(700)).await;
+    side.queue.push(lease(0, 1), Duration::ZERO).await;
+    assert_eq!(pull(side).await.lease, lease(0, 1));
+    let delayed = pull(side).await;
+    assert_eq!((delayed.lease, delayed.losses), (lease(1, 2), 0));
+    assert!(started.elapsed() >= Duration::from_millis(650), "{:?}", started.elapsed());
+}
+
+async fn a_claim_that_is_not_extended_comes_back_without_the_tail_that_was_cut_off(side: &Side) {
+    let started = Instant::now();
+    side.queue.push(lease(0, 100), Duration::ZERO).await;
+    let whole = pull(side).await;
+    side.queue.split(whole.id, lease(10, 100)).await;
+    let tail = pull(side).await;
+    assert_eq!(tail.lease, lease(10, 100));
+    side.queue.split(tail.id, lease(90, 100)).await;
+    let last = pull(side).await;
+    side.queue.finish(last.id).await;
+    // This one is held for longer than a claim lives.
+    let renewing = async {
+        while started.elapsed() < CLAIM_TIME + Duration::from_secs(3) {
+            side.queue.extend(tail.id).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let (back, ()) = tokio::join!(pull(side), renewing);
+    assert!(started.elapsed() >= CLAIM_TIME);
+    assert_eq!((back.lease, back.losses), (lease(0, 10), 1));
+    side.queue.finish(back.id).await;
+    assert!(side.queue.pull().now_or_never().is_none(), "what is extended stays where it is");
+    side.queue.finish(tail.id).await;
+}
+
+async fn everybody_who_waits_gets_one(side: &Side) {
+    let waiting = join_all((0..20).map(|_| pull(side)));
+    let pushing = async {
+        for number in 0..20 {
+            side.queue.push(lease(number, number + 1), Duration::ZERO).await;
+        }
+    };
+    let (claims, ()) = tokio::join!(waiting, pushing);
+    let pulled: BTreeSet<_> = claims.iter().map(|claim| claim.lease.positions.start).collect();
+    assert_eq!(pulled.len(), 20);
+}
+
+async fn a_lap_that_is_kept_is_started_and_ends(side: &Side) {
+    let lap = LapId { batch: id(1), lap: 1 };
+    assert!(side.queue.keep(lap).await);
+    side.queue.start(lap, lease(0, 64)).await;
+    assert!(side.queue.keep(lap).await, "it is still ours");
+    let claim = pull(side).await;
+    assert_eq!(claim.lease, lease(0, 64));
+    side.queue.finish(claim.id).await;
+    side.queue.end(lap).await;
+    assert!(side.queue.keep(lap).await, "and could be again");
+}
