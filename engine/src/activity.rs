@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use quilt::wire::{Running, WorkerLoad};
 use quilt::{BatchId, Position, Timestamp};
 
+use crate::colleagues::Busy;
+
 /// One worker's desk: what lies on it is seen by everybody. Written for every task, and so without a lock.
 pub(crate) struct Desk {
     /// Its name.
@@ -50,14 +52,28 @@ impl Desk {
 
     /// What a viewer of a batch is told of this worker.
     pub(crate) fn look(&self, batch: BatchId) -> WorkerLoad {
+        let running = self.running().filter(|(of, _)| *of == batch);
+        WorkerLoad { name: self.worker.clone(), running: running.map(|(_, running)| running) }
+    }
+
+    /// What other nodes are told of this worker, if it runs something.
+    pub(crate) fn busy(&self, worker: u32) -> Option<Busy> {
+        let (batch, Running { position, attempt, started_at }) = self.running()?;
+        Some(Busy { worker, batch, position: position.0, attempt, started_at: started_at.0 })
+    }
+
+    fn running(&self) -> Option<(BatchId, Running)> {
         let attempt = self.attempt.load(Ordering::Relaxed) as u8;
-        let is_here = attempt > 0 && *self.batch.lock().unwrap_or_else(PoisonError::into_inner) == Some(batch);
-        let running = is_here.then(|| Running {
+        if attempt == 0 {
+            return None;
+        }
+        let batch = (*self.batch.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let running = Running {
             position: Position(self.position.load(Ordering::Relaxed)),
             attempt,
             started_at: Timestamp(self.started_at.load(Ordering::Relaxed)),
-        });
-        WorkerLoad { name: self.worker.clone(), running }
+        };
+        Some((batch, running))
     }
 
     fn set(&self, batch: Option<BatchId>) {

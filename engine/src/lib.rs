@@ -10,7 +10,7 @@
 //! - [`live`]: batches that are being followed, folded and kept in memory
 //! - `worker`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
 //! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
-//! - `clock`: the time of day
+//! - `clock`: the time of day; `activity`: what the workers of this node do; `colleagues`: the other nodes
 //! - [`work`]: what tasks do, a file for each kind
 //! - [`embedded`]: both seams in one process, on SQLite and in memory; [`jetstream`]: on NATS, for many processes
 
@@ -18,6 +18,7 @@ mod activity;
 mod attempt;
 mod backoff;
 mod clock;
+mod colleagues;
 pub mod embedded;
 pub mod engine;
 mod gathered;
@@ -31,6 +32,7 @@ pub mod work;
 mod worker;
 
 pub use clock::{Clock, now};
+pub use colleagues::{Announcement, Busy, Node};
 pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};

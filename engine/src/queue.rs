@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quilt::{BatchId, Position};
 
+use crate::colleagues::Announcement;
 use crate::journal::Mark;
 
 /// A lap of a batch.
@@ -77,6 +78,9 @@ pub struct Claim {
 /// How long a claim, or the keeping of a lap, lives without being extended.
 pub const CLAIM_TIME: Duration = Duration::from_secs(15);
 
+/// How often nodes tell of themselves.
+pub const ANNOUNCE: Duration = Duration::from_millis(500);
+
 /// How often whoever holds something extends it.
 pub(crate) const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
 
@@ -107,6 +111,12 @@ pub trait Queue: Send + Sync + 'static {
 
     /// The lap is over: nobody has to keep it any more.
     async fn end(&self, lap: LapId);
+
+    /// Tells the other nodes that this one is there, and what it does. To be said again every [`ANNOUNCE`]: who is silent for long is lost.
+    async fn announce(&self, announcement: &Announcement);
+
+    /// What the other nodes said last.
+    fn colleagues(&self) -> Vec<Announcement>;
 }
 
 #[cfg(test)]

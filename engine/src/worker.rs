@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::activity::Desk;
 use crate::clock::Clock;
+use crate::colleagues::Colleagues;
 use crate::journal::{Journal, JournalError, PAUSE};
 use crate::lease_run::LeaseRun;
 use crate::live::{FOLD_PAUSE, LiveBatch, LiveBatches, PLACE_PAUSE, RESUME_PAUSE, Turn};
@@ -25,8 +26,8 @@ const MAX_LOSSES: u32 = 5;
 pub(crate) struct Worker {
     /// Its name, which stands in the journal with what it ran, and what it is doing.
     pub(crate) desk: Arc<Desk>,
-    /// How many workers there are.
-    pub(crate) workers: u32,
+    /// The other nodes, which have workers as well.
+    pub(crate) colleagues: Arc<Colleagues>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) batches: Arc<LiveBatches>,
@@ -92,7 +93,7 @@ impl Worker {
         let lease = &claim.lease;
         let Some(batch) = self.batches.open(lease.batch).await? else { return Ok(None) };
         let turn = loop {
-            match batch.turn(lease) {
+            match batch.turn(lease, &self.colleagues) {
                 Turn::Full if self.wait_for_place(&batch).await => {}
                 Turn::Behind if batch.wait_for_fold(lease.after).await => {}
                 turn => break turn,
@@ -106,7 +107,7 @@ impl Worker {
             Turn::Now(mut head, _occupied) => {
                 // If one of its tasks kills whoever runs it, the rest gets away from it, and at last it is alone.
                 let half = head.len() >> claim.losses.min(u32::BITS - 1);
-                if let Some(tail) = head.split_off(batch.stride(&head, self.workers).min(half)) {
+                if let Some(tail) = head.split_off(batch.stride(&head, self.colleagues.slots()).min(half)) {
                     self.queue.split(claim.id, tail).await;
                 }
                 let _shown = self.desk.occupy(batch.id());

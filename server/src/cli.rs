@@ -25,16 +25,83 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Serve the page, the API and the workers (the default).
     Serve(ServeOptions),
+    /// Run tasks for the servers that use the same NATS.
+    Work(WorkOptions),
+}
+
+/// What every node has settings for.
+#[derive(Debug, Default, Args, Serialize)]
+pub(crate) struct NodeOptions {
+    /// The file with settings [default: quilt.toml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Addresses of NATS servers with JetStream, with commas between them, such as nats://user:password@host:4222; all nodes with the same
+    /// ones share their batches [default: none, this node is alone]
+    #[arg(long, value_name = "URLS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats: Option<String>,
+
+    /// A file with credentials for NATS [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats_credentials: Option<PathBuf>,
+
+    /// A file with the certificate of the authority that vouches for the NATS servers [default: those the system knows]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats_ca: Option<PathBuf>,
+
+    /// A file with a certificate for NATS servers that ask for one, together with nats_key [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats_certificate: Option<PathBuf>,
+
+    /// A file with the key of that certificate [default: none]
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats_key: Option<PathBuf>,
+
+    /// How many NATS servers keep each message: 1, 3 or 5 [default: 1]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats_replicas: Option<u8>,
+
+    /// The name of this node, with which the names of its workers begin; no two nodes may have the same one [default: worker, or with
+    /// NATS the machine's name and the number of the process]
+    #[arg(long, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+
+    /// How many tasks run here at the same time; 0, with NATS, for a node that only serves [default: 64]
+    #[arg(long, visible_alias = "slots", value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    workers: Option<u32>,
+
+    /// How long running tasks may take to end when the program is stopped, in milliseconds [default: 5000]
+    #[arg(long, value_name = "MS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace_ms: Option<u32>,
+
+    /// What is logged, in the notation of tracing's EnvFilter [default: info,async_nats=warn]
+    #[arg(long, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_filter: Option<String>,
+
+    /// How it is logged [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_format: Option<LogFormat>,
 }
 
 /// Every setting can also stand in `quilt.toml` (`data = "/var/lib/quilt"`) or in the environment (`QUILT_DATA=/var/lib/quilt`).
 /// Flags go before the environment, the environment before the file.
 #[derive(Debug, Default, Args, Serialize)]
 pub(crate) struct ServeOptions {
-    /// The file with settings [default: quilt.toml, if there is one]
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) node: NodeOptions,
 
     /// The address to listen at; port 0 takes a free one [default: 127.0.0.1:3000]
     #[arg(long, value_name = "IP:PORT")]
@@ -56,26 +123,6 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
-
-    /// How many tasks run at the same time [default: 64]
-    #[arg(long, value_name = "NUMBER")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    workers: Option<u32>,
-
-    /// How long running tasks may take to end when the server is stopped, in milliseconds [default: 5000]
-    #[arg(long, value_name = "MS")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    grace_ms: Option<u32>,
-
-    /// What is logged, in the notation of tracing's EnvFilter [default: info]
-    #[arg(long, value_name = "FILTER")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_filter: Option<String>,
-
-    /// How it is logged [default: text]
-    #[arg(long, value_name = "FORMAT")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    log_format: Option<LogFormat>,
 
     /// The most rows, and the most columns, of a batch [default: 4096]
     #[arg(long, value_name = "NUMBER")]
@@ -133,6 +180,14 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<u32>,
+}
+
+/// Every setting can also stand in `quilt.toml` or in the environment, as for `quilt serve`.
+#[derive(Debug, Default, Args, Serialize)]
+pub(crate) struct WorkOptions {
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub(crate) node: NodeOptions,
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use engine::{Retention, Settings};
+use engine::jetstream::Options;
+use engine::{Node, Retention, Settings};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use quilt::Limits;
@@ -15,11 +16,17 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::ServeOptions;
+use crate::cli::{ServeOptions, WorkOptions};
 use crate::origin::{InvalidOrigin, OwnOrigin};
 
 /// The name of the file that is read where no other one is named.
 const FILE: &str = "quilt.toml";
+
+/// The most tasks that one node runs at the same time.
+const MAX_SLOTS: u32 = 65_536;
+
+/// The longest name of a node.
+const MAX_NAME: usize = 64;
 
 /// A setting that the server cannot start with.
 #[derive(Debug, Error)]
@@ -39,6 +46,18 @@ pub(crate) enum ConfigError {
     /// The origin is none.
     #[error("origin: {0}")]
     Origin(#[from] InvalidOrigin),
+    /// Some messages cannot be kept that often.
+    #[error("nats_replicas must be 1, 3 or 5, not {0}")]
+    Replicas(u8),
+    /// One of the two is missing.
+    #[error("nats_certificate and nats_key go together")]
+    HalfCertificate,
+    /// A name that would make bad names of workers.
+    #[error("name must have 1 to {MAX_NAME} letters, digits, dots, hyphens or underscores, unlike {0:?}")]
+    Name(String),
+    /// There is nothing to work for.
+    #[error("quilt work needs the addresses of NATS servers (--nats); quilt serve runs tasks by itself")]
+    NothingToWorkFor,
 }
 
 /// How log lines look.
@@ -59,6 +78,13 @@ pub(crate) struct RawConfig {
     data: PathBuf,
     site: PathBuf,
     origin: Option<String>,
+    nats: Option<String>,
+    nats_credentials: Option<PathBuf>,
+    nats_ca: Option<PathBuf>,
+    nats_certificate: Option<PathBuf>,
+    nats_key: Option<PathBuf>,
+    nats_replicas: u8,
+    name: Option<String>,
     workers: u32,
     grace_ms: u32,
     log_filter: String,
@@ -85,9 +111,16 @@ impl Default for RawConfig {
             data: "data".into(),
             site: "target/site".into(),
             origin: None,
-            workers: engine.workers,
+            nats: None,
+            nats_credentials: None,
+            nats_ca: None,
+            nats_certificate: None,
+            nats_key: None,
+            nats_replicas: 1,
+            name: None,
+            workers: engine.node.slots,
             grace_ms: 5_000,
-            log_filter: "info".into(),
+            log_filter: "info,async_nats=warn".into(),
             log_format: LogFormat::Text,
             max_side: limits.side,
             max_squares: limits.squares,
@@ -115,6 +148,8 @@ pub(crate) struct Config {
     pub(crate) site: PathBuf,
     /// The server's own origin.
     pub(crate) origin: OwnOrigin,
+    /// Where the other nodes are met, if there are any.
+    pub(crate) nats: Option<Options>,
     /// What the engine may use.
     pub(crate) engine: Settings,
     /// What a launch may ask for.
@@ -137,17 +172,29 @@ pub(crate) struct Log {
 }
 
 impl Config {
-    /// Reads the settings from everywhere.
+    /// Reads the settings of a server from everywhere.
     pub(crate) fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
-        RawConfig::load(options)?.check()
+        RawConfig::load(options.node.config.as_deref(), options)?.check()
+    }
+
+    /// Reads the settings of a node that only works. What was over is for servers to remove.
+    pub(crate) fn load_for_work(options: &WorkOptions) -> Result<Self, ConfigError> {
+        let raw = RawConfig::load(options.node.config.as_deref(), options)?;
+        if raw.nats.is_none() {
+            return Err(ConfigError::NothingToWorkFor);
+        }
+        within("workers", raw.workers, 1, MAX_SLOTS)?;
+        let mut config = raw.check()?;
+        config.engine.retention = Retention::default();
+        Ok(config)
     }
 }
 
 impl RawConfig {
-    fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
-        let file = match &options.config {
-            Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.clone())),
-            Some(file) => Some(file.clone()),
+    fn load(file: Option<&Path>, options: &impl Serialize) -> Result<Self, ConfigError> {
+        let file = match file {
+            Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.into())),
+            Some(file) => Some(file.into()),
             None => Some(PathBuf::from(FILE)).filter(|file| file.is_file()),
         };
         let mut settings = Figment::from(Serialized::defaults(Self::default()));
@@ -162,7 +209,10 @@ impl RawConfig {
     }
 
     fn check(self) -> Result<Config, ConfigError> {
-        within("workers", self.workers, 1, 65_536)?;
+        // A server that is alone has to run tasks by itself.
+        within("workers", self.workers, u32::from(self.nats.is_none()), MAX_SLOTS)?;
+        let node = self.node()?;
+        let nats = self.nats_options(&node)?;
         within("max_side", self.max_side, 1, MAX_SIDE)?;
         within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
         within("max_attempts", self.max_attempts, 1, u8::MAX)?;
@@ -181,8 +231,9 @@ impl RawConfig {
             data: self.data,
             site: self.site,
             origin: OwnOrigin::new(self.origin.as_deref())?,
+            nats,
             engine: Settings {
-                workers: self.workers,
+                node,
                 running_per_owner: self.max_running,
                 running_squares: self.max_running_squares,
                 retention,
@@ -200,6 +251,41 @@ impl RawConfig {
             max_body: self.max_body as usize,
             log: Log { filter: EnvFilter::builder().parse(&self.log_filter)?, format: self.log_format },
         })
+    }
+}
+
+impl RawConfig {
+    fn node(&self) -> Result<Node, ConfigError> {
+        let host = gethostname::gethostname().to_string_lossy().into_owned();
+        let name = match (&self.name, &self.nats) {
+            (Some(name), _) => name.clone(),
+            (None, None) => "worker".into(),
+            (None, Some(_)) => format!("{host}-{}", std::process::id()),
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
+            return Err(ConfigError::Name(name));
+        }
+        Ok(Node { name: name.into(), host: host.into(), slots: self.workers, ..Settings::default().node })
+    }
+
+    fn nats_options(&self, node: &Node) -> Result<Option<Options>, ConfigError> {
+        if ![1, 3, 5].contains(&self.nats_replicas) {
+            return Err(ConfigError::Replicas(self.nats_replicas));
+        }
+        let certificate = match (self.nats_certificate.clone(), self.nats_key.clone()) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            _ => return Err(ConfigError::HalfCertificate),
+        };
+        Ok(self.nats.clone().map(|servers| Options {
+            servers,
+            credentials: self.nats_credentials.clone(),
+            ca: self.nats_ca.clone(),
+            certificate,
+            replicas: self.nats_replicas.into(),
+            name: node.name.to_string(),
+        }))
     }
 }
 

@@ -3,7 +3,8 @@
 //! # Layout
 //!
 //! - [`cli`] and [`config`]: commands and settings
-//! - [`server`]: starts everything, and ends it in order
+//! - [`server`]: starts everything, and ends it in order; [`work`]: the same for a node that serves nothing
+//! - [`backend`]: what stands below the engine, on this machine or on NATS
 //! - [`routes`]: which address leads where
 //! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
 //! - [`api`]: the public API; [`problem`]: its errors
@@ -12,6 +13,7 @@
 //! - [`body`]: the limit of what is sent, and answers that reach whoever is still sending
 
 mod api;
+mod backend;
 mod body;
 mod channel;
 mod cli;
@@ -23,13 +25,14 @@ mod problem;
 mod routes;
 mod server;
 mod session;
+mod work;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::cli::{Cli, Command};
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::server::{ServeError, Server};
 
 /// Threads for whatever blocks besides work.
@@ -38,7 +41,14 @@ const SPARE_THREADS: usize = 64;
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let result = match command.unwrap_or(Command::Serve(serve)) {
-        Command::Serve(options) => serve_with(&options),
+        Command::Serve(options) => run(Config::load(&options), |config| async {
+            let server = Server::bind(config).await?;
+            server.announce();
+            server.run(server::asked_to_stop()).await
+        }),
+        Command::Work(options) => {
+            run(Config::load_for_work(&options), |config| work::work(config, server::asked_to_stop()))
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -49,8 +59,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve_with(options: &cli::ServeOptions) -> Result<(), ServeError> {
-    let config = Config::load(options)?;
+/// Does what a node does, from its settings to its end.
+fn run<F>(config: Result<Config, ConfigError>, node: impl FnOnce(Config) -> F) -> Result<(), ServeError>
+where
+    F: Future<Output = Result<(), ServeError>>,
+{
+    let config = config?;
     config.log.start();
     // Every viewer takes a file descriptor, and the limit that a shell sets is for programs with few.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
@@ -59,14 +73,10 @@ fn serve_with(options: &cli::ServeOptions) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Work that blocks takes a thread for each worker; reading the journal and files takes some more.
-        .max_blocking_threads(config.engine.workers as usize + SPARE_THREADS)
+        .max_blocking_threads(config.engine.node.slots as usize + SPARE_THREADS)
         .build()
         .map_err(ServeError::Runtime)?;
-    let result = runtime.block_on(async {
-        let server = Server::bind(config).await?;
-        server.announce();
-        server.run(server::asked_to_stop()).await
-    });
+    let result = runtime.block_on(node(config));
     // An attempt that does not stop is no reason to stay.
     runtime.shutdown_background();
     result

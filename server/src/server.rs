@@ -1,25 +1,25 @@
 //! Starts everything, and ends it in order.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::embedded::{MemoryQueue, OpenError, SqliteJournal};
-use engine::work::Registry;
-use engine::{Engine, JournalError};
+use engine::JournalError;
+use engine::embedded::OpenError;
+use engine::jetstream::ConnectError;
 use leptos::config::LeptosOptions;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+use crate::backend::Backend;
 use crate::config::{Config, ConfigError};
 use crate::routes::{AppState, router};
-use crate::session::{KeyError, load_key};
+use crate::session::KeyError;
 
 /// How long the journal and the connections may each take to end after the tasks have.
-const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why the server did not start, or ended.
 #[derive(Debug, Error)]
@@ -37,6 +37,8 @@ pub(crate) enum ServeError {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(transparent)]
     Journal(#[from] JournalError),
     #[error("cannot listen at {addr}: {source}; --addr takes another address, and port 0 a free one")]
     Bind { addr: SocketAddr, source: std::io::Error },
@@ -50,40 +52,24 @@ pub(crate) struct Server {
     addr: SocketAddr,
     state: AppState,
     grace: Duration,
-    /// Released by the system when the process ends, however it ends.
-    _lock: File,
-}
-
-/// Takes the data folder for this process alone: the queue of another one would run the same tasks.
-fn lock(folder: &Path) -> Result<File, ServeError> {
-    let data = |source| ServeError::Data { folder: folder.into(), source };
-    let file = File::create(folder.join("quilt.lock")).map_err(data)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ServeError::InUse { folder: folder.into() }),
-        Err(TryLockError::Error(source)) => Err(data(source)),
-    }
+    /// Held as long as the server runs.
+    _lock: Option<File>,
 }
 
 impl Server {
     pub(crate) async fn bind(config: Config) -> Result<Self, ServeError> {
-        let folder = &config.data;
-        std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.clone(), source })?;
-        let lock = lock(folder)?;
-        let key = load_key(&folder.join("session.key"))?;
-        // Listening comes before the journal, so that a second server on the same address does not touch the data of the first.
+        let backend = Backend::open(&config).await?;
+        // Listening comes before anything is run, so that who cannot listen does nothing.
         let bind = |source| ServeError::Bind { addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
-        let journal = SqliteJournal::open(&folder.join("quilt.db"))?;
-        let queue = MemoryQueue::default();
-        let engine = Engine::start(Arc::new(journal), Arc::new(queue), Registry::default(), config.engine).await?;
+        let engine = backend.start(&config).await?;
         if !config.site.join("pkg").is_dir() {
             tracing::warn!(site = %config.site.display(), "there is no site in this folder, so pages come without style and life; 'make serve' builds it");
         }
         let leptos = leptos_options(&config, addr);
-        let state = AppState::new(&config, engine, key, leptos);
-        Ok(Self { listener, addr, state, grace: config.grace, _lock: lock })
+        let state = AppState::new(&config, engine, backend.key, leptos);
+        Ok(Self { listener, addr, state, grace: config.grace, _lock: backend.lock })
     }
 
     /// Says on standard output where the server is.

@@ -28,6 +28,8 @@ const KEY_BYTES: usize = 64;
 pub(crate) enum KeyError {
     #[error("cannot use the session key {path}: {source}")]
     Io { path: PathBuf, source: std::io::Error },
+    #[error("the session key that the nodes share has {found} bytes instead of {KEY_BYTES}")]
+    SharedSize { found: usize },
     #[error(
         "the session key {path} has {found} bytes instead of {KEY_BYTES}; remove it to have a new one made, which ends all sessions"
     )]
@@ -49,8 +51,18 @@ pub(crate) fn load_key(path: &Path) -> Result<Key, KeyError> {
     }
 }
 
+/// The key that all nodes have.
+pub(crate) fn shared_key(bytes: &[u8]) -> Result<Key, KeyError> {
+    if bytes.len() == KEY_BYTES { Ok(Key::from(bytes)) } else { Err(KeyError::SharedSize { found: bytes.len() }) }
+}
+
+/// What a key is made of.
+pub(crate) fn fresh_key() -> [u8; KEY_BYTES] {
+    rand::random()
+}
+
 fn make_key(path: &Path) -> std::io::Result<Vec<u8>> {
-    let key: [u8; KEY_BYTES] = rand::random();
+    let key = fresh_key();
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]

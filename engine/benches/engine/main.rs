@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::work::{Registry, Task, Work};
-use engine::{Engine, Journal, Settings};
+use engine::{Engine, Journal, Node, Settings};
 use quilt::{BatchId, BatchSpec, Grid, Index, OwnerId, Status, WorkSpec};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
@@ -123,7 +123,11 @@ async fn bare_loop(grid: Grid, batches: u32) -> Measured {
 }
 
 async fn on_journal(name: &'static str, journal: Arc<dyn Journal>, grid: Grid, batches: u32) -> Measured {
-    let settings = Settings { workers: WORKERS, running_per_owner: 2, ..Settings::default() };
+    let settings = Settings {
+        node: Node { slots: WORKERS, ..Settings::default().node },
+        running_per_owner: 2,
+        ..Settings::default()
+    };
     let engine = Engine::start(journal, Arc::new(MemoryQueue::default()), Registry::default(), settings)
         .await
         .expect("the journal is empty");

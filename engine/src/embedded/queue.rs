@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::colleagues::Announcement;
 use crate::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 
 /// A [`Queue`] of this process.
@@ -160,6 +161,12 @@ impl Queue for MemoryQueue {
     }
 
     async fn end(&self, _: LapId) {}
+
+    async fn announce(&self, _: &Announcement) {}
+
+    fn colleagues(&self) -> Vec<Announcement> {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

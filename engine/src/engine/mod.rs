@@ -28,9 +28,10 @@ use tokio_util::task::TaskTracker;
 use self::laps::Running;
 use crate::activity::Desk;
 use crate::clock::Clock;
+use crate::colleagues::{Announcement, Colleagues, Node};
 use crate::journal::{Journal, JournalError, Listed, Retention};
 use crate::live::{LiveBatch, LiveBatches};
-use crate::queue::Queue;
+use crate::queue::{ANNOUNCE, Queue};
 use crate::work::Registry;
 use crate::worker::Worker;
 
@@ -38,10 +39,10 @@ pub use self::error::{ControlError, LaunchError, TooManyRunning};
 pub use self::record::{Events, SquareRecord};
 
 /// What an engine may use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
-    /// How many tasks run at the same time.
-    pub workers: u32,
+    /// This node. As many tasks as it has slots run at the same time.
+    pub node: Node,
     /// How many processors there are. Twice as many workers are of use to a batch whose tasks compute.
     pub processors: u32,
     /// How many of an owner's batches may run at the same time.
@@ -58,7 +59,12 @@ impl Default for Settings {
     /// 64 workers, the processors of this machine, 8 running batches an owner, 32 of the largest ones in all, and everything is kept.
     fn default() -> Self {
         Self {
-            workers: 64,
+            node: Node {
+                name: "worker".into(),
+                host: "localhost".into(),
+                slots: 64,
+                version: env!("CARGO_PKG_VERSION").into(),
+            },
             processors: std::thread::available_parallelism()
                 .map_or(2, |count| u32::try_from(count.get()).unwrap_or(u32::MAX)),
             running_per_owner: 8,
@@ -101,6 +107,7 @@ struct Shared {
     /// How many workers wait for an attempt that does not stop.
     stuck: Arc<AtomicU32>,
     desks: Box<[Arc<Desk>]>,
+    colleagues: Arc<Colleagues>,
     stopping: CancellationToken,
     aborting: CancellationToken,
     workers: TaskTracker,
@@ -120,13 +127,15 @@ impl Engine {
         registry: Registry,
         settings: Settings,
     ) -> Result<Self, JournalError> {
-        let desk = |number| Arc::new(Desk::new(format!("worker-{number}").into()));
-        let desks = (1..=settings.workers).map(desk).collect();
+        let node = &settings.node;
+        let desk = |number| Arc::new(Desk::new(node.worker(number)));
+        let desks = (1..=node.slots).map(desk).collect();
         let shared = Arc::new(Shared {
             batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone(), settings.processors)),
             journal,
             queue,
             registry,
+            colleagues: Arc::new(Colleagues::of(node)),
             settings,
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
@@ -144,6 +153,7 @@ impl Engine {
         engine.start_workers();
         engine.until_stopped(|engine| async move { engine.clean_up().await });
         engine.until_stopped(|engine| async move { engine.take_over_laps(left_alone).await });
+        engine.until_stopped(|engine| async move { engine.announce().await });
         Ok(engine)
     }
 
@@ -155,12 +165,13 @@ impl Engine {
     }
 
     fn start_workers(&self) {
-        let Shared { journal, queue, batches, stuck, desks, stopping, aborting, workers, settings, .. } = &*self.shared;
-        let queueing = Arc::new(Semaphore::new((settings.workers as usize / QUEUEING_SHARE).max(1)));
+        let Shared { journal, queue, batches, stuck, desks, stopping, aborting, workers, settings, colleagues, .. } =
+            &*self.shared;
+        let queueing = Arc::new(Semaphore::new((settings.node.slots as usize / QUEUEING_SHARE).max(1)));
         for desk in desks {
             let worker = Worker {
                 desk: Arc::clone(desk),
-                workers: settings.workers,
+                colleagues: Arc::clone(colleagues),
                 journal: Arc::clone(journal),
                 queue: Arc::clone(queue),
                 batches: Arc::clone(batches),
@@ -216,9 +227,22 @@ impl Engine {
     /// What the workers are doing, for a viewer of a batch.
     #[must_use]
     pub fn load(&self, batch: BatchId) -> Load {
-        let Shared { desks, stuck, settings, .. } = &*self.shared;
-        let workers = desks.iter().map(|desk| desk.look(batch)).collect();
-        Load { now: settings.clock.now(), stuck: stuck.load(Ordering::Relaxed), workers }
+        let Shared { desks, stuck, settings, colleagues, .. } = &*self.shared;
+        let workers = desks.iter().map(|desk| desk.look(batch)).chain(colleagues.workers(batch)).collect();
+        let stuck = stuck.load(Ordering::Relaxed) + colleagues.stuck();
+        Load { now: settings.clock.now(), stuck, workers }
+    }
+
+    /// Tells the other nodes of this one, and listens to them.
+    async fn announce(&self) {
+        let Shared { queue, settings, desks, stuck, colleagues, .. } = &*self.shared;
+        loop {
+            let busy = (1..).zip(desks).filter_map(|(number, desk)| desk.busy(number)).collect();
+            let stuck = stuck.load(Ordering::Relaxed);
+            queue.announce(&Announcement { node: settings.node.clone(), stuck, busy }).await;
+            colleagues.hear(&settings.node, queue.colleagues());
+            tokio::time::sleep(ANNOUNCE).await;
+        }
     }
 
     /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are given up after it. What has

@@ -30,7 +30,7 @@ impl Engine {
     }
 
     async fn clean_up_once(&self) -> Result<(), JournalError> {
-        let settings = self.shared.settings;
+        let settings = &self.shared.settings;
         self.purge().await?;
         let mut watched = 0;
         loop {

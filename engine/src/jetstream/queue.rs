@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
 use async_nats::jetstream::message::{Acker, PublishMessage};
 use async_nats::jetstream::{AckKind, Message};
@@ -14,15 +15,20 @@ use futures::StreamExt;
 use quilt::{BatchId, Position};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
 
-use super::stores::{LEASE_SUBJECT, Stores, TRACE, cut_subject};
+use super::stores::{LEASE_SUBJECT, NODES_SUBJECT, Stores, TRACE, cut_subject};
 use super::trouble::PAUSE;
+use crate::colleagues::Announcement;
 use crate::journal::Mark;
 use crate::queue::{Claim, ClaimId, LapId, Lease, Queue};
 
 /// How long a worker waits for a lease before it asks anew.
 const WAIT: Duration = Duration::from_secs(30);
+
+/// How long a node may be silent before it is taken for lost.
+const SILENCE: Duration = Duration::from_secs(6);
 
 /// A [`Queue`] on NATS JetStream. Cloning gives another handle to it.
 #[derive(Clone)]
@@ -38,12 +44,23 @@ struct State {
     claims: Mutex<HashMap<ClaimId, Claimed>>,
     /// The revisions at which this node's laps were renewed last.
     kept: Mutex<HashMap<LapId, u64>>,
+    /// What other nodes said last, and when that was.
+    heard: Mutex<HashMap<String, (Announcement, Instant)>>,
+    listener: OnceLock<AbortOnDropHandle<()>>,
 }
 
 /// A message that was pulled.
 struct Claimed {
     acker: Arc<Acker>,
     sequence: u64,
+}
+
+/// What nodes tell each other.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    /// Tells apart nodes that have the same name by mistake.
+    id: String,
+    announcement: Announcement,
 }
 
 /// A lease as it stands in a message.
@@ -91,9 +108,19 @@ impl Stored {
 
 impl JetStreamQueue {
     pub(super) fn new(stores: Stores) -> Self {
-        let state =
-            State { node: unique(), counter: AtomicU64::default(), claims: Mutex::default(), kept: Mutex::default() };
-        Self { stores, state: Arc::new(state) }
+        let state = State {
+            node: unique(),
+            counter: AtomicU64::default(),
+            claims: Mutex::default(),
+            kept: Mutex::default(),
+            heard: Mutex::default(),
+            listener: OnceLock::new(),
+        };
+        let queue = Self { stores, state: Arc::new(state) };
+        let listener = listen(queue.stores.context.client(), Arc::downgrade(&queue.state));
+        // The cell is new, so this is its first value.
+        let _ = queue.state.listener.set(AbortOnDropHandle::new(tokio::spawn(listener)));
+        queue
     }
 
     fn claims(&self) -> MutexGuard<'_, HashMap<ClaimId, Claimed>> {
@@ -278,6 +305,37 @@ impl Queue for JetStreamQueue {
         self.kept().remove(&lap);
         for bucket in [&self.stores.started, &self.stores.keepers] {
             insist(|| bucket.purge_with_ttl(key(lap), TRACE)).await;
+        }
+    }
+
+    async fn announce(&self, announcement: &Announcement) {
+        let told = Told { id: self.state.node.clone(), announcement: announcement.clone() };
+        let Ok(payload) = serde_json::to_vec(&told) else { return };
+        if let Err(error) = self.stores.context.client().publish(NODES_SUBJECT, payload.into()).await {
+            tracing::debug!(%error, "the other nodes are not told of this one");
+        }
+    }
+
+    fn colleagues(&self) -> Vec<Announcement> {
+        let mut heard = self.state.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.retain(|_, (_, at)| at.elapsed() < SILENCE);
+        heard.values().map(|(announcement, _)| announcement.clone()).collect()
+    }
+}
+
+/// Listens to the other nodes as long as this one is there.
+async fn listen(client: Client, state: Weak<State>) {
+    // It is subscribed anew by itself when the connection is.
+    let Ok(mut messages) = client.subscribe(NODES_SUBJECT).await else { return };
+    while let Some(message) = messages.next().await {
+        let Some(state) = state.upgrade() else { return };
+        match serde_json::from_slice::<Told>(&message.payload) {
+            Ok(Told { id, .. }) if id == state.node => {}
+            Ok(Told { id, announcement }) => {
+                let mut heard = state.heard.lock().unwrap_or_else(PoisonError::into_inner);
+                heard.insert(id, (announcement, Instant::now()));
+            }
+            Err(error) => tracing::debug!(%error, "a node says what cannot be read"),
         }
     }
 }

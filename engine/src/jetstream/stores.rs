@@ -23,6 +23,9 @@ const CUTS: &str = "quilt-cuts";
 /// The subject of leases.
 pub(super) const LEASE_SUBJECT: &str = "quilt.leases";
 
+/// The subject on which nodes tell of themselves. Nobody stores it.
+pub(super) const NODES_SUBJECT: &str = "quilt.nodes";
+
 /// How long a message is known by its id, so that it is not stored twice.
 const DUPLICATES: Duration = Duration::from_secs(300);
 

@@ -27,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::frames::Frames;
 use self::places::{Place, Places};
 use self::recent::Recent;
+use crate::colleagues::Colleagues;
 use crate::journal::{Mark, Offset, Page};
 use crate::pace::Pace;
 use crate::queue::Lease;
@@ -204,7 +205,7 @@ impl LiveBatch {
     }
 
     /// Whether a lease can be run now, and which part of it: its front may have nothing left to run.
-    pub(crate) fn turn(&self, lease: &Lease) -> Turn<'_> {
+    pub(crate) fn turn(&self, lease: &Lease, colleagues: &Colleagues) -> Turn<'_> {
         let folded = self.folded();
         let quilt = &folded.quilt;
         let is_past = lease.lap < quilt.lap_number() || (lease.lap == quilt.lap_number() && quilt.status().is_over());
@@ -218,7 +219,8 @@ impl LiveBatch {
         if quilt.status() == Status::Paused {
             return Turn::Paused;
         }
-        match self.places.take(quilt.concurrency(), self.computes()) {
+        let concurrency = quilt.concurrency().map(|limit| colleagues.part_of(limit));
+        match self.places.take(concurrency, self.computes()) {
             Some(place) => Turn::Now(Lease { positions: first..lease.positions.end, ..lease.clone() }, place),
             None => Turn::Full,
         }
@@ -234,7 +236,7 @@ impl LiveBatch {
 
     /// How much of a lease to run at once. Tasks that wait are shared out among all workers, so that the last ones are not left to one of them.
     pub(crate) fn stride(&self, lease: &Lease, workers: u32) -> u32 {
-        let share = if self.computes() { lease.len() } else { lease.len().div_ceil(workers) };
+        let share = if self.computes() { lease.len() } else { lease.len().div_ceil(workers.max(1)) };
         self.pace.stride().min(share)
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
-use engine::{Engine, LiveBatch, Settings};
+use engine::{Engine, LiveBatch, Node, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Quilt, Status, WorkSpec};
 use tokio::sync::Semaphore;
 
@@ -55,7 +55,11 @@ pub(crate) async fn start(folder: &Path) -> Engine {
 }
 
 pub(crate) const SETTINGS: fn() -> Settings =
-    || Settings { workers: WORKERS, running_per_owner: 4, ..Settings::default() };
+    || Settings { node: node(WORKERS), running_per_owner: 4, ..Settings::default() };
+
+pub(crate) fn node(slots: u32) -> Node {
+    Node { slots, ..Settings::default().node }
+}
 
 pub(crate) async fn start_with(folder: &Path, registry: Registry) -> Engine {
     start_as(folder, registry, SETTINGS()).await

@@ -137,9 +137,9 @@ async fn all_followers_read_the_same_order(side: &Side) {
     let (_, read) = tokio::join!(writers, readers);
     assert!(read.iter().all(|events| *events == read[0]));
     for writer in 0..8 {
-        let own = read[0].iter().filter(|event| {
-            matches!(event, Event::Settled { settlements, .. } if settlements[0].position.0 / 100 == writer)
-        });
+        let own = read[0].iter().filter(
+            |event| matches!(event, Event::Settled { settlements, .. } if settlements[0].position.0 / 100 == writer),
+        );
         assert!(own.eq(&(0..25).map(|number| done(1, writer * 100 + number)).collect::<Vec<_>>()));
     }
 }
@@ -246,8 +246,7 @@ async fn what_is_too_old_or_too_much_is_told(side: &Side) {
     finish(side, id(2)).await;
     finish(side, id(1)).await;
     let expired = async |retention, now, skip, limit| {
-        let mut expired =
-            side.journal.expired(retention, Timestamp(now), skip, limit).await.expect("it answers");
+        let mut expired = side.journal.expired(retention, Timestamp(now), skip, limit).await.expect("it answers");
         expired.sort_unstable();
         expired
     };

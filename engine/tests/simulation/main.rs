@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::journal::Found;
 use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
-use engine::{Clock, Engine, Journal, Settings};
+use engine::{Clock, Engine, Journal, Node, Settings};
 use futures::FutureExt;
 use quilt::{
     BatchId, BatchSpec, Change, Color, Control, Event, Grid, Index, Launched, Ledger, OwnerId, Quilt, SquareState,
@@ -114,12 +114,17 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
     let started = Timestamp(1_790_000_000_000).plus_millis(age.as_millis() as u64);
     let clock = Clock::Simulated { started, at: Instant::now() };
     // Those of this machine would make another world of a seed on each.
-    let settings = Settings { workers: WORKERS, processors: 1, clock, ..Settings::default() };
+    let settings = Settings {
+        node: Node { slots: WORKERS, ..Settings::default().node },
+        processors: 1,
+        clock,
+        ..Settings::default()
+    };
     let seam = Arc::new(Seam(Arc::clone(world)));
     let registry = || Registry::default().with("fickle", |_| Ok(Work::waiting(Fickle)));
     let engine = loop {
         let journal: Arc<dyn Journal> = Arc::clone(&seam) as _;
-        match Engine::start(journal, Arc::clone(&seam) as _, registry(), settings).await {
+        match Engine::start(journal, Arc::clone(&seam) as _, registry(), settings.clone()).await {
             Ok(engine) => break engine,
             Err(_) => sleep(Duration::from_millis(100)).await,
         }

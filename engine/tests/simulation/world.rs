@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use engine::Announcement;
 use engine::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
 use engine::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 use futures::StreamExt;
@@ -229,6 +230,12 @@ impl Queue for Seam {
 
     async fn end(&self, _: LapId) {
         self.0.step().await;
+    }
+
+    async fn announce(&self, _: &Announcement) {}
+
+    fn colleagues(&self) -> Vec<Announcement> {
+        Vec::new()
     }
 
     async fn finish(&self, claim: ClaimId) {

@@ -1,0 +1,174 @@
+//! The other nodes: what they say of themselves, and what follows from it for this one.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use quilt::wire::{Running, WorkerLoad};
+use quilt::{BatchId, Position, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A process that takes part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name, with which those of its workers begin. No two nodes have the same one.
+    pub name: Box<str>,
+    /// The machine that it runs on.
+    pub host: Box<str>,
+    /// How many tasks it runs at the same time; 0 for one that only serves.
+    pub slots: u32,
+    /// The version of the program.
+    pub version: Box<str>,
+}
+
+impl Node {
+    /// The name of one of its workers, which are numbered from 1.
+    pub(crate) fn worker(&self, number: u32) -> Box<str> {
+        format!("{}-{number}", self.name).into()
+    }
+}
+
+/// What a worker is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Busy {
+    /// Its number, from 1.
+    pub worker: u32,
+    /// The batch whose task it runs.
+    pub batch: BatchId,
+    /// The task's place in the order.
+    pub position: u32,
+    /// Which try it is, from 1.
+    pub attempt: u8,
+    /// When it was started, in milliseconds as [`Timestamp`].
+    pub started_at: u64,
+}
+
+/// What a node tells the others, again and again: it is there, and this is what it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// Who says so.
+    pub node: Node,
+    /// How many of its workers wait for an attempt that does not stop.
+    pub stuck: u32,
+    /// Its workers that run something.
+    pub busy: Vec<Busy>,
+}
+
+impl Announcement {
+    /// What a viewer of a batch is told of this node's workers.
+    fn workers(&self, batch: BatchId) -> impl Iterator<Item = WorkerLoad> + '_ {
+        (1..=self.node.slots).map(move |number| {
+            let busy = self.busy.iter().find(|busy| busy.worker == number && busy.batch == batch);
+            let running = busy.map(|busy| Running {
+                position: Position(busy.position),
+                attempt: busy.attempt,
+                started_at: Timestamp(busy.started_at),
+            });
+            WorkerLoad { name: self.node.worker(number), running }
+        })
+    }
+}
+
+/// The other nodes, as they were last heard of.
+pub(crate) struct Colleagues {
+    heard: RwLock<Arc<[Announcement]>>,
+    /// How many tasks all nodes together run at the same time.
+    slots: AtomicU32,
+    /// How many nodes run tasks, and which of them, in the order of their names, this one is.
+    working: AtomicU32,
+    rank: AtomicU32,
+}
+
+impl Colleagues {
+    /// For a node that has not heard of others.
+    pub(crate) fn of(node: &Node) -> Self {
+        Self {
+            heard: RwLock::new(Arc::new([])),
+            slots: AtomicU32::new(node.slots),
+            working: AtomicU32::new(1),
+            rank: AtomicU32::new(0),
+        }
+    }
+
+    /// Takes note of who is there.
+    pub(crate) fn hear(&self, node: &Node, mut others: Vec<Announcement>) {
+        others.sort_unstable_by(|one, other| one.node.name.cmp(&other.node.name));
+        let workers = || others.iter().map(|other| &other.node).filter(|other| other.slots > 0);
+        let slots = workers().fold(node.slots, |sum, other| sum.saturating_add(other.slots));
+        let before = workers().filter(|other| other.name < node.name).count();
+        self.slots.store(slots, Ordering::Relaxed);
+        self.rank.store(before as u32, Ordering::Relaxed);
+        self.working.store(workers().count() as u32 + 1, Ordering::Relaxed);
+        *self.heard.write().unwrap_or_else(PoisonError::into_inner) = others.into();
+    }
+
+    /// How many tasks all nodes together run at the same time.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.load(Ordering::Relaxed)
+    }
+
+    /// This node's part of a limit that all have together. When nodes come or go, their parts may add up to more or to less for a moment.
+    pub(crate) fn part_of(&self, limit: u32) -> u32 {
+        let working = self.working.load(Ordering::Relaxed).max(1);
+        let has_one_more = self.rank.load(Ordering::Relaxed) < limit % working;
+        limit / working + u32::from(has_one_more)
+    }
+
+    /// How many of their workers wait for an attempt that does not stop.
+    pub(crate) fn stuck(&self) -> u32 {
+        self.heard().iter().map(|other| other.stuck).sum()
+    }
+
+    /// What a viewer of a batch is told of their workers.
+    pub(crate) fn workers(&self, batch: BatchId) -> Vec<WorkerLoad> {
+        self.heard().iter().flat_map(|other| other.workers(batch)).collect()
+    }
+
+    fn heard(&self) -> Arc<[Announcement]> {
+        Arc::clone(&self.heard.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, slots: u32) -> Node {
+        Node { name: name.into(), host: "here".into(), slots, version: "1".into() }
+    }
+
+    fn announced(name: &str, slots: u32) -> Announcement {
+        Announcement { node: node(name, slots), stuck: 0, busy: Vec::new() }
+    }
+
+    #[test]
+    fn the_parts_of_a_limit_add_up_to_it() {
+        let names = ["a", "b", "c"];
+        let parts = |limit| {
+            names.map(|own| {
+                let colleagues = Colleagues::of(&node(own, 8));
+                let others = names.iter().filter(|name| **name != own).map(|name| announced(name, 4));
+                // Who only serves has no part.
+                colleagues.hear(&node(own, 8), others.chain([announced("aa", 0)]).collect());
+                assert_eq!(colleagues.slots(), 16);
+                colleagues.part_of(limit)
+            })
+        };
+        assert_eq!(parts(1), [1, 0, 0]);
+        assert_eq!(parts(8), [3, 3, 2]);
+        assert_eq!(parts(9), [3, 3, 3]);
+        assert_eq!(Colleagues::of(&node("alone", 8)).part_of(5), 5);
+    }
+
+    #[test]
+    fn a_viewer_is_told_what_their_workers_run_of_the_batch() {
+        let [one, other] = [1, 2].map(|number| BatchId::from_bytes([number; 16]));
+        let busy = |worker, batch| Busy { worker, batch, position: 7, attempt: 2, started_at: 9 };
+        let colleagues = Colleagues::of(&node("a", 1));
+        let announcement = Announcement { busy: vec![busy(1, other), busy(3, one)], ..announced("b", 3) };
+        colleagues.hear(&node("a", 1), vec![announcement]);
+        let running = Running { position: Position(7), attempt: 2, started_at: Timestamp(9) };
+        let told: Vec<_> =
+            colleagues.workers(one).into_iter().map(|worker| (worker.name.to_string(), worker.running)).collect();
+        assert_eq!(told, [("b-1".into(), None), ("b-2".into(), None), ("b-3".into(), Some(running))]);
+    }
+}

@@ -1,0 +1,68 @@
+//! What stands below the engine: a folder of this node's own, or NATS, which nodes share.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum_extra::extract::cookie::Key;
+use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::jetstream::{JetStream, Options};
+use engine::work::Registry;
+use engine::{Engine, Journal, Queue};
+
+use crate::config::Config;
+use crate::server::ServeError;
+use crate::session::{fresh_key, load_key, shared_key};
+
+/// What stands below an engine.
+pub(crate) struct Backend {
+    journal: Arc<dyn Journal>,
+    queue: Arc<dyn Queue>,
+    /// Signs the cookies of sessions.
+    pub(crate) key: Key,
+    /// Released by the system when the process ends, however it ends.
+    pub(crate) lock: Option<File>,
+}
+
+impl Backend {
+    pub(crate) async fn open(config: &Config) -> Result<Self, ServeError> {
+        match &config.nats {
+            Some(options) => Self::shared(options).await,
+            None => Self::own(&config.data),
+        }
+    }
+
+    fn own(folder: &Path) -> Result<Self, ServeError> {
+        std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.into(), source })?;
+        let lock = lock(folder)?;
+        Ok(Self {
+            key: load_key(&folder.join("session.key"))?,
+            journal: Arc::new(SqliteJournal::open(&folder.join("quilt.db"))?),
+            queue: Arc::new(MemoryQueue::default()),
+            lock: Some(lock),
+        })
+    }
+
+    async fn shared(options: &Options) -> Result<Self, ServeError> {
+        let nats = JetStream::connect(options).await?;
+        let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
+        Ok(Self { key, journal: Arc::new(nats.journal()), queue: Arc::new(nats.queue()), lock: None })
+    }
+
+    /// Starts an engine on it.
+    pub(crate) async fn start(&self, config: &Config) -> Result<Engine, ServeError> {
+        let (journal, queue) = (Arc::clone(&self.journal), Arc::clone(&self.queue));
+        Ok(Engine::start(journal, queue, Registry::default(), config.engine.clone()).await?)
+    }
+}
+
+/// Takes the data folder for this process alone: the queue of another one would run the same tasks.
+fn lock(folder: &Path) -> Result<File, ServeError> {
+    let data = |source| ServeError::Data { folder: folder.into(), source };
+    let file = File::create(folder.join("quilt.lock")).map_err(data)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(ServeError::InUse { folder: folder.into() }),
+        Err(TryLockError::Error(source)) => Err(data(source)),
+    }
+}

@@ -1,0 +1,22 @@
+//! A node that serves nothing, and runs tasks for those that do.
+
+use std::io::Write;
+
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::server::ServeError;
+
+/// Works until `stop` is over. Then no more tasks are started, and those that run get their time.
+pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
+    let engine = Backend::open(&config).await?.start(&config).await?;
+    let node = &config.engine.node;
+    // Whoever closed standard output does not want to know.
+    let _ = writeln!(std::io::stdout(), "Quilt works here as {}, {} tasks at a time", node.name, node.slots);
+    stop.await;
+    tracing::info!("stopping");
+    if tokio::time::timeout(config.grace + crate::server::GOODBYE, engine.shutdown(config.grace)).await.is_err() {
+        tracing::warn!("NATS does not answer; what it did not acknowledge is run again elsewhere");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
