@@ -17,16 +17,17 @@ serve: build ## Set up, build and serve at http://127.0.0.1:3000 (SITE_ADDR take
 test: test-rust test-e2e ## Set up and run every test
 
 .PHONY: test-rust
-test-rust: setup ## Run the unit, property and integration tests
+test-rust: setup nats ## Run the unit, property and integration tests
 	cargo test
 
 .PHONY: test-e2e
-test-e2e: build ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
+test-e2e: build nats ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
 	scripts/e2e.sh $(ARGS)
 
 .PHONY: chaos
-chaos: setup ## Kill the server 200 times at random and check that every promise is kept; simulate 3,000 worlds
+chaos: setup nats ## Kill servers, workers and NATS hundreds of times, check that every promise is kept; simulate 3,000 worlds
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} cargo test --package server --test chaos -- --nocapture
+	CLUSTER_KILLS=$${CLUSTER_KILLS:-100} cargo test --package server --test cluster_chaos -- --nocapture --test-threads 1
 	SIMULATION_RUNS=$${SIMULATION_RUNS:-3000} cargo test --package engine --test simulation -- --nocapture
 
 .PHONY: lint
@@ -45,6 +46,10 @@ build: setup ## Build the server and the site for production
 .PHONY: setup
 setup: ## Install what building needs: the WebAssembly target and wasm-bindgen
 	@scripts/setup-wasm.sh
+
+.PHONY: nats
+nats:
+	@scripts/setup-nats.sh
 
 .PHONY: watch
 watch: setup ## Serve, and build and reload at every change (installs cargo-leptos if it is missing)

@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let result = match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(options) => run(Config::load(&options), |config| async {
-            let server = Server::bind(config).await?;
+            let server = Box::pin(Server::bind(config)).await?;
             server.announce();
             server.run(server::asked_to_stop()).await
         }),

@@ -121,7 +121,7 @@ impl JetStream {
         let started = Instant::now();
         let mut is_told = false;
         loop {
-            match connect_once(options).await {
+            match Box::pin(connect_once(options)).await {
                 // A server or a cluster that is starting says one of these first.
                 Err(error @ (ConnectError::Connect { .. } | ConnectError::SetUp { .. }))
                     if started.elapsed() < START_TIME =>
@@ -156,7 +156,7 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
     check_account(&context)
         .await
         .map_err(|error| error.unwrap_or_else(|| failed("JetStream does not answer".into())))?;
-    let stores = Stores::set_up(context, options.replicas, server.max_payload).await?;
+    let stores = Box::pin(Stores::set_up(context, options.replicas, server.max_payload)).await?;
     tracing::info!(servers, version = server.version, "connected to NATS");
     Ok(JetStream { stores })
 }

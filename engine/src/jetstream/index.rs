@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::scan::scan;
+use super::read::{Scanned, scan};
 use super::stores::{Stores, TRACE};
 use super::trouble::{keep_trying, unavailable};
 use crate::journal::{JournalError, Listed, Retention, Unfinished};
@@ -133,7 +133,7 @@ impl Index {
         let Some(Known { value: entry, .. }) = known.filter(|known| !known.value.is_removed) else { return Ok(None) };
         let mut receipts: Vec<Receipt> = Vec::new();
         if entry.lap > 1 || entry.conclusion.is_some() {
-            let scanned = scan(&self.stores.receipts, &format!("{batch}.*")).await?;
+            let scanned = self.scan(&self.stores.receipts, &format!("{batch}.*")).await?;
             receipts.extend(scanned.into_iter().map(|receipt| receipt.value));
             receipts.sort_by_key(|receipt| receipt.lap);
         }
@@ -146,7 +146,7 @@ impl Index {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<Listed>, JournalError> {
-        let scanned = scan::<Entry>(&self.stores.batches, &format!("{owner}.*")).await?;
+        let scanned = self.scan::<Entry>(&self.stores.batches, &format!("{owner}.*")).await?;
         let mut listed: Vec<Listed> = scanned
             .into_iter()
             .filter(|scanned| !scanned.value.is_removed && after.is_none_or(|after| scanned.value.cursor < after))
@@ -161,7 +161,7 @@ impl Index {
     }
 
     pub(super) async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
-        let scanned = scan::<Open>(&self.stores.unfinished, "*").await?;
+        let scanned = self.scan::<Open>(&self.stores.unfinished, "*").await?;
         let unfinished = scanned.into_iter().filter_map(|scanned| {
             let Open { owner, lap, squares } = scanned.value;
             Some(Unfinished { batch: scanned.key.parse().ok()?, owner, lap, squares })
@@ -171,7 +171,7 @@ impl Index {
 
     /// The batches that were announced, and should have been launched by now.
     pub(super) async fn overdue(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
-        let scanned = scan::<Open>(&self.stores.unfinished, "*").await?;
+        let scanned = self.scan::<Open>(&self.stores.unfinished, "*").await?;
         let overdue = scanned.into_iter().filter(|scanned| scanned.value.lap == 1 && is_old(scanned.written));
         Ok(overdue.filter_map(|scanned| Some((scanned.key.parse().ok()?, scanned.value.owner))).collect())
     }
@@ -189,14 +189,14 @@ impl Index {
 
     /// The batches that are hidden and not forgotten.
     pub(super) async fn hidden(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
-        let scanned = scan::<Entry>(&self.stores.batches, "*.*").await?;
+        let scanned = self.scan::<Entry>(&self.stores.batches, "*.*").await?;
         let hidden = scanned.into_iter().filter(|scanned| scanned.value.is_removed);
         Ok(hidden.filter_map(|scanned| parse_entry_key(&scanned.key)).map(|(owner, batch)| (batch, owner)).collect())
     }
 
     /// Deletes all that is known of a batch.
     pub(super) async fn forget(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
-        for receipt in scan::<serde::de::IgnoredAny>(&self.stores.receipts, &format!("{batch}.*")).await? {
+        for receipt in self.scan::<serde::de::IgnoredAny>(&self.stores.receipts, &format!("{batch}.*")).await? {
             delete(&self.stores.receipts, &receipt.key).await?;
         }
         delete(&self.stores.unfinished, &batch.to_string()).await?;
@@ -215,7 +215,7 @@ impl Index {
         if !is_too_large && too_old.is_none() {
             return Ok(Vec::new());
         }
-        let scanned = scan::<Entry>(&self.stores.batches, "*.*").await?;
+        let scanned = self.scan::<Entry>(&self.stores.batches, "*.*").await?;
         let mut expired: Vec<(u64, BatchId)> = scanned
             .into_iter()
             .filter(|scanned| !scanned.value.is_removed)
@@ -248,6 +248,10 @@ impl Index {
             updated.map(|_| Some(changed)).map_err(unavailable)
         })
         .await
+    }
+
+    async fn scan<T: DeserializeOwned>(&self, bucket: &Store, keys: &str) -> Result<Vec<Scanned<T>>, JournalError> {
+        keep_trying(|| scan(&self.stores.context, bucket, keys)).await
     }
 
     async fn put_open(&self, batch: BatchId, open: Open) -> Result<(), JournalError> {

@@ -3,22 +3,23 @@
 //! Every reader of a subject gets the same messages in the same order, and so every node folds the same quilt. An append that was stored though
 //! its answer was lost is made again, and told from a new one by the id of its message.
 
+use std::time::Duration;
+
 use async_nats::jetstream::consumer::DeliverPolicy;
-use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{ErrorCode, Message};
 use async_nats::{HeaderMap, HeaderValue};
 use async_trait::async_trait;
-use futures::stream::{self, BoxStream, ReadyChunks};
+use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
-use std::time::Duration;
 
 use super::bodies::{self, Body};
 use super::index::{Entry, Index};
-use super::stores::{Stores, journal_subject};
+use super::read::Reader;
+use super::stores::{JOURNAL, Stores, journal_subject};
 use super::trouble::{keep_trying, unavailable};
 use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
 
@@ -30,9 +31,6 @@ const REMOVED: &str = "Quilt-Removed";
 
 /// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
 const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
-
-/// The most messages that are read at once.
-const PAGE: usize = 64;
 
 /// A [`Journal`] on NATS JetStream. Cloning gives another handle to it.
 #[derive(Clone)]
@@ -123,14 +121,10 @@ impl JetStreamJournal {
     }
 
     async fn read(&self, batch: BatchId, after: Offset) -> Result<Reading, JournalError> {
-        let config = OrderedConfig {
-            filter_subject: journal_subject(&batch.to_string()),
-            deliver_policy: DeliverPolicy::All,
-            ..OrderedConfig::default()
-        };
-        let consumer = self.stores.journal.create_consumer(config).await.map_err(unavailable)?;
-        let messages = consumer.messages().await.map_err(unavailable)?.ready_chunks(PAGE);
-        Ok(Reading { stores: self.stores.clone(), batch, messages, skip: after.0 })
+        let subject = journal_subject(&batch.to_string());
+        let context = &self.stores.context;
+        let reader = keep_trying(|| Reader::new(context, JOURNAL, subject.clone(), DeliverPolicy::All)).await?;
+        Ok(Reading { stores: self.stores.clone(), batch, reader, skip: after.0 })
     }
 }
 
@@ -138,14 +132,14 @@ impl JetStreamJournal {
 struct Reading {
     stores: Stores,
     batch: BatchId,
-    messages: ReadyChunks<Ordered>,
+    reader: Reader,
     /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
     skip: u64,
 }
 
 impl Reading {
     async fn next_page(&mut self) -> Result<Page, JournalError> {
-        let chunk = self.messages.next().await.ok_or(JournalError::Closed)?;
+        let chunk = self.reader.messages.next().await.ok_or(JournalError::Closed)?;
         let mut page = Page { events: Vec::new(), mark: Mark::default(), caught_up: false };
         for message in chunk {
             let message: Message = message.map_err(unavailable)?;
@@ -217,11 +211,11 @@ impl Journal for JetStreamJournal {
     }
 
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
-        keep_trying(|| self.index.list(owner, after, limit)).await
+        self.index.list(owner, after, limit).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
-        keep_trying(|| self.index.unfinished()).await
+        self.index.unfinished().await
     }
 
     async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {

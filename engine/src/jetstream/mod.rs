@@ -5,7 +5,7 @@
 //! - [`JetStream`]: the connection, checked; [`Options`] and [`ConnectError`] in `connect`
 //! - `stores`: the streams and buckets, and what they hold
 //! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `bodies`: as bytes, in messages and beside them
-//! - `index`: what is known of batches without their events, in key-value buckets; `scan`: reads many keys of one
+//! - `index`: what is known of batches without their events, in key-value buckets; `read`: reads a subject, or many keys of a bucket
 //! - [`JetStreamQueue`]: leases in a work queue, and the keepers of laps
 //! - `trouble`: what errors mean, and how long calls go on trying
 
@@ -14,7 +14,7 @@ mod connect;
 mod index;
 mod journal;
 mod queue;
-mod scan;
+mod read;
 mod stores;
 mod trouble;
 

@@ -12,7 +12,7 @@ use super::connect::ConnectError;
 use crate::queue::CLAIM_TIME;
 
 /// Events: a subject for each batch, and a message for each append.
-const JOURNAL: &str = "quilt-journal";
+pub(super) const JOURNAL: &str = "quilt-journal";
 
 /// Leases that wait, or are claimed.
 const LEASES: &str = "quilt-leases";
@@ -40,6 +40,9 @@ const MAX_CLAIMS: i64 = 100_000;
 
 /// How many workers may wait for a lease.
 const MAX_WAITING: i64 = 100_000;
+
+/// How many readers the stream of events may have: one for each batch that is run or watched, on each node. A server's own limit may be 1,000.
+const MAX_READERS: i32 = 100_000;
 
 /// Room for what goes with the body of a message, in bytes.
 const HEADERS: usize = 1_024;
@@ -95,6 +98,7 @@ impl Stores {
             name: JOURNAL.into(),
             subjects: vec![journal_subject("*")],
             duplicate_window: DUPLICATES,
+            max_consumers: MAX_READERS,
             allow_direct: true,
             allow_message_ttl: true,
             ..Config::default()

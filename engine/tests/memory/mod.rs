@@ -112,10 +112,8 @@ impl Journal for MemoryJournal {
     }
 
     async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
-        if let Some(batch) = self.batches().get_mut(&batch) {
-            if summary.lap == batch.lap() {
-                batch.conclusion = Some((summary, receipts));
-            }
+        if let Some(batch) = self.batches().get_mut(&batch).filter(|batch| summary.lap == batch.lap()) {
+            batch.conclusion = Some((summary, receipts));
         }
         Ok(())
     }

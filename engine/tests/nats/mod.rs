@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Nats {
     arguments: Vec<String>,
     pub(crate) port: u16,
+    /// Where it tells how it is, over HTTP.
+    pub(crate) monitor: u16,
     child: Option<Child>,
     folder: TempDir,
 }
@@ -51,10 +53,11 @@ impl Nats {
 
     fn new(mut arguments: Vec<String>) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let port = free_port();
+        let (port, monitor) = (free_port(), free_port());
         let store = folder.path().to_string_lossy().into_owned();
-        arguments.extend(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd", &store].map(ToString::to_string));
-        Self { arguments, port, child: None, folder }
+        let own = ["-a", "127.0.0.1", "-p", &port.to_string(), "-m", &monitor.to_string(), "-js", "-sd", &store];
+        arguments.extend(own.map(ToString::to_string));
+        Self { arguments, port, monitor, child: None, folder }
     }
 
     /// Starts the server, also again with what it has stored.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its share of this")]
 
+pub(crate) mod cluster;
 pub(crate) mod socket;
 
 use std::io::{BufRead, BufReader, Read};

@@ -1,0 +1,252 @@
+//! Several nodes on one NATS, from outside.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod common;
+#[path = "../../engine/tests/nats/mod.rs"]
+mod nats;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use common::cluster::{Web, Worker};
+use common::{PATIENCE, Server, command, events, launch, visitor};
+use nats::Nats;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+async fn get(client: &Client, server: &Server, path: &str) -> Value {
+    let response = client.get(server.at(path)).send().await.expect("an answer");
+    assert_eq!(response.status(), 200, "{path}");
+    response.json().await.expect("JSON")
+}
+
+async fn post(client: &Client, server: &Server, path: &str) -> Value {
+    let response = client.post(server.at(path)).send().await.expect("an answer");
+    assert_eq!(response.status(), 200, "{path}");
+    response.json().await.expect("JSON")
+}
+
+/// Waits until a batch is as it has to be, on one node.
+async fn until(client: &Client, server: &Server, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let waiting = async {
+        loop {
+            let batch = get(client, server, &format!("/api/batches/{id}")).await;
+            if is_so(&batch) {
+                return batch;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(3 * PATIENCE, waiting).await.expect("it comes to be so")
+}
+
+/// Each square once, and one finish line, as a node tells it.
+async fn check_outcomes(client: &Client, server: &Server, id: &str, tasks: usize) {
+    let told = tokio::time::timeout(3 * PATIENCE, events(client, server, id, None)).await.expect("it ends");
+    let squares: BTreeSet<(u64, u64)> = told
+        .iter()
+        .filter(|event| event.name == "square")
+        .map(|event| (event.data["row"].as_u64().expect("a row"), event.data["column"].as_u64().expect("a column")))
+        .collect();
+    assert_eq!(told.iter().filter(|event| event.name == "square").count(), tasks);
+    assert_eq!(squares.len(), tasks);
+    let ends: Vec<_> = told.iter().filter(|event| event.name == "status").collect();
+    assert_eq!(ends.len(), 1);
+    assert_eq!(ends[0].data, json!({"status": "complete", "done": tasks, "failed": 0}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
+    let nats = Nats::start();
+    let workers = ["left", "right"].map(|name| Worker::start(&nats.url(), name, 4));
+    let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]).server);
+    // The cookie of one node is good on the other.
+    let client = visitor();
+    let work = json!({"duration_ms": [20, 60], "failure_rate": 0.9, "permanent_rate": 0.02});
+    let id = launch(&client, &one, 12, 12, work).await;
+    let paused = post(&client, &other, &format!("/api/batches/{id}/pause")).await;
+    assert_eq!(paused["status"], "paused");
+    until(&client, &one, &id, |batch| batch["status"] == "paused").await;
+    post(&client, &one, &format!("/api/batches/{id}/resume")).await;
+    let finished = until(&client, &other, &id, |batch| batch["status"] == "finished").await;
+    assert!(finished["failed"].as_u64().expect("a number") > 0);
+    let receipt = format!("/api/batches/{id}/receipt");
+    assert_eq!(get(&client, &one, &receipt).await, get(&client, &other, &receipt).await);
+    assert_eq!(get(&client, &other, "/api/batches").await["batches"][0]["id"], id.as_str());
+    // Both workers have had their share.
+    let mut names = BTreeSet::new();
+    for index in 0..144 {
+        let square = get(&client, &other, &format!("/api/batches/{id}/squares/{}/{}", index / 12, index % 12)).await;
+        for attempt in square["attempts"].as_array().expect("a list") {
+            let worker = attempt["worker"].as_str().expect("a name").to_owned();
+            names.insert(worker.split_once('-').expect("a number follows").0.to_owned());
+        }
+    }
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), ["left", "right"]);
+    let again = post(&client, &other, &format!("/api/batches/{id}/retry")).await;
+    assert_eq!(again["lap"], 2);
+    until(&client, &one, &id, |batch| batch["lap"] == 2 && batch["status"] == "finished").await;
+    let deleted = client.delete(other.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
+    assert_eq!(deleted.status(), 204);
+    for server in [&one, &other] {
+        let gone = client.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
+        assert_eq!(gone.status(), 404);
+    }
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_tasks_at_the_same_time_holds_for_all_nodes_together() {
+    let nats = Nats::start();
+    let workers = ["a", "b", "c"].map(|name| Worker::start(&nats.url(), name, 8));
+    let web = Web::start(&nats.url(), "web", &[]);
+    let client = visitor();
+    // Once they have heard of each other, it has to hold every time.
+    let hearing = async { while most_at_once(&client, &web.server, 4).await > 4 {} };
+    tokio::time::timeout(PATIENCE, hearing).await.expect("they hear of each other");
+    for _ in 0..3 {
+        let most = most_at_once(&client, &web.server, 4).await;
+        assert!((2..=4).contains(&most), "{most} at the same time");
+    }
+    drop(workers);
+}
+
+/// Runs a batch with this limit, and tells how many of its tasks ran at the same time.
+async fn most_at_once(client: &Client, server: &Server, concurrency: u32) -> i32 {
+    let work = json!({"kind": "color", "duration_ms": [30, 30]});
+    let body = json!({"work": work, "rows": 8, "columns": 8, "concurrency": concurrency});
+    let launched = client.post(server.at("/api/batches")).json(&body).send().await.expect("an answer");
+    let launched: Value = launched.json().await.expect("JSON");
+    let id = launched["id"].as_str().expect("an id");
+    until(client, server, id, |batch| batch["status"] == "finished").await;
+    let mut moments = Vec::new();
+    for index in 0..64 {
+        let square = get(client, server, &format!("/api/batches/{id}/squares/{}/{}", index / 8, index % 8)).await;
+        let attempt = &square["attempts"][0];
+        let started = attempt["started_at"].as_str().expect("a time");
+        let started = time::OffsetDateTime::parse(started, &time::format_description::well_known::Rfc3339);
+        let started = started.expect("a time").unix_timestamp_nanos() / 1_000_000;
+        // Times are whole milliseconds: what ends within the one in which another starts comes first.
+        moments.push((started + i128::from(attempt["took_ms"].as_u64().expect("a time")) - 1, -1));
+        moments.push((started, 1));
+    }
+    moments.sort_unstable();
+    let counts = moments.iter().scan(0, |count, (_, change)| {
+        *count += change;
+        Some(*count)
+    });
+    counts.max().expect("there were some")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_worker_and_a_killed_server_leave_behind_is_finished_by_the_others() {
+    let nats = Nats::start();
+    let [left, right] = ["left", "right"].map(|name| Worker::start(&nats.url(), name, 4));
+    let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]).server);
+    let client = visitor();
+    let id = launch(&client, &one, 10, 10, json!({"duration_ms": [100, 300]})).await;
+    until(&client, &other, &id, |batch| batch["done"].as_u64() > Some(10)).await;
+    left.kill();
+    // The one that keeps the lap.
+    one.kill();
+    check_outcomes(&client, &other, &id, 100).await;
+    // Somebody else notes how it ended.
+    let noted = async {
+        loop {
+            let launched = launch(&client, &other, 1, 1, json!({})).await;
+            until(&client, &other, &launched, |batch| batch["status"] == "finished").await;
+            let receipt = get(&client, &other, &format!("/api/batches/{id}/receipt")).await;
+            let deleted = client.delete(other.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
+            if deleted.status() == 204 {
+                return receipt;
+            }
+        }
+    };
+    assert_eq!(noted.await["done"], 100);
+    drop(right);
+}
+
+/// Passes bytes on to NATS as long as it is told to.
+async fn proxy(port: u16) -> (u16, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let own = listener.local_addr().expect("it listens").port();
+    let (sender, is_open) = watch::channel(true);
+    tokio::spawn(async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let mut is_open = is_open.clone();
+            tokio::spawn(async move {
+                let mut far = TcpStream::connect(("127.0.0.1", port)).await.expect("NATS listens");
+                loop {
+                    // Neither end hears that the other is not heard of: nothing is closed.
+                    let _ = is_open.wait_for(|is_open| *is_open).await;
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut near, &mut far) => return,
+                        _ = is_open.wait_for(|is_open| !is_open) => {}
+                    }
+                }
+            });
+        }
+    });
+    (own, sender)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_cut_off_is_replaced_and_takes_part_again_when_it_is_back() {
+    let nats = Nats::start();
+    let (port, line) = proxy(nats.port).await;
+    let near = Worker::start(&nats.url(), "near", 4);
+    let far = Worker::start(&format!("nats://127.0.0.1:{port}"), "far", 4);
+    let web = Web::start(&nats.url(), "web", &[]).server;
+    let client = visitor();
+    let id = launch(&client, &web, 10, 10, json!({"duration_ms": [100, 300]})).await;
+    until(&client, &web, &id, |batch| batch["done"].as_u64() > Some(10)).await;
+    line.send_replace(false);
+    check_outcomes(&client, &web, &id, 100).await;
+    line.send_replace(true);
+    // Now there is nobody else.
+    near.kill();
+    let id = launch(&client, &web, 4, 4, json!({})).await;
+    check_outcomes(&client, &web, &id, 16).await;
+    drop(far);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_nats_is_away_nothing_is_lost_and_what_cannot_be_done_is_told() {
+    let mut nats = Nats::start();
+    let worker = Worker::start(&nats.url(), "worker", 4);
+    let web = Web::start(&nats.url(), "web", &[]).server;
+    let client = visitor();
+    let id = launch(&client, &web, 10, 10, json!({"duration_ms": [50, 150]})).await;
+    until(&client, &web, &id, |batch| batch["done"].as_u64() > Some(10)).await;
+    nats.kill();
+    let body = json!({"work": {"kind": "color"}, "rows": 2, "columns": 2});
+    let refused = client.post(web.at("/api/batches")).json(&body).send().await.expect("an answer");
+    assert_eq!(refused.status(), 503);
+    let problem: Value = refused.json().await.expect("JSON");
+    assert!(problem["detail"].as_str().expect("a sentence").contains("NATS"), "{problem}");
+    // What is in memory is still shown.
+    assert_eq!(get(&client, &web, &format!("/api/batches/{id}")).await["status"], "running");
+    nats.run();
+    check_outcomes(&client, &web, &id, 100).await;
+    drop(worker);
+}
+
+#[test]
+fn a_node_that_cannot_take_part_says_why() {
+    let said = |arguments: &[&str]| {
+        let output = command().args(arguments).output().expect("the binary starts");
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    };
+    assert!(said(&["work"]).contains("needs the addresses of NATS servers"));
+    assert!(said(&["work", "--nats", "http://x"]).contains("is no address of a NATS server"));
+    assert!(said(&["work", "--nats", "nats://x", "--slots", "0"]).contains("workers must be from 1"));
+    assert!(said(&["serve", "--workers", "0"]).contains("workers must be from 1"));
+    assert!(said(&["serve", "--nats", "nats://x", "--nats-replicas", "2"]).contains("must be 1, 3 or 5, not 2"));
+    assert!(said(&["serve", "--nats", "nats://x", "--name", "a b"]).contains("letters, digits"));
+    assert!(said(&["serve", "--nats", "nats://x", "--nats-key", "k"]).contains("go together"));
+}
