@@ -6,4 +6,4 @@ chromium=$("$ROOT/scripts/setup-browser.sh")
 cd "$ROOT"
 target=$(target_dir)
 cd end2end
-CHROMIUM=$chromium QUILT_BINARY=$target/release/quilt npx playwright test "$@"
+CHROMIUM=$chromium QUILT_BINARY=$target/release/quilt NATS_SERVER=$TOOLS/nats-server npx playwright test "$@"

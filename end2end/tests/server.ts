@@ -17,26 +17,21 @@ export class Server {
     readonly url: string,
     private readonly port: number,
     private readonly data: string,
+    private readonly options: string[],
   ) {}
 
-  static async create(): Promise<Server> {
+  static async create(options: string[] = []): Promise<Server> {
     const data = await mkdtemp(join(tmpdir(), "quilt-"));
     const port = await freePort();
-    const server = new Server(`http://127.0.0.1:${port}`, port, data);
+    const server = new Server(`http://127.0.0.1:${port}`, port, data, options);
     await server.start();
     return server;
   }
 
   /** Starts the server, and waits until it says that it listens. */
   async start(): Promise<void> {
-    const options = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data, "--site", join(root, "target/site")];
-    const child = spawn(binary, ["serve", ...options], { stdio: ["ignore", "pipe", "inherit"], env: environment() });
-    this.process = child;
-    await new Promise<void>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-      createInterface(child.stdout!).once("line", () => resolve());
-    });
+    const own = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data, "--site", join(root, "target/site")];
+    this.process = await spawnQuilt(["serve", ...own, ...this.options]);
   }
 
   /** Ends the server as a crash would (SIGKILL) or as a service manager would (SIGTERM); resolves with its exit code. */
@@ -63,13 +58,24 @@ export class Server {
   }
 }
 
+/** Starts the program, and waits until it says on its output that it is ready. */
+export async function spawnQuilt(parameters: string[]): Promise<ChildProcess> {
+  const child = spawn(binary, parameters, { stdio: ["ignore", "pipe", "inherit"], env: environment() });
+  await new Promise<void>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("exit", (code) => reject(new Error(`quilt ${parameters[0]} ended with ${code}`)));
+    createInterface(child.stdout!).once("line", () => resolve());
+  });
+  return child;
+}
+
 /** Settings of whoever runs the tests must not change what the tests see. */
 function environment(): NodeJS.ProcessEnv {
   const entries = Object.entries(process.env).filter(([name]) => !name.startsWith("QUILT_"));
   return { ...Object.fromEntries(entries), QUILT_LOG_FILTER: "warn" };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);
