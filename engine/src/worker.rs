@@ -106,12 +106,12 @@ impl Worker {
             Turn::Full => self.put_back(claim, PLACE_PAUSE).await,
             Turn::Now(mut head, _occupied) => {
                 // If one of its tasks kills whoever runs it, the rest gets away from it, and at last it is alone.
+                let is_deadly = claim.losses >= MAX_LOSSES && head.len() == 1;
                 let half = head.len() >> claim.losses.min(u32::BITS - 1);
                 if let Some(tail) = head.split_off(batch.stride(&head, self.colleagues.slots()).min(half)) {
                     self.queue.split(claim.id, tail).await;
                 }
                 let _shown = self.desk.occupy(batch.id());
-                let is_deadly = claim.losses >= MAX_LOSSES && head.len() == 1;
                 let run = LeaseRun::new(self, &batch, claim.id, head);
                 if is_deadly { run.give_up(claim.losses).await.map(|()| None) } else { run.run().await }
             }

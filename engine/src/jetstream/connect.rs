@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{ConnectOptions, Event, ServerAddr};
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
@@ -30,7 +31,7 @@ const PING: Duration = Duration::from_secs(4);
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     /// Addresses of servers of one cluster, with commas between them, such as `nats://user:password@host:4222`. A token takes the user's
-    /// place; `tls://` asks for TLS.
+    /// place; `tls://` asks for TLS. What has a meaning in an address is percent-encoded in passwords.
     pub servers: String,
     /// A file with credentials.
     pub credentials: Option<PathBuf>,
@@ -141,7 +142,7 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
     let addresses = addresses(&options.servers)?;
     let servers = addresses.iter().map(without_password).collect::<Vec<_>>().join(", ");
     let failed = |reason: String| ConnectError::Connect { servers: servers.clone(), reason };
-    let client = connect_options(options)?
+    let client = connect_options(options, &addresses)?
         .connect(addresses)
         .await
         .map_err(|error| failed(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string)))?;
@@ -174,11 +175,19 @@ fn without_password(address: &ServerAddr) -> String {
     format!("{}:{}", address.host(), address.port())
 }
 
-fn connect_options(options: &Options) -> Result<ConnectOptions, ConnectError> {
+fn connect_options(options: &Options, addresses: &[ServerAddr]) -> Result<ConnectOptions, ConnectError> {
     let mut connect = ConnectOptions::new()
         .name(format!("quilt {}", options.name))
         .ping_interval(PING)
         .event_callback(|event| async move { tell(&event) });
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    // All servers of a cluster let the same users in.
+    if let Some((user, address)) = addresses.iter().find_map(|address| Some((decoded(address.username()?), address))) {
+        connect = match address.password() {
+            Some(password) => connect.user_and_password(user, decoded(password)),
+            None => connect.token(user),
+        };
+    }
     if let Some(file) = &options.credentials {
         let unusable = |source| ConnectError::Credentials { file: file.clone(), source };
         let credentials = std::fs::read_to_string(file).map_err(unusable)?;

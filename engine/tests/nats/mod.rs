@@ -35,6 +35,24 @@ impl Nats {
         nats
     }
 
+    /// A server without JetStream.
+    pub(crate) fn start_without_jetstream() -> Self {
+        let mut nats = Self::new(Vec::new());
+        nats.arguments.retain(|argument| argument != "-js");
+        nats.run();
+        nats
+    }
+
+    /// A server with a configuration file.
+    pub(crate) fn start_configured(configuration: &str) -> Self {
+        let mut nats = Self::new(Vec::new());
+        let file = nats.folder.path().join("nats.conf");
+        std::fs::write(&file, configuration).expect("writable");
+        nats.arguments.extend(["-c".into(), file.to_string_lossy().into_owned()]);
+        nats.run();
+        nats
+    }
+
     /// Three servers that are one cluster.
     pub(crate) fn start_cluster() -> [Self; 3] {
         let routes = [free_port(), free_port(), free_port()];

@@ -2,10 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod connect;
 mod journal;
 #[path = "../nats/mod.rs"]
 mod nats;
 mod queue;
+mod shared;
 
 use std::sync::Arc;
 
@@ -35,7 +37,7 @@ fn embedded() -> Side {
 
 async fn connect(nats: &Nats) -> JetStream {
     let options = Options { servers: nats.url(), replicas: 1, name: "test".into(), ..Options::default() };
-    JetStream::connect(&options).await.expect("it will do")
+    Box::pin(JetStream::connect(&options)).await.expect("it will do")
 }
 
 async fn jetstream() -> Side {
