@@ -68,6 +68,10 @@ bench-page: build ## Measure from click to first colour and to banner, in a head
 bench-viewers: setup ## Measure 1,000 viewers of one running batch: lag, memory and CPU
 	cargo bench --package server --bench viewers
 
+.PHONY: bench-cluster
+bench-cluster: setup nats ## Measure several worker processes on NATS beside a single server, Celery and BullMQ, and how soon other nodes see it
+	scripts/bench-cluster.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	cargo clean

@@ -3,28 +3,14 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use quilt::wire::{Running, WorkerLoad};
+pub use quilt::wire::Node;
+use quilt::wire::{Load, MAX_WORKERS, Running, WorkerLoad};
 use quilt::{BatchId, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// A process that takes part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    /// Its name, with which those of its workers begin. No two nodes have the same one.
-    pub name: Box<str>,
-    /// The machine that it runs on.
-    pub host: Box<str>,
-    /// How many tasks it runs at the same time; 0 for one that only serves.
-    pub slots: u32,
-    /// The version of the program.
-    pub version: Box<str>,
-}
-
-impl Node {
-    /// The name of one of its workers, which are numbered from 1.
-    pub(crate) fn worker(&self, number: u32) -> Box<str> {
-        format!("{}-{number}", self.name).into()
-    }
+/// The name of one of a node's workers, which are numbered from 1.
+pub(crate) fn worker_name(node: &Node, number: u32) -> Box<str> {
+    format!("{}-{number}", node.name).into()
 }
 
 /// What a worker is doing.
@@ -63,7 +49,7 @@ impl Announcement {
                 attempt: busy.attempt,
                 started_at: Timestamp(busy.started_at),
             });
-            WorkerLoad { name: self.node.worker(number), running }
+            WorkerLoad { name: worker_name(&self.node, number), running }
         })
     }
 }
@@ -113,14 +99,19 @@ impl Colleagues {
         limit / working + u32::from(has_one_more)
     }
 
-    /// How many of their workers wait for an attempt that does not stop.
-    pub(crate) fn stuck(&self) -> u32 {
-        self.heard().iter().map(|other| other.stuck).sum()
-    }
-
-    /// What a viewer of a batch is told of their workers.
-    pub(crate) fn workers(&self, batch: BatchId) -> Vec<WorkerLoad> {
-        self.heard().iter().flat_map(|other| other.workers(batch)).collect()
+    /// What a viewer of a batch is told of all nodes, beside what this one says of itself.
+    pub(crate) fn add_to(&self, load: &mut Load, batch: BatchId) {
+        for other in self.heard().iter() {
+            load.stuck = load.stuck.saturating_add(other.stuck);
+            load.nodes.push(other.node.clone());
+            load.workers.extend(other.workers(batch));
+        }
+        load.nodes.truncate(MAX_WORKERS as usize);
+        if load.workers.len() > MAX_WORKERS as usize {
+            // Those that run something are what is looked for.
+            load.workers.sort_by_key(|worker| worker.running.is_none());
+            load.workers.truncate(MAX_WORKERS as usize);
+        }
     }
 
     fn heard(&self) -> Arc<[Announcement]> {
@@ -166,9 +157,11 @@ mod tests {
         let colleagues = Colleagues::of(&node("a", 1));
         let announcement = Announcement { busy: vec![busy(1, other), busy(3, one)], ..announced("b", 3) };
         colleagues.hear(&node("a", 1), vec![announcement]);
+        let mut load = Load { now: Timestamp(1), stuck: 1, nodes: vec![node("a", 1)], workers: Vec::new() };
+        colleagues.add_to(&mut load, one);
         let running = Running { position: Position(7), attempt: 2, started_at: Timestamp(9) };
-        let told: Vec<_> =
-            colleagues.workers(one).into_iter().map(|worker| (worker.name.to_string(), worker.running)).collect();
+        let told: Vec<_> = load.workers.into_iter().map(|worker| (worker.name.to_string(), worker.running)).collect();
         assert_eq!(told, [("b-1".into(), None), ("b-2".into(), None), ("b-3".into(), Some(running))]);
+        assert_eq!(load.nodes, [node("a", 1), node("b", 3)]);
     }
 }

@@ -13,6 +13,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+mod shared;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,7 +22,8 @@ use futures::{SinkExt, StreamExt};
 use quilt::wire::{Assembler, ClientFrame, FramedEvent, ServerFrame};
 use quilt::{Event, Quilt, Status};
 use reqwest::Client;
-use serde_json::{Value, json};
+use serde_json::json;
+use shared::{cpu, launch, memory, number};
 use tokio::task::JoinSet;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
@@ -105,16 +107,6 @@ async fn main() {
     println!("  CPU of the viewers                         {own_cpu:.1} s");
 }
 
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
-async fn launch(client: &Client, server: &Server, spec: &Value) -> String {
-    let response = client.post(server.at("/api/batches")).json(spec).send().await.expect("an answer");
-    let batch: Value = response.error_for_status().expect("accepted").json().await.expect("JSON");
-    batch.get("id").and_then(Value::as_str).expect("an id").to_owned()
-}
-
 /// Watches a batch to its finish line.
 async fn watch(url: String, id: String, tasks: u64) -> Seen {
     let address = format!("{}/batches/{id}/channel", url.replacen("http", "ws", 1));
@@ -183,19 +175,4 @@ async fn ended(client: &Client, server: &Server, id: &str, tasks: u64) -> Vec<u6
 
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis() as u64
-}
-
-/// The memory that a process has resident, in bytes.
-fn memory(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux, and the process runs");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line about memory");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
-}
-
-/// The CPU time that a process has taken, in seconds.
-fn cpu(pid: u32) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux, and the process runs");
-    // Behind the name, which may hold anything: user and system time are the 12th and 13th field, in hundredths.
-    let fields = stat.rsplit(')').next().expect("fields");
-    fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

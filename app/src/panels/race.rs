@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use quilt::race::{DURATION_BINS, Lane, Race, duration_of_bin};
-use quilt::wire::{Load, Running};
+use quilt::wire::{Load, Node, Running};
 use quilt::{Quilt, Square, SquareState};
 
 use super::banner::place;
@@ -37,13 +37,39 @@ pub(super) fn html(state: &State) -> String {
     format!(
         concat!(
             r#"<div class="charts">{curve}{histogram}</div>{stragglers}<h3>Workers</h3>"#,
-            r#"<div class="lanes" id="lanes" tabindex="0" role="region" aria-label="Workers">{lanes}</div>"#
+            r#"<div class="lanes" id="lanes" tabindex="0" role="region" aria-label="Workers">{lanes}</div>{nodes}"#
         ),
         curve = curve_html(race),
         histogram = histogram_html(race),
         stragglers = stragglers_html(state),
         lanes = lanes_html(state),
+        nodes = nodes_html(state),
     )
+}
+
+/// The processes that take part, where there is more than one.
+fn nodes_html(state: &State) -> String {
+    let nodes = state.load.as_ref().map_or(&[][..], |load| &load.nodes);
+    if nodes.len() < 2 {
+        return String::new();
+    }
+    let mut nodes: Vec<&Node> = nodes.iter().collect();
+    nodes.sort_by(|one, other| one.name.cmp(&other.name));
+    let item = |node: &&Node| {
+        let does = match node.slots {
+            0 => "serves".into(),
+            1 => "1 task at a time".into(),
+            slots => format!("{} tasks at a time", format::count(slots)),
+        };
+        format!(
+            r#"<li><b>{}</b> {does}, on {}, version {}</li>"#,
+            escaped(&node.name),
+            escaped(&node.host),
+            escaped(&node.version)
+        )
+    };
+    let items: String = nodes.iter().map(item).collect();
+    format!(r#"<section class="nodes" aria-label="Nodes"><h3>Nodes</h3><ul>{items}</ul></section>"#)
 }
 
 /// Squares that became done, over time.

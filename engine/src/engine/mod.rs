@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use self::laps::Running;
 use crate::activity::Desk;
 use crate::clock::Clock;
-use crate::colleagues::{Announcement, Colleagues, Node};
+use crate::colleagues::{Announcement, Colleagues, Node, worker_name};
 use crate::journal::{Journal, JournalError, Listed, Retention};
 use crate::live::{LiveBatch, LiveBatches};
 use crate::queue::{ANNOUNCE, Queue};
@@ -128,7 +128,7 @@ impl Engine {
         settings: Settings,
     ) -> Result<Self, JournalError> {
         let node = &settings.node;
-        let desk = |number| Arc::new(Desk::new(node.worker(number)));
+        let desk = |number| Arc::new(Desk::new(worker_name(node, number)));
         let desks = (1..=node.slots).map(desk).collect();
         let shared = Arc::new(Shared {
             batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone(), settings.processors)),
@@ -228,9 +228,14 @@ impl Engine {
     #[must_use]
     pub fn load(&self, batch: BatchId) -> Load {
         let Shared { desks, stuck, settings, colleagues, .. } = &*self.shared;
-        let workers = desks.iter().map(|desk| desk.look(batch)).chain(colleagues.workers(batch)).collect();
-        let stuck = stuck.load(Ordering::Relaxed) + colleagues.stuck();
-        Load { now: settings.clock.now(), stuck, workers }
+        let mut load = Load {
+            now: settings.clock.now(),
+            stuck: stuck.load(Ordering::Relaxed),
+            nodes: vec![settings.node.clone()],
+            workers: desks.iter().map(|desk| desk.look(batch)).collect(),
+        };
+        colleagues.add_to(&mut load, batch);
+        load
     }
 
     /// Tells the other nodes of this one, and listens to them.

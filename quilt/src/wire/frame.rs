@@ -1,5 +1,7 @@
 //! What the channel between a server and a page carries.
 
+use serde::{Deserialize, Serialize};
+
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_text, put_varint};
 use super::event::{put_event, read_event};
@@ -26,8 +28,8 @@ pub const MAX_MESSAGE: usize = 8 * 1024;
 /// The largest frame that a page puts together from its parts, in bytes: twice the snapshot of a million squares.
 const MAX_FRAME: usize = 8 << 20;
 
-/// The most workers that a status names.
-const MAX_WORKERS: u32 = 1 << 16;
+/// The most workers, and the most nodes, that a status names.
+pub const MAX_WORKERS: u32 = 1 << 12;
 
 /// From the page to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +58,23 @@ pub struct Load {
     pub now: Timestamp,
     /// The workers that are lost to attempts, of any batch, which do not stop though their time is over.
     pub stuck: u32,
-    /// All workers there are.
+    /// All nodes that are heard of.
+    pub nodes: Vec<Node>,
+    /// Their workers, or [`MAX_WORKERS`] of them.
     pub workers: Vec<WorkerLoad>,
+}
+
+/// A process that takes part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its name, with which those of its workers begin. No two nodes have the same one.
+    pub name: Box<str>,
+    /// The machine that it runs on.
+    pub host: Box<str>,
+    /// How many tasks it runs at the same time; 0 for one that only serves.
+    pub slots: u32,
+    /// The version of the program.
+    pub version: Box<str>,
 }
 
 impl Load {
@@ -230,6 +247,12 @@ impl ServerFrame {
 fn put_load(out: &mut Vec<u8>, load: &Load) {
     put_varint(out, load.now.0);
     put_varint(out, u64::from(load.stuck));
+    put_varint(out, load.nodes.len() as u64);
+    for Node { name, host, slots, version } in &load.nodes {
+        [name, host].into_iter().for_each(|text| put_text(out, text));
+        put_varint(out, u64::from(*slots));
+        put_text(out, version);
+    }
     put_varint(out, load.workers.len() as u64);
     for WorkerLoad { name, running } in &load.workers {
         put_text(out, name);
@@ -244,6 +267,14 @@ fn put_load(out: &mut Vec<u8>, load: &Load) {
 fn read_load(reader: &mut Reader<'_>) -> Result<Load, DecodeError> {
     let now = reader.timestamp()?;
     let stuck = reader.number("a number of workers", u32::MAX)?;
+    let count = reader.number("a number of nodes", MAX_WORKERS)? as usize;
+    // No node takes less than four bytes.
+    let mut nodes = Vec::with_capacity(count.min(reader.remaining() / 4));
+    for _ in 0..count {
+        let (name, host) = (reader.text()?.into(), reader.text()?.into());
+        let slots = reader.number("a number of slots", u32::MAX)?;
+        nodes.push(Node { name, host, slots, version: reader.text()?.into() });
+    }
     let count = reader.number("a number of workers", MAX_WORKERS)? as usize;
     // No worker takes less than two bytes.
     let mut workers = Vec::with_capacity(count.min(reader.remaining() / 2));
@@ -263,7 +294,7 @@ fn read_load(reader: &mut Reader<'_>) -> Result<Load, DecodeError> {
         };
         workers.push(WorkerLoad { name, running });
     }
-    Ok(Load { now, stuck, workers })
+    Ok(Load { now, stuck, nodes, workers })
 }
 
 /// A frame as the messages that carry it: one, or parts of at most [`MAX_MESSAGE`] bytes.

@@ -24,7 +24,9 @@ pub use summary::{decode_summary, encode_summary};
 use thiserror::Error;
 
 pub use event::{FramedEvent, decode_event, encode_event, put_framed_event};
-pub use frame::{Assembler, ClientFrame, Load, MAX_MESSAGE, Running, ServerFrame, WorkerLoad, messages};
+pub use frame::{
+    Assembler, ClientFrame, Load, MAX_MESSAGE, MAX_WORKERS, Node, Running, ServerFrame, WorkerLoad, messages,
+};
 
 /// Bytes that no encoder wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]

@@ -30,6 +30,10 @@ impl Worker {
         Self(child)
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends it as a crash would.
     pub(crate) fn kill(mut self) {
         self.0.kill().expect("it runs");

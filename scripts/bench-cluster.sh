@@ -1,0 +1,23 @@
+#!/bin/sh
+# Worker processes on NATS beside a single server, and beside other queues where they can be run.
+. "$(dirname "$0")/lib.sh"
+cd "$ROOT"
+
+peers=$TOOLS/peers
+if have redis-server; then
+  if [ ! -x "$peers/venv/bin/celery" ]; then
+    say "installing Celery and BullMQ for comparison (a minute, once)"
+    mkdir -p "$peers"
+    python3 -m venv "$peers/venv" && "$peers/venv/bin/pip" --quiet --disable-pip-version-check install -r bench/peers/requirements.txt >&2 || rm -rf "$peers/venv"
+  fi
+  cp bench/peers/*.py bench/peers/*.mjs bench/peers/package*.json bench/peers/.npmrc "$peers/"
+  if [ -x "$peers/venv/bin/celery" ]; then
+    export PEER_CELERY="cd '$peers' && venv/bin/python celery_run.py"
+  fi
+  if [ -d "$peers/node_modules/bullmq" ] || (cd "$peers" && npm ci --silent --no-audit --no-fund >&2); then
+    export PEER_BULLMQ="cd '$peers' && python3 bullmq_run.py"
+  fi
+else
+  say "Celery and BullMQ are skipped: there is no redis-server on the PATH"
+fi
+cargo bench --package server --bench cluster

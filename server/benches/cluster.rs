@@ -1,0 +1,192 @@
+//! Worker processes on NATS, beside a server that is alone, and beside other queues doing the same: tasks a second, and CPU a task. And how soon
+//! a node sees the first colour of a batch that was launched on another one.
+//!
+//! Everything runs on this machine: NATS, the servers and the workers share its processors, and the CPU of all of them counts.
+//! `PEER_…=command` names a program that runs `TASKS` tasks with `WORKERS` processes and prints the seconds it took, and those of CPU;
+//! scripts/bench-cluster.sh sets them.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a measurement that cannot go on has failed"
+)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[path = "../../engine/tests/nats/mod.rs"]
+mod nats;
+mod shared;
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use common::cluster::{Web, Worker};
+use common::{Server, folder, visitor};
+use nats::Nats;
+use reqwest::Client;
+use serde_json::{Value, json};
+use shared::{cpu, launch, number};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How many worker processes.
+const WORKERS: [usize; 3] = [1, 2, 4];
+
+/// Rows and columns of the batches.
+const SIDES: [u64; 3] = [100, 316, 1_000];
+
+/// How many tasks other queues run: they take their time.
+const PEER_TASKS: u64 = 10_000;
+
+/// How often the first colour is waited for.
+const LAUNCHES: usize = 51;
+
+/// What a run took, and what it cost.
+#[derive(Clone, Copy)]
+struct Cost {
+    tasks: u64,
+    seconds: f64,
+    cpu: f64,
+}
+
+impl Cost {
+    fn each(self) -> f64 {
+        self.cpu * 1e6 / self.tasks as f64
+    }
+
+    fn tell(self, what: &str, beside: Option<Cost>) {
+        let ratio = beside.map_or(String::new(), |other| format!("  {:9.1} x", self.each() / other.each()));
+        println!(
+            "  {what:<34} {:>9} tasks  {:>9.0} a second  {:>9.2} us CPU a task{ratio}",
+            self.tasks,
+            self.tasks as f64 / self.seconds,
+            self.each()
+        );
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let side = number("SIDE", 0);
+    let sides = if side == 0 { SIDES.to_vec() } else { vec![side] };
+    println!("tasks that do nothing but choose a colour; ratios are of CPU a task, beside one server that is alone");
+    let mut alone = Vec::new();
+    {
+        let folder = folder();
+        let server = Server::start_with(folder.path(), &["--log-filter", "error"]);
+        let pids = [server.pid()];
+        run(&server, &pids, 100).await;
+        for side in &sides {
+            let cost = best(&server, &pids, *side).await;
+            cost.tell("alone, on a file", None);
+            alone.push(cost);
+        }
+    }
+    for workers in WORKERS {
+        let nats = Nats::start();
+        let web = Web::start(&nats.url(), "web", &[]);
+        let workers: Vec<Worker> =
+            (0..workers).map(|number| Worker::start(&nats.url(), &format!("worker{number}"), 16)).collect();
+        let own = [nats.pid(), web.server.pid()];
+        let pids: Vec<u32> = workers.iter().map(Worker::pid).chain(own).collect();
+        run(&web.server, &pids, 100).await;
+        for (side, alone) in sides.iter().zip(&alone) {
+            let cost = best(&web.server, &pids, *side).await;
+            cost.tell(&format!("NATS, {} worker processes", workers.len()), Some(*alone));
+        }
+    }
+    peers(alone.first().copied());
+    first_colour().await;
+}
+
+/// The best of three runs: the machine does other things as well.
+async fn best(server: &Server, pids: &[u32], side: u64) -> Cost {
+    let mut best = run(server, pids, side).await;
+    for _ in 0..2 {
+        let cost = run(server, pids, side).await;
+        if cost.seconds < best.seconds {
+            best = cost;
+        }
+    }
+    best
+}
+
+async fn run(server: &Server, pids: &[u32], side: u64) -> Cost {
+    let client = visitor();
+    let total = || pids.iter().map(|pid| cpu(*pid)).sum::<f64>();
+    let before = total();
+    let spec = json!({"work": {"kind": "color"}, "rows": side, "columns": side});
+    let id = launch(&client, server, &spec).await;
+    let finished = loop {
+        let batch = get(&client, server, &format!("/api/batches/{id}")).await;
+        if batch["status"] == "finished" {
+            break batch;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let moment =
+        |name: &str| OffsetDateTime::parse(finished[name].as_str().expect("a time"), &Rfc3339).expect("a time");
+    let took = moment("finished_at") - moment("created_at");
+    Cost { tasks: side * side, seconds: took.as_seconds_f64().max(0.001), cpu: total() - before }
+}
+
+async fn get(client: &Client, server: &Server, path: &str) -> Value {
+    let response = client.get(server.at(path)).send().await.expect("an answer");
+    response.error_for_status().expect("it is there").json().await.expect("JSON")
+}
+
+/// Other queues, as far as they are here.
+fn peers(alone: Option<Cost>) {
+    for (name, variable) in [("Celery (group and chord)", "PEER_CELERY"), ("BullMQ (flow)", "PEER_BULLMQ")] {
+        let Ok(command) = std::env::var(variable) else {
+            println!("  {name:<34} skipped: its server, or what it runs on, is missing");
+            continue;
+        };
+        for workers in WORKERS {
+            let output = Command::new("sh")
+                .args(["-c", &command])
+                .env("TASKS", PEER_TASKS.to_string())
+                .env("WORKERS", workers.to_string())
+                .output()
+                .expect("a shell");
+            let told = String::from_utf8_lossy(&output.stdout);
+            let numbers: Vec<f64> =
+                told.lines().last().unwrap_or_default().split(' ').filter_map(|word| word.parse().ok()).collect();
+            match numbers[..] {
+                [seconds, cpu] => {
+                    Cost { tasks: PEER_TASKS, seconds, cpu }.tell(&format!("{name}, {workers} processes"), alone)
+                }
+                _ => println!("  {name:<34} failed: {}", String::from_utf8_lossy(&output.stderr)),
+            }
+        }
+    }
+}
+
+/// From the launch on one node to the first square that another one tells.
+async fn first_colour() {
+    let nats = Nats::start();
+    let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]));
+    let _worker = Worker::start(&nats.url(), "worker", 16);
+    let client = visitor();
+    let mut took = Vec::new();
+    for _ in 0..LAUNCHES {
+        let started = Instant::now();
+        let id = launch(&client, &one.server, &json!({"work": {"kind": "color"}, "rows": 8, "columns": 8})).await;
+        let path = other.server.at(&format!("/api/batches/{id}/events"));
+        let mut events = client.get(path).send().await.expect("an answer");
+        let mut text = String::new();
+        while !text.contains("event: square") {
+            let chunk = events.chunk().await.expect("it goes on").expect("it goes on");
+            text.push_str(&String::from_utf8_lossy(&chunk));
+        }
+        took.push(started.elapsed());
+    }
+    took.sort_unstable();
+    println!(
+        "from the launch on one node to the first square on another, idle: p50 {:.1?}, most {:.1?}, of {LAUNCHES}",
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
+}
