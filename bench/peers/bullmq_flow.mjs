@@ -2,8 +2,9 @@
 
 import { createInterface } from "node:readline";
 import { FlowProducer, Worker } from "bullmq";
+import { Redis } from "ioredis";
 
-const connection = { host: "127.0.0.1", port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null };
+const connection = new Redis({ port: Number(process.env.REDIS_PORT), maxRetriesPerRequest: null });
 const producer = new FlowProducer({ connection });
 const waiting = new Map();
 const parents = new Worker("finish", async (job) => waiting.get(job.name)?.(), { connection });

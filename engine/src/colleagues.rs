@@ -8,10 +8,22 @@ use quilt::wire::{Load, MAX_WORKERS, Running, WorkerLoad};
 use quilt::{BatchId, Position, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// Orders the nodes, in another way for each batch and in the same way on all nodes.
+fn rank(node: &Node, batch: BatchId) -> (u64, &str) {
+    // FNV-1a, because it has to be the same in every version of this program.
+    let bytes = node.name.bytes().chain(*batch.as_bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    (hash, &node.name)
+}
+
 /// The name of one of a node's workers, which are numbered from 1.
 pub(crate) fn worker_name(node: &Node, number: u32) -> Box<str> {
     format!("{}-{number}", node.name).into()
 }
+
+/// The most tasks that a node may run at the same time.
+pub const MAX_SLOTS: u32 = 65_536;
 
 /// What a worker is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,34 +68,25 @@ impl Announcement {
 
 /// The other nodes, as they were last heard of.
 pub(crate) struct Colleagues {
+    /// This node.
+    own: Node,
     heard: RwLock<Arc<[Announcement]>>,
     /// How many tasks all nodes together run at the same time.
     slots: AtomicU32,
-    /// How many nodes run tasks, and which of them, in the order of their names, this one is.
-    working: AtomicU32,
-    rank: AtomicU32,
 }
 
 impl Colleagues {
     /// For a node that has not heard of others.
-    pub(crate) fn of(node: &Node) -> Self {
-        Self {
-            heard: RwLock::new(Arc::new([])),
-            slots: AtomicU32::new(node.slots),
-            working: AtomicU32::new(1),
-            rank: AtomicU32::new(0),
-        }
+    pub(crate) fn of(own: &Node) -> Self {
+        Self { own: own.clone(), heard: RwLock::new(Arc::new([])), slots: AtomicU32::new(own.slots) }
     }
 
     /// Takes note of who is there.
-    pub(crate) fn hear(&self, node: &Node, mut others: Vec<Announcement>) {
-        others.sort_unstable_by(|one, other| one.node.name.cmp(&other.node.name));
-        let workers = || others.iter().map(|other| &other.node).filter(|other| other.slots > 0);
-        let slots = workers().fold(node.slots, |sum, other| sum.saturating_add(other.slots));
-        let before = workers().filter(|other| other.name < node.name).count();
+    pub(crate) fn hear(&self, mut others: Vec<Announcement>) {
+        // Nobody has as many, and each is told of by name.
+        others.retain(|other| other.node.slots <= MAX_SLOTS);
+        let slots = others.iter().fold(self.own.slots, |sum, other| sum.saturating_add(other.node.slots));
         self.slots.store(slots, Ordering::Relaxed);
-        self.rank.store(before as u32, Ordering::Relaxed);
-        self.working.store(workers().count() as u32 + 1, Ordering::Relaxed);
         *self.heard.write().unwrap_or_else(PoisonError::into_inner) = others.into();
     }
 
@@ -92,11 +95,15 @@ impl Colleagues {
         self.slots.load(Ordering::Relaxed)
     }
 
-    /// This node's part of a limit that all have together. When nodes come or go, their parts may add up to more or to less for a moment.
-    pub(crate) fn part_of(&self, limit: u32) -> u32 {
-        let working = self.working.load(Ordering::Relaxed).max(1);
-        let has_one_more = self.rank.load(Ordering::Relaxed) < limit % working;
-        limit / working + u32::from(has_one_more)
+    /// This node's part of a limit of a batch that all have together. When nodes come or go, their parts may add up to more or to less for a moment.
+    pub(crate) fn part_of(&self, limit: u32, batch: BatchId) -> u32 {
+        let heard = self.heard();
+        let others = || heard.iter().map(|other| &other.node).filter(|other| other.slots > 0);
+        let working = others().count() as u32 + 1;
+        // What does not come out even goes to other nodes for each batch.
+        let own = rank(&self.own, batch);
+        let before = others().filter(|other| rank(other, batch) < own).count() as u32;
+        limit / working + u32::from(before < limit % working)
     }
 
     /// What a viewer of a batch is told of all nodes, beside what this one says of itself.
@@ -132,22 +139,27 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_limit_add_up_to_it() {
+    fn the_parts_of_a_limit_add_up_to_it_and_not_always_the_same_node_has_more() {
         let names = ["a", "b", "c"];
-        let parts = |limit| {
+        let parts = |limit, batch| {
             names.map(|own| {
                 let colleagues = Colleagues::of(&node(own, 8));
                 let others = names.iter().filter(|name| **name != own).map(|name| announced(name, 4));
                 // Who only serves has no part.
-                colleagues.hear(&node(own, 8), others.chain([announced("aa", 0)]).collect());
+                colleagues.hear(others.chain([announced("aa", 0)]).collect());
                 assert_eq!(colleagues.slots(), 16);
-                colleagues.part_of(limit)
+                colleagues.part_of(limit, BatchId::from_bytes([batch; 16]))
             })
         };
-        assert_eq!(parts(1), [1, 0, 0]);
-        assert_eq!(parts(8), [3, 3, 2]);
-        assert_eq!(parts(9), [3, 3, 3]);
-        assert_eq!(Colleagues::of(&node("alone", 8)).part_of(5), 5);
+        for limit in [1, 2, 8, 9] {
+            for batch in 0..20 {
+                assert_eq!(parts(limit, batch).iter().sum::<u32>(), limit);
+            }
+        }
+        for place in 0..3 {
+            assert!((0..20).any(|batch| parts(1, batch)[place] == 1), "{place} has its turn");
+        }
+        assert_eq!(Colleagues::of(&node("alone", 8)).part_of(5, BatchId::from_bytes([1; 16])), 5);
     }
 
     #[test]
@@ -156,7 +168,7 @@ mod tests {
         let busy = |worker, batch| Busy { worker, batch, position: 7, attempt: 2, started_at: 9 };
         let colleagues = Colleagues::of(&node("a", 1));
         let announcement = Announcement { busy: vec![busy(1, other), busy(3, one)], ..announced("b", 3) };
-        colleagues.hear(&node("a", 1), vec![announcement]);
+        colleagues.hear(vec![announcement]);
         let mut load = Load { now: Timestamp(1), stuck: 1, nodes: vec![node("a", 1)], workers: Vec::new() };
         colleagues.add_to(&mut load, one);
         let running = Running { position: Position(7), attempt: 2, started_at: Timestamp(9) };

@@ -141,8 +141,14 @@ pub trait Journal: Send + Sync + 'static {
     async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError>;
 
     /// Notes a batch's last state, so that nobody has to fold its journal to list it, or to learn that there is nothing
-    /// to resume; and the receipts of its laps. The state has no effect if a later lap has started.
-    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError>;
+    /// to resume; and the receipts of its laps. The state has no effect if a lap after `lap` has started.
+    async fn conclude(
+        &self,
+        batch: BatchId,
+        lap: u32,
+        summary: Summary,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), JournalError>;
 
     /// Removes a batch that has a conclusion, and is gone when this returns; what it took is given back by [`Journal::purge`]. `false` where
     /// it has none, or is not there.

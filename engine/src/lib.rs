@@ -32,7 +32,7 @@ pub mod work;
 mod worker;
 
 pub use clock::{Clock, now};
-pub use colleagues::{Announcement, Busy, Node};
+pub use colleagues::{Announcement, Busy, MAX_SLOTS, Node};
 pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};

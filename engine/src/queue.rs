@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use quilt::{BatchId, Position};
 
 use crate::colleagues::Announcement;
-use crate::journal::Mark;
+use crate::journal::{JournalError, Mark};
 
 /// A lap of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,6 +29,8 @@ pub struct Lease {
     pub positions: Range<Position>,
     /// What whoever runs it has to have folded: the outcomes and the failed tries that came before.
     pub after: Mark,
+    /// How often it came back because its holder was not heard of.
+    pub losses: u32,
 }
 
 impl Lease {
@@ -52,7 +54,7 @@ impl Lease {
     /// Cuts off the positions from `cut` on, and returns them.
     pub fn split_at(&mut self, cut: Position) -> Option<Self> {
         (cut < self.positions.end).then(|| {
-            let tail = Self { positions: cut..self.positions.end, ..self.clone() };
+            let tail = Self { positions: cut..self.positions.end, losses: 0, ..self.clone() };
             self.positions.end = cut;
             tail
         })
@@ -71,8 +73,6 @@ pub struct Claim {
     pub id: ClaimId,
     /// What is to be run.
     pub lease: Lease,
-    /// How often it came back before because its holder was not heard of.
-    pub losses: u32,
 }
 
 /// How long a claim, or the keeping of a lap, lives without being extended.
@@ -85,7 +85,7 @@ pub const ANNOUNCE: Duration = Duration::from_millis(500);
 pub(crate) const BEAT: Duration = Duration::from_secs(CLAIM_TIME.as_secs() / 3);
 
 /// Leases in the order in which they are to be run, and who sees to the laps that they belong to. While whatever keeps them is not
-/// available, calls wait.
+/// available, calls about leases wait, because what has been run is not to be lost; those about laps are answered.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {
     /// Puts a lease at the end, after a delay.
@@ -103,13 +103,19 @@ pub trait Queue: Send + Sync + 'static {
     /// Lets go of a claim for good.
     async fn finish(&self, claim: ClaimId);
 
+    /// Whether no lease waits, is put off or is claimed.
+    async fn is_idle(&self) -> Result<bool, JournalError>;
+
     /// Makes this node the keeper of a lap for the next [`CLAIM_TIME`], unless another one is: of all nodes, one sees a lap to its end.
-    async fn keep(&self, lap: LapId) -> bool;
+    async fn keep(&self, lap: LapId) -> Result<bool, JournalError>;
+
+    /// Those of some laps that no other node keeps.
+    async fn unkept(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError>;
 
     /// Puts the lease of a whole lap at the end, unless that was done before, by whatever node.
     async fn start(&self, lap: LapId, lease: Lease);
 
-    /// The lap is over: nobody has to keep it any more.
+    /// Nobody has to keep the lap any more: it is over, or has come to nothing.
     async fn end(&self, lap: LapId);
 
     /// Tells the other nodes that this one is there, and what it does. To be said again every [`ANNOUNCE`]: who is silent for long is lost.
@@ -125,7 +131,7 @@ mod tests {
 
     fn lease(start: u32, end: u32) -> Lease {
         let positions = Position(start)..Position(end);
-        Lease { batch: BatchId::from_bytes([7; 16]), lap: 1, positions, after: Mark(1) }
+        Lease { batch: BatchId::from_bytes([7; 16]), lap: 1, positions, after: Mark(1), losses: 0 }
     }
 
     #[test]

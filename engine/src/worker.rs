@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::interval_at;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::activity::Desk;
@@ -42,49 +41,65 @@ pub(crate) struct Worker {
     pub(crate) aborting: CancellationToken,
 }
 
+/// What became of a lease.
+enum Taken {
+    /// What was to be run of it has been run and written, or is somebody else's now.
+    Done,
+    /// The process is ending, and not all is written. The claim is left to come back to somebody else.
+    Interrupted,
+    /// An attempt of it does not stop.
+    Runaway(JoinHandle<()>),
+}
+
 impl Worker {
     /// Works until the process is ending.
     pub(crate) async fn run(self) {
         while let Some(claim) = self.stopping.run_until_cancelled(self.queue.pull()).await {
             let id = claim.id;
-            let runaway = self.keep_while(id, self.take(claim)).await;
-            self.queue.finish(id).await;
-            if let Some(attempt) = runaway {
-                self.wait_for(attempt).await;
+            match self.keep_while(id, self.take(claim)).await {
+                Taken::Done => self.queue.finish(id).await,
+                Taken::Interrupted => {}
+                Taken::Runaway(attempt) => {
+                    self.queue.finish(id).await;
+                    self.wait_for(attempt).await;
+                }
             }
         }
     }
 
     /// Extends a claim for as long as `running` takes.
     async fn keep_while<T>(&self, claim: ClaimId, running: impl Future<Output = T>) -> T {
-        let mut running = std::pin::pin!(running.fuse());
-        // An interval's first tick can take a millisecond, which is longer than many a lease runs.
-        let mut beats = interval_at(tokio::time::Instant::now() + BEAT, BEAT);
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut running => return result,
-                _ = beats.tick() => self.queue.extend(claim).await,
+        // The one does not wait for the other.
+        let extending = async {
+            loop {
+                sleep(BEAT).await;
+                self.queue.extend(claim).await;
             }
+        };
+        tokio::select! {
+            biased;
+            result = running => result,
+            never = extending => never,
         }
     }
 
-    /// Runs the head of a lease; the rest goes back to the queue. Returns the attempt that does not stop, if there is one.
-    async fn take(&self, claim: Claim) -> Option<JoinHandle<()>> {
+    /// Runs the head of a lease; the rest goes back to the queue.
+    async fn take(&self, claim: Claim) -> Taken {
         let result = self.run_head(&claim).await;
         let lease = claim.lease;
         match result {
-            Ok(runaway) => runaway,
-            Err(JournalError::Removed | JournalError::Closed) => None,
+            Ok(None) | Err(JournalError::Removed) => Taken::Done,
+            Ok(Some(attempt)) => Taken::Runaway(attempt),
+            Err(JournalError::Closed) => Taken::Interrupted,
             Err(error @ (JournalError::Damaged { .. } | JournalError::Corrupt(_))) => {
                 tracing::error!(batch = %lease.batch, %error, "a lease is left alone");
-                None
+                Taken::Done
             }
             // The batch could not be read. A lease that runs does not end with this.
             Err(error @ JournalError::Unavailable(_)) => {
                 tracing::debug!(batch = %lease.batch, %error, "a lease has to wait");
                 self.queue.push(lease, PAUSE).await;
-                None
+                Taken::Done
             }
         }
     }
@@ -106,14 +121,14 @@ impl Worker {
             Turn::Full => self.put_back(claim, PLACE_PAUSE).await,
             Turn::Now(mut head, _occupied) => {
                 // If one of its tasks kills whoever runs it, the rest gets away from it, and at last it is alone.
-                let is_deadly = claim.losses >= MAX_LOSSES && head.len() == 1;
-                let half = head.len() >> claim.losses.min(u32::BITS - 1);
+                let is_deadly = lease.losses >= MAX_LOSSES && head.len() == 1;
+                let half = head.len() >> lease.losses.min(u32::BITS - 1);
                 if let Some(tail) = head.split_off(batch.stride(&head, self.colleagues.slots()).min(half)) {
                     self.queue.split(claim.id, tail).await;
                 }
                 let _shown = self.desk.occupy(batch.id());
                 let run = LeaseRun::new(self, &batch, claim.id, head);
-                if is_deadly { run.give_up(claim.losses).await.map(|()| None) } else { run.run().await }
+                if is_deadly { run.give_up(lease.losses).await.map(|()| None) } else { run.run().await }
             }
         }
     }

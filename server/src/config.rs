@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use engine::jetstream::Options;
-use engine::{Node, Retention, Settings};
+use engine::{MAX_SLOTS, Node, Retention, Settings};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use quilt::Limits;
@@ -21,9 +21,6 @@ use crate::origin::{InvalidOrigin, OwnOrigin};
 
 /// The name of the file that is read where no other one is named.
 const FILE: &str = "quilt.toml";
-
-/// The most tasks that one node runs at the same time.
-const MAX_SLOTS: u32 = 65_536;
 
 /// The longest name of a node.
 const MAX_NAME: usize = 64;

@@ -116,8 +116,14 @@ impl Journal for SqliteJournal {
             .await
     }
 
-    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
-        self.write(Write::Conclude { batch, summary, receipts }).await.map(drop)
+    async fn conclude(
+        &self,
+        batch: BatchId,
+        lap: u32,
+        summary: Summary,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), JournalError> {
+        self.write(Write::Conclude { batch, lap, summary, receipts }).await.map(drop)
     }
 
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::colleagues::Announcement;
+use crate::journal::JournalError;
 use crate::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 
 /// A [`Queue`] of this process.
@@ -22,22 +23,15 @@ pub struct MemoryQueue {
 /// When something happens; the number keeps moments apart.
 type Moment = (Instant, u64);
 
-/// A lease that can be pulled.
-struct Ready {
-    lease: Lease,
-    losses: u32,
-}
-
 /// A lease that somebody holds.
 struct Claimed {
     lapse: Moment,
     lease: Lease,
-    losses: u32,
 }
 
 #[derive(Default)]
 struct Leases {
-    ready: VecDeque<Ready>,
+    ready: VecDeque<Lease>,
     delayed: BTreeMap<Moment, Lease>,
     claims: HashMap<ClaimId, Claimed>,
     lapses: BTreeMap<Moment, ClaimId>,
@@ -53,23 +47,24 @@ impl Leases {
     /// Moves what is due to the end of the queue.
     fn promote(&mut self, now: Instant) {
         while let Some(delayed) = self.delayed.first_entry().filter(|entry| entry.key().0 <= now) {
-            self.ready.push_back(Ready { lease: delayed.remove(), losses: 0 });
+            self.ready.push_back(delayed.remove());
         }
         while let Some(lapse) = self.lapses.first_entry().filter(|entry| entry.key().0 <= now) {
-            if let Some(Claimed { lease, losses, .. }) = self.claims.remove(&lapse.remove()) {
+            if let Some(Claimed { mut lease, .. }) = self.claims.remove(&lapse.remove()) {
                 tracing::warn!(batch = %lease.batch, "a lease lapsed: its holder has not been heard of");
-                self.ready.push_back(Ready { lease, losses: losses + 1 });
+                lease.losses += 1;
+                self.ready.push_back(lease);
             }
         }
     }
 
     fn claim(&mut self) -> Option<Claim> {
-        let Ready { lease, losses } = self.ready.pop_front()?;
+        let lease = self.ready.pop_front()?;
         let lapse = self.moment(CLAIM_TIME);
         let id = ClaimId(lapse.1);
         self.lapses.insert(lapse, id);
-        self.claims.insert(id, Claimed { lapse, lease: lease.clone(), losses });
-        Some(Claim { id, lease, losses })
+        self.claims.insert(id, Claimed { lapse, lease: lease.clone() });
+        Some(Claim { id, lease })
     }
 
     fn next_moment(&self) -> Option<Instant> {
@@ -102,7 +97,7 @@ impl Queue for MemoryQueue {
     async fn push(&self, lease: Lease, delay: Duration) {
         let mut leases = self.leases();
         if delay.is_zero() {
-            leases.ready.push_back(Ready { lease, losses: 0 });
+            leases.ready.push_back(lease);
         } else {
             let moment = leases.moment(delay);
             leases.delayed.insert(moment, lease);
@@ -150,9 +145,18 @@ impl Queue for MemoryQueue {
         }
     }
 
-    async fn keep(&self, _: LapId) -> bool {
+    async fn is_idle(&self) -> Result<bool, JournalError> {
+        let leases = self.leases();
+        Ok(leases.ready.is_empty() && leases.delayed.is_empty() && leases.claims.is_empty())
+    }
+
+    async fn keep(&self, _: LapId) -> Result<bool, JournalError> {
         // There is nobody else.
-        true
+        Ok(true)
+    }
+
+    async fn unkept(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError> {
+        Ok(laps)
     }
 
     async fn start(&self, _: LapId, lease: Lease) {
@@ -180,7 +184,7 @@ mod tests {
 
     fn lease(number: u8) -> Lease {
         let positions = Position(0)..Position(1);
-        Lease { batch: BatchId::from_bytes([number; 16]), lap: 1, positions, after: Mark(1) }
+        Lease { batch: BatchId::from_bytes([number; 16]), lap: 1, positions, after: Mark(1), losses: 0 }
     }
 
     #[tokio::test(start_paused = true)]
@@ -200,7 +204,7 @@ mod tests {
         queue.push(lease(1), Duration::ZERO).await;
         let before = Instant::now();
         queue.pull().await;
-        assert_eq!(queue.pull().await.lease, lease(1));
+        assert_eq!(queue.pull().await.lease, Lease { losses: 1, ..lease(1) });
         assert!(before.elapsed() >= CLAIM_TIME);
     }
 

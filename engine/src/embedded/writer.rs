@@ -33,7 +33,7 @@ const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 pub(super) enum Write {
     Create { batch: BatchId, owner: OwnerId, launched: Event },
     Append { batch: BatchId, events: Vec<Event> },
-    Conclude { batch: BatchId, summary: Summary, receipts: Vec<Receipt> },
+    Conclude { batch: BatchId, lap: u32, summary: Summary, receipts: Vec<Receipt> },
     Remove { batch: BatchId },
     Purge,
 }
@@ -138,7 +138,7 @@ fn write(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Writt
     match write {
         Write::Create { batch, owner, launched } => create(transaction, *batch, *owner, launched),
         Write::Append { batch, events } => append(transaction, *batch, events),
-        Write::Conclude { batch, summary, receipts } => conclude(transaction, *batch, summary, receipts),
+        Write::Conclude { batch, lap, summary, receipts } => conclude(transaction, *batch, *lap, summary, receipts),
         Write::Remove { batch } => remove(transaction, *batch),
         Write::Purge => purge(transaction),
     }
@@ -198,13 +198,14 @@ fn insert_event(transaction: &Transaction<'_>, key: i64, event: &Event) -> rusql
 fn conclude(
     transaction: &Transaction<'_>,
     batch: BatchId,
+    lap: u32,
     summary: &Summary,
     receipts: &[Receipt],
 ) -> rusqlite::Result<Written> {
     let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
     transaction
         .prepare_cached("UPDATE batches SET conclusion = ?3, concluded_at = ?4 WHERE key = ?1 AND lap = ?2")?
-        .execute(params![key, summary.lap, json(summary)?, summary.ended_at.map_or(0, |at| at.0 as i64)])?;
+        .execute(params![key, lap, json(summary)?, summary.ended_at.map_or(0, |at| at.0 as i64)])?;
     for receipt in receipts {
         transaction
             .prepare_cached("INSERT OR IGNORE INTO receipts (batch, lap, body) VALUES (?1, ?2, ?3)")?

@@ -26,7 +26,7 @@ impl Engine {
             let at = self.shared.settings.clock.now();
             let cancelled = Event::Cancelled { lap, at, cause: CancelCause::Asked };
             self.shared.journal.append(id, vec![cancelled]).await?;
-            batch.wait_until(|quilt| is_past(quilt, lap)).await;
+            in_time(&batch, |quilt| is_past(quilt, lap)).await?;
         }
         Ok(read(&batch, Quilt::summary))
     }
@@ -51,7 +51,7 @@ impl Engine {
             // Of two that are written at once one has no effect, and is written anew if it is still wanted.
             let number = controls + 1;
             self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }]).await?;
-            batch.wait_until(|quilt| quilt.controls() >= number || is_past(quilt, lap)).await;
+            in_time(&batch, |quilt| quilt.controls() >= number || is_past(quilt, lap)).await?;
         }
         let (summary, is_exhausted) = read(&batch, |quilt| {
             let is_as_asked = match control {
@@ -104,7 +104,7 @@ impl Engine {
         owner: OwnerId,
         which: impl FnOnce(&Quilt) -> Result<PutBack, ControlError>,
     ) -> Result<Summary, ControlError> {
-        let _one_at_a_time = self.shared.changing.lock().await;
+        let one_at_a_time = self.shared.changing.lock().await;
         let batch = self.open_own(id, owner).await?;
         let put_back = read(&batch, which)?;
         let (lap, tasks, can_retry) =
@@ -115,24 +115,23 @@ impl Engine {
                 PutBack::All => Position(0)..Position(tasks),
                 PutBack::One(position) => position..Position(position.0 + 1),
             };
-            if self.claim_and_keep(next, Share::new(owner, tasks)).await? {
+            if self.claim_and_keep::<ControlError>(next, Share::new(owner, tasks)).await? {
                 let at = self.shared.settings.clock.now();
                 let started = Event::LapStarted { lap: next.lap, at, put_back };
                 match self.shared.journal.append(id, vec![started]).await {
                     Ok(after) => {
-                        let lease = Lease { batch: id, lap: next.lap, positions, after };
+                        let lease = Lease { batch: id, lap: next.lap, positions, after, losses: 0 };
                         self.run_lap(next, lease, Some(Arc::clone(&batch))).await;
                     }
                     Err(error) => {
-                        self.release(next);
+                        self.give_up(next).await;
                         return Err(error.into());
                     }
                 }
             }
+            drop(one_at_a_time);
             // It may also be another node that starts it, and is lost over it.
-            let started = batch.wait_until(|quilt| quilt.lap_number() > lap);
-            let in_time = timeout(CLAIM_TIME, started).await;
-            in_time.map_err(|_| JournalError::Unavailable("the lap does not start".into()))?;
+            in_time(&batch, |quilt| quilt.lap_number() > lap).await?;
         } else if lap as usize >= MAX_LAPS {
             return Err(ControlError::TooManyLaps { limit: MAX_LAPS });
         }
@@ -154,18 +153,31 @@ impl Engine {
         let batch = self.open_own(id, owner).await?;
         // Its end may not have been noted yet.
         let (summary, receipts) = conclusion(&batch).ok_or(ControlError::NotOver)?;
-        self.shared.journal.conclude(id, summary, receipts).await?;
-        if self.shared.journal.remove(id).await? {
-            tracing::info!(batch = %id, "removed");
-            self.shared.batches.forget(id).await;
-            self.shared.removed.notify_one();
+        self.shared.journal.conclude(id, summary.lap, summary, receipts).await?;
+        if !self.shared.journal.remove(id).await? {
+            // A lap is being started elsewhere.
+            return Err(ControlError::NotOver);
         }
+        tracing::info!(batch = %id, "removed");
+        self.shared.batches.forget(id).await;
+        self.shared.removed.notify_one();
         Ok(())
     }
 
     async fn open_own(&self, id: BatchId, owner: OwnerId) -> Result<Arc<LiveBatch>, ControlError> {
         let batch = self.open(id).await?.ok_or(ControlError::NotFound)?;
         if batch.owner() == owner { Ok(batch) } else { Err(ControlError::NotOwner) }
+    }
+}
+
+/// Waits until what was written is folded.
+async fn in_time(batch: &LiveBatch, reached: impl Fn(&Quilt) -> bool) -> Result<(), JournalError> {
+    tokio::select! {
+        biased;
+        folded = timeout(CLAIM_TIME, batch.wait_until(reached)) => {
+            folded.map_err(|_| JournalError::Unavailable("what was written does not come back".into()))
+        }
+        () = batch.removed() => Err(JournalError::Removed),
     }
 }
 

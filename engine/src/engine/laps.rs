@@ -40,6 +40,8 @@ impl Share {
 pub(super) struct Running {
     /// Those that this node keeps, or is about to.
     here: HashMap<LapId, Share>,
+    /// Those that are over, and whose ends this node is about to note. They count no longer.
+    ending: HashSet<LapId>,
     /// Those that others kept when it was last looked.
     elsewhere: Vec<Share>,
 }
@@ -73,92 +75,146 @@ impl Engine {
     }
 
     /// Counts a lap among the running ones and makes this node its keeper. `false` if it is one of them already, or another node is.
-    pub(super) async fn claim_and_keep(&self, lap: LapId, share: Share) -> Result<bool, TooManyRunning> {
+    pub(super) async fn claim_and_keep<E>(&self, lap: LapId, share: Share) -> Result<bool, E>
+    where
+        E: From<TooManyRunning> + From<JournalError>,
+    {
         if !self.claim(lap, share)? {
             return Ok(false);
         }
         let is_kept = self.shared.queue.keep(lap).await;
-        if !is_kept {
+        if !matches!(is_kept, Ok(true)) {
             self.release(lap);
         }
-        Ok(is_kept)
+        Ok(is_kept?)
     }
 
     pub(super) fn release(&self, lap: LapId) {
         self.running().here.remove(&lap);
     }
 
-    /// Looks after the laps that nobody keeps, again and again.
-    pub(super) async fn take_over_laps(&self, mut left_alone: HashSet<BatchId>) {
+    /// Lets go of a lap that was claimed and has come to nothing.
+    pub(super) async fn give_up(&self, lap: LapId) {
+        self.shared.queue.end(lap).await;
+        self.release(lap);
+    }
+
+    /// Looks after the laps that nobody keeps, and after those whose leases are lost, again and again.
+    pub(super) async fn look_after_laps(&self, mut left_alone: HashSet<BatchId>) {
+        let mut was_idle = false;
         loop {
             sleep(BEAT).await;
-            if let Err(error) = self.take_over(&mut left_alone).await {
+            self.shared.batches.forget_unused();
+            let looked = async {
+                self.take_over(&mut left_alone).await?;
+                let is_idle = self.shared.queue.is_idle().await?;
+                if is_idle && was_idle {
+                    self.start_again().await;
+                }
+                was_idle = is_idle;
+                Ok::<_, JournalError>(())
+            };
+            if let Err(error) = looked.await {
                 tracing::warn!(%error, "cannot look after unfinished batches; trying again");
             }
-            self.shared.batches.forget_unused();
         }
     }
 
     /// Goes on with every lap that is neither over nor kept by another node. Those that are damaged are told once, and left alone.
     pub(super) async fn take_over(&self, left_alone: &mut HashSet<BatchId>) -> Result<(), JournalError> {
-        let mut elsewhere = Vec::new();
-        for Unfinished { batch, owner, lap, squares } in self.shared.journal.unfinished().await? {
-            let lap = LapId { batch, lap };
-            if self.running().here.contains_key(&lap) || left_alone.contains(&batch) {
+        let unfinished = self.shared.journal.unfinished().await?;
+        let mut elsewhere: HashMap<LapId, Share> = unfinished
+            .into_iter()
+            .map(|Unfinished { batch, owner, lap, squares }| (LapId { batch, lap }, Share::new(owner, squares)))
+            .collect();
+        {
+            let running = self.running();
+            elsewhere.retain(|lap, _| !running.here.contains_key(lap) && !running.ending.contains(lap));
+        }
+        let mut laps: Vec<LapId> = elsewhere.keys().copied().filter(|lap| !left_alone.contains(&lap.batch)).collect();
+        // The order of a map is another one in each process.
+        laps.sort_unstable();
+        for lap in self.shared.queue.unkept(laps).await? {
+            let Some(share) = elsewhere.get(&lap).copied() else { continue };
+            if !self.shared.queue.keep(lap).await? {
                 continue;
             }
-            let share = Share::new(owner, squares);
-            if !self.shared.queue.keep(lap).await {
-                elsewhere.push(share);
-                continue;
-            }
-            match until_available(|| self.open(batch)).await {
+            match self.open(lap.batch).await {
                 Ok(Some(live)) => {
-                    tracing::info!(%batch, lap = lap.lap, "going on with it");
+                    tracing::info!(batch = %lap.batch, lap = lap.lap, "going on with it");
                     // What was accepted is run, whatever the limits are now.
                     self.running().here.insert(lap, share);
-                    let (tasks, after) = {
-                        let folded = live.folded();
-                        (folded.quilt.progress().tasks, folded.mark)
-                    };
-                    let positions = Position(0)..Position(tasks);
-                    self.run_lap(lap, Lease { batch, lap: lap.lap, positions, after }, Some(live)).await;
+                    elsewhere.remove(&lap);
+                    self.keep_lap(lap, Some(live), false);
                 }
-                // Its launch is under way.
-                Ok(None) => {}
+                // Its launch is under way, or has failed.
+                Ok(None) => self.shared.queue.end(lap).await,
+                Err(JournalError::Unavailable(reason)) => {
+                    tracing::warn!(batch = %lap.batch, reason, "cannot go on with it yet");
+                    self.shared.queue.end(lap).await;
+                }
                 Err(error) => {
-                    tracing::error!(%batch, %error, "cannot go on with it");
-                    left_alone.insert(batch);
+                    tracing::error!(batch = %lap.batch, %error, "cannot go on with it");
+                    left_alone.insert(lap.batch);
                 }
             }
         }
-        self.running().elsewhere = elsewhere;
+        self.running().elsewhere = elsewhere.into_values().collect();
         Ok(())
+    }
+
+    /// Puts the laps that this node keeps on the queue once more. For when there is no lease at all, and they are not over: whoever had theirs has
+    /// let go of them without a reason.
+    async fn start_again(&self) {
+        let laps: Vec<LapId> = self.running().here.keys().copied().collect();
+        for lap in laps {
+            let Ok(Some(batch)) = self.open(lap.batch).await else { continue };
+            let (is_running, lease) = {
+                let quilt = &batch.folded().quilt;
+                (quilt.lap_number() == lap.lap && !quilt.status().is_over(), whole_lease(&batch, lap))
+            };
+            if is_running {
+                tracing::error!(batch = %lap.batch, lap = lap.lap, "its leases are lost; starting it again");
+                self.shared.queue.push(lease, Duration::ZERO).await;
+            }
+        }
     }
 
     /// Puts a lap that this node keeps on the queue: one lease, however many tasks there are. Workers pass over what is settled. Whoever holds
     /// the batch hands it over, so that it is not read again.
     pub(super) async fn run_lap(&self, lap: LapId, lease: Lease, batch: Option<Arc<LiveBatch>>) {
         self.shared.queue.start(lap, lease).await;
+        self.keep_lap(lap, batch, true);
+    }
+
+    fn keep_lap(&self, lap: LapId, batch: Option<Arc<LiveBatch>>, is_started: bool) {
         let engine = self.clone();
         self.shared.homecomings.spawn(async move {
-            engine.shared.aborting.run_until_cancelled(engine.see_home(lap, batch)).await;
+            engine.shared.aborting.run_until_cancelled(engine.see_home(lap, batch, is_started)).await;
         });
     }
 
     /// Keeps a batch in memory while a lap of it runs, stops it when its time is over, and notes in the journal how it ended.
-    async fn see_home(&self, lap: LapId, batch: Option<Arc<LiveBatch>>) {
+    async fn see_home(&self, lap: LapId, batch: Option<Arc<LiveBatch>>, is_started: bool) {
         let ended = tokio::select! {
             biased;
-            ended = self.wait_for_end(lap, batch) => Some(ended),
+            ended = self.wait_for_end(lap, batch, is_started) => Some(ended),
             () = self.keep_on(lap) => None,
         };
-        self.release(lap);
+        {
+            let mut running = self.running();
+            running.here.remove(&lap);
+            running.ending.insert(lap);
+        }
         let noted = match ended {
             Some(Ok(batch)) => self.conclude(lap, &batch).await,
             Some(Err(error)) => Err(error),
-            None => return tracing::warn!(batch = %lap.batch, lap = lap.lap, "another node has taken it over"),
+            None => {
+                tracing::warn!(batch = %lap.batch, lap = lap.lap, "another node has taken it over");
+                Ok(())
+            }
         };
+        self.running().ending.remove(&lap);
         if let Err(error) = noted
             && !matches!(error, JournalError::Removed | JournalError::Closed)
         {
@@ -170,13 +226,18 @@ impl Engine {
     async fn keep_on(&self, lap: LapId) {
         loop {
             sleep(BEAT).await;
-            if !self.shared.queue.keep(lap).await {
+            if matches!(self.shared.queue.keep(lap).await, Ok(false)) {
                 return;
             }
         }
     }
 
-    async fn wait_for_end(&self, lap: LapId, batch: Option<Arc<LiveBatch>>) -> Result<Arc<LiveBatch>, JournalError> {
+    async fn wait_for_end(
+        &self,
+        lap: LapId,
+        batch: Option<Arc<LiveBatch>>,
+        is_started: bool,
+    ) -> Result<Arc<LiveBatch>, JournalError> {
         let batch = match batch {
             Some(batch) => batch,
             None => until_available(|| self.open(lap.batch)).await?.ok_or(JournalError::Removed)?,
@@ -184,6 +245,10 @@ impl Engine {
         // The lap may be in the journal, and not be folded yet. Or it never comes, and the one before it is over.
         if timeout(START_TIME, batch.wait_until(|quilt| quilt.lap_number() >= lap.lap)).await.is_err() {
             return Ok(batch);
+        }
+        if !is_started {
+            let lease = whole_lease(&batch, lap);
+            self.shared.queue.start(lap, lease).await;
         }
         tokio::select! {
             biased;
@@ -221,10 +286,18 @@ impl Engine {
         let Some((summary, receipts)) = conclusion(batch) else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
-        until_available(|| self.shared.journal.conclude(batch.id(), summary.clone(), receipts.clone())).await?;
+        let note = || self.shared.journal.conclude(batch.id(), lap.lap, summary.clone(), receipts.clone());
+        until_available(note).await?;
         self.shared.queue.end(lap).await;
         Ok(())
     }
+}
+
+/// The lease of all tasks of a batch, for whoever has folded what this node has.
+fn whole_lease(batch: &LiveBatch, LapId { batch: id, lap }: LapId) -> Lease {
+    let folded = batch.folded();
+    let positions = Position(0)..Position(folded.quilt.progress().tasks);
+    Lease { batch: id, lap, positions, after: folded.mark, losses: 0 }
 }
 
 /// How a batch ended, and the receipts of its laps. One that goes on has no end to note.

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use quilt::{BatchId, BatchSpec, Launched, OwnerId, Position, Summary};
+use tokio::time::{Instant, sleep};
 
 use super::laps::Share;
 use super::{Engine, LaunchError, to_the_end};
-use crate::journal::{Creation, Mark};
+use crate::journal::{Creation, JournalError, Mark};
 use crate::live::LiveBatch;
 use crate::queue::{LapId, Lease};
 
-/// How long to wait for a launch of the same batch that is under way.
+/// How long to wait at first for a launch of the same batch that is under way, and how long at most in all.
 const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
+const ANOTHER_LAUNCH_TIME: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Accepts a batch. When it returns, the launch is durable; nothing of it has to have run, whatever its size.
@@ -30,31 +32,38 @@ impl Engine {
         self.shared.registry.build(&spec.work)?;
         let lap = LapId { batch: id, lap: 1 };
         let tasks = spec.grid.squares();
+        let started = Instant::now();
+        let mut pause = ANOTHER_LAUNCH;
         loop {
             if let Some(before) = self.open(id).await? {
                 return same_launch(&before, owner, &spec);
             }
-            if self.claim_and_keep(lap, Share::new(owner, tasks)).await? {
+            if self.claim_and_keep::<LaunchError>(lap, Share::new(owner, tasks)).await? {
                 break;
             }
             // Somebody else launches it just now.
-            tokio::time::sleep(ANOTHER_LAUNCH).await;
+            if started.elapsed() > ANOTHER_LAUNCH_TIME {
+                return Err(JournalError::Unavailable("the same batch is being launched elsewhere".into()).into());
+            }
+            sleep(pause).await;
+            pause *= 2;
         }
         let launched = Launched { spec, at: self.shared.settings.clock.now() };
         match self.shared.journal.create(id, owner, launched.clone()).await {
             Ok(Creation::Created) => {
                 let positions = Position(0)..Position(tasks);
-                self.run_lap(lap, Lease { batch: id, lap: 1, positions, after: Mark::default() }, None).await;
+                self.run_lap(lap, Lease { batch: id, lap: 1, positions, after: Mark::default(), losses: 0 }, None)
+                    .await;
                 Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {
                 // Another node launched it since we looked, and runs it.
-                self.release(lap);
+                self.give_up(lap).await;
                 let before = self.open(id).await?.ok_or(LaunchError::Conflict)?;
                 same_launch(&before, owner, &launched.spec)
             }
             Err(error) => {
-                self.release(lap);
+                self.give_up(lap).await;
                 Err(error.into())
             }
         }

@@ -152,7 +152,7 @@ impl Engine {
         engine.take_over(&mut left_alone).await?;
         engine.start_workers();
         engine.until_stopped(|engine| async move { engine.clean_up().await });
-        engine.until_stopped(|engine| async move { engine.take_over_laps(left_alone).await });
+        engine.until_stopped(|engine| async move { engine.look_after_laps(left_alone).await });
         engine.until_stopped(|engine| async move { engine.announce().await });
         Ok(engine)
     }
@@ -245,7 +245,7 @@ impl Engine {
             let busy = (1..).zip(desks).filter_map(|(number, desk)| desk.busy(number)).collect();
             let stuck = stuck.load(Ordering::Relaxed);
             queue.announce(&Announcement { node: settings.node.clone(), stuck, busy }).await;
-            colleagues.hear(&settings.node, queue.colleagues());
+            colleagues.hear(queue.colleagues());
             tokio::time::sleep(ANNOUNCE).await;
         }
     }

@@ -1,16 +1,16 @@
 //! Events as bytes: in a message or, where there are too many of them for one, in the object store.
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::object_store::ObjectStore;
+use async_nats::jetstream::object_store::{GetErrorKind, ObjectStore};
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use quilt::wire::{FramedEvent, put_framed_event};
 use quilt::{BatchId, Event};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 
 use super::stores::Stores;
-use super::trouble::{keep_trying, unavailable};
+use super::trouble::{in_time, keep_trying, unavailable};
 use crate::journal::JournalError;
 
 /// Names the object that has a message's body.
@@ -53,6 +53,10 @@ pub(super) async fn stow(
     }
     let name = object_name(batch, &body.id);
     keep_trying(|| async {
+        // Put again, it would be taken from under those who read it.
+        if stores.bodies.info(name.as_str()).await.is_ok() {
+            return Ok(());
+        }
         let put = stores.bodies.put(name.as_str(), &mut &*body.bytes).await;
         put.map(drop).map_err(unavailable)
     })
@@ -62,10 +66,17 @@ pub(super) async fn stow(
 }
 
 /// The body of a message.
-pub(super) async fn fetch(stores: &Stores, headers: Option<&HeaderMap>, payload: Bytes) -> Result<Bytes, JournalError> {
-    let Some(name) = headers.and_then(|headers| headers.get(OBJECT)) else { return Ok(payload) };
-    let mut object = stores.bodies.get(name.as_str()).await.map_err(unavailable)?;
-    let mut bytes = Vec::with_capacity(object.info().size);
+pub(super) async fn fetch(
+    stores: &Stores,
+    headers: Option<&HeaderMap>,
+    payload: &Bytes,
+) -> Result<Bytes, JournalError> {
+    let Some(name) = headers.and_then(|headers| headers.get(OBJECT)) else { return Ok(payload.clone()) };
+    let mut object = stores.bodies.get(name.as_str()).await.map_err(|error| match error.kind() {
+        GetErrorKind::NotFound => JournalError::Corrupt(format!("the object {name} is missing")),
+        _ => unavailable(error),
+    })?;
+    let mut bytes = Vec::new();
     object.read_to_end(&mut bytes).await.map_err(unavailable)?;
     Ok(bytes.into())
 }
@@ -73,11 +84,10 @@ pub(super) async fn fetch(stores: &Stores, headers: Option<&HeaderMap>, payload:
 /// Deletes all bodies of a batch that stand beside its messages.
 pub(super) async fn delete(objects: &ObjectStore, batch: BatchId) -> Result<(), JournalError> {
     let prefix = object_name(batch, "");
-    let all = objects.list().await.map_err(unavailable)?;
-    let names: Vec<String> = all.map_ok(|object| object.name).try_collect().await.map_err(unavailable)?;
-    let mut own = futures::stream::iter(names.into_iter().filter(|name| name.starts_with(&prefix)));
-    while let Some(name) = own.next().await {
-        objects.delete(&name).await.map_err(unavailable)?;
+    let all = in_time(objects.list()).await?;
+    let names: Vec<String> = in_time(all.map_ok(|object| object.name).try_collect()).await?;
+    for name in names.iter().filter(|name| name.starts_with(&prefix)) {
+        in_time(objects.delete(name)).await?;
     }
     Ok(())
 }

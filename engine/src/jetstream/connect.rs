@@ -164,8 +164,11 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
 
 fn addresses(servers: &str) -> Result<Vec<ServerAddr>, ConnectError> {
     let parse = |address: &str| {
-        let unreadable =
-            |error: std::io::Error| ConnectError::Address { address: address.into(), reason: error.to_string() };
+        let unreadable = |error: std::io::Error| {
+            // What stands before the host may be a password.
+            let address = address.rsplit('@').next().unwrap_or_default().into();
+            ConnectError::Address { address, reason: error.to_string() }
+        };
         address.parse::<ServerAddr>().map_err(unreadable)
     };
     servers.split(',').map(str::trim).map(parse).collect()

@@ -1,24 +1,21 @@
 //! What is known of batches without their events: lists, ends and receipts, in key-value buckets.
 //!
 //! The journal is the truth, and this follows from it. What announces something, that a batch or a lap is to come, is written before
-//! the event, and what notes its end after it: so nothing that runs is missing here, and what was announced and never came is found by its age.
+//! the event, and what notes its end after it: so nothing that runs is missing here, and what was announced and never came is found.
 
-use std::time::Duration;
+use std::cmp::Ordering;
 
 use async_nats::jetstream::kv::{CreateErrorKind, Store};
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use quilt::{BatchId, OwnerId, Receipt, Summary, Timestamp};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 
-use super::read::{Scanned, scan};
+use super::read::scan;
 use super::stores::{Stores, TRACE};
-use super::trouble::{keep_trying, unavailable};
+use super::trouble::{in_time, keep_trying, unavailable};
 use crate::journal::{JournalError, Listed, Retention, Unfinished};
-
-/// How long something that was announced may take to come. Nodes' clocks differ by less.
-const ANNOUNCED: Duration = Duration::from_secs(60);
 
 /// What the list of an owner says of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,6 +25,8 @@ pub(super) struct Entry {
     squares: u32,
     /// The last lap that was started, or is about to be.
     lap: u32,
+    /// The last lap up to which all receipts are noted.
+    noted: u32,
     conclusion: Option<Summary>,
     /// Nobody sees it any more, and all that is left of it is being deleted.
     is_removed: bool,
@@ -40,13 +39,10 @@ impl Entry {
             cursor: at.0 << 16 | u64::from(u16::from_be_bytes([one, two])),
             squares,
             lap: 1,
+            noted: 0,
             conclusion: None,
             is_removed: false,
         }
-    }
-
-    pub(super) fn is_concluded(&self) -> bool {
-        self.conclusion.is_some()
     }
 }
 
@@ -62,7 +58,6 @@ struct Open {
 struct Known<T> {
     value: T,
     revision: u64,
-    written: OffsetDateTime,
 }
 
 /// The buckets.
@@ -85,59 +80,72 @@ impl Index {
     /// Announces a lap.
     pub(super) async fn announce_lap(&self, batch: BatchId, owner: OwnerId, lap: u32) -> Result<(), JournalError> {
         let changed = self
-            .change(batch, owner, |known| {
-                (known.value.lap < lap).then(|| Entry { lap, conclusion: None, ..known.value.clone() })
-            })
+            .change(batch, owner, |entry| (entry.lap < lap).then(|| Entry { lap, conclusion: None, ..entry.clone() }))
             .await?;
         let entry = changed.ok_or(JournalError::Removed)?;
         self.put_open(batch, Open { owner, lap: entry.lap, squares: entry.squares }).await
     }
 
-    /// Notes the state in which a batch's last lap ended, unless a later one was started.
+    /// Notes the state in which a batch ended, unless a lap after this one was started.
     pub(super) async fn conclude(
         &self,
         batch: BatchId,
         owner: OwnerId,
+        lap: u32,
         summary: &Summary,
         receipts: &[Receipt],
     ) -> Result<(), JournalError> {
         // Who starts a lap meanwhile writes this key anew, and it stays.
         let open = get::<Open>(&self.stores.unfinished, &batch.to_string()).await?;
-        for receipt in receipts {
+        let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
+        let noted = known.map_or(0, |known| known.value.noted);
+        for receipt in receipts.iter().filter(|receipt| receipt.lap > noted) {
             create(&self.stores.receipts, &format!("{batch}.{}", receipt.lap), receipt).await?;
         }
+        let noted = receipts.last().map_or(noted, |receipt| receipt.lap);
         let changed = self
-            .change(batch, owner, |known| {
-                let is_last = known.value.lap == summary.lap || is_old(known.written);
-                let lap = summary.lap;
-                is_last.then(|| Entry { lap, conclusion: Some(summary.clone()), ..known.value.clone() })
+            .change(batch, owner, |entry| {
+                let concluded = Entry { lap: summary.lap, noted, conclusion: Some(summary.clone()), ..entry.clone() };
+                match entry.lap.cmp(&lap) {
+                    Ordering::Equal => Some(concluded),
+                    _ if entry.noted < noted => Some(Entry { noted, ..entry.clone() }),
+                    _ => None,
+                }
             })
             .await?;
-        let is_noted = changed.is_none_or(|entry| entry.lap == summary.lap);
+        let is_noted = changed.is_none_or(|entry| entry.conclusion.is_some());
         let Some(Known { revision, .. }) = open.filter(|_| is_noted) else { return Ok(()) };
-        let closed = self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, TRACE).await;
-        if let Err(error) = closed {
+        let closed = self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, TRACE);
+        if let Err(error) = in_time(closed).await {
             // It is concluded once more by whoever finds it.
             tracing::debug!(%batch, %error, "a batch that is over stays among the unfinished ones");
         }
         Ok(())
     }
 
-    /// An entry, if there is one that was not removed.
-    pub(super) async fn entry(
+    /// Whether a batch is hidden.
+    pub(super) async fn is_hidden(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
+        let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
+        Ok(known.is_some_and(|known| known.value.is_removed))
+    }
+
+    /// The receipts that were noted, and whether there is a conclusion; `None` where the batch is hidden. What is not here is still in the journal.
+    pub(super) async fn look_up(
         &self,
         batch: BatchId,
         owner: OwnerId,
-    ) -> Result<Option<(Entry, Vec<Receipt>)>, JournalError> {
+    ) -> Result<Option<(Vec<Receipt>, bool)>, JournalError> {
         let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
-        let Some(Known { value: entry, .. }) = known.filter(|known| !known.value.is_removed) else { return Ok(None) };
+        let Some(Known { value: entry, .. }) = known else { return Ok(Some((Vec::new(), false))) };
+        if entry.is_removed {
+            return Ok(None);
+        }
         let mut receipts: Vec<Receipt> = Vec::new();
-        if entry.lap > 1 || entry.conclusion.is_some() {
-            let scanned = self.scan(&self.stores.receipts, &format!("{batch}.*")).await?;
-            receipts.extend(scanned.into_iter().map(|receipt| receipt.value));
+        if entry.noted > 0 {
+            receipts.extend(self.scan(&self.stores.receipts, &format!("{batch}.*")).await?.into_iter().map(value));
             receipts.sort_by_key(|receipt| receipt.lap);
         }
-        Ok(Some((entry, receipts)))
+        Ok(Some((receipts, entry.conclusion.is_some())))
     }
 
     pub(super) async fn list(
@@ -149,10 +157,10 @@ impl Index {
         let scanned = self.scan::<Entry>(&self.stores.batches, &format!("{owner}.*")).await?;
         let mut listed: Vec<Listed> = scanned
             .into_iter()
-            .filter(|scanned| !scanned.value.is_removed && after.is_none_or(|after| scanned.value.cursor < after))
-            .filter_map(|scanned| {
-                let (_, batch) = parse_entry_key(&scanned.key)?;
-                Some(Listed { batch, cursor: scanned.value.cursor, conclusion: scanned.value.conclusion })
+            .filter(|(_, entry)| !entry.is_removed && after.is_none_or(|after| entry.cursor < after))
+            .filter_map(|(key, entry)| {
+                let (_, batch) = parse_entry_key(&key)?;
+                Some(Listed { batch, cursor: entry.cursor, conclusion: entry.conclusion })
             })
             .collect();
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.cursor));
@@ -162,26 +170,17 @@ impl Index {
 
     pub(super) async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
         let scanned = self.scan::<Open>(&self.stores.unfinished, "*").await?;
-        let unfinished = scanned.into_iter().filter_map(|scanned| {
-            let Open { owner, lap, squares } = scanned.value;
-            Some(Unfinished { batch: scanned.key.parse().ok()?, owner, lap, squares })
+        let unfinished = scanned.into_iter().filter_map(|(key, Open { owner, lap, squares })| {
+            Some(Unfinished { batch: key.parse().ok()?, owner, lap, squares })
         });
         Ok(unfinished.collect())
-    }
-
-    /// The batches that were announced, and should have been launched by now.
-    pub(super) async fn overdue(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
-        let scanned = self.scan::<Open>(&self.stores.unfinished, "*").await?;
-        let overdue = scanned.into_iter().filter(|scanned| scanned.value.lap == 1 && is_old(scanned.written));
-        Ok(overdue.filter_map(|scanned| Some((scanned.key.parse().ok()?, scanned.value.owner))).collect())
     }
 
     /// Takes a batch with a conclusion from everybody's sight. `false` where it has none, or is not there.
     pub(super) async fn hide(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         let changed = self
-            .change(batch, owner, |known| {
-                let can_go = known.value.conclusion.is_some() && !known.value.is_removed;
-                can_go.then(|| Entry { is_removed: true, ..known.value.clone() })
+            .change(batch, owner, |entry| {
+                entry.conclusion.is_some().then(|| Entry { is_removed: true, ..entry.clone() })
             })
             .await?;
         Ok(changed.is_some_and(|entry| entry.is_removed))
@@ -190,14 +189,16 @@ impl Index {
     /// The batches that are hidden and not forgotten.
     pub(super) async fn hidden(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
         let scanned = self.scan::<Entry>(&self.stores.batches, "*.*").await?;
-        let hidden = scanned.into_iter().filter(|scanned| scanned.value.is_removed);
-        Ok(hidden.filter_map(|scanned| parse_entry_key(&scanned.key)).map(|(owner, batch)| (batch, owner)).collect())
+        let hidden = scanned.into_iter().filter(|(_, entry)| entry.is_removed);
+        Ok(hidden.filter_map(|(key, _)| parse_entry_key(&key)).map(|(owner, batch)| (batch, owner)).collect())
     }
 
     /// Deletes all that is known of a batch.
     pub(super) async fn forget(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
-        for receipt in self.scan::<serde::de::IgnoredAny>(&self.stores.receipts, &format!("{batch}.*")).await? {
-            delete(&self.stores.receipts, &receipt.key).await?;
+        for bucket in [&self.stores.receipts, &self.stores.started] {
+            for (key, _) in self.scan::<IgnoredAny>(bucket, &format!("{batch}.*")).await? {
+                delete(bucket, &key).await?;
+            }
         }
         delete(&self.stores.unfinished, &batch.to_string()).await?;
         delete(&self.stores.batches, &entry_key(owner, batch)).await
@@ -218,11 +219,11 @@ impl Index {
         let scanned = self.scan::<Entry>(&self.stores.batches, "*.*").await?;
         let mut expired: Vec<(u64, BatchId)> = scanned
             .into_iter()
-            .filter(|scanned| !scanned.value.is_removed)
-            .filter_map(|scanned| {
-                let ended_at = scanned.value.conclusion?.ended_at.map_or(0, |at| at.0);
+            .filter(|(_, entry)| !entry.is_removed)
+            .filter_map(|(key, entry)| {
+                let ended_at = entry.conclusion?.ended_at.map_or(0, |at| at.0);
                 let is_expired = is_too_large || too_old.is_some_and(|too_old| ended_at < too_old);
-                is_expired.then_some((ended_at, parse_entry_key(&scanned.key)?.1))
+                is_expired.then_some((ended_at, parse_entry_key(&key)?.1))
             })
             .collect();
         expired.sort_unstable();
@@ -235,7 +236,7 @@ impl Index {
         &self,
         batch: BatchId,
         owner: OwnerId,
-        change: impl Fn(&Known<Entry>) -> Option<Entry>,
+        change: impl Fn(&Entry) -> Option<Entry>,
     ) -> Result<Option<Entry>, JournalError> {
         let key = entry_key(owner, batch);
         keep_trying(|| async {
@@ -243,14 +244,14 @@ impl Index {
             if known.value.is_removed {
                 return Ok(None);
             }
-            let Some(changed) = change(&known) else { return Ok(Some(known.value)) };
+            let Some(changed) = change(&known.value) else { return Ok(Some(known.value)) };
             let updated = self.stores.batches.update(&key, json(&changed)?, known.revision).await;
             updated.map(|_| Some(changed)).map_err(unavailable)
         })
         .await
     }
 
-    async fn scan<T: DeserializeOwned>(&self, bucket: &Store, keys: &str) -> Result<Vec<Scanned<T>>, JournalError> {
+    async fn scan<T: DeserializeOwned>(&self, bucket: &Store, keys: &str) -> Result<Vec<(String, T)>, JournalError> {
         keep_trying(|| scan(&self.stores.context, bucket, keys)).await
     }
 
@@ -273,20 +274,30 @@ fn parse_entry_key(key: &str) -> Option<(OwnerId, BatchId)> {
     Some((owner.parse().ok()?, batch.parse().ok()?))
 }
 
-fn is_old(written: OffsetDateTime) -> bool {
-    OffsetDateTime::now_utc() - written > ANNOUNCED
+fn value<T>((_, value): (String, T)) -> T {
+    value
 }
 
 fn json(value: &impl Serialize) -> Result<Bytes, JournalError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(unavailable)
 }
 
+/// What the leader of a bucket has: other servers may not have heard of it yet.
 async fn get<T: DeserializeOwned>(bucket: &Store, key: &str) -> Result<Option<Known<T>>, JournalError> {
-    let entry = keep_trying(|| async { bucket.entry(key).await.map_err(unavailable) }).await?;
-    let Some(entry) = entry.filter(|entry| !entry.value.is_empty()) else { return Ok(None) };
-    let value = serde_json::from_slice(&entry.value)
+    let subject = format!("{}{key}", bucket.prefix);
+    let message = keep_trying(|| async {
+        match bucket.stream.get_last_raw_message_by_subject(&subject).await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    })
+    .await?;
+    // One without a value says that the key was deleted.
+    let Some(message) = message.filter(|message| !message.payload.is_empty()) else { return Ok(None) };
+    let value = serde_json::from_slice(&message.payload)
         .map_err(|error| JournalError::Corrupt(format!("the key {key} of {}: {error}", bucket.name)))?;
-    Ok(Some(Known { value, revision: entry.revision, written: entry.created }))
+    Ok(Some(Known { value, revision: message.sequence }))
 }
 
 /// Writes a value, unless there is one.

@@ -3,24 +3,27 @@
 //! Every reader of a subject gets the same messages in the same order, and so every node folds the same quilt. An append that was stored though
 //! its answer was lost is made again, and told from a new one by the id of its message.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::RawMessageErrorKind;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind};
 use async_nats::jetstream::{ErrorCode, Message};
 use async_nats::{HeaderMap, HeaderValue};
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use tokio::time::{Instant, timeout};
 
 use super::bodies::{self, Body};
 use super::index::{Entry, Index};
 use super::read::Reader;
 use super::stores::{JOURNAL, Stores, journal_subject};
-use super::trouble::{keep_trying, unavailable};
+use super::trouble::{in_time, keep_trying, unavailable};
 use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
 
 /// Names a batch's owner, in its first message.
@@ -28,6 +31,12 @@ const OWNER: &str = "Quilt-Owner";
 
 /// Marks the message that stands in the place of a batch that was removed.
 const REMOVED: &str = "Quilt-Removed";
+
+/// How long a batch that was announced may take to be launched.
+const ANNOUNCED: Duration = Duration::from_secs(60);
+
+/// How often a follower that hears nothing asks whether there is something.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
 const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
@@ -37,35 +46,21 @@ const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 pub struct JetStreamJournal {
     stores: Stores,
     index: Index,
-}
-
-/// What a message may only be stored behind.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Behind {
-    Nothing,
-    Anything,
+    /// When batches were first seen that were announced and not launched. No two clocks are compared.
+    overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
 }
 
 impl JetStreamJournal {
     pub(super) fn new(stores: Stores) -> Self {
-        Self { index: Index::new(stores.clone()), stores }
+        Self { index: Index::new(stores.clone()), stores, overdue: Arc::default() }
     }
 
-    /// Stores a message, and says where it is; `None` where it is not what it would have to be behind.
-    async fn publish(
-        &self,
-        batch: BatchId,
-        body: &Body,
-        mut headers: HeaderMap,
-        behind: Behind,
-    ) -> Result<Option<Mark>, JournalError> {
+    /// Stores a message, and says where it is; `None` where it was to be the first one, and is not.
+    async fn publish(&self, batch: BatchId, body: &Body, mut headers: HeaderMap) -> Result<Option<Mark>, JournalError> {
         let payload = bodies::stow(&self.stores, batch, body, &mut headers).await?;
         let subject = journal_subject(&batch.to_string());
         keep_trying(|| async {
-            let mut message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
-            if behind == Behind::Nothing {
-                message = message.expected_last_subject_sequence(0);
-            }
+            let message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
             let message = message.message_id(&body.id);
             let stored = self.stores.context.send_publish(subject.clone(), message).await.map_err(unavailable)?;
             match stored.await {
@@ -95,6 +90,19 @@ impl JetStreamJournal {
         .await
     }
 
+    /// Where the last message of a batch is.
+    async fn last(&self, batch: BatchId) -> Result<Mark, JournalError> {
+        let subject = journal_subject(&batch.to_string());
+        keep_trying(|| async {
+            match self.stores.journal.get_last_raw_message_by_subject(&subject).await {
+                Ok(message) => Ok(Mark(message.sequence)),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Mark(0)),
+                Err(error) => Err(unavailable(error)),
+            }
+        })
+        .await
+    }
+
     /// Who launched a batch; `None` where there is no such batch, or none any more.
     async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
         let first = self.first(batch).await?;
@@ -102,77 +110,136 @@ impl JetStreamJournal {
         Ok(first.and_then(|first| first.headers.get(OWNER)?.as_str().parse().ok()))
     }
 
-    /// Deletes the events of a batch that is hidden, and then what else is known of it. What is on its way to it finds the tombstone.
-    async fn bury(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
+    /// Puts a tombstone behind the events of a batch that is hidden: who follows it is told.
+    async fn put_tombstone(&self, batch: BatchId) -> Result<Option<Mark>, JournalError> {
         let mut headers = HeaderMap::new();
         headers.insert(REMOVED, "true");
         headers.insert(async_nats::header::NATS_MESSAGE_TTL, HeaderValue::from(TOMBSTONE_TIME.as_secs()));
-        let tombstone = bodies::encode(batch, &[]);
-        if let Some(mark) = self.publish(batch, &tombstone, headers, Behind::Anything).await? {
-            let subject = journal_subject(&batch.to_string());
-            keep_trying(|| async {
-                let purge = self.stores.journal.purge().filter(subject.clone()).sequence(mark.0);
-                purge.await.map(drop).map_err(unavailable)
-            })
-            .await?;
+        self.publish(batch, &bodies::encode(batch, &[]), headers).await
+    }
+
+    /// Deletes what is left of a batch that is hidden, but for its tombstone, which what is on its way to it finds.
+    async fn bury(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
+        if let Some(mark) = self.put_tombstone(batch).await? {
+            self.purge_events(batch, mark).await?;
         }
         bodies::delete(&self.stores.bodies, batch).await?;
         self.index.forget(batch, owner).await
     }
 
-    async fn read(&self, batch: BatchId, after: Offset) -> Result<Reading, JournalError> {
+    /// Deletes the events of a batch before a mark.
+    async fn purge_events(&self, batch: BatchId, before: Mark) -> Result<(), JournalError> {
         let subject = journal_subject(&batch.to_string());
-        let context = &self.stores.context;
-        let reader = keep_trying(|| Reader::new(context, JOURNAL, subject.clone(), DeliverPolicy::All)).await?;
-        Ok(Reading { stores: self.stores.clone(), batch, reader, skip: after.0 })
+        keep_trying(|| async {
+            let purge = self.stores.journal.purge().filter(subject.clone()).sequence(before.0);
+            purge.await.map(drop).map_err(unavailable)
+        })
+        .await
+    }
+
+    /// Forgets batches that were announced long ago and never launched.
+    async fn forget_overdue(&self) -> Result<(), JournalError> {
+        let mut overdue = HashMap::new();
+        for Unfinished { batch, owner, lap, .. } in self.index.unfinished().await? {
+            if lap > 1 || self.first(batch).await?.is_some() {
+                continue;
+            }
+            let seen = self.overdue().get(&batch).copied().unwrap_or_else(Instant::now);
+            if seen.elapsed() > ANNOUNCED {
+                tracing::info!(%batch, "was announced, and never launched");
+                self.index.forget(batch, owner).await?;
+            } else {
+                overdue.insert(batch, seen);
+            }
+        }
+        *self.overdue() = overdue;
+        Ok(())
+    }
+
+    fn overdue(&self) -> MutexGuard<'_, HashMap<BatchId, Instant>> {
+        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn read(&self, batch: BatchId, from: DeliverPolicy) -> Result<Reader, JournalError> {
+        let subject = journal_subject(&batch.to_string());
+        keep_trying(|| Reader::new(&self.stores.context, JOURNAL, subject.clone(), from)).await
     }
 }
 
 /// Where a follower is.
 struct Reading {
-    stores: Stores,
+    journal: JetStreamJournal,
     batch: BatchId,
     reader: Reader,
     /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
     skip: u64,
+    mark: Mark,
+    caught_up: bool,
 }
 
 impl Reading {
     async fn next_page(&mut self) -> Result<Page, JournalError> {
-        let chunk = self.reader.messages.next().await.ok_or(JournalError::Closed)?;
-        let mut page = Page { events: Vec::new(), mark: Mark::default(), caught_up: false };
-        for message in chunk {
-            let message: Message = message.map_err(unavailable)?;
+        loop {
+            match timeout(LOOK, self.reader.next()).await {
+                Ok(Ok(messages)) => return self.page(messages).await,
+                Ok(Err(error)) => tracing::debug!(batch = %self.batch, %error, "reading on with a new reader"),
+                // A reader whose server is lost would notice that later.
+                Err(_) if self.caught_up && self.journal.last(self.batch).await? <= self.mark => continue,
+                Err(_) => tracing::debug!(batch = %self.batch, "a reader is silent; reading on with a new one"),
+            }
+            let from = match self.mark {
+                Mark(0) => DeliverPolicy::All,
+                Mark(last) => DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
+            };
+            self.reader = self.journal.read(self.batch, from).await?;
+        }
+    }
+
+    async fn page(&mut self, messages: Vec<Message>) -> Result<Page, JournalError> {
+        let mut events = Vec::new();
+        for message in messages {
             let headers = message.headers.as_ref();
             if headers.is_some_and(|headers| headers.get(REMOVED).is_some()) {
                 return Err(JournalError::Removed);
             }
             let info = message.info().map_err(unavailable)?;
-            page.mark = Mark(info.stream_sequence);
-            page.caught_up = info.pending == 0;
-            let body = bodies::fetch(&self.stores, headers, message.payload.clone()).await?;
-            let events = bodies::decode(self.batch, &body)?;
-            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(events.len());
+            let (mark, caught_up) = (Mark(info.stream_sequence), info.pending == 0);
+            let body = keep_trying(|| bodies::fetch(&self.journal.stores, headers, &message.payload)).await?;
+            let decoded = bodies::decode(self.batch, &body)?;
+            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(decoded.len());
             self.skip -= skipped as u64;
-            page.events.extend(events.into_iter().skip(skipped));
+            events.extend(decoded.into_iter().skip(skipped));
+            (self.mark, self.caught_up) = (mark, caught_up);
         }
-        Ok(page)
+        Ok(Page { events, mark: self.mark, caught_up: self.caught_up })
     }
 }
 
 #[async_trait]
 impl Journal for JetStreamJournal {
     async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
-        if self.first(batch).await?.is_some() {
-            return Ok(Creation::Exists);
+        if let Some(first) = self.first(batch).await? {
+            if [OWNER, REMOVED].iter().any(|header| first.headers.get(*header).is_some()) {
+                return Ok(Creation::Exists);
+            }
+            // What came too late to a batch that was removed, and whose tombstone is gone as well.
+            self.purge_events(batch, Mark(first.sequence + 1)).await?;
         }
         let entry = Entry::of_launch(batch, launched.at, launched.spec.grid.squares());
+        let announced = Instant::now();
         self.index.announce(batch, owner, &entry).await?;
         let mut headers = HeaderMap::new();
         headers.insert(OWNER, owner.to_string());
+        headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(0_u64));
         let body = bodies::encode(batch, &[Event::Launched(launched)]);
-        let stored = self.publish(batch, &body, headers, Behind::Nothing).await?;
-        Ok(if stored.is_some() { Creation::Created } else { Creation::Exists })
+        if self.publish(batch, &body, headers).await?.is_none() {
+            return Ok(Creation::Exists);
+        }
+        if announced.elapsed() > ANNOUNCED / 2 {
+            // Somebody may have forgotten it meanwhile.
+            self.index.announce(batch, owner, &entry).await?;
+        }
+        Ok(Creation::Created)
     }
 
     async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
@@ -185,17 +252,18 @@ impl Journal for JetStreamJournal {
             self.index.announce_lap(batch, owner, lap).await?;
         }
         let body = bodies::encode(batch, &events);
-        let stored = self.publish(batch, &body, HeaderMap::new(), Behind::Anything).await?;
-        stored.ok_or(JournalError::Removed)
+        self.publish(batch, &body, HeaderMap::new()).await?.ok_or(JournalError::Removed)
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
         let journal = self.clone();
         let pages = async move {
-            if journal.owner(batch).await?.is_none() {
+            let owner = journal.owner(batch).await?.ok_or(JournalError::Removed)?;
+            if journal.index.is_hidden(batch, owner).await? {
                 return Err(JournalError::Removed);
             }
-            let reading = journal.read(batch, after).await?;
+            let reader = journal.read(batch, DeliverPolicy::All).await?;
+            let reading = Reading { journal, batch, reader, skip: after.0, mark: Mark::default(), caught_up: false };
             Ok(stream::try_unfold(reading, |mut reading| async move {
                 let page = reading.next_page().await?;
                 Ok(Some((page, reading)))
@@ -206,8 +274,8 @@ impl Journal for JetStreamJournal {
 
     async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
         let Some(owner) = self.owner(batch).await? else { return Ok(None) };
-        let entry = self.index.entry(batch, owner).await?;
-        Ok(entry.map(|(entry, receipts)| Found { owner, receipts, is_concluded: entry.is_concluded() }))
+        let known = self.index.look_up(batch, owner).await?;
+        Ok(known.map(|(receipts, is_concluded)| Found { owner, receipts, is_concluded }))
     }
 
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
@@ -218,9 +286,15 @@ impl Journal for JetStreamJournal {
         self.index.unfinished().await
     }
 
-    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
+    async fn conclude(
+        &self,
+        batch: BatchId,
+        lap: u32,
+        summary: Summary,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), JournalError> {
         match self.owner(batch).await? {
-            Some(owner) => self.index.conclude(batch, owner, &summary, &receipts).await,
+            Some(owner) => self.index.conclude(batch, owner, lap, &summary, &receipts).await,
             None => Ok(()),
         }
     }
@@ -229,8 +303,8 @@ impl Journal for JetStreamJournal {
         let Some(owner) = self.owner(batch).await? else { return Ok(false) };
         let is_hidden = self.index.hide(batch, owner).await?;
         if is_hidden {
-            // From here on it is not found. If the rest fails, it is done by the next purge.
-            self.bury(batch, owner).await?;
+            // From here on it is not found. If this fails, it is done by the next purge, as all the rest.
+            self.put_tombstone(batch).await?;
         }
         Ok(is_hidden)
     }
@@ -243,7 +317,7 @@ impl Journal for JetStreamJournal {
         limit: u32,
     ) -> Result<Vec<BatchId>, JournalError> {
         let bytes = match retention.bytes {
-            Some(_) => self.stores.journal.get_info().await.map_err(unavailable)?.state.bytes,
+            Some(_) => in_time(self.stores.journal.get_info()).await?.state.bytes,
             None => 0,
         };
         let expired = self.index.expired(retention, bytes, now).await?;
@@ -254,12 +328,7 @@ impl Journal for JetStreamJournal {
         for (batch, owner) in self.index.hidden().await? {
             self.bury(batch, owner).await?;
         }
-        for (batch, owner) in self.index.overdue().await? {
-            if self.first(batch).await?.is_none() {
-                tracing::info!(%batch, "was announced, and never launched");
-                self.index.forget(batch, owner).await?;
-            }
-        }
+        self.forget_overdue().await?;
         Ok(false)
     }
 }

@@ -1,11 +1,12 @@
 //! Leases in a work queue: each is given to one worker, and comes back if it is not heard of. And who keeps which lap.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::connection::State;
 use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
 use async_nats::jetstream::message::{Acker, PublishMessage};
 use async_nats::jetstream::{AckKind, Message};
@@ -15,17 +16,21 @@ use futures::StreamExt;
 use quilt::{BatchId, Position};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::read::scan;
 use super::stores::{LEASE_SUBJECT, NODES_SUBJECT, Stores, TRACE, cut_subject};
-use super::trouble::PAUSE;
+use super::trouble::{PAUSE, in_time, insist, keep_trying, unavailable};
 use crate::colleagues::Announcement;
-use crate::journal::Mark;
-use crate::queue::{Claim, ClaimId, LapId, Lease, Queue};
+use crate::journal::{JournalError, Mark};
+use crate::queue::{ANNOUNCE, Claim, ClaimId, LapId, Lease, Queue};
 
-/// How long a worker waits for a lease before it asks anew.
-const WAIT: Duration = Duration::from_secs(30);
+/// How long a worker waits for a lease before it asks anew: the server that it asked may be lost.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// How long a node listens to the others before it runs anything.
+const LISTENING: Duration = ANNOUNCE.saturating_mul(2);
 
 /// How long a node may be silent before it is taken for lost.
 const SILENCE: Duration = Duration::from_secs(6);
@@ -34,12 +39,13 @@ const SILENCE: Duration = Duration::from_secs(6);
 #[derive(Clone)]
 pub struct JetStreamQueue {
     stores: Stores,
-    state: Arc<State>,
+    state: Arc<Node>,
 }
 
-struct State {
+struct Node {
     /// Names this node as a keeper.
     node: String,
+    since: Instant,
     counter: AtomicU64,
     claims: Mutex<HashMap<ClaimId, Claimed>>,
     /// The revisions at which this node's laps were renewed last.
@@ -71,14 +77,10 @@ struct Stored {
     first: u32,
     end: u32,
     after: u64,
+    /// How often it came back before it was stored.
+    losses: u32,
     /// How long nobody is to have it after it was stored.
-    #[serde(default, skip_serializing_if = "is_zero")]
     delay_ms: u64,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Stored {
@@ -89,13 +91,14 @@ impl Stored {
             first: lease.positions.start.0,
             end: lease.positions.end.0,
             after: lease.after.0,
+            losses: lease.losses,
             delay_ms: delay.as_millis() as u64,
         }
     }
 
     fn lease(&self) -> Lease {
-        let Self { batch, lap, first, end, after, .. } = *self;
-        Lease { batch, lap, positions: Position(first)..Position(end), after: Mark(after) }
+        let Self { batch, lap, first, end, after, losses, .. } = *self;
+        Lease { batch, lap, positions: Position(first)..Position(end), after: Mark(after), losses }
     }
 
     /// What is left of its delay.
@@ -108,8 +111,9 @@ impl Stored {
 
 impl JetStreamQueue {
     pub(super) fn new(stores: Stores) -> Self {
-        let state = State {
+        let state = Node {
             node: unique(),
+            since: Instant::now(),
             counter: AtomicU64::default(),
             claims: Mutex::default(),
             kept: Mutex::default(),
@@ -170,12 +174,13 @@ impl JetStreamQueue {
         if deliveries > 1 {
             self.cut(sequence, &mut lease).await;
         }
+        lease.losses = lease.losses.saturating_add(u32::try_from(losses).unwrap_or(u32::MAX));
         if losses > 0 {
-            tracing::warn!(batch = %lease.batch, losses, "a lease lapsed: its holder has not been heard of");
+            tracing::warn!(batch = %lease.batch, losses = lease.losses, "a lease lapsed: its holder has not been heard of");
         }
         let id = ClaimId(self.state.counter.fetch_add(1, Ordering::Relaxed));
         self.claims().insert(id, Claimed { acker: Arc::new(acker), sequence });
-        Ok(Some(Claim { id, lease, losses: u32::try_from(losses).unwrap_or(u32::MAX) }))
+        Ok(Some(Claim { id, lease }))
     }
 
     /// Cuts off what an earlier holder has handed on. Where that is not known, it may be run twice, and is settled once.
@@ -192,32 +197,39 @@ impl JetStreamQueue {
     }
 
     /// Renews what this node keeps. `None` where it has lost it.
-    async fn renew(&self, lap: LapId, revision: u64) -> Option<u64> {
-        let renewed = insist(|| async {
-            match self.stores.keepers.update(key(lap), self.state.node.clone().into(), revision).await {
+    async fn renew(&self, lap: LapId, revision: u64) -> Result<Option<u64>, JournalError> {
+        keep_trying(|| async {
+            match self.stores.keepers.update(key(lap), self.node(), revision).await {
                 Ok(revision) => Ok(Some(revision)),
                 Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
-                Err(error) => Err(error),
+                Err(error) => Err(unavailable(error)),
             }
-        });
-        renewed.await
+        })
+        .await
     }
 
     /// Takes what nobody keeps. `None` where somebody else does.
-    async fn take(&self, lap: LapId) -> Option<u64> {
-        let taken = insist(|| async {
-            match self.stores.keepers.create(key(lap), self.state.node.clone().into()).await {
-                Ok(revision) => Ok(Some(revision)),
-                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => Ok(None),
-                Err(error) => Err(error),
+    async fn take(&self, lap: LapId) -> Result<Option<u64>, JournalError> {
+        keep_trying(|| async {
+            match self.stores.keepers.create(key(lap), self.node()).await {
+                Ok(revision) => return Ok(Some(revision)),
+                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+                Err(error) => return Err(unavailable(error)),
             }
-        });
-        if let Some(revision) = taken.await {
-            return Some(revision);
-        }
-        // It may be this node's own, if the answer was lost.
-        let entry = insist(|| self.stores.keepers.entry(key(lap))).await?;
-        (entry.value == self.state.node.as_bytes()).then_some(entry.revision)
+            // It may be this node's own, if the answer was lost.
+            let entry = self.stores.keepers.entry(key(lap)).await.map_err(unavailable)?;
+            Ok(entry.filter(|entry| entry.value == self.node()).map(|entry| entry.revision))
+        })
+        .await
+    }
+
+    /// This node, as its keys say it.
+    fn node(&self) -> Bytes {
+        format!("{:?}", self.state.node).into()
+    }
+
+    fn is_connected(&self) -> bool {
+        self.stores.context.client().connection_state() == State::Connected
     }
 }
 
@@ -228,6 +240,8 @@ impl Queue for JetStreamQueue {
     }
 
     async fn pull(&self) -> Claim {
+        // What limits all nodes have together is known when they have been heard.
+        sleep_until(self.state.since + LISTENING).await;
         loop {
             let claim = match self.next_message().await {
                 Ok(Some(message)) => self.claim(message).await,
@@ -246,8 +260,9 @@ impl Queue for JetStreamQueue {
     }
 
     async fn extend(&self, claim: ClaimId) {
-        if let Some(acker) = self.acker(claim)
-            && let Err(error) = acker.ack_with(AckKind::Progress).await
+        // Without a connection it would come too late, and be kept until there is one.
+        if let Some(acker) = self.acker(claim).filter(|_| self.is_connected())
+            && let Err(error) = in_time(acker.ack_with(AckKind::Progress)).await
         {
             tracing::debug!(%error, "a lease could not be extended");
         }
@@ -259,8 +274,8 @@ impl Queue for JetStreamQueue {
         if let Some(sequence) = sequence {
             let cut = tail.positions.start.0.to_string();
             // Nobody waits for the answer: without this the tail is run twice at worst, and only if the claim comes back.
-            let sent = self.stores.context.publish(cut_subject(&sequence.to_string()), cut.into()).await;
-            if let Err(error) = sent {
+            let client = self.stores.context.client();
+            if let Err(error) = in_time(client.publish(cut_subject(&sequence.to_string()), cut.into())).await {
                 tracing::debug!(%error, "it is not noted where a lease was cut");
             }
         }
@@ -269,27 +284,42 @@ impl Queue for JetStreamQueue {
     async fn finish(&self, claim: ClaimId) {
         let claimed = self.claims().remove(&claim);
         if let Some(Claimed { acker, .. }) = claimed
-            && let Err(error) = acker.ack().await
+            && let Err(error) = in_time(acker.ack()).await
         {
             tracing::debug!(%error, "a lease could not be let go of, and comes back");
         }
     }
 
-    async fn keep(&self, lap: LapId) -> bool {
+    async fn is_idle(&self) -> Result<bool, JournalError> {
+        let info = keep_trying(|| async { self.stores.workers.get_info().await.map_err(unavailable) }).await?;
+        Ok(info.num_pending == 0 && info.num_ack_pending == 0)
+    }
+
+    async fn keep(&self, lap: LapId) -> Result<bool, JournalError> {
         let known = self.kept().get(&lap).copied();
         let renewed = match known {
-            Some(revision) => self.renew(lap, revision).await,
+            Some(revision) => self.renew(lap, revision).await?,
             None => None,
         };
         let revision = match renewed {
             Some(revision) => Some(revision),
-            None => self.take(lap).await,
+            None => self.take(lap).await?,
         };
         match revision {
             Some(revision) => self.kept().insert(lap, revision),
             None => self.kept().remove(&lap),
         };
-        revision.is_some()
+        Ok(revision.is_some())
+    }
+
+    async fn unkept(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError> {
+        if laps.is_empty() {
+            return Ok(laps);
+        }
+        let kept = keep_trying(|| scan::<String>(&self.stores.context, &self.stores.keepers, ">")).await?;
+        let elsewhere: HashSet<String> =
+            kept.into_iter().filter(|(_, node)| *node != self.state.node).map(|(key, _)| key).collect();
+        Ok(laps.into_iter().filter(|lap| !elsewhere.contains(&key(*lap))).collect())
     }
 
     async fn start(&self, lap: LapId, lease: Lease) {
@@ -298,20 +328,33 @@ impl Queue for JetStreamQueue {
         }
         // Where the note below was not written, the id keeps the lease from being stored again, for some minutes.
         self.store(&key(lap), &lease, Duration::ZERO).await;
-        insist(|| async { self.stores.started.put(key(lap), self.state.node.clone().into()).await }).await;
+        insist(|| self.stores.started.put(key(lap), self.node())).await;
     }
 
     async fn end(&self, lap: LapId) {
         self.kept().remove(&lap);
         for bucket in [&self.stores.started, &self.stores.keepers] {
-            insist(|| bucket.purge_with_ttl(key(lap), TRACE)).await;
+            if let Err(error) = in_time(bucket.purge_with_ttl(key(lap), TRACE)).await {
+                tracing::debug!(%error, "a key of a lap that is over stays");
+            }
         }
     }
 
     async fn announce(&self, announcement: &Announcement) {
-        let told = Told { id: self.state.node.clone(), announcement: announcement.clone() };
-        let Ok(payload) = serde_json::to_vec(&told) else { return };
-        if let Err(error) = self.stores.context.client().publish(NODES_SUBJECT, payload.into()).await {
+        let mut told = Told { id: self.state.node.clone(), announcement: announcement.clone() };
+        let payload = loop {
+            let Ok(payload) = serde_json::to_vec(&told) else { return };
+            if payload.len() <= self.stores.largest_body {
+                break payload;
+            }
+            // Most of what it does is still better than nothing.
+            let half = told.announcement.busy.len() / 2;
+            told.announcement.busy.truncate(half);
+        };
+        let client = self.stores.context.client();
+        if self.is_connected()
+            && let Err(error) = in_time(client.publish(NODES_SUBJECT, payload.into())).await
+        {
             tracing::debug!(%error, "the other nodes are not told of this one");
         }
     }
@@ -324,7 +367,7 @@ impl Queue for JetStreamQueue {
 }
 
 /// Listens to the other nodes as long as this one is there.
-async fn listen(client: Client, state: Weak<State>) {
+async fn listen(client: Client, state: Weak<Node>) {
     // It is subscribed anew by itself when the connection is.
     let Ok(mut messages) = client.subscribe(NODES_SUBJECT).await else { return };
     while let Some(message) = messages.next().await {
@@ -347,17 +390,4 @@ fn key(LapId { batch, lap }: LapId) -> String {
 /// An id that there was never before.
 fn unique() -> String {
     format!("{:032x}", rand::random::<u128>())
-}
-
-/// Makes a call again and again until it is answered.
-async fn insist<T, E: std::fmt::Display, F: Future<Output = Result<T, E>>>(mut call: impl FnMut() -> F) -> T {
-    loop {
-        match call().await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                tracing::debug!(%error, "NATS does not answer; trying again");
-                sleep(PAUSE).await;
-            }
-        }
-    }
 }

@@ -1,25 +1,30 @@
 //! Reads the messages of a subject, in their order, and the values of many keys at once.
 
-use async_nats::jetstream::Context;
+use std::time::Duration;
+
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
 use serde::de::DeserializeOwned;
-use time::OffsetDateTime;
+use tokio::time::timeout;
 
-use super::trouble::unavailable;
+use super::trouble::{in_time, unavailable};
 use crate::journal::JournalError;
 
 /// The most messages that are handed on at once.
 const CHUNK: usize = 64;
 
-/// The messages of a subject, from the first one on, and then those to come. It is made anew by itself when the connection is.
+/// How long a message that is there may take to come.
+const NEXT: Duration = Duration::from_secs(5);
+
+/// The messages of a subject, and then those to come.
 pub(super) struct Reader {
-    pub(super) messages: ReadyChunks<Ordered>,
-    /// Whether there were no messages when it was made.
-    pub(super) is_empty: bool,
+    messages: ReadyChunks<Ordered>,
+    /// How many messages were there when it was made, and have not come yet.
+    expected: u64,
     context: Context,
     stream: String,
     consumer: String,
@@ -33,15 +38,33 @@ impl Reader {
         deliver_policy: DeliverPolicy,
     ) -> Result<Self, JournalError> {
         let config = OrderedConfig { filter_subject: subject, deliver_policy, ..OrderedConfig::default() };
-        let consumer = context.create_consumer_on_stream(config, stream).await.map_err(unavailable)?;
+        let consumer = in_time(context.create_consumer_on_stream(config, stream)).await?;
         let info = consumer.cached_info();
         Ok(Self {
-            is_empty: info.num_pending == 0,
+            expected: info.num_pending,
             context: context.clone(),
             stream: stream.into(),
             consumer: info.name.clone(),
-            messages: consumer.messages().await.map_err(unavailable)?.ready_chunks(CHUNK),
+            messages: in_time(consumer.messages()).await?.ready_chunks(CHUNK),
         })
+    }
+
+    /// Some messages. Waits as long as it takes for those that are yet to be written, and for others not for long.
+    pub(super) async fn next(&mut self) -> Result<Vec<Message>, JournalError> {
+        let next = self.messages.next();
+        let chunk = match self.expected {
+            0 => next.await,
+            _ => timeout(NEXT, next).await.map_err(|_| unavailable("a message does not come"))?,
+        };
+        let chunk: Vec<Message> =
+            chunk.ok_or(JournalError::Closed)?.into_iter().collect::<Result<_, _>>().map_err(unavailable)?;
+        self.expected = self.expected.saturating_sub(chunk.len() as u64);
+        Ok(chunk)
+    }
+
+    /// Whether all messages have come that were there when it was made.
+    pub(super) fn is_done(&self) -> bool {
+        self.expected == 0
     }
 }
 
@@ -51,42 +74,31 @@ impl Drop for Reader {
         let (context, stream, consumer) =
             (self.context.clone(), std::mem::take(&mut self.stream), std::mem::take(&mut self.consumer));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { context.delete_consumer_from_stream(consumer, stream).await.map(drop) });
+            runtime
+                .spawn(async move { in_time(context.delete_consumer_from_stream(consumer, stream)).await.map(drop) });
         }
     }
 }
 
-/// A value, and where it stands.
-pub(super) struct Scanned<T> {
-    pub(super) key: String,
-    pub(super) value: T,
-    /// When it was written, by the server's clock.
-    pub(super) written: OffsetDateTime,
-}
-
-/// All values whose keys match a pattern, such as `a.*`. Those that cannot be read are left out, and told.
+/// All values whose keys match a pattern, such as `a.*`, with their keys. Those that cannot be read are left out, and told.
 pub(super) async fn scan<T: DeserializeOwned>(
     context: &Context,
     bucket: &Store,
     keys: &str,
-) -> Result<Vec<Scanned<T>>, JournalError> {
+) -> Result<Vec<(String, T)>, JournalError> {
     let subject = format!("{}{keys}", bucket.prefix);
     let mut reader = Reader::new(context, &bucket.stream_name, subject, DeliverPolicy::LastPerSubject).await?;
     let mut scanned = Vec::new();
-    let mut is_done = reader.is_empty;
-    while !is_done {
-        for message in reader.messages.next().await.ok_or(JournalError::Closed)? {
-            let message = message.map_err(unavailable)?;
-            let info = message.info().map_err(unavailable)?;
+    while !reader.is_done() {
+        for message in reader.next().await? {
             let key = message.subject.strip_prefix(&*bucket.prefix).unwrap_or_default();
             // One without a value says that the key was deleted.
             if !message.payload.is_empty() {
                 match serde_json::from_slice(&message.payload) {
-                    Ok(value) => scanned.push(Scanned { key: key.into(), value, written: info.published }),
+                    Ok(value) => scanned.push((key.into(), value)),
                     Err(error) => tracing::error!(bucket = bucket.name, key, %error, "a key cannot be read"),
                 }
             }
-            is_done = info.pending == 0;
         }
     }
     Ok(scanned)

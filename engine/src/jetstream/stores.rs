@@ -27,7 +27,7 @@ pub(super) const LEASE_SUBJECT: &str = "quilt.leases";
 pub(super) const NODES_SUBJECT: &str = "quilt.nodes";
 
 /// How long a message is known by its id, so that it is not stored twice.
-const DUPLICATES: Duration = Duration::from_secs(300);
+const DUPLICATES: Duration = Duration::from_secs(120);
 
 /// How long it is known where a lease was cut: longer than most attempts may take.
 const CUTS_AGE: Duration = Duration::from_secs(2 * 3_600);
@@ -78,7 +78,8 @@ impl Stores {
     pub(super) async fn set_up(context: Context, replicas: usize, max_payload: usize) -> Result<Self, ConnectError> {
         let stream = async |config: Config, what| {
             let set_up = |error: String| ConnectError::SetUp { what, reason: error };
-            let config = Config { storage: StorageType::File, num_replicas: replicas, ..config };
+            let num_replicas = replicas_of(&context, &config.name, replicas).await;
+            let config = Config { storage: StorageType::File, num_replicas, ..config };
             let info = context.create_or_update_stream(config).await.map_err(|error| set_up(error.to_string()))?;
             context.get_stream_no_info(&info.config.name).await.map_err(|error| set_up(error.to_string()))
         };
@@ -87,7 +88,7 @@ impl Stores {
                 bucket: name.into(),
                 history: 1,
                 max_age,
-                num_replicas: replicas,
+                num_replicas: replicas_of(&context, &format!("KV_{name}"), replicas).await,
                 limit_markers: Some(TRACE),
                 ..kv::Config::default()
             };
@@ -144,6 +145,18 @@ impl Stores {
             context,
         })
     }
+}
+
+/// How many replicas a stream is to have: never fewer than it has. One node that was told of fewer is no reason to keep less.
+async fn replicas_of(context: &Context, stream: &str, asked: usize) -> usize {
+    let has = match context.get_stream(stream).await {
+        Ok(stream) => stream.cached_info().config.num_replicas,
+        Err(_) => asked,
+    };
+    if has > asked {
+        tracing::debug!(stream, has, asked, "keeps its replicas");
+    }
+    has.max(asked)
 }
 
 async fn object_store(context: &Context, replicas: usize) -> Result<ObjectStore, ConnectError> {

@@ -212,16 +212,18 @@ impl LiveBatch {
         if is_past {
             return Turn::Over;
         }
-        if folded.mark < lease.after {
+        if folded.mark < lease.after || quilt.lap_number() < lease.lap {
             return Turn::Behind;
         }
-        let Some(first) = quilt.pending_in(lease.positions.clone()).next() else { return Turn::Over };
+        // Whatever may stand on a queue that others can write to.
+        let positions = lease.positions.start..lease.positions.end.min(Position(quilt.progress().tasks));
+        let Some(first) = quilt.pending_in(positions.clone()).next() else { return Turn::Over };
         if quilt.status() == Status::Paused {
             return Turn::Paused;
         }
-        let concurrency = quilt.concurrency().map(|limit| colleagues.part_of(limit));
+        let concurrency = quilt.concurrency().map(|limit| colleagues.part_of(limit, self.id));
         match self.places.take(concurrency, self.computes()) {
-            Some(place) => Turn::Now(Lease { positions: first..lease.positions.end, ..lease.clone() }, place),
+            Some(place) => Turn::Now(Lease { positions: first..positions.end, ..lease.clone() }, place),
             None => Turn::Full,
         }
     }

@@ -111,8 +111,14 @@ impl Journal for MemoryJournal {
         Ok(unfinished)
     }
 
-    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
-        if let Some(batch) = self.batches().get_mut(&batch).filter(|batch| summary.lap == batch.lap()) {
+    async fn conclude(
+        &self,
+        batch: BatchId,
+        lap: u32,
+        summary: Summary,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), JournalError> {
+        if let Some(batch) = self.batches().get_mut(&batch).filter(|batch| lap == batch.lap()) {
             batch.conclusion = Some((summary, receipts));
         }
         Ok(())

@@ -67,7 +67,7 @@ async fn append(side: &Side, batch: BatchId, events: Vec<Event>) -> Mark {
 async fn finish(side: &Side, batch: BatchId) {
     append(side, batch, lap()).await;
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(batch, summary, receipts).await.expect("it answers");
+    side.journal.conclude(batch, 1, summary, receipts).await.expect("it answers");
 }
 
 /// Everything from an offset on, as far as it goes.
@@ -168,7 +168,7 @@ async fn lists_have_the_newest_first_and_go_on_at_a_cursor(side: &Side) {
     }
     append(side, id(4), lap()).await;
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(id(4), summary.clone(), receipts).await.expect("it answers");
+    side.journal.conclude(id(4), 1, summary.clone(), receipts).await.expect("it answers");
     let first = side.journal.list(OWNER, None, 3).await.expect("it answers");
     assert_eq!(first.iter().map(|listed| listed.batch).collect::<Vec<_>>(), [id(5), id(4), id(2)]);
     let conclusions: Vec<_> = first.iter().map(|listed| listed.conclusion.clone()).collect();
@@ -196,7 +196,7 @@ async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
     append(side, id(1), lap()).await;
     append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All }]).await;
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(id(1), summary, receipts.clone()).await.expect("it answers");
+    side.journal.conclude(id(1), 1, summary, receipts.clone()).await.expect("it answers");
     assert_eq!(side.journal.unfinished().await.expect("it answers").len(), 1);
     let found = side.journal.find(id(1)).await.expect("it answers").expect("it is there");
     // What was true of the lap that is over stays true.
@@ -208,7 +208,7 @@ async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
     let all = [lap(), vec![started, cancelled]].concat();
     let (summary, noted) = conclusion(&all);
     assert_eq!(noted, receipts);
-    side.journal.conclude(id(1), summary, noted).await.expect("it answers");
+    side.journal.conclude(id(1), 2, summary, noted).await.expect("it answers");
     assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
     assert_eq!(side.journal.find(id(1)).await.expect("it answers").map(|found| found.receipts), Some(receipts));
 }

@@ -46,7 +46,7 @@ async fn leases_that_are_delivered_twice_settle_each_square_once_on_every_node()
     one.launch(id(1), OWNER, spec(16)).await.expect("accepted");
     for first in (0..256).step_by(32) {
         let positions = Position(first)..Position(256);
-        let lease = Lease { batch: id(1), lap: 1, positions, after: engine::journal::Mark(0) };
+        let lease = Lease { batch: id(1), lap: 1, positions, after: engine::journal::Mark(0), losses: 0 };
         queue.push(lease, Duration::ZERO).await;
     }
     let quilt = finished(&one, id(1)).await;
@@ -84,17 +84,24 @@ async fn a_lap_has_one_keeper_until_that_is_silent_and_is_started_once() {
     let nats = Nats::start();
     let [one, other] = [connect(&nats).await.queue(), connect(&nats).await.queue()];
     let lap = LapId { batch: id(1), lap: 1 };
-    let lease = Lease { batch: id(1), lap: 1, positions: Position(0)..Position(64), after: engine::journal::Mark(0) };
-    assert!(one.keep(lap).await);
-    assert!(!other.keep(lap).await);
+    let lease = Lease {
+        batch: id(1),
+        lap: 1,
+        positions: Position(0)..Position(64),
+        after: engine::journal::Mark(0),
+        losses: 0,
+    };
+    assert!(one.keep(lap).await.expect("it answers"));
+    assert!(!other.keep(lap).await.expect("it answers"));
+    assert_eq!(other.unkept(vec![lap]).await.expect("it answers"), []);
     one.start(lap, lease.clone()).await;
     let kept = Instant::now();
-    while !other.keep(lap).await {
+    while !other.keep(lap).await.expect("it answers") {
         assert!(kept.elapsed() < 2 * CLAIM_TIME, "it is free at last");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(kept.elapsed() > CLAIM_TIME - Duration::from_secs(1), "{:?}", kept.elapsed());
-    assert!(!one.keep(lap).await, "who was silent has lost it");
+    assert!(!one.keep(lap).await.expect("it answers"), "who was silent has lost it");
     other.start(lap, lease.clone()).await;
     let claim = other.pull().await;
     other.finish(claim.id).await;

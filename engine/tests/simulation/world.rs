@@ -191,7 +191,7 @@ impl Queue for Seam {
                     if comes_again {
                         state.ready.push((now + Duration::from_millis(20), lease.clone()));
                     }
-                    Claim { id, lease, losses: 0 }
+                    Claim { id, lease }
                 })
             };
             match claimed {
@@ -219,9 +219,20 @@ impl Queue for Seam {
         }
     }
 
-    async fn keep(&self, _: LapId) -> bool {
-        self.0.step().await;
-        true
+    async fn is_idle(&self) -> Result<bool, JournalError> {
+        self.0.may_refuse().await?;
+        let state = self.0.state();
+        Ok(state.ready.is_empty() && state.claims.is_empty())
+    }
+
+    async fn keep(&self, _: LapId) -> Result<bool, JournalError> {
+        self.0.may_refuse().await?;
+        Ok(true)
+    }
+
+    async fn unkept(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError> {
+        self.0.may_refuse().await?;
+        Ok(laps)
     }
 
     async fn start(&self, _: LapId, lease: Lease) {
@@ -290,9 +301,15 @@ impl Journal for Seam {
         self.0.journal.unfinished().await
     }
 
-    async fn conclude(&self, batch: BatchId, summary: Summary, receipts: Vec<Receipt>) -> Result<(), JournalError> {
+    async fn conclude(
+        &self,
+        batch: BatchId,
+        lap: u32,
+        summary: Summary,
+        receipts: Vec<Receipt>,
+    ) -> Result<(), JournalError> {
         self.0.may_refuse().await?;
-        let answer = self.0.journal.conclude(batch, summary, receipts).await;
+        let answer = self.0.journal.conclude(batch, lap, summary, receipts).await;
         self.0.step().await;
         answer
     }
