@@ -252,7 +252,7 @@ impl Index {
     }
 
     async fn scan<T: DeserializeOwned>(&self, bucket: &Store, keys: &str) -> Result<Vec<(String, T)>, JournalError> {
-        keep_trying(|| scan(&self.stores.context, bucket, keys)).await
+        scan(&self.stores.context, bucket, keys).await
     }
 
     async fn put_open(&self, batch: BatchId, open: Open) -> Result<(), JournalError> {

@@ -17,13 +17,13 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::bodies::{self, Body};
 use super::index::{Entry, Index};
 use super::read::Reader;
 use super::stores::{JOURNAL, Stores, journal_subject};
-use super::trouble::{in_time, keep_trying, unavailable};
+use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
 use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
 
 /// Names a batch's owner, in its first message.
@@ -184,14 +184,21 @@ impl Reading {
                 Ok(Ok(messages)) => return self.page(messages).await,
                 Ok(Err(error)) => tracing::debug!(batch = %self.batch, %error, "reading on with a new reader"),
                 // A reader whose server is lost would notice that later.
-                Err(_) if self.caught_up && self.journal.last(self.batch).await? <= self.mark => continue,
+                Err(_) if self.caught_up && self.journal.last(self.batch).await.is_ok_and(|last| last <= self.mark) => {
+                    continue;
+                }
                 Err(_) => tracing::debug!(batch = %self.batch, "a reader is silent; reading on with a new one"),
             }
             let from = match self.mark {
                 Mark(0) => DeliverPolicy::All,
                 Mark(last) => DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
             };
-            self.reader = self.journal.read(self.batch, from).await?;
+            match self.journal.read(self.batch, from).await {
+                Ok(reader) => self.reader = reader,
+                // Who has read all there was waits for more, however long; who reads what is there is told.
+                Err(JournalError::Unavailable(_)) if self.caught_up => sleep(PAUSE).await,
+                Err(error) => return Err(error),
+            }
         }
     }
 

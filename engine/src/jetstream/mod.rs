@@ -6,13 +6,14 @@
 //! - `stores`: the streams and buckets, and what they hold
 //! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `bodies`: as bytes, in messages and beside them
 //! - `index`: what is known of batches without their events, in key-value buckets; `read`: reads a subject, or many keys of a bucket
-//! - [`JetStreamQueue`]: leases in a work queue, and the keepers of laps
+//! - [`JetStreamQueue`]: leases in a work queue, and the keepers of laps; `nodes`: what nodes tell each other
 //! - `trouble`: what errors mean, and how long calls go on trying
 
 mod bodies;
 mod connect;
 mod index;
 mod journal;
+mod nodes;
 mod queue;
 mod read;
 mod stores;

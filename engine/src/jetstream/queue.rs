@@ -2,11 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::Client;
-use async_nats::connection::State;
 use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
 use async_nats::jetstream::message::{Acker, PublishMessage};
 use async_nats::jetstream::{AckKind, Message};
@@ -17,10 +15,10 @@ use quilt::{BatchId, Position};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
 
+use super::nodes::Nodes;
 use super::read::scan;
-use super::stores::{LEASE_SUBJECT, NODES_SUBJECT, Stores, TRACE, cut_subject};
+use super::stores::{LEASE_SUBJECT, Stores, TRACE, cut_subject};
 use super::trouble::{PAUSE, in_time, insist, keep_trying, unavailable};
 use crate::colleagues::Announcement;
 use crate::journal::{JournalError, Mark};
@@ -32,41 +30,28 @@ const WAIT: Duration = Duration::from_secs(5);
 /// How long a node listens to the others before it runs anything.
 const LISTENING: Duration = ANNOUNCE.saturating_mul(2);
 
-/// How long a node may be silent before it is taken for lost.
-const SILENCE: Duration = Duration::from_secs(6);
-
 /// A [`Queue`] on NATS JetStream. Cloning gives another handle to it.
 #[derive(Clone)]
 pub struct JetStreamQueue {
     stores: Stores,
-    state: Arc<Node>,
+    state: Arc<State>,
 }
 
-struct Node {
+struct State {
     /// Names this node as a keeper.
-    node: String,
+    id: String,
     since: Instant,
     counter: AtomicU64,
     claims: Mutex<HashMap<ClaimId, Claimed>>,
     /// The revisions at which this node's laps were renewed last.
     kept: Mutex<HashMap<LapId, u64>>,
-    /// What other nodes said last, and when that was.
-    heard: Mutex<HashMap<String, (Announcement, Instant)>>,
-    listener: OnceLock<AbortOnDropHandle<()>>,
+    nodes: Nodes,
 }
 
 /// A message that was pulled.
 struct Claimed {
     acker: Arc<Acker>,
     sequence: u64,
-}
-
-/// What nodes tell each other.
-#[derive(Serialize, Deserialize)]
-struct Told {
-    /// Tells apart nodes that have the same name by mistake.
-    id: String,
-    announcement: Announcement,
 }
 
 /// A lease as it stands in a message.
@@ -111,20 +96,16 @@ impl Stored {
 
 impl JetStreamQueue {
     pub(super) fn new(stores: Stores) -> Self {
-        let state = Node {
-            node: unique(),
+        let id = unique();
+        let state = State {
             since: Instant::now(),
             counter: AtomicU64::default(),
             claims: Mutex::default(),
             kept: Mutex::default(),
-            heard: Mutex::default(),
-            listener: OnceLock::new(),
+            nodes: Nodes::new(stores.context.client(), &id),
+            id,
         };
-        let queue = Self { stores, state: Arc::new(state) };
-        let listener = listen(queue.stores.context.client(), Arc::downgrade(&queue.state));
-        // The cell is new, so this is its first value.
-        let _ = queue.state.listener.set(AbortOnDropHandle::new(tokio::spawn(listener)));
-        queue
+        Self { stores, state: Arc::new(state) }
     }
 
     fn claims(&self) -> MutexGuard<'_, HashMap<ClaimId, Claimed>> {
@@ -225,11 +206,11 @@ impl JetStreamQueue {
 
     /// This node, as its keys say it.
     fn node(&self) -> Bytes {
-        format!("{:?}", self.state.node).into()
+        format!("{:?}", self.state.id).into()
     }
 
     fn is_connected(&self) -> bool {
-        self.stores.context.client().connection_state() == State::Connected
+        self.stores.context.client().connection_state() == async_nats::connection::State::Connected
     }
 }
 
@@ -316,9 +297,9 @@ impl Queue for JetStreamQueue {
         if laps.is_empty() {
             return Ok(laps);
         }
-        let kept = keep_trying(|| scan::<String>(&self.stores.context, &self.stores.keepers, ">")).await?;
+        let kept = scan::<String>(&self.stores.context, &self.stores.keepers, ">").await?;
         let elsewhere: HashSet<String> =
-            kept.into_iter().filter(|(_, node)| *node != self.state.node).map(|(key, _)| key).collect();
+            kept.into_iter().filter(|(_, node)| *node != self.state.id).map(|(key, _)| key).collect();
         Ok(laps.into_iter().filter(|lap| !elsewhere.contains(&key(*lap))).collect())
     }
 
@@ -341,45 +322,14 @@ impl Queue for JetStreamQueue {
     }
 
     async fn announce(&self, announcement: &Announcement) {
-        let mut told = Told { id: self.state.node.clone(), announcement: announcement.clone() };
-        let payload = loop {
-            let Ok(payload) = serde_json::to_vec(&told) else { return };
-            if payload.len() <= self.stores.largest_body {
-                break payload;
-            }
-            // Most of what it does is still better than nothing.
-            let half = told.announcement.busy.len() / 2;
-            told.announcement.busy.truncate(half);
-        };
-        let client = self.stores.context.client();
-        if self.is_connected()
-            && let Err(error) = in_time(client.publish(NODES_SUBJECT, payload.into())).await
-        {
-            tracing::debug!(%error, "the other nodes are not told of this one");
+        if self.is_connected() {
+            let client = self.stores.context.client();
+            self.state.nodes.tell(&client, announcement, self.stores.largest_body).await;
         }
     }
 
     fn colleagues(&self) -> Vec<Announcement> {
-        let mut heard = self.state.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.retain(|_, (_, at)| at.elapsed() < SILENCE);
-        heard.values().map(|(announcement, _)| announcement.clone()).collect()
-    }
-}
-
-/// Listens to the other nodes as long as this one is there.
-async fn listen(client: Client, state: Weak<Node>) {
-    // It is subscribed anew by itself when the connection is.
-    let Ok(mut messages) = client.subscribe(NODES_SUBJECT).await else { return };
-    while let Some(message) = messages.next().await {
-        let Some(state) = state.upgrade() else { return };
-        match serde_json::from_slice::<Told>(&message.payload) {
-            Ok(Told { id, .. }) if id == state.node => {}
-            Ok(Told { id, announcement }) => {
-                let mut heard = state.heard.lock().unwrap_or_else(PoisonError::into_inner);
-                heard.insert(id, (announcement, Instant::now()));
-            }
-            Err(error) => tracing::debug!(%error, "a node says what cannot be read"),
-        }
+        self.state.nodes.heard()
     }
 }
 

@@ -86,6 +86,18 @@ pub(super) async fn scan<T: DeserializeOwned>(
     bucket: &Store,
     keys: &str,
 ) -> Result<Vec<(String, T)>, JournalError> {
+    match scan_once(context, bucket, keys).await {
+        // However long it takes, nothing is waited for long. Once more is for a server that was lost in between.
+        Err(JournalError::Unavailable(_)) => scan_once(context, bucket, keys).await,
+        scanned => scanned,
+    }
+}
+
+async fn scan_once<T: DeserializeOwned>(
+    context: &Context,
+    bucket: &Store,
+    keys: &str,
+) -> Result<Vec<(String, T)>, JournalError> {
     let subject = format!("{}{keys}", bucket.prefix);
     let mut reader = Reader::new(context, &bucket.stream_name, subject, DeliverPolicy::LastPerSubject).await?;
     let mut scanned = Vec::new();
