@@ -115,8 +115,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Puts the lease of a whole lap at the end, unless that was done before, by whatever node.
     async fn start(&self, lap: LapId, lease: Lease);
 
-    /// Nobody has to keep the lap any more: it is over, or has come to nothing.
-    async fn end(&self, lap: LapId);
+    /// This node keeps the lap no longer: it is over, or has come to nothing.
+    async fn let_go(&self, lap: LapId);
 
     /// Tells the other nodes that this one is there, and what it does. To be said again every [`ANNOUNCE`]: who is silent for long is lost.
     async fn announce(&self, announcement: &Announcement);

@@ -82,8 +82,8 @@ impl Queue for Faulty {
         self.queue.start(lap, lease).await;
     }
 
-    async fn end(&self, lap: LapId) {
-        self.queue.end(lap).await;
+    async fn let_go(&self, lap: LapId) {
+        self.queue.let_go(lap).await;
     }
 
     async fn announce(&self, announcement: &Announcement) {

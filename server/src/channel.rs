@@ -122,9 +122,14 @@ impl Channel {
             () = stopping.cancelled() => End::Restarting,
         };
         if let Some(code) = end.close_code() {
-            let goodbye = Message::Close(Some(CloseFrame { code, reason: "".into() }));
+            let goodbye = async {
+                if sink.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await.is_ok() {
+                    // What is still on its way here would reset a connection that is closed on it, and the goodbye would be lost.
+                    while let Some(Ok(_)) = stream.next().await {}
+                }
+            };
             // Who does not take it is gone anyway.
-            let _ = timeout(GOODBYE, sink.send(goodbye)).await;
+            let _ = timeout(GOODBYE, goodbye).await;
         }
     }
 

@@ -164,7 +164,7 @@ impl Queue for MemoryQueue {
         self.push(lease, Duration::ZERO).await;
     }
 
-    async fn end(&self, _: LapId) {}
+    async fn let_go(&self, _: LapId) {}
 
     async fn announce(&self, _: &Announcement) {}
 

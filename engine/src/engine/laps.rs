@@ -95,7 +95,7 @@ impl Engine {
 
     /// Lets go of a lap that was claimed and has come to nothing.
     pub(super) async fn give_up(&self, lap: LapId) {
-        self.shared.queue.end(lap).await;
+        self.shared.queue.let_go(lap).await;
         self.release(lap);
     }
 
@@ -148,10 +148,10 @@ impl Engine {
                     self.keep_lap(lap, Some(live), false);
                 }
                 // Its launch is under way, or has failed.
-                Ok(None) => self.shared.queue.end(lap).await,
+                Ok(None) => self.shared.queue.let_go(lap).await,
                 Err(JournalError::Unavailable(reason)) => {
                     tracing::warn!(batch = %lap.batch, reason, "cannot go on with it yet");
-                    self.shared.queue.end(lap).await;
+                    self.shared.queue.let_go(lap).await;
                 }
                 Err(error) => {
                     tracing::error!(batch = %lap.batch, %error, "cannot go on with it");
@@ -169,11 +169,12 @@ impl Engine {
         let laps: Vec<LapId> = self.running().here.keys().copied().collect();
         for lap in laps {
             let Ok(Some(batch)) = self.open(lap.batch).await else { continue };
-            let (is_running, lease) = {
+            let is_running = {
                 let quilt = &batch.folded().quilt;
-                (quilt.lap_number() == lap.lap && !quilt.status().is_over(), whole_lease(&batch, lap))
+                quilt.lap_number() == lap.lap && !quilt.status().is_over()
             };
             if is_running {
+                let lease = whole_lease(&batch, lap);
                 tracing::error!(batch = %lap.batch, lap = lap.lap, "its leases are lost; starting it again");
                 self.shared.queue.push(lease, Duration::ZERO).await;
             }
@@ -288,7 +289,7 @@ impl Engine {
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
         let note = || self.shared.journal.conclude(batch.id(), lap.lap, summary.clone(), receipts.clone());
         until_available(note).await?;
-        self.shared.queue.end(lap).await;
+        self.shared.queue.let_go(lap).await;
         Ok(())
     }
 }

@@ -312,12 +312,14 @@ impl Queue for JetStreamQueue {
         insist(|| self.stores.started.put(key(lap), self.node())).await;
     }
 
-    async fn end(&self, lap: LapId) {
-        self.kept().remove(&lap);
-        for bucket in [&self.stores.started, &self.stores.keepers] {
-            if let Err(error) = in_time(bucket.purge_with_ttl(key(lap), TRACE)).await {
-                tracing::debug!(%error, "a key of a lap that is over stays");
-            }
+    async fn let_go(&self, lap: LapId) {
+        let kept = self.kept().remove(&lap);
+        // Only while it is this node's; otherwise, or if this fails, the key goes by itself.
+        if let Some(revision) = kept
+            && let Err(error) =
+                in_time(self.stores.keepers.purge_expect_revision_with_ttl(key(lap), revision, TRACE)).await
+        {
+            tracing::debug!(%error, "a lap is let go of later");
         }
     }
 

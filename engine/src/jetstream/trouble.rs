@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use futures::TryFutureExt;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::journal::JournalError;
@@ -56,7 +57,7 @@ where
 {
     let mut is_told = false;
     loop {
-        match keep_trying(|| in_time(call())).await {
+        match keep_trying(|| call().map_err(unavailable)).await {
             Ok(answer) => {
                 if is_told {
                     tracing::info!("what NATS refused is done");

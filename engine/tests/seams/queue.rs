@@ -102,7 +102,7 @@ async fn a_lap_that_is_kept_is_started_and_ends(side: &Side) {
     assert!(!is_idle().await, "it is claimed");
     assert_eq!(claim.lease, lease(0, 64));
     side.queue.finish(claim.id).await;
-    side.queue.end(lap).await;
+    side.queue.let_go(lap).await;
     assert!(keep().await, "and could be again");
     while !is_idle().await {
         tokio::task::yield_now().await;

@@ -239,7 +239,7 @@ impl Queue for Seam {
         self.push(lease, Duration::ZERO).await;
     }
 
-    async fn end(&self, _: LapId) {
+    async fn let_go(&self, _: LapId) {
         self.0.step().await;
     }
 
