@@ -59,6 +59,10 @@ impl Reader {
         let chunk: Vec<Message> =
             chunk.ok_or(JournalError::Closed)?.into_iter().collect::<Result<_, _>>().map_err(unavailable)?;
         self.expected = self.expected.saturating_sub(chunk.len() as u64);
+        // Some may have been deleted or replaced meanwhile.
+        if chunk.last().and_then(|last| last.info().ok()).is_some_and(|info| info.pending == 0) {
+            self.expected = 0;
+        }
         Ok(chunk)
     }
 
