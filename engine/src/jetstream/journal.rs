@@ -60,6 +60,10 @@ impl JetStreamJournal {
         let payload = bodies::stow(&self.stores, batch, body, &mut headers).await?;
         let subject = journal_subject(&batch.to_string());
         keep_trying(|| async {
+            // An event that is refused must not be stored after all when there is a connection again.
+            if !self.stores.is_connected() {
+                return Err(unavailable("there is no connection"));
+            }
             let message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
             let message = message.message_id(&body.id);
             let stored = self.stores.context.send_publish(subject.clone(), message).await.map_err(unavailable)?;

@@ -208,10 +208,6 @@ impl JetStreamQueue {
     fn node(&self) -> Bytes {
         format!("{:?}", self.state.id).into()
     }
-
-    fn is_connected(&self) -> bool {
-        self.stores.context.client().connection_state() == async_nats::connection::State::Connected
-    }
 }
 
 #[async_trait]
@@ -242,7 +238,7 @@ impl Queue for JetStreamQueue {
 
     async fn extend(&self, claim: ClaimId) {
         // Without a connection it would come too late, and be kept until there is one.
-        if let Some(acker) = self.acker(claim).filter(|_| self.is_connected())
+        if let Some(acker) = self.acker(claim).filter(|_| self.stores.is_connected())
             && let Err(error) = in_time(acker.ack_with(AckKind::Progress)).await
         {
             tracing::debug!(%error, "a lease could not be extended");
@@ -324,7 +320,7 @@ impl Queue for JetStreamQueue {
     }
 
     async fn announce(&self, announcement: &Announcement) {
-        if self.is_connected() {
+        if self.stores.is_connected() {
             let client = self.stores.context.client();
             self.state.nodes.tell(&client, announcement, self.stores.largest_body).await;
         }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_nats::connection::State;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::kv;
 use async_nats::jetstream::object_store::{self, ObjectStore};
@@ -74,6 +75,11 @@ pub(super) struct Stores {
 }
 
 impl Stores {
+    /// Whether there is a connection at this moment. Without one the client keeps what it is given for later, when nobody waits for it any more.
+    pub(super) fn is_connected(&self) -> bool {
+        self.context.client().connection_state() == State::Connected
+    }
+
     /// Makes what is missing, and brings the rest to how this version has it.
     pub(super) async fn set_up(context: Context, replicas: usize, max_payload: usize) -> Result<Self, ConnectError> {
         let stream = async |config: Config, what| {
