@@ -92,10 +92,13 @@ async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
     until(&client, &one, &id, |batch| batch["lap"] == 2 && batch["status"] == "finished").await;
     let deleted = client.delete(other.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
     assert_eq!(deleted.status(), 204);
-    for server in [&one, &other] {
-        let gone = client.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
-        assert_eq!(gone.status(), 404);
-    }
+    let status = async |server: &Server| {
+        client.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer").status()
+    };
+    assert_eq!(status(&other).await, 404);
+    // The other one is told.
+    let gone = async { while status(&one).await != 404 {} };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it is gone everywhere");
     drop(workers);
 }
 
