@@ -16,6 +16,10 @@ use crate::journal::{JournalError, Unfinished, until_available};
 use crate::live::LiveBatch;
 use crate::queue::{BEAT, LapId, Lease};
 
+/// How often in a row the queue has to be found without any lease before a lap that runs is started again: longer than a node needs to notice
+/// that it has not heard of its end.
+const IDLE_LOOKS: u32 = 4;
+
 /// How long a lap that was announced may take to start, before it is taken for given up by whoever announced it.
 const START_TIME: Duration = Duration::from_secs(60);
 
@@ -101,22 +105,28 @@ impl Engine {
 
     /// Looks after the laps that nobody keeps, and after those whose leases are lost, again and again.
     pub(super) async fn look_after_laps(&self, mut left_alone: HashSet<BatchId>) {
-        let mut was_idle = false;
+        let mut idle_looks: HashMap<LapId, u32> = HashMap::new();
         loop {
             sleep(BEAT).await;
             self.shared.batches.forget_unused();
             let looked = async {
                 self.take_over(&mut left_alone).await?;
-                let is_idle = self.shared.queue.is_idle().await?;
-                if is_idle && was_idle {
-                    self.start_again().await;
-                }
-                was_idle = is_idle;
-                Ok::<_, JournalError>(())
+                self.shared.queue.is_idle().await
             };
-            if let Err(error) = looked.await {
-                tracing::warn!(%error, "cannot look after unfinished batches; trying again");
+            match looked.await {
+                Ok(true) => {
+                    let running = self.running();
+                    idle_looks.retain(|lap, _| running.here.contains_key(lap));
+                    running.here.keys().for_each(|lap| *idle_looks.entry(*lap).or_default() += 1);
+                }
+                Ok(false) => idle_looks.clear(),
+                Err(error) => {
+                    idle_looks.clear();
+                    tracing::warn!(%error, "cannot look after unfinished batches; trying again");
+                }
             }
+            let lost = idle_looks.extract_if(|_, looks| *looks >= IDLE_LOOKS).map(|(lap, _)| lap).collect();
+            self.start_again(lost).await;
         }
     }
 
@@ -163,17 +173,16 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts the laps that this node keeps on the queue once more. For when there is no lease at all, and they are not over: whoever had theirs has
-    /// let go of them without a reason.
-    async fn start_again(&self) {
-        let laps: Vec<LapId> = self.running().here.keys().copied().collect();
+    /// Puts laps that this node keeps on the queue once more. For when there has been no lease at all for a while, and they are not over: whoever
+    /// had theirs has let go of them without a reason.
+    async fn start_again(&self, laps: Vec<LapId>) {
         for lap in laps {
             let Ok(Some(batch)) = self.open(lap.batch).await else { continue };
-            let is_running = {
+            let is_open = {
                 let quilt = &batch.folded().quilt;
                 quilt.lap_number() == lap.lap && !quilt.status().is_over()
             };
-            if is_running {
+            if is_open && matches!(self.shared.queue.is_idle().await, Ok(true)) {
                 let lease = whole_lease(&batch, lap);
                 tracing::error!(batch = %lap.batch, lap = lap.lap, "its leases are lost; starting it again");
                 self.shared.queue.push(lease, Duration::ZERO).await;

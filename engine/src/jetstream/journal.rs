@@ -197,12 +197,14 @@ impl Reading {
                 Mark(0) => DeliverPolicy::All,
                 Mark(last) => DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
             };
-            match self.journal.read(self.batch, from).await {
-                Ok(reader) => self.reader = reader,
-                // Who has read all there was waits for more, however long; who reads what is there is told.
-                Err(JournalError::Unavailable(_)) if self.caught_up => sleep(PAUSE).await,
-                Err(error) => return Err(error),
-            }
+            // What the old one has lost must not be passed over, so it is never asked again.
+            self.reader = loop {
+                match self.journal.read(self.batch, from).await {
+                    // Who has read all there was waits for more, however long; who reads what is there is told.
+                    Err(JournalError::Unavailable(_)) if self.caught_up => sleep(PAUSE).await,
+                    reader => break reader?,
+                }
+            };
         }
     }
 
