@@ -8,8 +8,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use common::{Gate, Gated, OWNER, STRANGER, WORKERS, finished, id, open, spec, start, start_with, until};
-use engine::ControlError;
 use engine::work::{Registry, Work};
+use engine::{ControlError, Engine};
 use quilt::state::MAX_LAPS;
 use quilt::{CancelCause, Control, Event, Outcome, Position, PutBack, Settlement, Square, Status, Timestamp};
 use tempfile::TempDir;
@@ -108,26 +108,30 @@ async fn a_batch_is_stopped_when_more_has_failed_than_it_tolerates_or_its_time_i
     finished(&engine, id(3)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_batch_can_be_retried_only_so_often_and_says_so() {
-    let folder = TempDir::new().expect("a folder");
+/// An engine that finds a batch of four tasks, and behind its launch these events of another life.
+async fn start_after(folder: &TempDir, events: Vec<Event>) -> Engine {
     let engine = start(folder.path()).await;
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
     hanging.timeout_ms = 3_600_000;
     engine.launch(id(1), OWNER, hanging).await.expect("accepted");
     engine.shutdown(Duration::ZERO).await;
     drop(engine);
-    // As many as there may be, in a journal of another life.
     let journal = engine::embedded::SqliteJournal::open(&folder.path().join("quilt.db")).expect("an own file");
+    engine::Journal::append(&journal, id(1), events).await.expect("it answers");
+    drop(journal);
+    start(folder.path()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_can_be_retried_only_so_often_and_says_so() {
+    let folder = TempDir::new().expect("a folder");
     let at = Timestamp(1);
     let laps = (1..=MAX_LAPS as u32).flat_map(|lap| {
         let failed = |position| Settlement { position: Position(position), outcome: Outcome::Failed("no".into()) };
         let started = (lap > 1).then_some(Event::LapStarted { lap, at, put_back: PutBack::All });
         started.into_iter().chain([Event::Settled { lap, at, settlements: (0..4).map(failed).collect() }])
     });
-    engine::Journal::append(&journal, id(1), laps.collect()).await.expect("it answers");
-    drop(journal);
-    let engine = start(folder.path()).await;
+    let engine = start_after(&folder, laps.collect()).await;
     assert_eq!(finished(&engine, id(1)).await.lap_number() as usize, MAX_LAPS);
     let all = engine.retry_failed(id(1), OWNER).await;
     let one = engine.retry_square(id(1), OWNER, Square { row: 1, column: 1 }).await;
@@ -139,23 +143,13 @@ async fn a_batch_can_be_retried_only_so_often_and_says_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_can_be_controlled_only_so_often_but_always_resumed() {
     let folder = TempDir::new().expect("a folder");
-    let engine = start(folder.path()).await;
-    let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
-    hanging.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, hanging).await.expect("accepted");
-    engine.shutdown(Duration::ZERO).await;
-    drop(engine);
-    // As many as there may be, in a journal of another life.
-    let journal = engine::embedded::SqliteJournal::open(&folder.path().join("quilt.db")).expect("an own file");
     let controls = (1..=quilt::state::MAX_CONTROLS).map(|number| Event::Controlled {
         lap: 1,
         number,
         at: Timestamp(1),
         control: Control::SetConcurrency(Some(number % 2 + 1)),
     });
-    engine::Journal::append(&journal, id(1), controls.collect()).await.expect("it answers");
-    drop(journal);
-    let engine = start(folder.path()).await;
+    let engine = start_after(&folder, controls.collect()).await;
     for control in [Control::Pause, Control::SetConcurrency(None)] {
         let refused = engine.control(id(1), OWNER, control).await;
         assert!(matches!(refused, Err(ControlError::TooManyControls { .. })), "{control:?}: {refused:?}");

@@ -6,13 +6,12 @@
 use std::cmp::Ordering;
 
 use async_nats::jetstream::kv::{CreateErrorKind, Store};
-use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use quilt::{BatchId, OwnerId, Receipt, Summary, Timestamp};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use super::read::scan;
+use super::read::{last_message, scan};
 use super::stores::{Stores, TRACE};
 use super::trouble::{in_time, keep_trying, unavailable};
 use crate::journal::{JournalError, Listed, Retention, Unfinished};
@@ -282,17 +281,9 @@ fn json(value: &impl Serialize) -> Result<Bytes, JournalError> {
     serde_json::to_vec(value).map(Bytes::from).map_err(unavailable)
 }
 
-/// What the leader of a bucket has: other servers may not have heard of it yet.
 async fn get<T: DeserializeOwned>(bucket: &Store, key: &str) -> Result<Option<Known<T>>, JournalError> {
     let subject = format!("{}{key}", bucket.prefix);
-    let message = keep_trying(|| async {
-        match bucket.stream.get_last_raw_message_by_subject(&subject).await {
-            Ok(message) => Ok(Some(message)),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(unavailable(error)),
-        }
-    })
-    .await?;
+    let message = last_message(&bucket.stream, &subject).await?;
     // One without a value says that the key was deleted.
     let Some(message) = message.filter(|message| !message.payload.is_empty()) else { return Ok(None) };
     let value = serde_json::from_slice(&message.payload)

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, RawMessageErrorKind};
+use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{ErrorCode, Message};
 use async_nats::{HeaderMap, HeaderValue};
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::bodies::{self, Body};
 use super::index::{Entry, Index};
-use super::read::Reader;
+use super::read::{Reader, last_message};
 use super::stores::{JOURNAL, Stores, journal_subject};
 use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
 use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
@@ -96,15 +96,8 @@ impl JetStreamJournal {
 
     /// Where the last message of a batch is.
     async fn last(&self, batch: BatchId) -> Result<Mark, JournalError> {
-        let subject = journal_subject(&batch.to_string());
-        keep_trying(|| async {
-            match self.stores.journal.get_last_raw_message_by_subject(&subject).await {
-                Ok(message) => Ok(Mark(message.sequence)),
-                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(Mark(0)),
-                Err(error) => Err(unavailable(error)),
-            }
-        })
-        .await
+        let last = last_message(&self.stores.journal, &journal_subject(&batch.to_string())).await?;
+        Ok(last.map_or(Mark(0), |last| Mark(last.sequence)))
     }
 
     /// Who launched a batch; `None` where there is no such batch, or none any more.

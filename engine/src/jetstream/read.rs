@@ -5,13 +5,15 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::kv::Store;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use super::trouble::{in_time, unavailable};
+use super::trouble::{in_time, keep_trying, unavailable};
 use crate::journal::JournalError;
 
 /// The most messages that are handed on at once.
@@ -82,6 +84,18 @@ impl Drop for Reader {
                 .spawn(async move { in_time(context.delete_consumer_from_stream(consumer, stream)).await.map(drop) });
         }
     }
+}
+
+/// The last message of a subject, as the leader of its stream has it: other servers may not have heard of it yet.
+pub(super) async fn last_message<I>(stream: &Stream<I>, subject: &str) -> Result<Option<StreamMessage>, JournalError> {
+    keep_trying(|| async {
+        match stream.get_last_raw_message_by_subject(subject).await {
+            Ok(message) => Ok(Some(message)),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => Err(unavailable(error)),
+        }
+    })
+    .await
 }
 
 /// All values whose keys match a pattern, such as `a.*`, with their keys. Those that cannot be read are left out, and told.
