@@ -58,8 +58,11 @@ impl Reader {
             0 => next.await,
             _ => timeout(NEXT, next).await.map_err(|_| unavailable("a message does not come"))?,
         };
-        let chunk: Vec<Message> =
-            chunk.ok_or(JournalError::Closed)?.into_iter().collect::<Result<_, _>>().map_err(unavailable)?;
+        let chunk: Vec<Message> = chunk
+            .ok_or_else(|| unavailable("a reader has ended"))?
+            .into_iter()
+            .collect::<Result<_, _>>()
+            .map_err(unavailable)?;
         self.expected = self.expected.saturating_sub(chunk.len() as u64);
         // Some may have been deleted or replaced meanwhile.
         if chunk.last().and_then(|last| last.info().ok()).is_some_and(|info| info.pending == 0) {

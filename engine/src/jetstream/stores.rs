@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::kv;
 use async_nats::jetstream::object_store::{self, ObjectStore};
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType, Stream};
-use async_nats::jetstream::{Context, consumer};
+use async_nats::jetstream::{Context, ErrorCode, consumer};
 
 use super::connect::ConnectError;
 use crate::queue::CLAIM_TIME;
@@ -84,22 +85,23 @@ impl Stores {
     pub(super) async fn set_up(context: Context, replicas: usize, max_payload: usize) -> Result<Self, ConnectError> {
         let stream = async |config: Config, what| {
             let set_up = |error: String| ConnectError::SetUp { what, reason: error };
-            let num_replicas = replicas_of(&context, &config.name, replicas).await;
+            let num_replicas = replicas_of(&context, &config.name, replicas).await.map_err(set_up)?;
             let config = Config { storage: StorageType::File, num_replicas, ..config };
             let info = context.create_or_update_stream(config).await.map_err(|error| set_up(error.to_string()))?;
             context.get_stream_no_info(&info.config.name).await.map_err(|error| set_up(error.to_string()))
         };
         let bucket = async |name: &'static str, max_age| {
+            let set_up = |reason| ConnectError::SetUp { what: name, reason };
             let config = kv::Config {
                 bucket: name.into(),
                 history: 1,
                 max_age,
-                num_replicas: replicas_of(&context, &format!("KV_{name}"), replicas).await,
+                num_replicas: replicas_of(&context, &format!("KV_{name}"), replicas).await.map_err(set_up)?,
                 limit_markers: Some(TRACE),
                 ..kv::Config::default()
             };
             let made = context.create_or_update_key_value(config).await;
-            made.map_err(|error| ConnectError::SetUp { what: name, reason: told(&error) })
+            made.map_err(|error| set_up(told(&error)))
         };
         let journal = Config {
             name: JOURNAL.into(),
@@ -154,15 +156,18 @@ impl Stores {
 }
 
 /// How many replicas a stream is to have: never fewer than it has. One node that was told of fewer is no reason to keep less.
-async fn replicas_of(context: &Context, stream: &str, asked: usize) -> usize {
+async fn replicas_of(context: &Context, stream: &str, asked: usize) -> Result<usize, String> {
     let has = match context.get_stream(stream).await {
         Ok(stream) => stream.cached_info().config.num_replicas,
-        Err(_) => asked,
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => asked,
+            _ => return Err(error.to_string()),
+        },
     };
     if has > asked {
         tracing::debug!(stream, has, asked, "keeps its replicas");
     }
-    has.max(asked)
+    Ok(has.max(asked))
 }
 
 async fn object_store(context: &Context, replicas: usize) -> Result<ObjectStore, ConnectError> {
