@@ -33,7 +33,7 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     let mut html = String::with_capacity(grid.squares() as usize * 112);
     for row in 0..grid.rows() {
         html.push_str(r#"<div role="row">"#);
-        for column in 0..grid.columns() {
+        for column in 0..=grid.last_column(row) {
             let index = Index(u32::from(row) * u32::from(grid.columns()) + u32::from(column));
             push_cell(&mut html, grid, index, state(index));
         }

@@ -7,12 +7,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
-use quilt::Color;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::work::{Allowance, AsyncWork, BlockingWork, Task, TaskError, Work};
+use crate::work::{Allowance, AsyncWork, BlockingWork, Done, Task, TaskError, Work};
 
 /// The longest reason that is kept, in characters.
 const MAX_REASON: usize = 200;
@@ -23,7 +22,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How a try went.
 pub(crate) enum Tried {
     /// It came to an end.
-    Ended(Result<Color, TaskError>),
+    Ended(Result<Done, TaskError>),
     /// It was given up because nobody waits for it any more.
     GivenUp,
     /// Its time is over, or nobody waits for it any more, and it goes on all the same, on a thread of its own. The error is what is kept of it.
@@ -98,20 +97,20 @@ async fn block(
 }
 
 fn too_slow(time: Duration) -> TaskError {
-    TaskError::Retryable(format!("took longer than {} ms", time.as_millis()))
+    TaskError::retryable(format!("took longer than {} ms", time.as_millis()))
 }
 
 /// What stands with the square of an attempt that cannot be stopped. Another one might not stop either, so there is none.
 fn unstoppable(time: Option<Duration>) -> TaskError {
-    TaskError::Permanent(match time {
+    TaskError::permanent(match time {
         Some(time) => format!("took longer than {} ms and does not stop", time.as_millis()),
-        None => "was given up and does not stop".into(),
+        None => "was given up and does not stop".to_owned(),
     })
 }
 
 /// The runtime starts no more threads because the process is ending.
 fn never_ran() -> TaskError {
-    TaskError::Retryable("the process was ending".into())
+    TaskError::retryable("the process was ending")
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> TaskError {
@@ -120,12 +119,12 @@ fn panicked(panic: &(dyn Any + Send)) -> TaskError {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    TaskError::Retryable(format!("panicked: {message}"))
+    TaskError::retryable(format!("panicked: {message}"))
 }
 
 /// An error as it is kept with the square.
 pub(crate) fn reason(error: &TaskError) -> Box<str> {
-    let reason = error.to_string();
+    let reason = error.reason.as_str();
     match reason.char_indices().nth(MAX_REASON) {
         Some((end, _)) => format!("{}…", reason.get(..end).unwrap_or_default()).into(),
         None => reason.into(),
@@ -138,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters() {
-        let error = TaskError::Retryable("é".repeat(300));
+        let error = TaskError::retryable("é".repeat(300));
         let reason = reason(&error);
         assert_eq!(reason.chars().count(), MAX_REASON + 1);
         assert!(reason.ends_with('…'));

@@ -2,17 +2,25 @@
 
 use std::time::Duration;
 
-use quilt::{AttemptRun, Event, Settlement, Timestamp};
+use bytes::Bytes;
+use quilt::{AttemptRun, Event, Index, Settlement, Timestamp};
 use tokio::time::{Instant, sleep_until};
+
+use crate::journal::SquareDetail;
 
 /// How long outcomes are gathered before they are written: about a frame on a screen.
 const GATHER_TIME: Duration = Duration::from_millis(16);
+
+/// The most bytes of details that are gathered, but for the last one.
+const MAX_BYTES: usize = 1 << 20;
 
 /// Tries and outcomes that are written together.
 #[derive(Default)]
 pub(crate) struct Gathered {
     runs: Vec<AttemptRun>,
     settlements: Vec<Settlement>,
+    details: Vec<(Index, Bytes)>,
+    bytes: usize,
     due: Option<Instant>,
 }
 
@@ -32,6 +40,12 @@ impl Gathered {
         self.settlements.push(settlement);
     }
 
+    /// Takes up what else there is to know of a task whose outcome was taken up.
+    pub(crate) fn detailed(&mut self, index: Index, detail: Bytes) {
+        self.bytes += detail.len();
+        self.details.push((index, detail));
+    }
+
     /// Waits until what was gathered has to be written.
     pub(crate) async fn due(&self) {
         match self.due {
@@ -41,14 +55,15 @@ impl Gathered {
     }
 
     pub(crate) fn is_due(&self, now: Instant) -> bool {
-        self.due.is_some_and(|due| due <= now)
+        self.bytes >= MAX_BYTES || self.due.is_some_and(|due| due <= now)
     }
 
-    /// The events that tell what was gathered, and a fresh start.
-    pub(crate) fn take(&mut self, lap: u32, worker: &str, at: Timestamp) -> Vec<Event> {
-        let Self { runs, settlements, .. } = std::mem::take(self);
+    /// The events that tell what was gathered, with the details that go with them, and a fresh start.
+    pub(crate) fn take(&mut self, lap: u32, worker: &str, at: Timestamp) -> (Vec<Event>, Vec<SquareDetail>) {
+        let Self { runs, settlements, details, .. } = std::mem::take(self);
         let attempted = (!runs.is_empty()).then(|| Event::Attempted { lap, worker: worker.into(), runs });
         let settled = (!settlements.is_empty()).then_some(Event::Settled { lap, at, settlements });
-        attempted.into_iter().chain(settled).collect()
+        let details = details.into_iter().map(|(index, body)| SquareDetail { index, lap, body });
+        (attempted.into_iter().chain(settled).collect(), details.collect())
     }
 }

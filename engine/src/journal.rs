@@ -1,12 +1,14 @@
 //! The seam for events: a durable, ordered list of them for each batch.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::BoxStream;
 pub use quilt::Offset;
 use quilt::wire::DecodeError;
-use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Index, Launched, OwnerId, Receipt, Summary, Timestamp};
 use thiserror::Error;
 
 /// How long to wait before a journal that is not available is asked again.
@@ -74,6 +76,17 @@ pub struct Page {
     pub caught_up: bool,
 }
 
+/// What is kept of a task besides its outcome, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SquareDetail {
+    /// The square.
+    pub index: Index,
+    /// The lap in which the task ran.
+    pub lap: u32,
+    /// The detail, encoded.
+    pub body: Bytes,
+}
+
 /// A batch in an owner's list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
@@ -121,11 +134,29 @@ pub struct Retention {
 /// A durable, ordered list of events for each batch.
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
-    /// Starts the journal of a new batch. When it returns, the launch is durable.
-    async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError>;
+    /// Starts the journal of a new batch, and keeps its input. When it returns, both are durable.
+    async fn create(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Launched,
+        input: Option<Bytes>,
+    ) -> Result<Creation, JournalError>;
 
-    /// Appends some events in a row, all or none of them. When it returns, they are durable, and the journal goes as far as the mark.
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError>;
+    /// Appends some events in a row, all or none of them, and keeps details of squares. When it returns, they are durable, and the journal goes
+    /// as far as the mark. Of two details of a square that of the later lap is kept, and in the same lap the first one.
+    async fn append(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+    ) -> Result<Mark, JournalError>;
+
+    /// The input that a batch was created with.
+    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError>;
+
+    /// The details of those squares of a range that have any, in the order of the squares.
+    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError>;
 
     /// All events of a batch behind an offset, and then those to come. A page may be empty. Ends only with an error;
     /// with [`JournalError::Removed`] where there is no such batch, or none any more.

@@ -3,7 +3,8 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use quilt::{AttemptRun, Color, Outcome, Position, Settlement, Timestamp};
+use bytes::Bytes;
+use quilt::{AttemptRun, Outcome, Position, Settlement, Timestamp};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep_until};
 
@@ -14,7 +15,7 @@ use crate::journal::{JournalError, until_available};
 use crate::live::{LiveBatch, Pending};
 use crate::pace::LEASE_TIME;
 use crate::queue::{ClaimId, Lease};
-use crate::work::{Task, TaskError};
+use crate::work::{Detail, Done, MAX_DETAIL, Retry, Task, TaskError};
 use crate::worker::Worker;
 
 /// When a lease has turned out to be too long: what is left of it goes back to the queue. Few tasks tell little of the others, so that
@@ -42,8 +43,8 @@ pub(crate) struct LeaseRun<'a> {
     claim: ClaimId,
     lease: Lease,
     gathered: Gathered,
-    /// What failed, and is to be tried again.
-    again: Vec<Pending>,
+    /// What failed, and is to be tried again, and after how long at the earliest.
+    again: Vec<(Pending, Duration)>,
     /// One moment on both clocks.
     started: (Timestamp, Instant),
     /// When what is left of the lease is for others.
@@ -82,13 +83,13 @@ impl<'a> LeaseRun<'a> {
             let mut now = ended;
             let took = now - started;
             match result {
-                Tried::Ended(result) => self.note(task, started, took, &result),
+                Tried::Ended(result) => self.note(task, started, took, result),
                 Tried::GivenUp => {
                     self.hand_on(task.position).await;
                     break;
                 }
                 Tried::Runaway(attempt, error) => {
-                    self.note(task, started, took, &Err(error));
+                    self.note(task, started, took, Err(error));
                     self.hand_on(next).await;
                     runaway = Some(attempt);
                 }
@@ -122,7 +123,7 @@ impl<'a> LeaseRun<'a> {
         for task in self.batch.pending(&self.lease) {
             let reason = format!("{losses} workers were lost while they ran it");
             tracing::error!(batch = %self.lease.batch, position = task.position.0, reason, "a task is given up");
-            self.note(task, self.started.1, Duration::ZERO, &Err(TaskError::Permanent(reason)));
+            self.note(task, self.started.1, Duration::ZERO, Err(TaskError::permanent(reason)));
         }
         self.write().await
     }
@@ -180,8 +181,9 @@ impl<'a> LeaseRun<'a> {
         }
     }
 
-    fn note(&mut self, task: Pending, started: Instant, took: Duration, result: &Result<Color, TaskError>) {
+    fn note(&mut self, task: Pending, started: Instant, took: Duration, result: Result<Done, TaskError>) {
         let Pending { position, attempt } = task;
+        let (result, detail) = with_detail(result);
         let error = result.as_ref().err().map(attempt::reason);
         let run = AttemptRun {
             first: position,
@@ -192,22 +194,31 @@ impl<'a> LeaseRun<'a> {
             error: error.clone(),
         };
         self.gathered.attempted(run, started + took);
+        let may_try_again = attempt < self.batch.spec.attempts;
         let outcome = match result {
-            Ok(color) => Outcome::Done(*color),
-            Err(TaskError::Retryable(_)) if attempt < self.batch.spec.attempts => return self.again.push(task),
+            Ok(done) => Outcome::Done(done.color),
+            Err(TaskError { retry: Retry::Soon, .. }) if may_try_again => {
+                return self.again.push((task, Duration::ZERO));
+            }
+            Err(TaskError { retry: Retry::After(pause), .. }) if may_try_again => {
+                return self.again.push((task, pause));
+            }
             Err(_) => Outcome::Failed(error.unwrap_or_default()),
         };
         self.gathered.settled(Settlement { position, outcome });
+        if let Some(detail) = detail {
+            self.gathered.detailed(self.batch.order.index(position), detail);
+        }
     }
 
     /// Writes what was gathered, as soon as that is possible: what has been run is not run again because a disk is full.
     async fn write(&mut self) -> Result<(), JournalError> {
         let worker = self.worker;
-        let events = self.gathered.take(self.lease.lap, &worker.desk.worker, worker.clock.now());
+        let (events, details) = self.gathered.take(self.lease.lap, &worker.desk.worker, worker.clock.now());
         if events.is_empty() {
             return Ok(());
         }
-        let write = until_available(|| worker.journal.append(self.lease.batch, events.clone()));
+        let write = until_available(|| worker.journal.append(self.lease.batch, events.clone(), details.clone()));
         let written = worker.aborting.run_until_cancelled(write).await;
         self.lease.after = written.unwrap_or(Err(JournalError::Closed))?;
         Ok(())
@@ -226,12 +237,29 @@ impl<'a> LeaseRun<'a> {
         let least = self.batch.pace.stride() as usize / RETRY_GROUPS;
         let size = self.again.len().div_ceil(RETRY_GROUPS).max(least).max(1);
         for group in self.again.chunks(size) {
-            let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
-            let attempt = group.iter().map(|task| task.attempt).max().unwrap_or(1);
+            let (Some((first, _)), Some((last, _))) = (group.first(), group.last()) else { continue };
+            let attempt = group.iter().map(|(task, _)| task.attempt).max().unwrap_or(1);
+            let least = group.iter().map(|(_, pause)| *pause).max().unwrap_or_default();
             let lease = Lease { positions: first.position..Position(last.position.0 + 1), ..self.lease.clone() };
             let index = self.batch.order.index(first.position);
             let task = Task { index, seed: self.batch.spec.seed, lap: self.lease.lap, attempt };
-            self.worker.queue.push(lease, backoff::after(attempt, &mut task.attempt_rng())).await;
+            self.worker.queue.push(lease, backoff::after(attempt, &mut task.attempt_rng()).max(least)).await;
         }
+    }
+}
+
+/// Takes the detail out of a result, as it is stored. A task that has too much to tell has failed.
+fn with_detail(mut result: Result<Done, TaskError>) -> (Result<Done, TaskError>, Option<Bytes>) {
+    let detail = match &mut result {
+        Ok(done) => done.detail.take(),
+        Err(error) => error.detail.take().map(|detail| *detail),
+    };
+    let detail = detail.as_ref().map(Detail::encode);
+    match detail {
+        Some(detail) if detail.len() > MAX_DETAIL => {
+            let reason = format!("its detail has {} bytes; at most {MAX_DETAIL} are kept", detail.len());
+            (result.and(Err(TaskError::permanent(reason))), None)
+        }
+        detail => (result, detail),
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{OWNER, finished, id, open, spec, start, start_with, until};
-use engine::work::{Allowance, AsyncWork, BlockingWork, Registry, Task, TaskError, Work};
+use engine::work::{Allowance, AsyncWork, BlockingWork, Done, Registry, Task, TaskError, Work};
 use quilt::{Color, Index, Outcome, Progress, SquareState};
 use tempfile::TempDir;
 
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
     let record = async |index| {
         let square = quilt.grid().square(Index(index));
@@ -54,7 +54,7 @@ async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     let batch = open(&again, id(1)).await;
     assert_eq!(batch.folded().ledger.receipts(), receipts);
     // A second run with the same outcomes has the same digest.
-    again.launch(id(2), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4)).await.expect("accepted");
+    again.launch(id(2), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4), None).await.expect("accepted");
     finished(&again, id(2)).await;
     assert_eq!(again.receipts(id(2)).await.expect("answers").expect("it is there")[0].outcomes_sha256, digest);
 }
@@ -64,21 +64,21 @@ struct Stubborn;
 
 #[async_trait]
 impl AsyncWork for Stubborn {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         if task.attempt < 3 {
-            return Err(TaskError::Retryable(format!("attempt {}", task.attempt)));
+            return Err(TaskError::retryable(format!("attempt {}", task.attempt)));
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_are_counted_across_restarts() {
     let folder = TempDir::new().expect("a folder");
-    let registry = || Registry::default().with("stubborn", |_| Ok(Work::waiting(Stubborn)));
+    let registry = || Registry::default().with_work("stubborn", || Work::waiting(Stubborn));
     let engine = start_with(folder.path(), registry()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "stubborn"}"#, 20)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "stubborn"}"#, 20), None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     until("some have failed twice", || {
         let folded = batch.folded();
@@ -104,7 +104,7 @@ struct Blocking;
 static HELD: AtomicBool = AtomicBool::new(true);
 
 impl BlockingWork for Blocking {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Color, TaskError> {
+    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
         match task.index.0 {
             0 => {
                 while HELD.load(Ordering::SeqCst) {
@@ -119,7 +119,7 @@ impl BlockingWork for Blocking {
             2 => panic!("square 2 panics"),
             _ => {}
         }
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
@@ -128,15 +128,15 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     let folder = TempDir::new().expect("a folder");
     // The test has one thread for everything that does not block.
     let engine =
-        start_with(folder.path(), Registry::default().with("blocking", |_| Ok(Work::blocking(Blocking)))).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "blocking"}"#, 4)).await.expect("accepted");
+        start_with(folder.path(), Registry::default().with_work("blocking", || Work::blocking(Blocking))).await;
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "blocking"}"#, 4), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
     assert_eq!(quilt.square(Index(0)), SquareState::Failed("took longer than 200 ms and does not stop"));
     assert_eq!(quilt.square(Index(1)), SquareState::Failed("took longer than 200 ms"));
     assert_eq!(quilt.square(Index(2)), SquareState::Failed("panicked: square 2 panics"));
     assert_eq!(quilt.progress().done, 13);
     until("its worker waits", || engine.load(id(1)).stuck == 1).await;
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 16)).await.expect("accepted");
+    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 16), None).await.expect("accepted");
     finished(&engine, id(2)).await;
     HELD.store(false, Ordering::SeqCst);
     until("its worker is back", || engine.load(id(1)).stuck == 0).await;

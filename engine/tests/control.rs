@@ -21,10 +21,10 @@ static LIMITED: Gate = Gate::new();
 async fn a_paused_batch_starts_nothing_ends_what_runs_and_goes_on_when_it_is_resumed() {
     let folder = TempDir::new().expect("a folder");
     let engine =
-        start_with(folder.path(), Registry::default().with("gate", |_| Ok(Work::waiting(Gated(&PAUSED))))).await;
+        start_with(folder.path(), Registry::default().with_work("gate", || Work::waiting(Gated(&PAUSED)))).await;
     let mut gated = spec(r#"{"kind": "gate"}"#, 6);
     gated.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, gated).await.expect("accepted");
+    engine.launch(id(1), OWNER, gated, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     until("all workers run it", || PAUSED.running() == WORKERS).await;
 
@@ -35,15 +35,15 @@ async fn a_paused_batch_starts_nothing_ends_what_runs_and_goes_on_when_it_is_res
     PAUSED.passes.add_permits(36);
     batch.wait_until(|quilt| quilt.progress().settled() == WORKERS).await;
     // The workers are free for others, and leave this one alone.
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 32)).await.expect("accepted");
+    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 32), None).await.expect("accepted");
     finished(&engine, id(2)).await;
     assert_eq!(PAUSED.started(), WORKERS);
     // A restart does not resume it.
     engine.shutdown(Duration::from_secs(5)).await;
     drop((engine, batch));
     let engine =
-        start_with(folder.path(), Registry::default().with("gate", |_| Ok(Work::waiting(Gated(&PAUSED))))).await;
-    engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 32)).await.expect("accepted");
+        start_with(folder.path(), Registry::default().with_work("gate", || Work::waiting(Gated(&PAUSED)))).await;
+    engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 32), None).await.expect("accepted");
     finished(&engine, id(3)).await;
     assert_eq!(PAUSED.started(), WORKERS);
 
@@ -60,11 +60,11 @@ async fn a_paused_batch_starts_nothing_ends_what_runs_and_goes_on_when_it_is_res
 async fn no_more_tasks_run_at_once_than_a_batch_is_allowed_and_that_can_be_changed_while_it_runs() {
     let folder = TempDir::new().expect("a folder");
     let engine =
-        start_with(folder.path(), Registry::default().with("gate", |_| Ok(Work::waiting(Gated(&LIMITED))))).await;
+        start_with(folder.path(), Registry::default().with_work("gate", || Work::waiting(Gated(&LIMITED)))).await;
     let mut gated = spec(r#"{"kind": "gate"}"#, 6);
     gated.timeout_ms = 3_600_000;
     gated.concurrency = Some(2);
-    engine.launch(id(1), OWNER, gated).await.expect("accepted");
+    engine.launch(id(1), OWNER, gated, None).await.expect("accepted");
     until("two run", || LIMITED.running() == 2).await;
     LIMITED.passes.add_permits(10);
     let batch = open(&engine, id(1)).await;
@@ -88,11 +88,11 @@ async fn a_batch_is_stopped_when_more_has_failed_than_it_tolerates_or_its_time_i
     let engine = start(folder.path()).await;
     let mut failing = spec(r#"{"kind": "color", "permanent_rate": 1, "duration_ms": [1, 5]}"#, 20);
     failing.tolerated_failures = Some(0.1);
-    engine.launch(id(1), OWNER, failing).await.expect("accepted");
+    engine.launch(id(1), OWNER, failing, None).await.expect("accepted");
     let mut slow = spec(r#"{"kind": "hanging"}"#, 3);
     slow.timeout_ms = 3_600_000;
     slow.deadline_ms = Some(150);
-    engine.launch(id(2), OWNER, slow).await.expect("accepted");
+    engine.launch(id(2), OWNER, slow, None).await.expect("accepted");
     for (number, cause) in [(1, CancelCause::Failures), (2, CancelCause::Deadline)] {
         let batch = open(&engine, id(number)).await;
         let over = batch.wait_until(|quilt| quilt.status() == Status::Cancelled);
@@ -104,7 +104,7 @@ async fn a_batch_is_stopped_when_more_has_failed_than_it_tolerates_or_its_time_i
         }
     }
     // The workers are free.
-    engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4)).await.expect("accepted");
+    engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
     finished(&engine, id(3)).await;
 }
 
@@ -113,11 +113,11 @@ async fn start_after(folder: &TempDir, events: Vec<Event>) -> Engine {
     let engine = start(folder.path()).await;
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
     hanging.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, hanging).await.expect("accepted");
+    engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     engine.shutdown(Duration::ZERO).await;
     drop(engine);
     let journal = engine::embedded::SqliteJournal::open(&folder.path().join("quilt.db")).expect("an own file");
-    engine::Journal::append(&journal, id(1), events).await.expect("it answers");
+    engine::Journal::append(&journal, id(1), events, Vec::new()).await.expect("it answers");
     drop(journal);
     start(folder.path()).await
 }

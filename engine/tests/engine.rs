@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::{OWNER, STRANGER, WORKERS, finished, id, open, spec, start, start_with};
 use engine::embedded::{OpenError, SqliteJournal};
-use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{ControlError, LaunchError, TooManyRunning};
 use quilt::{BatchId, BatchSpec, Color, Index, Progress, Square, SquareState, Status};
 use tempfile::TempDir;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 async fn a_batch_fills_every_square_and_its_quilt_outlives_the_engine() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 64)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 64), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
     assert_eq!(quilt.progress(), Progress { tasks: 4096, done: 4096, failed: 0 });
     engine.shutdown(Duration::from_secs(5)).await;
@@ -33,7 +33,7 @@ async fn a_batch_fills_every_square_and_its_quilt_outlives_the_engine() {
 async fn tasks_that_panic_err_or_hang_fail_alone_and_the_batch_reaches_its_finish_line() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
     assert_eq!(quilt.progress(), Progress { tasks: 16, done: 13, failed: 3 });
     assert_eq!(quilt.square(Index(0)), SquareState::Failed("panicked: square 0 panics"));
@@ -49,7 +49,7 @@ async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
     // Long enough for the second retry to find the first one's lap under way.
     let mut spec = spec(r#"{"kind": "color", "failure_rate": 0.5, "duration_ms": [20, 30]}"#, 10);
     spec.attempts = 1;
-    engine.launch(id(1), OWNER, spec).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec, None).await.expect("accepted");
     let first = finished(&engine, id(1)).await;
     let Progress { done, failed, .. } = first.progress();
     assert!(failed > 0 && done > 0, "{done} done, {failed} failed");
@@ -74,7 +74,7 @@ async fn a_retry_of_one_square_runs_it_alone_and_is_remembered_after_a_restart()
     let engine = start(folder.path()).await;
     let mut spec = spec(r#"{"kind": "misbehaving"}"#, 4);
     spec.attempts = 1;
-    engine.launch(id(1), OWNER, spec).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec, None).await.expect("accepted");
     let first = finished(&engine, id(1)).await;
     let [panics, errs, outside] = [(0, 0), (0, 1), (4, 0)].map(|(row, column)| Square { row, column });
     assert!(matches!(engine.retry_square(id(1), STRANGER, panics).await, Err(ControlError::NotOwner)));
@@ -109,7 +109,7 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     let engine = start(folder.path()).await;
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 8);
     hanging.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, hanging).await.expect("accepted");
+    engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     while batch.busy() < WORKERS {
         tokio::task::yield_now().await;
@@ -118,7 +118,7 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     assert_eq!(engine.cancel(id(1), OWNER).await.expect("accepted").status, Status::Cancelled);
     assert_eq!(engine.cancel(id(1), OWNER).await.expect("cancelling again changes nothing").status, Status::Cancelled);
     // The workers are free for the next batch.
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4)).await.expect("accepted");
+    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
     finished(&engine, id(2)).await;
     engine.shutdown(Duration::from_secs(5)).await;
     drop((engine, batch));
@@ -135,25 +135,25 @@ struct Deceiving {
 
 #[async_trait]
 impl AsyncWork for Deceiving {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         if self.started.fetch_add(1, Ordering::Relaxed) >= 32 {
             self.together.wait().await;
         }
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_lease_that_meets_a_slow_task_is_handed_on_to_idle_workers() {
     let folder = TempDir::new().expect("a folder");
-    let registry = Registry::default().with("deceiving", |_| {
-        Ok(Work::waiting(Deceiving { started: AtomicU32::new(0), together: tokio::sync::Barrier::new(4) }))
+    let registry = Registry::default().with_work("deceiving", || {
+        Work::waiting(Deceiving { started: AtomicU32::new(0), together: tokio::sync::Barrier::new(4) })
     });
     let engine = start_with(folder.path(), registry).await;
     let mut deceiving = spec(r#"{"kind": "deceiving"}"#, 12);
     // No attempt is over before its time: only company helps.
     deceiving.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, deceiving).await.expect("accepted");
+    engine.launch(id(1), OWNER, deceiving, None).await.expect("accepted");
     assert_eq!(finished(&engine, id(1)).await.progress().done, 144);
 }
 
@@ -162,22 +162,22 @@ struct Stuck(AtomicU32);
 
 #[async_trait]
 impl AsyncWork for Stuck {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         if self.0.fetch_add(1, Ordering::Relaxed) == 100 {
             std::future::pending::<()>().await;
         }
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_done_is_written_and_all_else_is_run_while_one_task_takes_for_ever() {
     let folder = TempDir::new().expect("a folder");
-    let registry = Registry::default().with("stuck", |_| Ok(Work::waiting(Stuck(AtomicU32::new(0)))));
+    let registry = Registry::default().with_work("stuck", || Work::waiting(Stuck(AtomicU32::new(0))));
     let engine = start_with(folder.path(), registry).await;
     let mut stuck = spec(r#"{"kind": "stuck"}"#, 30);
     stuck.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, stuck).await.expect("accepted");
+    engine.launch(id(1), OWNER, stuck, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     let all_but_one = batch.wait_until(|quilt| quilt.progress().settled() == 899);
     tokio::time::timeout(Duration::from_secs(30), all_but_one).await.expect("one slow task holds up nothing else");
@@ -189,7 +189,7 @@ async fn an_unfinished_batch_goes_on_when_the_engine_is_started_again() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     let slow = r#"{"kind": "color", "duration_ms": [5, 15]}"#;
-    engine.launch(id(1), OWNER, spec(slow, 20)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(slow, 20), None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     batch.wait_until(|quilt| quilt.progress().settled() >= 50).await;
     // No time for the running tasks: they are given up.
@@ -213,11 +213,11 @@ async fn the_same_launch_again_is_the_same_batch_and_another_one_a_conflict() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     let color = spec(r#"{"kind": "color"}"#, 4);
-    engine.launch(id(1), OWNER, color.clone()).await.expect("accepted");
-    engine.launch(id(1), OWNER, color.clone()).await.expect("accepted again");
+    engine.launch(id(1), OWNER, color.clone(), None).await.expect("accepted");
+    engine.launch(id(1), OWNER, color.clone(), None).await.expect("accepted again");
     let other = spec(r#"{"kind": "color"}"#, 5);
-    assert!(matches!(engine.launch(id(1), OWNER, other).await, Err(LaunchError::Conflict)));
-    assert!(matches!(engine.launch(id(1), STRANGER, color).await, Err(LaunchError::Conflict)));
+    assert!(matches!(engine.launch(id(1), OWNER, other, None).await, Err(LaunchError::Conflict)));
+    assert!(matches!(engine.launch(id(1), STRANGER, color, None).await, Err(LaunchError::Conflict)));
     assert_eq!(engine.list(OWNER, None, 10).await.expect("answers").batches.len(), 1);
 }
 
@@ -228,18 +228,18 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
     for number in 1..=4 {
         let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
         hanging.timeout_ms = 3_600_000;
-        engine.launch(id(number), OWNER, hanging).await.expect("within the limit");
+        engine.launch(id(number), OWNER, hanging, None).await.expect("within the limit");
     }
     let fifth = spec(r#"{"kind": "color"}"#, 2);
     assert!(matches!(
-        engine.launch(id(5), OWNER, fifth.clone()).await,
+        engine.launch(id(5), OWNER, fifth.clone(), None).await,
         Err(LaunchError::TooManyRunning(TooManyRunning::OfOwner { limit: 4 }))
     ));
-    engine.launch(id(6), STRANGER, fifth.clone()).await.expect("the limit is each owner's own");
+    engine.launch(id(6), STRANGER, fifth.clone(), None).await.expect("the limit is each owner's own");
     engine.cancel(id(1), OWNER).await.expect("accepted");
     // The place is free when the lap is seen to be over, which is soon after the cancellation is.
     let free = async {
-        while engine.launch(id(5), OWNER, fifth.clone()).await.is_err() {
+        while engine.launch(id(5), OWNER, fifth.clone(), None).await.is_err() {
             tokio::task::yield_now().await;
         }
     };
@@ -258,7 +258,10 @@ async fn unknown_work_and_wrong_parameters_are_refused_before_anything_is_writte
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     for work in [r#"{"kind": "magic"}"#, r#"{"kind": "color", "speed": 3}"#] {
-        assert!(matches!(engine.launch(id(1), OWNER, spec(work, 4)).await, Err(LaunchError::InvalidWork(_))), "{work}");
+        assert!(
+            matches!(engine.launch(id(1), OWNER, spec(work, 4), None).await, Err(LaunchError::InvalidWork(_))),
+            "{work}"
+        );
     }
     assert!(engine.open(id(1)).await.expect("answers").is_none());
     assert!(matches!(engine.cancel(id(1), OWNER).await, Err(ControlError::NotFound)));
@@ -272,7 +275,7 @@ async fn two_batches_of_one_seed_look_alike_and_of_two_seeds_do_not() {
     let reseeded = BatchSpec { seed: 12, ..color.clone() };
     let mut colors = Vec::new();
     for (number, spec) in [(1, color.clone()), (2, color), (3, reseeded)] {
-        engine.launch(id(number), OWNER, spec).await.expect("accepted");
+        engine.launch(id(number), OWNER, spec, None).await.expect("accepted");
         let quilt = finished(&engine, id(number)).await;
         colors.push((0..64).map(|index| format!("{:?}", quilt.square(Index(index)))).collect::<Vec<_>>());
     }

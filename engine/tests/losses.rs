@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::embedded::MemoryQueue;
 use engine::queue::{Claim, ClaimId, LapId, Lease};
-use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Announcement, Engine, JournalError, Node, Queue, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, Index, OwnerId, Quilt, SquareState, Status};
 use tokio::time::timeout;
@@ -25,11 +25,11 @@ struct Deadly;
 
 #[async_trait]
 impl AsyncWork for Deadly {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         if task.index == DEADLY {
             std::future::pending::<()>().await;
         }
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
@@ -99,14 +99,14 @@ impl Queue for Faulty {
 async fn run(queue: Faulty, work: &str) -> Quilt {
     let defaults = Settings::default();
     let settings = Settings { node: Node { slots: 40, ..defaults.node.clone() }, ..defaults };
-    let registry = Registry::default().with("deadly", |_| Ok(Work::waiting(Deadly)));
+    let registry = Registry::default().with_work("deadly", || Work::waiting(Deadly));
     let engine = Engine::start(Arc::new(MemoryJournal::default()), Arc::new(queue), registry, settings);
     let engine = engine.await.expect("it starts");
     let work = serde_json::from_str(work).expect("a work spec");
     // No attempt is over before its time.
     let spec = BatchSpec { timeout_ms: 3_600_000, ..BatchSpec::new(work, Grid::new(64, 64).expect("a grid"), 11) };
     let id = BatchId::from_bytes([1; 16]);
-    engine.launch(id, OwnerId::from_bytes([1; 16]), spec).await.expect("accepted");
+    engine.launch(id, OwnerId::from_bytes([1; 16]), spec, None).await.expect("accepted");
     let batch = engine.open(id).await.expect("it answers").expect("it is there");
     let finished = timeout(Duration::from_secs(600), batch.wait_until(|quilt| quilt.status() == Status::Finished));
     finished.await.expect("it comes to its finish line");

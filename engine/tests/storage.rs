@@ -22,10 +22,10 @@ static LOCKED: Gate = Gate::new();
 async fn a_batch_that_is_over_can_be_removed_and_gives_back_what_it_took() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 300)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 300), None).await.expect("accepted");
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
     hanging.timeout_ms = 3_600_000;
-    engine.launch(id(2), OWNER, hanging).await.expect("accepted");
+    engine.launch(id(2), OWNER, hanging, None).await.expect("accepted");
     finished(&engine, id(1)).await;
     let batch = open(&engine, id(1)).await;
     assert!(matches!(engine.remove(id(2), OWNER).await, Err(ControlError::NotOver)));
@@ -43,7 +43,7 @@ async fn a_batch_that_is_over_can_be_removed_and_gives_back_what_it_took() {
     until("its pages are free", || count("PRAGMA freelist_count") == 0).await;
     assert!(count("PRAGMA page_count") < 30, "270,000 bytes of events were there");
     // What is on its way to a removed batch must not reach another one: its id is nobody's for a while.
-    let again = engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 2)).await;
+    let again = engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 2), None).await;
     assert!(matches!(again, Err(LaunchError::Conflict)), "{again:?}");
 }
 
@@ -52,7 +52,7 @@ async fn clean_up_to(engine: &Engine, expected: &[BatchId]) {
     let cleaning = async {
         loop {
             let tiny = BatchId::from_bytes(rand::random());
-            engine.launch(tiny, OWNER, spec(r#"{"kind": "color"}"#, 1)).await.expect("accepted");
+            engine.launch(tiny, OWNER, spec(r#"{"kind": "color"}"#, 1), None).await.expect("accepted");
             let batch = open(engine, tiny).await;
             batch.wait_until(|quilt| quilt.status() == Status::Finished).await;
             // The clean-up itself may have been faster.
@@ -74,7 +74,7 @@ async fn what_is_too_old_or_too_much_is_removed_but_not_while_somebody_watches()
         let mut viewer = None;
         for number in 1..=3 {
             engine
-                .launch(id(number), OWNER, spec(r#"{"kind": "color", "duration_ms": [1, 9]}"#, 8))
+                .launch(id(number), OWNER, spec(r#"{"kind": "color", "duration_ms": [1, 9]}"#, 8), None)
                 .await
                 .expect("accepted");
             let batch = open(&engine, id(number)).await;
@@ -91,15 +91,15 @@ async fn what_is_too_old_or_too_much_is_removed_but_not_while_somebody_watches()
 async fn a_locked_file_is_told_and_what_was_run_meanwhile_is_written_when_it_is_free() {
     let folder = TempDir::new().expect("a folder");
     let engine =
-        start_with(folder.path(), Registry::default().with("gate", |_| Ok(Work::waiting(Gated(&LOCKED))))).await;
+        start_with(folder.path(), Registry::default().with_work("gate", || Work::waiting(Gated(&LOCKED)))).await;
     let mut gated = spec(r#"{"kind": "gate"}"#, 4);
     gated.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, gated).await.expect("accepted");
+    engine.launch(id(1), OWNER, gated, None).await.expect("accepted");
     until("all workers run it", || LOCKED.running() == WORKERS).await;
     let other = rusqlite::Connection::open(folder.path().join("quilt.db")).expect("readable");
     other.execute_batch("BEGIN IMMEDIATE").expect("free");
     LOCKED.passes.add_permits(16);
-    match engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 2)).await {
+    match engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 2), None).await {
         Err(LaunchError::Journal(JournalError::Unavailable(reason))) => {
             assert_eq!(reason, "another program has locked the file");
         }
@@ -109,7 +109,7 @@ async fn a_locked_file_is_told_and_what_was_run_meanwhile_is_written_when_it_is_
     assert_eq!(finished(&engine, id(1)).await.progress().done, 16);
     assert_eq!(LOCKED.started(), 16, "what was run is not run again");
     // The launch that was refused did not happen, and can be asked for again.
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 2)).await.expect("accepted");
+    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 2), None).await.expect("accepted");
     finished(&engine, id(2)).await;
 }
 
@@ -119,8 +119,8 @@ async fn a_damaged_journal_is_told_and_harms_no_other() {
     let engine = start(folder.path()).await;
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
     hanging.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, hanging).await.expect("accepted");
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4)).await.expect("accepted");
+    engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
+    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
     finished(&engine, id(2)).await;
     engine.shutdown(Duration::ZERO).await;
     drop(engine);
@@ -131,7 +131,7 @@ async fn a_damaged_journal_is_told_and_harms_no_other() {
     assert!(matches!(again.open(id(1)).await, Err(JournalError::Damaged { .. })));
     let listed = again.list(OWNER, None, 10).await.expect("answers").batches;
     assert_eq!(listed.iter().map(|(batch, _)| *batch).collect::<Vec<_>>(), [id(2)]);
-    again.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4)).await.expect("accepted");
+    again.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
     finished(&again, id(3)).await;
 }
 
@@ -139,7 +139,7 @@ async fn a_damaged_journal_is_told_and_harms_no_other() {
 async fn a_finished_batch_leaves_the_memory_when_nobody_watches_it() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 8)).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 8), None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     let weak = Arc::downgrade(&batch);
     let viewer = batch.admit(1).expect("the first one");
@@ -157,7 +157,7 @@ async fn launches_of_one_batch_at_the_same_time_count_as_one() {
     let engine = start_as(folder.path(), registry(), settings).await;
     let mut hanging = spec(r#"{"kind": "hanging"}"#, 9);
     hanging.timeout_ms = 3_600_000;
-    let launches = (0..8).map(|_| engine.launch(id(1), OWNER, hanging.clone()));
+    let launches = (0..8).map(|_| engine.launch(id(1), OWNER, hanging.clone(), None));
     for launched in futures::future::join_all(launches).await {
         assert_eq!(launched.expect("accepted").progress.tasks, 81);
     }
@@ -166,8 +166,8 @@ async fn launches_of_one_batch_at_the_same_time_count_as_one() {
         Err(LaunchError::TooManyRunning(error)) => error,
         other => panic!("{other:?}"),
     };
-    let of_owner = refused(engine.launch(id(2), OWNER, small).await);
+    let of_owner = refused(engine.launch(id(2), OWNER, small, None).await);
     assert_eq!(of_owner, TooManyRunning::OfOwner { limit: 1 });
-    let squares = refused(engine.launch(id(2), STRANGER, spec(r#"{"kind": "color"}"#, 5)).await);
+    let squares = refused(engine.launch(id(2), STRANGER, spec(r#"{"kind": "color"}"#, 5), None).await);
     assert_eq!(squares, TooManyRunning::Squares { limit: 8_000 });
 }

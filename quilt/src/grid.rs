@@ -8,20 +8,36 @@ pub const MAX_SIDE: u16 = 4096;
 /// The most squares that a grid can have.
 pub const MAX_SQUARES: u32 = 1 << 20;
 
-/// The shape of a quilt: 1 to [`MAX_SIDE`] rows and columns, at most [`MAX_SQUARES`] squares.
+/// The shape of a quilt: 1 to [`MAX_SIDE`] rows and columns, at most [`MAX_SQUARES`] squares. The last row may be shorter than the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     rows: u16,
     columns: u16,
+    squares: u32,
 }
 
 impl Grid {
     /// A grid of this shape, or `None` where it would be empty or too large.
     #[must_use]
     pub fn new(rows: u16, columns: u16) -> Option<Self> {
-        let grid = Self { rows, columns };
+        Self::with_squares(rows, columns, u32::from(rows) * u32::from(columns))
+    }
+
+    /// A grid of this shape whose last row ends with the last of so many squares, or `None` where that would be another number of rows.
+    #[must_use]
+    pub fn with_squares(rows: u16, columns: u16, squares: u32) -> Option<Self> {
         let fits = (1..=MAX_SIDE).contains(&rows) && (1..=MAX_SIDE).contains(&columns);
-        (fits && grid.squares() <= MAX_SQUARES).then_some(grid)
+        let is_filled =
+            fits && (1..=MAX_SQUARES).contains(&squares) && squares.div_ceil(columns.into()) == u32::from(rows);
+        is_filled.then_some(Self { rows, columns, squares })
+    }
+
+    /// The grid nearest to a square that has so many squares, or `None` where these are none or too many.
+    #[must_use]
+    pub fn near_square(squares: u32) -> Option<Self> {
+        let columns = f64::from(squares).sqrt().ceil() as u16;
+        let rows = squares.checked_div(columns.into())? + u32::from(!squares.is_multiple_of(columns.into()));
+        Self::with_squares(u16::try_from(rows).ok()?, columns, squares)
     }
 
     /// The number of rows.
@@ -38,15 +54,29 @@ impl Grid {
 
     /// The number of squares, which is the number of tasks.
     #[must_use]
-    pub fn squares(self) -> u32 {
-        u32::from(self.rows) * u32::from(self.columns)
+    pub const fn squares(self) -> u32 {
+        self.squares
+    }
+
+    /// Whether all rows are of the same length.
+    #[must_use]
+    pub fn is_full(self) -> bool {
+        self.squares == u32::from(self.rows) * u32::from(self.columns)
+    }
+
+    /// The last column that a row of this grid has.
+    #[must_use]
+    pub fn last_column(self, row: u16) -> u16 {
+        let before = u32::from(row) * u32::from(self.columns);
+        // At most as many as there are columns, which fit.
+        self.squares.saturating_sub(before).clamp(1, self.columns.into()) as u16 - 1
     }
 
     /// The index of a square, or `None` where it lies outside.
     #[must_use]
     pub fn index(self, square: Square) -> Option<Index> {
-        (square.row < self.rows && square.column < self.columns)
-            .then(|| Index(u32::from(square.row) * u32::from(self.columns) + u32::from(square.column)))
+        let index = u32::from(square.row) * u32::from(self.columns) + u32::from(square.column);
+        (square.column < self.columns && index < self.squares).then_some(Index(index))
     }
 
     /// The square at an index of this grid.
@@ -82,6 +112,28 @@ mod tests {
         assert_eq!(Grid::new(4097, 1), None);
         assert_eq!(Grid::new(4096, 257), None);
         assert!(Grid::new(4096, 256).is_some());
+    }
+
+    #[test]
+    fn the_last_row_may_be_shorter_and_is_not_empty() {
+        assert_eq!(Grid::with_squares(3, 5, 10), None);
+        assert_eq!(Grid::with_squares(3, 5, 16), None);
+        let grid = Grid::with_squares(3, 5, 11).expect("eleven in rows of five");
+        assert!(!grid.is_full());
+        assert_eq!((grid.last_column(0), grid.last_column(1), grid.last_column(2)), (4, 4, 0));
+        assert_eq!(grid.index(Square { row: 2, column: 0 }), Some(Index(10)));
+        assert_eq!(grid.index(Square { row: 2, column: 1 }), None);
+    }
+
+    #[test]
+    fn any_number_of_squares_has_a_grid_of_nearly_equal_sides() {
+        assert_eq!(Grid::near_square(0), None);
+        assert_eq!(Grid::near_square(MAX_SQUARES + 1), None);
+        for squares in (1..2_000).chain([65_521, 999_983, MAX_SQUARES]) {
+            let grid = Grid::near_square(squares).expect("within the limits");
+            assert_eq!(grid.squares(), squares);
+            assert!(grid.columns() - grid.rows() <= 1, "{grid:?}");
+        }
     }
 
     #[test]

@@ -69,6 +69,9 @@ struct PlainSpec {
     work: WorkSpec,
     rows: u16,
     columns: u16,
+    /// The number of squares, where the last row is shorter than the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tasks: Option<u32>,
     seed: u64,
     attempts: u8,
     timeout_ms: u32,
@@ -88,6 +91,7 @@ impl From<BatchSpec> for PlainSpec {
             deadline_ms: spec.deadline_ms,
             rows: spec.grid.rows(),
             columns: spec.grid.columns(),
+            tasks: (!spec.grid.is_full()).then_some(spec.grid.squares()),
             work: spec.work,
             seed: spec.seed,
             attempts: spec.attempts,
@@ -100,8 +104,13 @@ impl TryFrom<PlainSpec> for BatchSpec {
     type Error = &'static str;
 
     fn try_from(plain: PlainSpec) -> Result<Self, Self::Error> {
+        let PlainSpec { rows, columns, tasks, .. } = plain;
+        let grid = match tasks {
+            Some(tasks) => Grid::with_squares(rows, columns, tasks),
+            None => Grid::new(rows, columns),
+        };
         Ok(Self {
-            grid: Grid::new(plain.rows, plain.columns).ok_or("no grid has this shape")?,
+            grid: grid.ok_or("no grid has this shape")?,
             work: plain.work,
             seed: plain.seed,
             attempts: plain.attempts,
@@ -164,6 +173,24 @@ pub enum SpecError {
         /// What was asked for.
         value: Number,
     },
+    /// The tasks have a number already, and the rows or the columns another one.
+    #[error(
+        "{rows} rows of {columns} columns do not hold {tasks} tasks with none left over for a whole row; leave rows or columns out"
+    )]
+    OtherShape {
+        /// The rows that were asked for, or follow from the columns.
+        rows: u64,
+        /// The columns that were asked for, or follow from the rows.
+        columns: u64,
+        /// How many tasks there are.
+        tasks: u32,
+    },
+    /// Nobody says how many tasks there are.
+    #[error("{field} is missing: work of this kind does not say how many tasks there are")]
+    Missing {
+        /// The member of the request.
+        field: &'static str,
+    },
     /// Rows and columns are allowed one by one, but their product is not.
     #[error("{rows} rows of {columns} columns are {squares} squares; at most {max} are allowed")]
     TooManySquares {
@@ -212,10 +239,12 @@ impl std::fmt::Display for Number {
 pub struct LaunchRequest {
     /// What each task shall do.
     pub work: WorkSpec,
-    /// The number of rows.
-    pub rows: Number,
+    /// The number of rows. Where the work says how many tasks there are, rows and columns can be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Number>,
     /// The number of columns.
-    pub columns: Number,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Number>,
     /// Determines the order; drawn at random where it is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<Number>,
@@ -243,23 +272,14 @@ pub const DEFAULT_ATTEMPTS: u8 = 3;
 pub const DEFAULT_TIMEOUT_MS: u32 = 60_000;
 
 impl LaunchRequest {
-    /// Checks every number against the limits. `fallback_seed` is used where the request names none.
+    /// Checks every number against the limits. `fallback_seed` is used where the request names none; `tasks` is how many there are, where the
+    /// work says so.
     ///
     /// # Errors
     ///
     /// The first [`SpecError`] found, in the order of the members.
-    pub fn into_spec(self, limits: &Limits, fallback_seed: u64) -> Result<BatchSpec, SpecError> {
-        let side = limits.side.min(MAX_SIDE);
-        let rows = within("rows", &self.rows, 1, side)?;
-        let columns = within("columns", &self.columns, 1, side)?;
-        let squares = u32::from(rows) * u32::from(columns);
-        let max = limits.squares.min(MAX_SQUARES);
-        let grid = Grid::new(rows, columns).filter(|_| squares <= max).ok_or(SpecError::TooManySquares {
-            rows,
-            columns,
-            squares,
-            max,
-        })?;
+    pub fn into_spec(self, limits: &Limits, fallback_seed: u64, tasks: Option<u32>) -> Result<BatchSpec, SpecError> {
+        let grid = self.grid(limits, tasks)?;
         let seed = match &self.seed {
             Some(seed) => within("seed", seed, 0, MAX_SEED)?,
             None => fallback_seed & MAX_SEED,
@@ -295,6 +315,44 @@ pub fn concurrency_within(number: &Number) -> Result<u32, SpecError> {
     within("concurrency", number, 1, MAX_CONCURRENCY)
 }
 
+impl LaunchRequest {
+    fn grid(&self, limits: &Limits, tasks: Option<u32>) -> Result<Grid, SpecError> {
+        let side = limits.side.min(MAX_SIDE);
+        let max = limits.squares.min(MAX_SQUARES);
+        let side_of =
+            |field, number: &Option<Number>| number.as_ref().map(|number| within(field, number, 1, side)).transpose();
+        let (rows, columns) = (side_of("rows", &self.rows)?, side_of("columns", &self.columns)?);
+        let Some(tasks) = tasks else {
+            let rows = rows.ok_or(SpecError::Missing { field: "rows" })?;
+            let columns = columns.ok_or(SpecError::Missing { field: "columns" })?;
+            let squares = u32::from(rows) * u32::from(columns);
+            let grid = Grid::new(rows, columns).filter(|_| squares <= max);
+            return grid.ok_or(SpecError::TooManySquares { rows, columns, squares, max });
+        };
+        if !(1..=max).contains(&tasks) {
+            return Err(SpecError::OutOfRange {
+                field: "the number of tasks",
+                value: tasks.into(),
+                min: 1,
+                max: max.into(),
+            });
+        }
+        let (rows, columns) = match (rows, columns) {
+            (None, None) => match Grid::near_square(tasks) {
+                Some(grid) => (grid.rows().into(), grid.columns().into()),
+                None => (0, 0),
+            },
+            (Some(rows), None) => (rows.into(), tasks.div_ceil(rows.into())),
+            (None, Some(columns)) => (tasks.div_ceil(columns.into()), columns.into()),
+            (Some(rows), Some(columns)) => (rows.into(), columns.into()),
+        };
+        let in_side = |length: u32| u16::try_from(length).ok().filter(|length| *length <= side);
+        let grid = in_side(rows).zip(in_side(columns));
+        let grid = grid.and_then(|(rows, columns)| Grid::with_squares(rows, columns, tasks));
+        grid.ok_or(SpecError::OtherShape { rows: rows.into(), columns: columns.into(), tasks })
+    }
+}
+
 fn share(number: &Number) -> Result<f64, SpecError> {
     let share = number.0.as_f64().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| SpecError::NotAShare { field: "tolerated_failures", value: number.clone() })
@@ -304,8 +362,8 @@ impl From<BatchSpec> for LaunchRequest {
     /// The request that leads to this spec.
     fn from(spec: BatchSpec) -> Self {
         Self {
-            rows: u32::from(spec.grid.rows()).into(),
-            columns: u32::from(spec.grid.columns()).into(),
+            rows: Some(u32::from(spec.grid.rows()).into()),
+            columns: Some(u32::from(spec.grid.columns()).into()),
             seed: Some(serde_json::Number::from(spec.seed).into()),
             attempts: Some(u32::from(spec.attempts).into()),
             timeout_ms: Some(spec.timeout_ms.into()),
@@ -336,7 +394,7 @@ mod tests {
     fn spec_of(json: &str) -> Result<BatchSpec, String> {
         serde_json::from_str::<LaunchRequest>(json)
             .map_err(|error| error.to_string())?
-            .into_spec(&Limits::default(), 7)
+            .into_spec(&Limits::default(), 7, None)
             .map_err(|error| error.to_string())
     }
 

@@ -19,6 +19,9 @@ const MOST_ENLARGED: u32 = 1_024;
 /// How many pictures are drawn at the same time.
 pub(crate) const AT_ONCE: usize = 2;
 
+/// What is behind a quilt whose last row is shorter than the others.
+const PAPER: [u8; 3] = [0xff, 0xfa, 0xf2];
+
 /// The colours of squares that have none.
 const PENDING: [u8; 3] = [0xd6, 0xc6, 0xa8];
 const FAILED: [u8; 3] = [0xa3, 0x28, 0x2a];
@@ -116,7 +119,7 @@ impl Raster {
     fn averaged(quilt: &Quilt, width: u32, height: u32) -> Self {
         let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
         let mut sums = vec![[0_u32; 4]; (width * height) as usize];
-        for index in 0..rows * columns {
+        for index in 0..quilt.grid().squares() {
             let (x, y) = (index % columns * width / columns, index / columns * height / rows);
             if let Some([red, green, blue, count]) = sums.get_mut((y * width + x) as usize) {
                 let [r, g, b] = color(quilt, index);
@@ -128,7 +131,10 @@ impl Raster {
         }
         let pixels = sums
             .into_iter()
-            .flat_map(|[red, green, blue, count]| [red, green, blue].map(|sum| (sum / count.max(1)) as u8))
+            .flat_map(|[red, green, blue, count]| match count {
+                0 => PAPER,
+                count => [red, green, blue].map(|sum| (sum / count) as u8),
+            })
             .collect();
         Self { width, height, pixels }
     }
@@ -144,6 +150,9 @@ impl Raster {
 }
 
 fn color(quilt: &Quilt, index: u32) -> [u8; 3] {
+    if index >= quilt.grid().squares() {
+        return PAPER;
+    }
     match quilt.square(Index(index)) {
         SquareState::Pending => PENDING,
         SquareState::Failed(_) => FAILED,

@@ -107,28 +107,32 @@ impl State {
     }
 
     fn square_under(&self, event: &MouseEvent, cell: Option<Square>) -> Option<Square> {
-        if self.is_on_canvas() { self.zoom?.square_at(event.offset_x().into(), event.offset_y().into()) } else { cell }
+        let square = match self.is_on_canvas() {
+            true => self.zoom?.square_at(event.offset_x().into(), event.offset_y().into()),
+            false => cell,
+        };
+        square.filter(|square| self.grid.index(*square).is_some())
     }
 }
 
 /// Where a key leads from a square.
 fn step(grid: Grid, here: Square, key: &str, with_control: bool) -> Option<Square> {
-    let (last_row, last_column) = (grid.rows() - 1, grid.columns() - 1);
     let Square { row, column } = here;
+    let (last_row, last_column) = (grid.rows() - 1, grid.last_column(row));
     let there = match key {
         "ArrowUp" => Square { row: row.saturating_sub(1), column },
         "ArrowDown" => Square { row: (row + 1).min(last_row), column },
         "ArrowLeft" => Square { row, column: column.saturating_sub(1) },
         "ArrowRight" => Square { row, column: (column + 1).min(last_column) },
         "Home" if with_control => Square { row: 0, column: 0 },
-        "End" if with_control => Square { row: last_row, column: last_column },
+        "End" if with_control => Square { row: last_row, column: grid.last_column(last_row) },
         "Home" => Square { row, column: 0 },
         "End" => Square { row, column: last_column },
         "PageUp" => Square { row: 0, column },
         "PageDown" => Square { row: last_row, column },
         _ => return None,
     };
-    Some(there)
+    Some(Square { column: there.column.min(grid.last_column(there.row)), ..there })
 }
 
 fn cell_of(target: Option<EventTarget>) -> Option<HtmlElement> {
@@ -164,5 +168,17 @@ mod tests {
         assert_eq!(at("Home", true), Some(Square { row: 0, column: 0 }));
         assert_eq!(at("PageUp", false), Some(Square { row: 0, column: 3 }));
         assert_eq!(at("Tab", false), None);
+    }
+
+    #[test]
+    fn keys_stay_within_a_last_row_that_is_shorter() {
+        let grid = Grid::with_squares(3, 4, 10).expect("small");
+        let there = |row, column, key, control| step(grid, Square { row, column }, key, control);
+        let end = Some(Square { row: 2, column: 1 });
+        assert_eq!(there(1, 3, "ArrowDown", false), end);
+        assert_eq!(there(2, 1, "ArrowRight", false), end);
+        assert_eq!(there(0, 3, "PageDown", false), end);
+        assert_eq!(there(0, 0, "End", true), end);
+        assert_eq!(there(0, 0, "End", false), Some(Square { row: 0, column: 3 }));
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use engine::embedded::{MemoryQueue, SqliteJournal};
-use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Engine, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Status, WorkSpec};
 
@@ -23,12 +23,12 @@ struct Busy;
 
 #[async_trait]
 impl AsyncWork for Busy {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let started = Instant::now();
         while started.elapsed() < BUSY {
             std::hint::spin_loop();
         }
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
@@ -52,7 +52,7 @@ pub(crate) async fn measure() {
 async fn median(duration_ms: Option<u32>, is_behind: bool) -> Duration {
     let folder = tempfile::tempdir().expect("a folder for the journal");
     let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a new file");
-    let registry = Registry::default().with("busy", |_| Ok(Work::waiting(Busy)));
+    let registry = Registry::default().with_work("busy", || Work::waiting(Busy));
     let engine = Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry, Settings::default())
         .await
         .expect("the journal is empty");
@@ -60,7 +60,7 @@ async fn median(duration_ms: Option<u32>, is_behind: bool) -> Duration {
     if is_behind {
         let work = WorkSpec { kind: "busy".into(), parameters: serde_json::Map::new() };
         let grid = Grid::new(1_000, 1_000).expect("a valid shape");
-        engine.launch(large, ANOTHER_OWNER, BatchSpec { work, ..spec(grid, 1) }).await.expect("accepted");
+        engine.launch(large, ANOTHER_OWNER, BatchSpec { work, ..spec(grid, 1) }, None).await.expect("accepted");
         let batch = engine.open(large).await.expect("the journal answers").expect("it was launched");
         batch.wait_until(|quilt| quilt.progress().settled() > 10_000).await;
     }
@@ -72,7 +72,7 @@ async fn median(duration_ms: Option<u32>, is_behind: bool) -> Duration {
         }
         let id = BatchId::from_bytes(u128::from(number).to_be_bytes());
         let launched = Instant::now();
-        engine.launch(id, OWNER, small).await.expect("accepted");
+        engine.launch(id, OWNER, small, None).await.expect("accepted");
         let batch = engine.open(id).await.expect("the journal answers").expect("it was launched");
         batch.wait_until(|quilt| quilt.status() == Status::Finished).await;
         times.push(launched.elapsed());

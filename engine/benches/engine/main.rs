@@ -112,7 +112,7 @@ fn spec(grid: Grid, seed: u32) -> BatchSpec {
 async fn bare_loop(grid: Grid, batches: u32) -> Measured {
     let (cpu, wall) = (cpu_time(), Instant::now());
     for seed in 0..batches {
-        let work = Registry::default().build(&spec(grid, seed).work).expect("a known kind");
+        let work = Registry::default().build(&spec(grid, seed), None).expect("a known kind");
         let Work::Async(work) = work else { panic!("it does not block") };
         for index in (0..grid.squares()).map(Index) {
             let task = Task { index, seed: seed.into(), lap: 1, attempt: 1 };
@@ -136,7 +136,7 @@ async fn on_journal(name: &'static str, journal: Arc<dyn Journal>, grid: Grid, b
     for seed in 0..batches {
         let id = BatchId::from_bytes(u128::from(seed).to_be_bytes());
         let launched_at = Instant::now();
-        engine.launch(id, OWNER, spec(grid, seed)).await.expect("accepted");
+        engine.launch(id, OWNER, spec(grid, seed), None).await.expect("accepted");
         launch.accepted += launched_at.elapsed();
         let batch = engine.open(id).await.expect("the journal answers").expect("it was launched");
         batch.wait_until(|quilt| quilt.progress().settled() > 0).await;

@@ -23,7 +23,7 @@ pub(crate) async fn measure() {
     println!("  an empty journal: {empty:.2?}");
     for number in 0..OVER {
         let id = BatchId::from_bytes(u128::from(number).to_be_bytes());
-        engine.launch(id, OWNER, spec(Grid::new(8, 8).expect("a valid shape"), number)).await.expect("accepted");
+        engine.launch(id, OWNER, spec(Grid::new(8, 8).expect("a valid shape"), number), None).await.expect("accepted");
         let batch = engine.open(id).await.expect("the journal answers").expect("it was launched");
         batch.wait_until(|quilt| quilt.status() == Status::Finished).await;
     }
@@ -31,7 +31,10 @@ pub(crate) async fn measure() {
     let (engine, over) = start(&file).await;
     println!("  {OVER} batches of 64 tasks that are over: {over:.2?}");
     let large = BatchId::from_bytes([0xFF; 16]);
-    engine.launch(large, OWNER, spec(Grid::new(1_000, 1_000).expect("a valid shape"), 1)).await.expect("accepted");
+    engine
+        .launch(large, OWNER, spec(Grid::new(1_000, 1_000).expect("a valid shape"), 1), None)
+        .await
+        .expect("accepted");
     let batch = engine.open(large).await.expect("the journal answers").expect("it was launched");
     batch.wait_until(|quilt| quilt.progress().settled() > 300_000).await;
     engine.control(large, OWNER, Control::Pause).await.expect("it runs");

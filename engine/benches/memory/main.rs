@@ -78,7 +78,7 @@ async fn run(engine: &Engine, number: u8, grid: Grid, failure_rate: f64) {
     parameters.insert("failure_rate".into(), failure_rate.into());
     let work = WorkSpec { kind: "color".into(), parameters };
     let spec = BatchSpec { attempts: 2, ..BatchSpec::new(work, grid, 1) };
-    engine.launch(id(number), OWNER, spec).await.expect("accepted");
+    engine.launch(id(number), OWNER, spec, None).await.expect("accepted");
     let batch = engine.open(id(number)).await.expect("the journal answers").expect("it was launched");
     batch.wait_until(|quilt| quilt.status() == Status::Finished).await;
 }

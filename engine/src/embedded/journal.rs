@@ -1,19 +1,23 @@
 //! The journal in one SQLite file.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use quilt::wire::decode_event;
-use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Index, Launched, OwnerId, Receipt, Summary, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::schema::{self, OpenError};
 use super::trouble::trouble;
 use super::writer::{self, Command, Followers, Write, Written};
-use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
+use crate::journal::{
+    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+};
 
 /// The most events that are read at once.
 const PAGE: usize = 256;
@@ -56,18 +60,55 @@ impl SqliteJournal {
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
-        match self.write(Write::Create { batch, owner, launched: Event::Launched(launched) }).await? {
+    async fn create(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Launched,
+        input: Option<Bytes>,
+    ) -> Result<Creation, JournalError> {
+        match self.write(Write::Create { batch, owner, launched: Event::Launched(launched), input }).await? {
             Written::Nothing => Ok(Creation::Exists),
             Written::Appended(_) | Written::Done => Ok(Creation::Created),
         }
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
-        match self.write(Write::Append { batch, events }).await? {
+    async fn append(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+    ) -> Result<Mark, JournalError> {
+        match self.write(Write::Append { batch, events, details }).await? {
             Written::Appended(mark) => Ok(mark),
             Written::Nothing | Written::Done => Err(JournalError::Removed),
         }
+    }
+
+    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
+        self.readers
+            .read(move |connection| {
+                connection
+                    .prepare_cached("SELECT body FROM inputs WHERE batch = (SELECT key FROM batches WHERE id = ?1)")?
+                    .query_row([batch.as_bytes()], |row| row.get::<_, Vec<u8>>(0).map(Bytes::from))
+                    .optional()
+            })
+            .await
+    }
+
+    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        self.readers
+            .read(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT square, lap, body FROM details
+                         WHERE batch = (SELECT key FROM batches WHERE id = ?1) AND square >= ?2 AND square < ?3
+                         ORDER BY square",
+                    )?
+                    .query_map(params![batch.as_bytes(), squares.start, squares.end], detail)?
+                    .collect()
+            })
+            .await
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
@@ -143,6 +184,10 @@ impl Journal for SqliteJournal {
     async fn purge(&self) -> Result<bool, JournalError> {
         self.write(Write::Purge).await.map(|written| written == Written::Done)
     }
+}
+
+fn detail(row: &Row<'_>) -> rusqlite::Result<SquareDetail> {
+    Ok(SquareDetail { index: Index(row.get(0)?), lap: row.get(1)?, body: row.get::<_, Vec<u8>>(2)?.into() })
 }
 
 fn read_found(connection: &Connection, batch: BatchId) -> rusqlite::Result<Option<Found>> {

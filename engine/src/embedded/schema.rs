@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
 /// the file's header.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
@@ -46,6 +46,18 @@ const MIGRATIONS: [&str; 2] = [
         lap INTEGER NOT NULL,
         body TEXT NOT NULL,
         PRIMARY KEY (batch, lap)
+    ) WITHOUT ROWID;
+    ",
+    "
+    -- What came with a launch that is too large for its first event.
+    CREATE TABLE inputs (batch INTEGER PRIMARY KEY REFERENCES batches (key), body BLOB NOT NULL);
+    -- What is kept of a task besides its outcome; `square` is its place in reading order, `lap` the lap in which it ran.
+    CREATE TABLE details (
+        batch INTEGER NOT NULL REFERENCES batches (key),
+        square INTEGER NOT NULL,
+        lap INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        PRIMARY KEY (batch, square)
     ) WITHOUT ROWID;
     ",
 ];

@@ -5,13 +5,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use quilt::wire::encode_event;
 use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::trouble::{concerns_all, trouble};
-use crate::journal::{JournalError, Mark};
+use crate::journal::{JournalError, Mark, SquareDetail};
 use crate::now;
 
 /// The most writes that go into one commit.
@@ -31,8 +32,8 @@ const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 
 /// One thing to write.
 pub(super) enum Write {
-    Create { batch: BatchId, owner: OwnerId, launched: Event },
-    Append { batch: BatchId, events: Vec<Event> },
+    Create { batch: BatchId, owner: OwnerId, launched: Event, input: Option<Bytes> },
+    Append { batch: BatchId, events: Vec<Event>, details: Vec<SquareDetail> },
     Conclude { batch: BatchId, lap: u32, summary: Summary, receipts: Vec<Receipt> },
     Remove { batch: BatchId },
     Purge,
@@ -136,8 +137,10 @@ fn write_group(connection: &mut Connection, group: &[Command]) -> rusqlite::Resu
 
 fn write(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Written> {
     match write {
-        Write::Create { batch, owner, launched } => create(transaction, *batch, *owner, launched),
-        Write::Append { batch, events } => append(transaction, *batch, events),
+        Write::Create { batch, owner, launched, input } => {
+            create(transaction, *batch, *owner, launched, input.as_deref())
+        }
+        Write::Append { batch, events, details } => append(transaction, *batch, events, details),
         Write::Conclude { batch, lap, summary, receipts } => conclude(transaction, *batch, *lap, summary, receipts),
         Write::Remove { batch } => remove(transaction, *batch),
         Write::Purge => purge(transaction),
@@ -149,6 +152,7 @@ fn create(
     batch: BatchId,
     owner: OwnerId,
     launched: &Event,
+    input: Option<&[u8]>,
 ) -> rusqlite::Result<Written> {
     let created = transaction
         .prepare_cached(
@@ -159,10 +163,19 @@ fn create(
     if created == 0 {
         return Ok(Written::Nothing);
     }
-    insert_event(transaction, transaction.last_insert_rowid(), launched).map(Written::Appended)
+    let key = transaction.last_insert_rowid();
+    if let Some(input) = input {
+        transaction.prepare_cached("INSERT INTO inputs (batch, body) VALUES (?1, ?2)")?.execute(params![key, input])?;
+    }
+    insert_event(transaction, key, launched).map(Written::Appended)
 }
 
-fn append(transaction: &Transaction<'_>, batch: BatchId, events: &[Event]) -> rusqlite::Result<Written> {
+fn append(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    events: &[Event],
+    details: &[SquareDetail],
+) -> rusqlite::Result<Written> {
     let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
     let mut mark = Mark::default();
     for event in events {
@@ -174,6 +187,15 @@ fn append(transaction: &Transaction<'_>, batch: BatchId, events: &[Event]) -> ru
                 )?
                 .execute(params![key, lap])?;
         }
+    }
+    for SquareDetail { index, lap, body } in details {
+        transaction
+            .prepare_cached(
+                "INSERT INTO details (batch, square, lap, body) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (batch, square) DO UPDATE SET lap = excluded.lap, body = excluded.body
+                 WHERE excluded.lap > lap",
+            )?
+            .execute(params![key, index.0, lap, &**body])?;
     }
     Ok(Written::Appended(mark))
 }
@@ -234,13 +256,18 @@ fn remove(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Wri
     Ok(Written::Done)
 }
 
-/// Deletes some events of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
+/// Deletes some events and details of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
 fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
     let old = now().0.saturating_sub(TOMBSTONE_TIME.as_millis() as u64);
     transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old as i64])?;
     let mut left = PURGE_EVENTS;
     while left > 0 {
         let Some(key) = next_removed(transaction)? else { break };
+        let details = delete_details(transaction, key, left)?;
+        left -= details;
+        if left == 0 {
+            break;
+        }
         let deleted = transaction
             .prepare_cached(
                 "DELETE FROM events WHERE batch = ?1 AND number <
@@ -248,6 +275,7 @@ fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
             )?
             .execute(params![key, left as i64])?;
         if deleted < left {
+            transaction.prepare_cached("DELETE FROM inputs WHERE batch = ?1")?.execute(params![key])?;
             transaction.prepare_cached("DELETE FROM receipts WHERE batch = ?1")?.execute(params![key])?;
             transaction.prepare_cached("DELETE FROM batches WHERE key = ?1")?.execute(params![key])?;
         }
@@ -255,6 +283,16 @@ fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
     }
     let has_more = next_removed(transaction)?.is_some() || give_pages_back(transaction)?;
     Ok(if has_more { Written::Done } else { Written::Nothing })
+}
+
+/// Deletes up to so many details of a batch, and returns how many there were.
+fn delete_details(transaction: &Transaction<'_>, key: i64, most: usize) -> rusqlite::Result<usize> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM details WHERE batch = ?1 AND square IN
+             (SELECT square FROM details WHERE batch = ?1 ORDER BY square LIMIT ?2)",
+        )?
+        .execute(params![key, most as i64])
 }
 
 fn next_removed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {

@@ -25,7 +25,7 @@ impl Engine {
         if !is_over {
             let at = self.shared.settings.clock.now();
             let cancelled = Event::Cancelled { lap, at, cause: CancelCause::Asked };
-            self.shared.journal.append(id, vec![cancelled]).await?;
+            self.shared.journal.append(id, vec![cancelled], Vec::new()).await?;
             in_time(&batch, |quilt| is_past(quilt, lap)).await?;
         }
         Ok(read(&batch, Quilt::summary))
@@ -50,7 +50,7 @@ impl Engine {
             let at = self.shared.settings.clock.now();
             // Of two that are written at once one has no effect, and is written anew if it is still wanted.
             let number = controls + 1;
-            self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }]).await?;
+            self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }], Vec::new()).await?;
             in_time(&batch, |quilt| quilt.controls() >= number || is_past(quilt, lap)).await?;
         }
         let (summary, is_exhausted) = read(&batch, |quilt| {
@@ -118,7 +118,7 @@ impl Engine {
             if self.claim_and_keep::<ControlError>(next, Share::new(owner, tasks)).await? {
                 let at = self.shared.settings.clock.now();
                 let started = Event::LapStarted { lap: next.lap, at, put_back };
-                match self.shared.journal.append(id, vec![started]).await {
+                match self.shared.journal.append(id, vec![started], Vec::new()).await {
                     Ok(after) => {
                         let lease = Lease { batch: id, lap: next.lap, positions, after, losses: 0 };
                         self.run_lap(next, lease, Some(Arc::clone(&batch))).await;

@@ -284,7 +284,7 @@ impl Engine {
         }
         until_available(|| {
             let cancelled = Event::Cancelled { lap, at: clock.now(), cause: CancelCause::Deadline };
-            self.shared.journal.append(id, vec![cancelled])
+            self.shared.journal.append(id, vec![cancelled], Vec::new())
         })
         .await?;
         batch.wait_until(|quilt| is_past(quilt, lap)).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use quilt::{BatchId, BatchSpec, Launched, OwnerId, Position, Summary};
 use tokio::time::{Instant, sleep};
 
@@ -18,18 +19,32 @@ const ANOTHER_LAUNCH_TIME: Duration = Duration::from_secs(10);
 impl Engine {
     /// Accepts a batch. When it returns, the launch is durable; nothing of it has to have run, whatever its size.
     ///
+    /// The work is as the registry has prepared it, and the input what it made of it.
+    ///
     /// Launching the same batch under the same id again changes nothing, and succeeds.
     ///
     /// # Errors
     ///
     /// See [`LaunchError`].
-    pub async fn launch(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
+    pub async fn launch(
+        &self,
+        id: BatchId,
+        owner: OwnerId,
+        spec: BatchSpec,
+        input: Option<Bytes>,
+    ) -> Result<Summary, LaunchError> {
         let engine = self.clone();
-        to_the_end(async move { engine.launch_now(id, owner, spec).await }).await
+        to_the_end(async move { engine.launch_now(id, owner, spec, input).await }).await
     }
 
-    async fn launch_now(&self, id: BatchId, owner: OwnerId, spec: BatchSpec) -> Result<Summary, LaunchError> {
-        self.shared.registry.build(&spec.work)?;
+    async fn launch_now(
+        &self,
+        id: BatchId,
+        owner: OwnerId,
+        spec: BatchSpec,
+        input: Option<Bytes>,
+    ) -> Result<Summary, LaunchError> {
+        self.shared.registry.build(&spec, input.clone())?;
         let lap = LapId { batch: id, lap: 1 };
         let tasks = spec.grid.squares();
         let started = Instant::now();
@@ -49,7 +64,7 @@ impl Engine {
             pause *= 2;
         }
         let launched = Launched { spec, at: self.shared.settings.clock.now() };
-        match self.shared.journal.create(id, owner, launched.clone()).await {
+        match self.shared.journal.create(id, owner, launched.clone(), input).await {
             Ok(Creation::Created) => {
                 let positions = Position(0)..Position(tasks);
                 self.run_lap(lap, Lease { batch: id, lap: 1, positions, after: Mark::default(), losses: 0 }, None)

@@ -186,6 +186,12 @@ impl Engine {
         workers.close();
     }
 
+    /// The kinds of work that this node knows.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
     /// The batch as it stands, and as it goes on while the caller holds it. `None` where there is no such batch.
     ///
     /// # Errors

@@ -1,20 +1,26 @@
 //! What is known of one square: how it stands, and every try at it.
 
+use std::ops::Range;
+
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use quilt::{AttemptRecord, BatchId, Event, Outcome, Receipt, Square};
+use quilt::{AttemptRecord, BatchId, Event, Index, Outcome, Receipt, Square};
 
 use super::Engine;
-use crate::journal::{JournalError, Offset};
+use crate::journal::{JournalError, Offset, SquareDetail};
+use crate::work::Detail;
 
 /// The most tries that are told of one square, the latest ones.
 const MAX_ATTEMPTS: usize = 1_000;
 
 /// One square, with every try at it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SquareRecord {
     /// Its outcome, if it has one.
     pub outcome: Option<Outcome>,
+    /// What is kept besides it.
+    pub detail: Option<Detail>,
     /// The tries that ended, in the order in which they were written.
     pub attempts: Vec<AttemptRecord>,
 }
@@ -52,9 +58,14 @@ impl Engine {
         let found = {
             let folded = batch.folded();
             let quilt = &folded.quilt;
-            quilt.position_of(square).map(|position| (position.0, quilt.at(position).outcome()))
+            let position = quilt.position_of(square);
+            position.map(|position| (quilt.order().index(position), position.0, quilt.at(position).outcome()))
         };
-        let Some((position, outcome)) = found else { return Ok(None) };
+        let Some((index, position, outcome)) = found else { return Ok(None) };
+        let detail = match outcome {
+            Some(_) => self.details(id, index.0..index.0 + 1).await?.pop(),
+            None => None,
+        };
         let mut attempts = Vec::new();
         let mut pages = self.shared.journal.follow(id, Offset::default());
         while let Some(page) = pages.next().await {
@@ -77,7 +88,34 @@ impl Engine {
                 break;
             }
         }
-        Ok(Some(SquareRecord { outcome, attempts }))
+        Ok(Some(SquareRecord { outcome, detail: detail.map(|(_, detail)| detail), attempts }))
+    }
+
+    /// The details of those squares of a range that have any, in the order of the squares. They may be of squares that have no outcome, if a
+    /// batch was cancelled or failed squares were put back.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn details(&self, id: BatchId, squares: Range<u32>) -> Result<Vec<(Index, Detail)>, JournalError> {
+        let stored = self.shared.journal.details(id, squares).await?;
+        let decoded = stored.into_iter().filter_map(|SquareDetail { index, body, .. }| match Detail::decode(&body) {
+            Ok(detail) => Some((index, detail)),
+            Err(error) => {
+                tracing::error!(batch = %id, square = index.0, %error, "left out");
+                None
+            }
+        });
+        Ok(decoded.collect())
+    }
+
+    /// The input that a batch was launched with.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn input(&self, id: BatchId) -> Result<Option<Bytes>, JournalError> {
+        self.shared.journal.input(id).await
     }
 
     /// The receipts of the laps of a batch that crossed their finish lines, in order; `None` where there is no such batch.

@@ -26,9 +26,16 @@ pub(super) struct Body {
 pub(super) fn encode(batch: BatchId, events: &[Event]) -> Body {
     let mut bytes = Vec::new();
     events.iter().for_each(|event| put_framed_event(&mut bytes, event));
-    let digest = Sha256::new().chain_update(batch.as_bytes()).chain_update(&bytes).finalize();
-    let id = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Body { id, bytes: bytes.into() }
+    Body::of(batch, bytes.into())
+}
+
+impl Body {
+    /// Bytes that belong to a batch.
+    pub(super) fn of(batch: BatchId, bytes: Bytes) -> Self {
+        let digest = Sha256::new().chain_update(batch.as_bytes()).chain_update(&bytes).finalize();
+        let id = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { id, bytes }
+    }
 }
 
 /// The events of a body.
@@ -51,18 +58,23 @@ pub(super) async fn stow(
     if body.bytes.len() <= stores.largest_body {
         return Ok(body.bytes.clone());
     }
+    headers.insert(OBJECT, put(stores, batch, body).await?);
+    Ok(Bytes::new())
+}
+
+/// Puts a body into the object store, and returns its name there.
+pub(super) async fn put(stores: &Stores, batch: BatchId, body: &Body) -> Result<String, JournalError> {
     let name = object_name(batch, &body.id);
     keep_trying(|| async {
         // Put again, it would be taken from under those who read it.
-        if stores.bodies.info(name.as_str()).await.is_ok() {
+        if stores.bodies.info(name.as_str()).await.is_ok_and(|info| !info.deleted) {
             return Ok(());
         }
         let put = stores.bodies.put(name.as_str(), &mut &*body.bytes).await;
         put.map(drop).map_err(unavailable)
     })
     .await?;
-    headers.insert(OBJECT, name);
-    Ok(Bytes::new())
+    Ok(name)
 }
 
 /// The body of a message.
@@ -71,8 +83,15 @@ pub(super) async fn fetch(
     headers: Option<&HeaderMap>,
     payload: &Bytes,
 ) -> Result<Bytes, JournalError> {
-    let Some(name) = headers.and_then(|headers| headers.get(OBJECT)) else { return Ok(payload.clone()) };
-    let mut object = stores.bodies.get(name.as_str()).await.map_err(|error| match error.kind() {
+    match headers.and_then(|headers| headers.get(OBJECT)) {
+        Some(name) => get(stores, name.as_str()).await,
+        None => Ok(payload.clone()),
+    }
+}
+
+/// A body in the object store.
+pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalError> {
+    let mut object = stores.bodies.get(name).await.map_err(|error| match error.kind() {
         GetErrorKind::NotFound => JournalError::Corrupt(format!("the object {name} is missing")),
         _ => unavailable(error),
     })?;

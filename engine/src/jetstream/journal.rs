@@ -4,6 +4,7 @@
 //! its answer was lost is made again, and told from a new one by the id of its message.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,20 +15,27 @@ use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::jetstream::{ErrorCode, Message};
 use async_nats::{HeaderMap, HeaderValue};
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bodies::{self, Body};
+use super::details;
 use super::index::{Entry, Index};
 use super::read::{Reader, last_message};
 use super::stores::{JOURNAL, Stores, journal_subject};
 use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
-use crate::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
+use crate::journal::{
+    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+};
 
 /// Names a batch's owner, in its first message.
 const OWNER: &str = "Quilt-Owner";
+
+/// Names the object with a batch's input, in its first message.
+const INPUT: &str = "Quilt-Input";
 
 /// Marks the message that stands in the place of a batch that was removed.
 const REMOVED: &str = "Quilt-Removed";
@@ -120,6 +128,7 @@ impl JetStreamJournal {
         if let Some(mark) = self.put_tombstone(batch).await? {
             self.purge_events(batch, mark).await?;
         }
+        details::delete(&self.stores, batch).await?;
         bodies::delete(&self.stores.bodies, batch).await?;
         self.index.forget(batch, owner).await
     }
@@ -144,6 +153,7 @@ impl JetStreamJournal {
             let seen = self.overdue().get(&batch).copied().unwrap_or_else(Instant::now);
             if seen.elapsed() > ANNOUNCED {
                 tracing::info!(%batch, "was announced, and never launched");
+                bodies::delete(&self.stores.bodies, batch).await?;
                 self.index.forget(batch, owner).await?;
             } else {
                 overdue.insert(batch, seen);
@@ -223,7 +233,13 @@ impl Reading {
 
 #[async_trait]
 impl Journal for JetStreamJournal {
-    async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
+    async fn create(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Launched,
+        input: Option<Bytes>,
+    ) -> Result<Creation, JournalError> {
         if let Some(first) = self.first(batch).await? {
             if [OWNER, REMOVED].iter().any(|header| first.headers.get(*header).is_some()) {
                 return Ok(Creation::Exists);
@@ -236,6 +252,9 @@ impl Journal for JetStreamJournal {
         self.index.announce(batch, owner, &entry).await?;
         let mut headers = HeaderMap::new();
         headers.insert(OWNER, owner.to_string());
+        if let Some(input) = input {
+            headers.insert(INPUT, bodies::put(&self.stores, batch, &Body::of(batch, input)).await?);
+        }
         headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(0_u64));
         let body = bodies::encode(batch, &[Event::Launched(launched)]);
         if self.publish(batch, &body, headers).await?.is_none() {
@@ -248,7 +267,12 @@ impl Journal for JetStreamJournal {
         Ok(Creation::Created)
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
+    async fn append(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+    ) -> Result<Mark, JournalError> {
         let laps = events.iter().filter_map(|event| match event {
             Event::LapStarted { lap, .. } => Some(*lap),
             _ => None,
@@ -257,8 +281,22 @@ impl Journal for JetStreamJournal {
             let owner = self.owner(batch).await?.ok_or(JournalError::Removed)?;
             self.index.announce_lap(batch, owner, lap).await?;
         }
+        // Whoever learns of an outcome finds its detail.
+        details::put(&self.stores, batch, &details).await?;
         let body = bodies::encode(batch, &events);
         self.publish(batch, &body, HeaderMap::new()).await?.ok_or(JournalError::Removed)
+    }
+
+    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
+        let first = self.first(batch).await?;
+        match first.as_ref().and_then(|first| first.headers.get(INPUT)) {
+            Some(name) => keep_trying(|| bodies::get(&self.stores, name.as_str())).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        details::get(&self.stores, batch, squares).await
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {

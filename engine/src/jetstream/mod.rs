@@ -11,6 +11,7 @@
 
 mod bodies;
 mod connect;
+mod details;
 mod index;
 mod journal;
 mod nodes;

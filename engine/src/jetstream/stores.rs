@@ -16,6 +16,9 @@ use crate::queue::CLAIM_TIME;
 /// Events: a subject for each batch, and a message for each append.
 pub(super) const JOURNAL: &str = "quilt-journal";
 
+/// Details of squares: a subject for each square.
+const DETAILS: &str = "quilt-details";
+
 /// Leases that wait, or are claimed.
 const LEASES: &str = "quilt-leases";
 
@@ -58,6 +61,8 @@ pub(super) struct Stores {
     pub(super) bodies: ObjectStore,
     /// What a body may have to go in a message, in bytes.
     pub(super) largest_body: usize,
+    /// What is kept of tasks besides their outcomes.
+    pub(super) details: Stream<()>,
     /// The workers' place in the queue.
     pub(super) workers: consumer::Consumer<pull::Config>,
     pub(super) cuts: Stream<()>,
@@ -112,6 +117,12 @@ impl Stores {
             allow_message_ttl: true,
             ..Config::default()
         };
+        let details = Config {
+            name: DETAILS.into(),
+            subjects: vec![detail_subject("*", "*")],
+            max_messages_per_subject: 1,
+            ..Config::default()
+        };
         let leases = Config {
             name: LEASES.into(),
             subjects: vec![LEASE_SUBJECT.into()],
@@ -139,6 +150,7 @@ impl Stores {
             journal: stream(journal, "the stream of events").await?,
             bodies: object_store(&context, replicas).await?,
             largest_body: max_payload - HEADERS,
+            details: stream(details, "the stream of details").await?,
             workers: leases
                 .create_consumer(workers)
                 .await
@@ -189,6 +201,11 @@ fn told(error: &dyn std::error::Error) -> String {
 /// The subject of a batch's events.
 pub(super) fn journal_subject(batch: &str) -> String {
     format!("quilt.journal.{batch}")
+}
+
+/// The subject of what is kept of a square, by batch and index.
+pub(super) fn detail_subject(batch: &str, index: &str) -> String {
+    format!("quilt.details.{batch}.{index}")
 }
 
 /// The subject of where a lease was cut, by its sequence number.

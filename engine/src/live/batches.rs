@@ -103,7 +103,9 @@ impl LiveBatches {
         let Some(Found { owner, receipts, .. }) = self.journal.find(id).await? else { return Ok(None) };
         let mut pages = self.journal.follow(id, Offset::default());
         let folded = fold_what_is_there(id, &mut pages, receipts).await?;
-        let work = self.registry.build(&folded.quilt.spec().work);
+        // What is over is run again only after a retry, which needs its work as well.
+        let input = self.journal.input(id).await?;
+        let work = self.registry.build(folded.quilt.spec(), input);
         let step = folded.quilt.step();
         let (mark, status) = (folded.mark, folded.quilt.status());
         let cancelled = CancellationToken::new();

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use quilt::{Color, WorkSpec};
+use bytes::Bytes;
+use quilt::{BatchSpec, Color, WorkSpec};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
-use super::{Allowance, AsyncWork, BlockingWork, Task, TaskError, Work};
+use super::{
+    Allowance, AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskError, Work, parameters,
+};
 
 /// The longest time that a task can be told to take, in milliseconds.
 const MAX_DURATION_MS: u32 = 3_600_000;
@@ -55,10 +58,44 @@ struct Computing {
     compute_ms: (u32, u32),
 }
 
-pub(super) fn build(spec: &WorkSpec) -> Result<Work, String> {
-    let parameters = serde_json::Value::Object(spec.parameters.clone());
-    let Parameters { failure_rate, permanent_rate, panic_rate, duration_ms, compute_ms } =
-        serde_json::from_value(parameters).map_err(|error| error.to_string())?;
+/// The kind.
+pub(super) struct ColorKind;
+
+impl Kind for ColorKind {
+    fn name(&self) -> &'static str {
+        "color"
+    }
+
+    fn form(&self) -> Option<Form> {
+        let preset = |name, side, values| Preset { name, size: (side, side), values };
+        let field = |name, label, kind| Field { name, label, kind, is_advanced: true };
+        let range =
+            FieldKind::Range { other_label: "Longest task", unit: "ms", values: ("100", "2000"), max: "3600000" };
+        Some(Form {
+            title: "Random colours",
+            about: "Each task waits for a while and picks a colour. To see how it all works.",
+            presets: vec![
+                preset("8 × 8", 8, &[("duration_ms.0", "100"), ("duration_ms.1", "2000")]),
+                preset("32 × 32", 32, &[("duration_ms.0", "50"), ("duration_ms.1", "400")]),
+                preset("64 × 64", 64, &[("duration_ms.0", "10"), ("duration_ms.1", "150")]),
+                preset("256 × 256", 256, &[("duration_ms.0", "0"), ("duration_ms.1", "10")]),
+                preset("1,024 × 1,024", 1_024, &[("duration_ms.0", "0"), ("duration_ms.1", "1")]),
+            ],
+            counts_tasks: false,
+            fields: vec![
+                field("failure_rate", "Attempts that fail", FieldKind::Percent { value: "0" }),
+                field("duration_ms", "Shortest task", range),
+            ],
+        })
+    }
+
+    fn build(&self, spec: &BatchSpec, _input: Option<Bytes>) -> Result<Work, String> {
+        build(&spec.work)
+    }
+}
+
+fn build(spec: &WorkSpec) -> Result<Work, String> {
+    let Parameters { failure_rate, permanent_rate, panic_rate, duration_ms, compute_ms } = parameters(spec)?;
     let rates = [("failure_rate", failure_rate), ("permanent_rate", permanent_rate), ("panic_rate", panic_rate)];
     for (name, rate) in rates {
         if !(0.0..=1.0).contains(&rate) {
@@ -92,7 +129,7 @@ fn duration(task: Task, (shortest, longest): (u32, u32)) -> Duration {
 }
 
 impl Luck {
-    fn end(self, task: Task) -> Result<Color, TaskError> {
+    fn end(self, task: Task) -> Result<Done, TaskError> {
         let Self { failure_rate, permanent_rate, panic_rate } = self;
         if failure_rate + permanent_rate + panic_rate > 0.0 {
             let mut rng = task.attempt_rng();
@@ -100,23 +137,23 @@ impl Luck {
             rng.next_u64();
             let drawn: f64 = rng.random();
             if drawn < failure_rate {
-                return Err(TaskError::Retryable("unlucky: the failure rate struck".into()));
+                return Err(TaskError::retryable("unlucky: the failure rate struck"));
             }
             if drawn < failure_rate + permanent_rate {
-                return Err(TaskError::Permanent("out of luck: the permanent failure rate struck".into()));
+                return Err(TaskError::permanent("out of luck: the permanent failure rate struck"));
             }
             if drawn < failure_rate + permanent_rate + panic_rate {
                 // What was asked for. Unlike `panic!` it does not go through the hook, which would write to the log for each of them.
                 std::panic::resume_unwind(Box::new("the panic rate struck"));
             }
         }
-        Ok(Color::from_rgb(task.square_rng().next_u32()))
+        Ok(Color::from_rgb(task.square_rng().next_u32()).into())
     }
 }
 
 #[async_trait]
 impl AsyncWork for Waiting {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         // Even the shortest sleep lasts a millisecond.
         if let Some(duration) =
             self.duration_ms.map(|range| duration(task, range)).filter(|duration| !duration.is_zero())
@@ -128,7 +165,7 @@ impl AsyncWork for Waiting {
 }
 
 impl BlockingWork for Computing {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Color, TaskError> {
+    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
         let started = std::time::Instant::now();
         let duration = duration(task, self.compute_ms);
         let mut rng = task.attempt_rng();
@@ -137,7 +174,7 @@ impl BlockingWork for Computing {
                 std::hint::black_box(rng.next_u64());
             }
             if allowance.is_over() {
-                return Err(TaskError::Retryable("stopped before it had computed enough".into()));
+                return Err(TaskError::retryable("stopped before it had computed enough"));
             }
         }
         self.luck.end(task)
@@ -193,7 +230,7 @@ mod tests {
         let mut sums = [0_u64; 3];
         const TASKS: u32 = 20_000;
         for index in 0..TASKS {
-            let [_, red, green, blue] = work.run(task(index, 1)).await.expect("never fails").rgb().to_be_bytes();
+            let [_, red, green, blue] = work.run(task(index, 1)).await.expect("never fails").color.rgb().to_be_bytes();
             for (sum, part) in sums.iter_mut().zip([red, green, blue]) {
                 *sum += u64::from(part);
             }

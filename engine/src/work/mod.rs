@@ -1,19 +1,32 @@
 //! What tasks do.
 //!
-//! A kind of work is one file here and one line in [`Registry::default`].
+//! A kind of work is one implementation of [`Kind`] and one line where the registry is made. `color` is here for demonstrations and tests;
+//! the others have a crate of their own.
+//!
+//! # Layout
+//!
+//! - `kind`: what a kind says of itself, and how it takes what a client asks for; `registry`: all of them
+//! - `detail`: what is kept of a task besides its outcome
 
 mod color;
+mod detail;
+mod kind;
+mod registry;
 
-use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use quilt::{Color, Index, WorkSpec};
+use quilt::{Color, Index};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use thiserror::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL};
+pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
+pub use self::registry::{InvalidWork, Registry};
 
 /// One try at one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,31 +61,76 @@ impl Task {
     }
 }
 
+/// What a task came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// What its square shows.
+    pub color: Color,
+    /// What else there is to know; it is read when somebody asks for it.
+    pub detail: Option<Detail>,
+}
+
+impl From<Color> for Done {
+    fn from(color: Color) -> Self {
+        Self { color, detail: None }
+    }
+}
+
 /// Why an attempt failed.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum TaskError {
-    /// Trying again may help.
-    #[error("{0}")]
-    Retryable(String),
-    /// Trying again would fail in the same way.
-    #[error("{0}")]
-    Permanent(String),
+#[derive(Debug, Clone, PartialEq, Error)]
+#[error("{reason}")]
+pub struct TaskError {
+    /// In a few words, for people.
+    pub reason: String,
+    /// Whether trying again may help.
+    pub retry: Retry,
+    /// What else there is to know, where the task has failed for good with this.
+    pub detail: Option<Box<Detail>>,
+}
+
+/// Whether a failed attempt is made again, while there are any left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail in the same way.
+    Never,
+    /// After the usual pause.
+    Soon,
+    /// Not before this time has passed: somebody asked for that.
+    After(Duration),
+}
+
+impl TaskError {
+    /// A failure that may be over with the next attempt.
+    pub fn retryable(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: Retry::Soon, detail: None }
+    }
+
+    /// A failure that would be the same in another attempt.
+    pub fn permanent(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), retry: Retry::Never, detail: None }
+    }
+
+    /// The same failure with what else there is to know of it.
+    #[must_use]
+    pub fn with_detail(self, detail: Detail) -> Self {
+        Self { detail: Some(Box::new(detail)), ..self }
+    }
 }
 
 /// Work that spends its time waiting, for a network or a process.
 #[async_trait]
 pub trait AsyncWork: Send + Sync + 'static {
-    /// Runs one attempt at a task; the colour is what its square shows. The future is dropped when the attempt's
-    /// time is over or the batch is cancelled. It must not block its thread.
-    async fn run(&self, task: Task) -> Result<Color, TaskError>;
+    /// Runs one attempt at a task. The future is dropped when the attempt's time is over or the batch is cancelled. It must not block its
+    /// thread.
+    async fn run(&self, task: Task) -> Result<Done, TaskError>;
 }
 
 /// Work that keeps a processor busy. Each attempt has a thread to itself, and no more of a batch run than twice as many as there are processors.
 /// What waits most of its time does better as [`AsyncWork`].
 pub trait BlockingWork: Send + Sync + 'static {
-    /// Runs one attempt at a task; the colour is what its square shows. It has to look at the allowance now and then, and to return soon
-    /// after that is over. An attempt that does not is given up as failed for good, and costs the worker that ran it until it ends.
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Color, TaskError>;
+    /// Runs one attempt at a task. It has to look at the allowance now and then, and to return soon after that is over. An attempt that does
+    /// not is given up as failed for good, and costs the worker that ran it until it ends.
+    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError>;
 }
 
 /// How long an attempt of [`BlockingWork`] may go on.
@@ -113,71 +171,12 @@ impl Work {
     }
 }
 
-/// Parameters that a kind of work does not take, in a sentence for whoever sent them.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum InvalidWork {
-    /// There is no such kind.
-    #[error("there is no work of kind '{kind}'; there is: {known}")]
-    UnknownKind {
-        /// What was asked for.
-        kind: String,
-        /// The kinds there are, separated by commas.
-        known: String,
-    },
-    /// The kind's own check failed.
-    #[error("work of kind '{kind}': {reason}")]
-    Parameters {
-        /// The kind.
-        kind: String,
-        /// What is wrong, with the parameter's name and value.
-        reason: String,
-    },
-}
-
-/// Makes work out of its parameters.
-pub type Build = fn(&WorkSpec) -> Result<Work, String>;
-
-/// The kinds of work there are.
-#[derive(Clone)]
-pub struct Registry {
-    kinds: HashMap<&'static str, Build>,
-}
-
-impl Default for Registry {
-    fn default() -> Self {
-        Self { kinds: HashMap::new() }.with("color", color::build)
-    }
-}
-
-impl Registry {
-    /// Adds a kind, or replaces one.
-    #[must_use]
-    pub fn with(mut self, kind: &'static str, build: Build) -> Self {
-        self.kinds.insert(kind, build);
-        self
-    }
-
-    /// Makes work out of what a client asked for.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidWork`] where the kind is unknown, or does not take these parameters.
-    pub fn build(&self, spec: &WorkSpec) -> Result<Work, InvalidWork> {
-        let Some(build) = self.kinds.get(spec.kind.as_str()) else {
-            let mut known: Vec<&str> = self.kinds.keys().copied().collect();
-            known.sort_unstable();
-            return Err(InvalidWork::UnknownKind { kind: spec.kind.clone(), known: known.join(", ") });
-        };
-        build(spec).map_err(|reason| InvalidWork::Parameters { kind: spec.kind.clone(), reason })
-    }
-}
-
 /// Stands in for work that cannot be built any more, so that its batch still reaches its finish line.
 pub(crate) struct Unavailable(pub(crate) InvalidWork);
 
 #[async_trait]
 impl AsyncWork for Unavailable {
-    async fn run(&self, _task: Task) -> Result<Color, TaskError> {
-        Err(TaskError::Permanent(self.0.to_string()))
+    async fn run(&self, _task: Task) -> Result<Done, TaskError> {
+        Err(TaskError::permanent(self.0.to_string()))
     }
 }

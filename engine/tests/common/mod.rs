@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::embedded::{MemoryQueue, SqliteJournal};
-use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Engine, LiveBatch, Node, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Quilt, Status, WorkSpec};
 use tokio::sync::Semaphore;
@@ -23,13 +23,13 @@ struct Misbehaving;
 
 #[async_trait]
 impl AsyncWork for Misbehaving {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         match task.index.0 {
             0 => panic!("square 0 panics"),
-            1 => Err(TaskError::Permanent("square 1 errs for good".into())),
+            1 => Err(TaskError::permanent("square 1 errs for good")),
             2 => std::future::pending().await,
-            3 if task.attempt < 3 => Err(TaskError::Retryable("not yet".into())),
-            other => Ok(Color::from_rgb(other)),
+            3 if task.attempt < 3 => Err(TaskError::retryable("not yet")),
+            other => Ok(Color::from_rgb(other).into()),
         }
     }
 }
@@ -39,15 +39,15 @@ struct Hanging;
 
 #[async_trait]
 impl AsyncWork for Hanging {
-    async fn run(&self, _task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, _task: Task) -> Result<Done, TaskError> {
         std::future::pending().await
     }
 }
 
 pub(crate) fn registry() -> Registry {
     Registry::default()
-        .with("misbehaving", |_| Ok(Work::waiting(Misbehaving)))
-        .with("hanging", |_| Ok(Work::waiting(Hanging)))
+        .with_work("misbehaving", || Work::waiting(Misbehaving))
+        .with_work("hanging", || Work::waiting(Hanging))
 }
 
 pub(crate) async fn start(folder: &Path) -> Engine {
@@ -128,14 +128,14 @@ impl Gate {
         self.started.load(Ordering::SeqCst)
     }
 
-    async fn pass(&self, task: Task) -> Result<Color, TaskError> {
+    async fn pass(&self, task: Task) -> Result<Done, TaskError> {
         self.started.fetch_add(1, Ordering::SeqCst);
         let running = self.running.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(running, Ordering::SeqCst);
         let passed = self.passes.acquire().await;
         self.running.fetch_sub(1, Ordering::SeqCst);
         passed.expect("it is never closed").forget();
-        Ok(Color::from_rgb(task.index.0))
+        Ok(Color::from_rgb(task.index.0).into())
     }
 }
 
@@ -144,7 +144,7 @@ pub(crate) struct Gated(pub(crate) &'static Gate);
 
 #[async_trait]
 impl AsyncWork for Gated {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         self.0.pass(task).await
     }
 }

@@ -3,10 +3,14 @@
 #![allow(dead_code, reason = "each program that uses it uses its share")]
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use engine::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
+use bytes::Bytes;
+use engine::journal::{
+    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+};
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use tokio::sync::watch;
@@ -50,7 +54,13 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
+    async fn create(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Launched,
+        _: Option<Bytes>,
+    ) -> Result<Creation, JournalError> {
         let mut batches = self.batches();
         if batches.contains_key(&batch) {
             return Ok(Creation::Exists);
@@ -60,7 +70,17 @@ impl Journal for MemoryJournal {
         Ok(Creation::Created)
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
+    /// Nothing that runs on this has an input.
+    async fn input(&self, _: BatchId) -> Result<Option<Bytes>, JournalError> {
+        Ok(None)
+    }
+
+    /// Nothing that runs on this has details.
+    async fn details(&self, _: BatchId, _: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        Ok(Vec::new())
+    }
+
+    async fn append(&self, batch: BatchId, events: Vec<Event>, _: Vec<SquareDetail>) -> Result<Mark, JournalError> {
         let mut batches = self.batches();
         let batch = batches.get_mut(&batch).ok_or(JournalError::Removed)?;
         if events.iter().any(|event| matches!(event, Event::LapStarted { .. })) {

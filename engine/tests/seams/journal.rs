@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use engine::Retention;
-use engine::journal::{Creation, Found, JournalError, Mark, Offset, Page, Unfinished};
+use engine::journal::{Creation, Found, JournalError, Mark, Offset, Page, SquareDetail, Unfinished};
+use engine::work::MAX_DETAIL;
 use futures::StreamExt;
 use futures::future::join_all;
 use quilt::{
-    AttemptRun, BatchId, CancelCause, Color, Event, Ledger, Outcome, Position, PutBack, Quilt, Receipt, Settlement,
-    Summary, Timestamp,
+    AttemptRun, BatchId, CancelCause, Color, Event, Index, Ledger, Outcome, Position, PutBack, Quilt, Receipt,
+    Settlement, Summary, Timestamp,
 };
 
 use crate::{OWNER, STRANGER, Side, id, launched};
@@ -23,6 +25,9 @@ crate::on_all_sides!(
     a_conclusion_has_no_effect_once_a_later_lap_has_started,
     what_is_over_can_be_removed_and_is_gone_for_all,
     what_is_too_old_or_too_much_is_told,
+    an_input_is_kept_with_its_batch,
+    of_two_details_the_later_laps_is_kept_and_in_a_lap_the_first,
+    a_detail_is_as_large_as_allowed_and_goes_with_its_batch,
 );
 
 const TASKS: u32 = 64;
@@ -56,12 +61,12 @@ fn conclusion(events: &[Event]) -> (Summary, Vec<Receipt>) {
 }
 
 async fn create(side: &Side, batch: BatchId) {
-    let created = side.journal.create(batch, OWNER, launched(1)).await;
+    let created = side.journal.create(batch, OWNER, launched(1), None).await;
     assert_eq!(created.expect("it answers"), Creation::Created);
 }
 
 async fn append(side: &Side, batch: BatchId, events: Vec<Event>) -> Mark {
-    side.journal.append(batch, events).await.expect("it answers")
+    side.journal.append(batch, events, Vec::new()).await.expect("it answers")
 }
 
 async fn finish(side: &Side, batch: BatchId) {
@@ -95,7 +100,7 @@ async fn wait_for(side: &Side, batch: BatchId, after: u64, count: usize) -> Vec<
 
 async fn a_batch_is_created_once_and_its_events_keep_their_order(side: &Side) {
     create(side, id(1)).await;
-    let again = side.journal.create(id(1), STRANGER, launched(2)).await.expect("it answers");
+    let again = side.journal.create(id(1), STRANGER, launched(2), None).await.expect("it answers");
     assert_eq!(again, Creation::Exists);
     let first = append(side, id(1), vec![done(1, 1), done(1, 2)]).await;
     let second = append(side, id(1), vec![done(1, 3)]).await;
@@ -164,7 +169,7 @@ async fn an_append_is_as_large_as_it_has_to_be(side: &Side) {
 async fn lists_have_the_newest_first_and_go_on_at_a_cursor(side: &Side) {
     for number in 1..=5 {
         let owner = if number == 3 { STRANGER } else { OWNER };
-        side.journal.create(id(number), owner, launched(number.into())).await.expect("it answers");
+        side.journal.create(id(number), owner, launched(number.into()), None).await.expect("it answers");
     }
     append(side, id(4), lap()).await;
     let (summary, receipts) = conclusion(&lap());
@@ -235,7 +240,7 @@ async fn what_is_over_can_be_removed_and_is_gone_for_all(side: &Side) {
     assert_eq!(side.journal.list(OWNER, None, 9).await.expect("it answers"), []);
     while side.journal.purge().await.expect("it answers") {}
     // Its id is nobody else's for a while.
-    assert_eq!(side.journal.create(id(1), OWNER, launched(1)).await.expect("it answers"), Creation::Exists);
+    assert_eq!(side.journal.create(id(1), OWNER, launched(1), None).await.expect("it answers"), Creation::Exists);
     assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
 }
 
@@ -256,4 +261,47 @@ async fn what_is_too_old_or_too_much_is_told(side: &Side) {
     assert_eq!(expired(old, u64::from(TASKS) + 200, 1, 9).await.len(), 1);
     assert_eq!(expired(Retention { age: None, bytes: Some(1) }, 0, 0, 1).await.len(), 1);
     assert_eq!(expired(Retention { age: None, bytes: Some(1 << 40) }, u64::MAX >> 1, 0, 9).await, []);
+}
+
+async fn an_input_is_kept_with_its_batch(side: &Side) {
+    // Larger than a message of NATS may be.
+    let input = Bytes::from(vec![7; 3 << 20]);
+    let created = side.journal.create(id(1), OWNER, launched(1), Some(input.clone())).await;
+    assert_eq!(created.expect("it answers"), Creation::Created);
+    create(side, id(2)).await;
+    let other = Some(Bytes::from_static(b"other"));
+    let again = side.journal.create(id(1), OWNER, launched(1), other).await;
+    assert_eq!(again.expect("it answers"), Creation::Exists);
+    assert_eq!(side.journal.input(id(1)).await.expect("it answers"), Some(input));
+    assert_eq!(side.journal.input(id(2)).await.expect("it answers"), None);
+    assert_eq!(side.journal.input(id(3)).await.expect("it answers"), None);
+}
+
+async fn of_two_details_the_later_laps_is_kept_and_in_a_lap_the_first(side: &Side) {
+    create(side, id(1)).await;
+    create(side, id(2)).await;
+    let detail = |index, lap, body: &'static str| SquareDetail { index: Index(index), lap, body: body.into() };
+    let append = async |batch, event, details| {
+        side.journal.append(batch, vec![event], details).await.expect("it answers");
+    };
+    append(id(1), done(1, 0), vec![detail(5, 1, "first"), detail(2, 1, "two"), detail(9, 1, "nine")]).await;
+    append(id(1), done(1, 1), vec![detail(5, 1, "second")]).await;
+    append(id(2), done(1, 1), vec![detail(5, 1, "of another batch")]).await;
+    let details = async |squares| side.journal.details(id(1), squares).await.expect("it answers");
+    assert_eq!(details(0..9).await, [detail(2, 1, "two"), detail(5, 1, "first")]);
+    append(id(1), done(2, 1), vec![detail(5, 2, "later")]).await;
+    append(id(1), done(1, 2), vec![detail(5, 1, "too late")]).await;
+    assert_eq!(details(3..64).await, [detail(5, 2, "later"), detail(9, 1, "nine")]);
+}
+
+async fn a_detail_is_as_large_as_allowed_and_goes_with_its_batch(side: &Side) {
+    create(side, id(1)).await;
+    let largest = SquareDetail { index: Index(63), lap: 1, body: vec![1; MAX_DETAIL].into() };
+    side.journal.append(id(1), lap(), vec![largest.clone()]).await.expect("it answers");
+    assert_eq!(side.journal.details(id(1), 0..64).await.expect("it answers"), [largest]);
+    let (summary, receipts) = conclusion(&lap());
+    side.journal.conclude(id(1), 1, summary, receipts).await.expect("it answers");
+    assert!(side.journal.remove(id(1)).await.expect("it answers"));
+    while side.journal.purge().await.expect("it answers") {}
+    assert_eq!(side.journal.details(id(1), 0..64).await.expect("it answers"), []);
 }

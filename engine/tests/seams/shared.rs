@@ -43,7 +43,7 @@ async fn leases_that_are_delivered_twice_settle_each_square_once_on_every_node()
     let nats = Nats::start();
     let (one, queue) = engine(&nats, "one").await;
     let (other, _) = engine(&nats, "other").await;
-    one.launch(id(1), OWNER, spec(16)).await.expect("accepted");
+    one.launch(id(1), OWNER, spec(16), None).await.expect("accepted");
     for first in (0..256).step_by(32) {
         let positions = Position(first)..Position(256);
         let lease = Lease { batch: id(1), lap: 1, positions, after: engine::journal::Mark(0), losses: 0 };
@@ -61,11 +61,11 @@ async fn leases_that_are_delivered_twice_settle_each_square_once_on_every_node()
 async fn an_append_whose_answer_was_lost_is_stored_once_when_it_is_made_again() {
     let nats = Nats::start();
     let journal = connect(&nats).await.journal();
-    journal.create(id(1), OWNER, launched(1)).await.expect("it answers");
+    journal.create(id(1), OWNER, launched(1), None).await.expect("it answers");
     let settlements = vec![Settlement { position: Position(1), outcome: Outcome::Done(Color::from_rgb(1)) }];
     let settled = Event::Settled { lap: 1, at: Timestamp(1), settlements };
-    let first = journal.append(id(1), vec![settled.clone()]).await.expect("it answers");
-    let again = journal.append(id(1), vec![settled.clone()]).await.expect("it answers");
+    let first = journal.append(id(1), vec![settled.clone()], Vec::new()).await.expect("it answers");
+    let again = journal.append(id(1), vec![settled.clone()], Vec::new()).await.expect("it answers");
     assert_eq!(first, again);
     let mut pages = journal.follow(id(1), Offset(0));
     let mut events = Vec::new();

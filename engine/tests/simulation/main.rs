@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::journal::Found;
-use engine::work::{AsyncWork, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Clock, Engine, Journal, Node, Settings};
 use futures::FutureExt;
 use quilt::{
@@ -73,7 +73,7 @@ fn is_done_in_the_end(index: Index) -> bool {
 
 #[async_trait]
 impl AsyncWork for Fickle {
-    async fn run(&self, task: Task) -> Result<Color, TaskError> {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let Task { index, seed, lap, attempt } = task;
         RUNS.with_borrow_mut(|runs| *runs.entry((seed, lap, index.0, attempt)).or_default() += 1);
         let millis = task.attempt_rng().random_range(0..12);
@@ -81,12 +81,12 @@ impl AsyncWork for Fickle {
             sleep(Duration::from_millis(millis)).await;
         }
         match fate(index) {
-            Fate::FailsTwice if attempt <= 2 => Err(TaskError::Retryable("not yet".into())),
+            Fate::FailsTwice if attempt <= 2 => Err(TaskError::retryable("not yet")),
             Fate::HangsOnce if attempt == 1 => std::future::pending().await,
             // As a panic, but without a word on standard error.
             Fate::Panics => std::panic::resume_unwind(Box::new("as always")),
-            Fate::FailsForGood => Err(TaskError::Permanent("never".into())),
-            _ => Ok(Color::from_rgb(index.0)),
+            Fate::FailsForGood => Err(TaskError::permanent("never")),
+            _ => Ok(Color::from_rgb(index.0).into()),
         }
     }
 }
@@ -121,7 +121,7 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
         ..Settings::default()
     };
     let seam = Arc::new(Seam(Arc::clone(world)));
-    let registry = || Registry::default().with("fickle", |_| Ok(Work::waiting(Fickle)));
+    let registry = || Registry::default().with_work("fickle", || Work::waiting(Fickle));
     let engine = loop {
         let journal: Arc<dyn Journal> = Arc::clone(&seam) as _;
         match Engine::start(journal, Arc::clone(&seam) as _, registry(), settings.clone()).await {
@@ -131,7 +131,7 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
     };
     for number in 0..SHAPES.len() {
         while !promises.launched[number] {
-            promises.launched[number] = engine.launch(id(number), OWNER, spec(number)).await.is_ok();
+            promises.launched[number] = engine.launch(id(number), OWNER, spec(number), None).await.is_ok();
         }
     }
     for lap in 1..=LAPS {

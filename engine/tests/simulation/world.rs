@@ -1,12 +1,16 @@
 //! A journal and a queue that do what they have to, and no more: everything takes its time, leases come late, twice and in any
 //! order, and at a step that nobody knows the process is gone.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use engine::Announcement;
-use engine::journal::{Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, Unfinished};
+use engine::journal::{
+    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+};
 use engine::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -259,18 +263,37 @@ impl Queue for Seam {
 
 #[async_trait]
 impl Journal for Seam {
-    async fn create(&self, batch: BatchId, owner: OwnerId, launched: Launched) -> Result<Creation, JournalError> {
+    async fn create(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Launched,
+        input: Option<Bytes>,
+    ) -> Result<Creation, JournalError> {
         self.0.may_refuse().await?;
-        let answer = self.0.journal.create(batch, owner, launched).await;
+        let answer = self.0.journal.create(batch, owner, launched, input).await;
         self.0.step().await;
         answer
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>) -> Result<Mark, JournalError> {
+    async fn append(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+    ) -> Result<Mark, JournalError> {
         self.0.may_refuse().await?;
-        let answer = self.0.journal.append(batch, events).await;
+        let answer = self.0.journal.append(batch, events, details).await;
         self.0.step().await;
         answer
+    }
+
+    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
+        self.0.journal.input(batch).await
+    }
+
+    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        self.0.journal.details(batch, squares).await
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {

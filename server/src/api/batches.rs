@@ -35,8 +35,9 @@ pub(super) async fn launch(
         None => fresh_launch(),
     };
     let request = read_json::<LaunchRequest>(&headers, body).await?;
-    let spec = request.into_spec(&state.limits, seed)?;
-    let summary = state.engine.launch(id, visitor, spec).await?;
+    let launch = state.engine.registry().prepare(request.work.clone(), upload).await?;
+    let spec = LaunchRequest { work: launch.work, ..request }.into_spec(&state.limits, seed, launch.tasks)?;
+    let summary = state.engine.launch(id, visitor, spec, launch.input).await?;
     let location = format!("/api/batches/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BatchDocument::new(id, summary))))
 }

@@ -77,7 +77,7 @@ impl CanvasPainter {
             marks: find(".marks")?.dyn_into().ok()?,
             cell: find("[role=gridcell]")?.dyn_into().ok()?,
             window: window.clone(),
-            pixels: vec![0; grid.squares() as usize * 4],
+            pixels: vec![0; usize::from(grid.rows()) * usize::from(grid.columns()) * 4],
             waiting: Waiting { all_from: 0, squares: Vec::new() },
             entry: Index(0),
             last_across: None,
