@@ -1,0 +1,167 @@
+//! A process, with whatever it starts, from its beginning to its end.
+
+use std::fmt;
+use std::process::{ExitStatus, Stdio};
+
+use engine::work::TaskError;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Child;
+
+use super::Command;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// By itself, with this status.
+    Exit(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Ended {
+    /// The exit status, as a shell would tell it.
+    pub(super) fn status(self) -> i32 {
+        match self {
+            Self::Exit(status) => status,
+            Self::Signal(signal) => 128 + signal,
+        }
+    }
+
+    pub(super) fn signal(self) -> Option<i32> {
+        match self {
+            Self::Exit(_) => None,
+            Self::Signal(signal) => Some(signal),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(status) => write!(f, "exit status {status}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+        }
+    }
+}
+
+impl From<ExitStatus> for Ended {
+    fn from(status: ExitStatus) -> Self {
+        #[cfg(unix)]
+        if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
+            return Self::Signal(signal);
+        }
+        Self::Exit(status.code().unwrap_or(-1))
+    }
+}
+
+/// What a process wrote.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    /// As much of it as is kept.
+    pub(super) kept: Vec<u8>,
+    /// How much it was.
+    pub(super) bytes: u64,
+}
+
+/// A process that has run.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) ended: Ended,
+    pub(super) stdout: Output,
+    pub(super) stderr: Output,
+}
+
+/// Runs a command to its end. If nobody waits for it any more, it is killed with everything that it has started.
+pub(super) async fn run(command: &Command, args: &[String]) -> Result<Ran, TaskError> {
+    let mut process = tokio::process::Command::new(&command.program);
+    process.args(args).envs(&command.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    process.kill_on_drop(true);
+    // A group of its own, with which it ends.
+    #[cfg(unix)]
+    process.process_group(0);
+    if let Some(dir) = &command.dir {
+        process.current_dir(dir);
+    }
+    let child = process.spawn().map_err(|error| {
+        let reason = format!("cannot run {}: {error}", command.program);
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => TaskError::permanent(reason),
+            // Too many processes, or too many files that are open: later there may be fewer.
+            _ => TaskError::retryable(reason),
+        }
+    })?;
+    let mut group = Group::of(child);
+    let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
+    let reading = async { tokio::join!(read(stdout, command.max_output), read(stderr, command.max_output)) };
+    let mut reading = std::pin::pin!(reading);
+    // What it has started may hold its output open for longer than it lives.
+    let (ended, output) = tokio::select! {
+        output = &mut reading => (group.child.wait().await, Some(output)),
+        ended = group.child.wait() => (ended, None),
+    };
+    let ended = ended.map_err(|error| TaskError::retryable(format!("cannot wait for {}: {error}", command.program)))?;
+    let (stdout, stderr) = match output {
+        Some(output) => output,
+        None => {
+            // Everything that is left of it ends here, and with that its output.
+            group.kill();
+            reading.await
+        }
+    };
+    // There is nothing left to kill, and its number may soon be another one's.
+    group.forget();
+    Ok(Ran { ended: ended.into(), stdout, stderr })
+}
+
+/// Reads to the end, and keeps the beginning.
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> Output {
+    let mut output = Output::default();
+    let Some(mut from) = from else { return output };
+    let mut piece = vec![0; 8 << 10];
+    // An error here is an end as well.
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        output.bytes += length as u64;
+        let kept = length.min(most - output.kept.len());
+        output.kept.extend_from_slice(piece.get(..kept).unwrap_or_default());
+    }
+    output
+}
+
+/// A process with everything that it has started, as long as that has not left its group.
+struct Group {
+    child: Child,
+    /// The number of the process, which is that of its group as well.
+    #[cfg(unix)]
+    number: Option<rustix::process::Pid>,
+}
+
+impl Group {
+    fn of(child: Child) -> Self {
+        Self {
+            #[cfg(unix)]
+            number: child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())),
+            child,
+        }
+    }
+
+    fn kill(&self) {
+        #[cfg(unix)]
+        if let Some(number) = self.number {
+            // It may have ended already.
+            let _ = rustix::process::kill_process_group(number, rustix::process::Signal::KILL);
+        }
+    }
+
+    fn forget(&mut self) {
+        #[cfg(unix)]
+        {
+            self.number = None;
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

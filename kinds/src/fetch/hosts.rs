@@ -1,0 +1,108 @@
+//! How often each host is asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+use url::Url;
+
+/// What one batch asks of each host at the same time, and how fast.
+pub(super) struct Hosts {
+    at_once: usize,
+    /// The time between two requests to the same host.
+    pause: Option<Duration>,
+    hosts: Mutex<HashMap<String, Arc<Host>>>,
+}
+
+struct Host {
+    places: Arc<Semaphore>,
+    /// When the next request may be started.
+    next: Mutex<Instant>,
+}
+
+impl Hosts {
+    pub(super) fn new(at_once: usize, pause: Option<Duration>) -> Self {
+        Self { at_once, pause, hosts: Mutex::default() }
+    }
+
+    /// Waits for a place with the host of an address. There are no more hosts than addresses in the batch.
+    pub(super) async fn wait_for(&self, url: &Url) -> Option<OwnedSemaphorePermit> {
+        let host = self.host(url);
+        // Never closed.
+        let place = Arc::clone(&host.places).acquire_owned().await.ok();
+        loop {
+            let now = Instant::now();
+            let next = {
+                let mut next = host.next.lock().unwrap_or_else(PoisonError::into_inner);
+                if *next <= now {
+                    *next = now + self.pause.unwrap_or_default();
+                    return place;
+                }
+                *next
+            };
+            sleep_until(next).await;
+        }
+    }
+
+    /// Asks a host nothing more for a while: it has said so.
+    pub(super) fn hold(&self, url: &Url, pause: Duration) {
+        let host = self.host(url);
+        let mut next = host.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(Instant::now() + pause);
+    }
+
+    fn host(&self, url: &Url) -> Arc<Host> {
+        let name = url.host_str().unwrap_or_default();
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(host) = hosts.get(name) {
+            return Arc::clone(host);
+        }
+        let host = Arc::new(Host { places: Arc::new(Semaphore::new(self.at_once)), next: Mutex::new(Instant::now()) });
+        hosts.insert(name.into(), Arc::clone(&host));
+        host
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(host: &str) -> Url {
+        Url::parse(&format!("http://{host}/")).expect("an address")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_to_a_host_are_apart_and_other_hosts_do_not_wait() {
+        let hosts = Hosts::new(8, Some(Duration::from_millis(100)));
+        let started = Instant::now();
+        for _ in 0..4 {
+            hosts.wait_for(&url("a")).await;
+        }
+        assert_eq!(started.elapsed().as_millis() / 10, 30);
+        hosts.wait_for(&url("b")).await;
+        assert_eq!(started.elapsed().as_millis() / 10, 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_asks_for_a_pause_gets_it() {
+        let hosts = Hosts::new(8, None);
+        let started = Instant::now();
+        hosts.hold(&url("a"), Duration::from_secs(7));
+        hosts.hold(&url("a"), Duration::from_secs(2));
+        hosts.wait_for(&url("a")).await;
+        assert_eq!(started.elapsed().as_secs(), 7);
+    }
+
+    #[tokio::test]
+    async fn places_are_given_back() {
+        let hosts = Hosts::new(1, None);
+        let place = hosts.wait_for(&url("a")).await;
+        let address = url("a");
+        let mut next = std::pin::pin!(hosts.wait_for(&address));
+        assert!(futures::poll!(&mut next).is_pending());
+        drop(place);
+        assert!(next.await.is_some());
+    }
+}

@@ -1,0 +1,527 @@
+//! `image`: an image that somebody uploaded, resized tile by tile. Each square shows the mean colour of its tile.
+
+use std::io::Cursor;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use engine::work::{
+    Allowance, BlockingWork, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters,
+};
+use fast_image_resize::images::Image;
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, RgbaImage};
+use quilt::{BatchSpec, Color, Grid, WorkSpec};
+use serde::{Deserialize, Serialize};
+
+/// The largest file, in bytes.
+const MAX_BYTES: usize = 32 << 20;
+
+/// The largest image, in pixels. Each takes four bytes of memory while its batch runs.
+const MAX_PIXELS: u64 = 40_000_000;
+
+/// The largest side of an image, in pixels.
+const MAX_SIDE: u32 = 16_384;
+
+/// The largest tile, in pixels.
+const MAX_TILE: u64 = 1 << 17;
+
+/// How far a filter reaches, in pixels of the larger of the two images.
+const REACH: f64 = 4.0;
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    /// The width of what comes out, in pixels; that of the image, or what its height says, where it is left out.
+    #[serde(default)]
+    width: Option<u32>,
+    /// The height of what comes out, in pixels.
+    #[serde(default)]
+    height: Option<u32>,
+    /// How pixels are made out of their neighbours.
+    #[serde(default)]
+    filter: Filter,
+    /// What else is done to the colours.
+    #[serde(default)]
+    effect: Effect,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Filter {
+    #[default]
+    Lanczos3,
+    CatmullRom,
+    Mitchell,
+    Bilinear,
+    Box,
+    Nearest,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Effect {
+    #[default]
+    None,
+    Gray,
+    Sepia,
+    Invert,
+}
+
+impl Filter {
+    fn algorithm(self) -> ResizeAlg {
+        match self {
+            Self::Lanczos3 => ResizeAlg::Convolution(FilterType::Lanczos3),
+            Self::CatmullRom => ResizeAlg::Convolution(FilterType::CatmullRom),
+            Self::Mitchell => ResizeAlg::Convolution(FilterType::Mitchell),
+            Self::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
+            Self::Box => ResizeAlg::Convolution(FilterType::Box),
+            Self::Nearest => ResizeAlg::Nearest,
+        }
+    }
+}
+
+impl Effect {
+    fn apply(self, [red, green, blue, alpha]: [u8; 4]) -> [u8; 4] {
+        let mixed = |parts: [u32; 3]| {
+            let [of_red, of_green, of_blue] = parts;
+            let sum = u32::from(red) * of_red + u32::from(green) * of_green + u32::from(blue) * of_blue;
+            u8::try_from(sum / 1_000).unwrap_or(u8::MAX)
+        };
+        match self {
+            Self::None => [red, green, blue, alpha],
+            Self::Gray => [mixed([299, 587, 114]); 3].map_alpha(alpha),
+            Self::Sepia => [mixed([393, 769, 189]), mixed([349, 686, 168]), mixed([272, 534, 131])].map_alpha(alpha),
+            Self::Invert => [255 - red, 255 - green, 255 - blue].map_alpha(alpha),
+        }
+    }
+}
+
+trait WithAlpha {
+    fn map_alpha(self, alpha: u8) -> [u8; 4];
+}
+
+impl WithAlpha for [u8; 3] {
+    fn map_alpha(self, alpha: u8) -> [u8; 4] {
+        let [red, green, blue] = self;
+        [red, green, blue, alpha]
+    }
+}
+
+/// The kind.
+pub struct PictureKind;
+
+#[async_trait]
+impl Kind for PictureKind {
+    fn name(&self) -> &'static str {
+        "image"
+    }
+
+    fn form(&self) -> Option<Form> {
+        let choices = |choices: &[(&str, &str)]| {
+            FieldKind::Choice(choices.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect())
+        };
+        let pixels = |name, label| {
+            let kind = FieldKind::Number { unit: "pixels", value: "", min: "1", max: "16384", step: "1" };
+            Field { name, label, kind, is_advanced: true }
+        };
+        let filters = choices(&[
+            ("lanczos3", "Lanczos (sharpest)"),
+            ("catmull-rom", "Catmull-Rom"),
+            ("mitchell", "Mitchell"),
+            ("bilinear", "Bilinear"),
+            ("box", "Box"),
+            ("nearest", "Nearest pixel"),
+        ]);
+        let effects = choices(&[("none", "As they are"), ("gray", "Grey"), ("sepia", "Sepia"), ("invert", "Inverted")]);
+        let file = FieldKind::File { accept: "image/png,image/jpeg,image/webp" };
+        Some(Form {
+            title: "An image of yours",
+            about: "Each task resizes a tile of it; at the finish line the tiles are one image again.",
+            presets: Vec::new(),
+            counts_tasks: false,
+            fields: vec![
+                Field { name: "file", label: "Image (PNG, JPEG or WebP)", kind: file, is_advanced: false },
+                pixels("width", "Width of what comes out"),
+                pixels("height", "Height of what comes out"),
+                Field { name: "filter", label: "Filter", kind: filters, is_advanced: true },
+                Field { name: "effect", label: "Colours", kind: effects, is_advanced: true },
+            ],
+        })
+    }
+
+    async fn prepare(&self, mut work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
+        let file = upload.ok_or("an image is missing: it is sent as the file of a form")?;
+        let parameters = parameters::<Parameters>(&work)?;
+        let (width, height) = size(&file)?;
+        let (width, height) = parameters.size(width, height)?;
+        let parameters = Parameters { width: Some(width), height: Some(height), ..parameters };
+        match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
+            serde_json::Value::Object(parameters) => work.parameters = parameters,
+            _ => return Err("its parameters are no object".into()),
+        }
+        Ok(Launch::of(work).with_input(file))
+    }
+
+    fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
+        let parameters = parameters::<Parameters>(&spec.work)?;
+        let file = input.ok_or("the image is missing")?;
+        let (Some(width), Some(height)) = (parameters.width, parameters.height) else {
+            return Err("width and height are missing".into());
+        };
+        let grid = spec.grid;
+        let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
+        if !grid.is_full() {
+            return Err("the rows of an image are of the same length".into());
+        }
+        if width < columns || height < rows {
+            return Err(format!("{width} × {height} pixels are too few for {rows} rows of {columns} columns"));
+        }
+        let largest = u64::from(width.div_ceil(columns)) * u64::from(height.div_ceil(rows));
+        if largest > MAX_TILE {
+            return Err(format!(
+                "a tile would have {largest} pixels; at most {MAX_TILE} are allowed, so take more rows or columns"
+            ));
+        }
+        let Parameters { filter, effect, .. } = parameters;
+        Ok(Work::blocking(Tiles { grid, width, height, filter, effect, file, decoded: OnceLock::new() }))
+    }
+}
+
+/// The size of an image, from the first bytes of its file.
+fn size(file: &Bytes) -> Result<(u32, u32), String> {
+    if file.len() > MAX_BYTES {
+        return Err(format!("the image has {} bytes; at most {MAX_BYTES} are allowed", file.len()));
+    }
+    let (width, height) =
+        reader(file)?.into_dimensions().map_err(|error| format!("the image cannot be read: {error}"))?;
+    let pixels = u64::from(width) * u64::from(height);
+    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
+        return Err(format!(
+            "the image has {width} × {height} pixels; at most {MAX_SIDE} along each side and {MAX_PIXELS} in all are allowed"
+        ));
+    }
+    if pixels == 0 {
+        return Err("the image has no pixels".into());
+    }
+    Ok((width, height))
+}
+
+fn reader(file: &Bytes) -> Result<ImageReader<Cursor<&[u8]>>, String> {
+    let reader = ImageReader::new(Cursor::new(&**file)).with_guessed_format().map_err(|error| error.to_string())?;
+    match reader.format() {
+        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => Ok(reader),
+        _ => Err("the file is no PNG, JPEG or WebP".into()),
+    }
+}
+
+/// Decodes an image that may be broken, or claim anything.
+fn decode(file: &Bytes) -> Result<RgbaImage, String> {
+    let mut reader = reader(file)?;
+    let mut limits = image::Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    // Sixteen bits a channel at most, and as much again to work with.
+    limits.max_alloc = Some(MAX_PIXELS * 16);
+    reader.limits(limits);
+    let image = reader.decode().map_err(|error| format!("the image cannot be decoded: {error}"))?;
+    Ok(image.into_rgba8())
+}
+
+impl Parameters {
+    /// The size of what comes out. A side that is left out follows from the other one.
+    fn size(&self, width: u32, height: u32) -> Result<(u32, u32), String> {
+        let scaled = |length: u32, to: u32, from: u32| {
+            u32::try_from((u64::from(length) * u64::from(to) + u64::from(from) / 2) / u64::from(from.max(1)))
+                .unwrap_or(u32::MAX)
+                .max(1)
+        };
+        let (width, height) = match (self.width, self.height) {
+            (None, None) => (width, height),
+            (Some(to), None) => (to, scaled(height, to, width)),
+            (None, Some(to)) => (scaled(width, to, height), to),
+            (Some(width), Some(height)) => (width, height),
+        };
+        for (name, side) in [("width", width), ("height", height)] {
+            if !(1..=MAX_SIDE).contains(&side) {
+                return Err(format!("{name} must be a whole number from 1 to {MAX_SIDE}, not {side}"));
+            }
+        }
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels > MAX_PIXELS {
+            return Err(format!("{width} × {height} are {pixels} pixels; at most {MAX_PIXELS} are allowed"));
+        }
+        Ok((width, height))
+    }
+}
+
+/// The tiles of an image.
+struct Tiles {
+    grid: Grid,
+    width: u32,
+    height: u32,
+    filter: Filter,
+    effect: Effect,
+    file: Bytes,
+    /// The image, once a task has needed it.
+    decoded: OnceLock<Result<Arc<Image<'static>>, String>>,
+}
+
+/// Where a part begins, and how long it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    first: u32,
+    length: u32,
+}
+
+/// The part of a side that belongs to one of so many.
+fn part(side: u32, number: u16, of: u16) -> Part {
+    let edge = |number: u32| (u64::from(side) * u64::from(number) / u64::from(of)) as u32;
+    let first = edge(number.into());
+    Part { first, length: edge(u32::from(number) + 1) - first }
+}
+
+/// A part with as much around it as a filter sees, as far as there is something: in the image that comes out, and in the one that was sent.
+fn with_surroundings(part: Part, side: u32, source_side: u32) -> (Part, f64, f64) {
+    let scale = f64::from(source_side) / f64::from(side);
+    let margin = (REACH / scale.min(1.0)).ceil() as u32;
+    let first = part.first.saturating_sub(margin);
+    let end = (part.first + part.length + margin).min(side);
+    let around = Part { first, length: end - first };
+    (around, f64::from(first) * scale, f64::from(around.length) * scale)
+}
+
+impl Tiles {
+    fn source(&self) -> Result<Arc<Image<'static>>, TaskError> {
+        let decoded = self.decoded.get_or_init(|| {
+            let image = decode(&self.file)?;
+            let (width, height) = image.dimensions();
+            let image = Image::from_vec_u8(width, height, image.into_raw(), PixelType::U8x4);
+            image.map(Arc::new).map_err(|error| error.to_string())
+        });
+        decoded.clone().map_err(TaskError::permanent)
+    }
+
+    /// The pixels of a tile, four bytes each.
+    fn tile(&self, across: Part, down: Part) -> Result<Vec<u8>, TaskError> {
+        let source = self.source()?;
+        let (wide, left, width) = with_surroundings(across, self.width, source.width());
+        let (high, top, height) = with_surroundings(down, self.height, source.height());
+        let failed = |error: String| TaskError::permanent(format!("a tile cannot be resized: {error}"));
+        let mut around = Image::new(wide.length, high.length, PixelType::U8x4);
+        // Rounding must not lead out of the image.
+        let width = width.min(f64::from(source.width()) - left);
+        let height = height.min(f64::from(source.height()) - top);
+        let options = ResizeOptions::new().resize_alg(self.filter.algorithm()).crop(left, top, width, height);
+        Resizer::new().resize(&*source, &mut around, &options).map_err(|error| failed(error.to_string()))?;
+        let row_bytes = wide.length as usize * 4;
+        let skipped = (across.first - wide.first) as usize * 4;
+        let rows = around.buffer().chunks_exact(row_bytes).skip((down.first - high.first) as usize);
+        let rows = rows.take(down.length as usize);
+        let pixels = rows.filter_map(|row| row.get(skipped..skipped + across.length as usize * 4)).flatten().copied();
+        Ok(pixels.collect())
+    }
+}
+
+/// The mean of pixels, weighted by how much is seen of each.
+fn mean(pixels: &[u8]) -> Color {
+    let mut sums = [0_u64; 4];
+    for pixel in pixels.chunks_exact(4) {
+        if let &[red, green, blue, alpha] = pixel {
+            let alpha = u64::from(alpha);
+            let parts = [u64::from(red) * alpha, u64::from(green) * alpha, u64::from(blue) * alpha, alpha];
+            for (sum, part) in sums.iter_mut().zip(parts) {
+                *sum += part;
+            }
+        }
+    }
+    let [red, green, blue, alpha] = sums;
+    let channel = |sum: u64| (sum + alpha / 2).checked_div(alpha).unwrap_or_default() as u32;
+    Color::from_rgb(channel(red) << 16 | channel(green) << 8 | channel(blue))
+}
+
+impl BlockingWork for Tiles {
+    fn run(&self, task: Task, _allowance: &Allowance) -> Result<Done, TaskError> {
+        let square = self.grid.square(task.index);
+        let across = part(self.width, square.column, self.grid.columns());
+        let down = part(self.height, square.row, self.grid.rows());
+        let mut pixels = self.tile(across, down)?;
+        for pixel in pixels.chunks_exact_mut(4) {
+            if let &mut [red, green, blue, alpha] = pixel {
+                pixel.copy_from_slice(&self.effect.apply([red, green, blue, alpha]));
+            }
+        }
+        let mut png = Vec::new();
+        PngEncoder::new(&mut png)
+            .write_image(&pixels, across.length, down.length, ExtendedColorType::Rgba8)
+            .map_err(|error| TaskError::permanent(format!("a tile cannot be encoded: {error}")))?;
+        Ok(Done { color: mean(&pixels), detail: Some(Detail::Picture(png.into())) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::Index;
+    use serde_json::json;
+    use tokio::time::Instant;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    /// An image in which no two neighbours are alike, and a corner can be seen through.
+    fn sample(width: u32, height: u32) -> RgbaImage {
+        RgbaImage::from_fn(width, height, |x, y| {
+            let wave = |a: u32, b: u32| ((f64::from(x * a + y * b) / 19.0).sin() * 100.0 + 128.0) as u8;
+            image::Rgba([wave(2, 1), wave(1, 3), wave(5, 2), if x < 8 && y < 8 { 0 } else { 255 }])
+        })
+    }
+
+    fn file(image: &RgbaImage, format: ImageFormat) -> Bytes {
+        let mut bytes = Cursor::new(Vec::new());
+        match format {
+            ImageFormat::Jpeg => image::DynamicImage::from(image.clone()).into_rgb8().write_to(&mut bytes, format),
+            _ => image.write_to(&mut bytes, format),
+        }
+        .expect("it can be encoded");
+        bytes.into_inner().into()
+    }
+
+    async fn prepare(parameters: serde_json::Value, file: Bytes) -> Result<Launch, String> {
+        let parameters = parameters.as_object().expect("an object").clone();
+        PictureKind.prepare(WorkSpec { kind: "image".into(), parameters }, Some(file)).await
+    }
+
+    /// Runs all tasks and puts the tiles together.
+    async fn gathered(parameters: serde_json::Value, file: Bytes, rows: u16, columns: u16) -> RgbaImage {
+        let launch = prepare(parameters, file).await.expect("valid");
+        let spec = BatchSpec::new(launch.work, Grid::new(rows, columns).expect("small"), 1);
+        let Work::Blocking(work) = PictureKind.build(&spec, launch.input).expect("valid") else {
+            panic!("it computes")
+        };
+        let (width, height) = (spec.work.parameters["width"].as_u64(), spec.work.parameters["height"].as_u64());
+        let (width, height) = (width.expect("a number") as u32, height.expect("a number") as u32);
+        let mut whole = RgbaImage::new(width, height);
+        let allowance = Allowance {
+            deadline: Instant::now() + std::time::Duration::from_secs(60),
+            cancelled: CancellationToken::new(),
+        };
+        for index in (0..spec.grid.squares()).map(Index) {
+            let done = work.run(Task { index, seed: 1, lap: 1, attempt: 1 }, &allowance).expect("it succeeds");
+            let Some(Detail::Picture(png)) = done.detail else { panic!("a tile") };
+            let tile = image::load_from_memory(&png).expect("a PNG").into_rgba8();
+            assert_eq!(done.color, mean(&tile));
+            let square = spec.grid.square(index);
+            let (x, y) = (part(width, square.column, columns).first, part(height, square.row, rows).first);
+            image::imageops::replace(&mut whole, &tile, x.into(), y.into());
+        }
+        whole
+    }
+
+    fn resized_at_once(image: &RgbaImage, width: u32, height: u32, filter: Filter) -> RgbaImage {
+        let (from_width, from_height) = image.dimensions();
+        let source =
+            Image::from_vec_u8(from_width, from_height, image.as_raw().clone(), PixelType::U8x4).expect("fits");
+        let mut whole = Image::new(width, height, PixelType::U8x4);
+        let options = ResizeOptions::new().resize_alg(filter.algorithm());
+        Resizer::new().resize(&source, &mut whole, &options).expect("it can be resized");
+        RgbaImage::from_raw(width, height, whole.into_vec()).expect("fits")
+    }
+
+    #[tokio::test]
+    async fn tiles_fit_together_without_a_seam() {
+        let image = sample(101, 67);
+        let file = file(&image, ImageFormat::Png);
+        for (filter, name) in [
+            (Filter::Lanczos3, "lanczos3"),
+            (Filter::CatmullRom, "catmull-rom"),
+            (Filter::Mitchell, "mitchell"),
+            (Filter::Bilinear, "bilinear"),
+        ] {
+            for (width, height) in [(101, 67), (53, 31), (250, 190), (40, 190)] {
+                let parameters = json!({"width": width, "height": height, "filter": name});
+                let tiled = gathered(parameters, file.clone(), 5, 7).await;
+                let whole = resized_at_once(&image, width, height, filter);
+                let seen = tiled.pixels().zip(whole.pixels()).filter(|(_, whole)| whole.0[3] > 0);
+                let apart = seen.flat_map(|(tile, whole)| tile.0.into_iter().zip(whole.0));
+                let most = apart.map(|(tile, whole)| tile.abs_diff(whole)).max().expect("there are pixels");
+                assert!(most <= 2, "{name} to {width} x {height}: {most} apart");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_of_the_same_size_is_itself_whatever_its_format() {
+        let image = sample(40, 30);
+        for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Jpeg] {
+            let tiled = gathered(json!({"filter": "nearest"}), file(&image, format), 3, 4).await;
+            let decoded = decode(&file(&image, format)).expect("readable");
+            assert_eq!(tiled, decoded, "{format:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_side_that_is_left_out_keeps_the_shape() {
+        let file = file(&sample(200, 100), ImageFormat::Png);
+        let launch = prepare(json!({"width": 50}), file.clone()).await.expect("valid");
+        assert_eq!(launch.work.parameters["height"], 25);
+        let launch = prepare(json!({"height": 50}), file).await.expect("valid");
+        assert_eq!(launch.work.parameters["width"], 100);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_image_or_too_large_is_refused_before_it_is_decoded() {
+        let png = file(&sample(10, 10), ImageFormat::Png);
+        // The size stands in the bytes 16 to 24, and a checksum behind it.
+        let mut bomb = png.to_vec();
+        bomb[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x40, 0]);
+        let crc = {
+            let mut crc = flate2::Crc::new();
+            crc.update(&bomb[12..29]);
+            crc.sum()
+        };
+        bomb[29..33].copy_from_slice(&crc.to_be_bytes());
+        for (file, reason) in [
+            (Bytes::from_static(b"GIF89a.."), "no PNG, JPEG or WebP"),
+            (Bytes::from_static(b""), "no PNG, JPEG or WebP"),
+            (png.slice(..20), "cannot be read"),
+            (bomb.into(), "16384 × 16384 pixels"),
+        ] {
+            let error = prepare(json!({}), file).await.expect_err(reason);
+            assert!(error.contains(reason), "{error}");
+        }
+        for (parameters, reason) in [
+            (json!({"width": 0}), "width must be"),
+            (json!({"width": 16_384, "height": 16_384}), "at most 40000000"),
+            (json!({"filter": "x"}), "filter"),
+            (json!({"filter": "x", "blur": 1}), "blur"),
+        ] {
+            let error = prepare(parameters, png.clone()).await.expect_err(reason);
+            assert!(error.contains(reason) || reason == "filter" && error.contains("unknown variant `x`"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_cut_off_fails_its_tasks_with_the_reason() {
+        let png = file(&sample(64, 64), ImageFormat::Png);
+        let launch = prepare(json!({}), png.slice(..png.len() / 2)).await.expect("its first bytes are whole");
+        let spec = BatchSpec::new(launch.work, Grid::new(2, 2).expect("small"), 1);
+        let Work::Blocking(work) = PictureKind.build(&spec, launch.input).expect("valid") else {
+            panic!("it computes")
+        };
+        let allowance = Allowance { deadline: Instant::now(), cancelled: CancellationToken::new() };
+        let error = work.run(Task { index: Index(0), seed: 1, lap: 1, attempt: 1 }, &allowance).expect_err("cut off");
+        assert!(error.reason.contains("cannot be decoded"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn grids_that_do_not_suit_the_image_are_refused() {
+        let launch = prepare(json!({}), file(&sample(600, 600), ImageFormat::Png)).await.expect("valid");
+        let build = |grid| PictureKind.build(&BatchSpec::new(launch.work.clone(), grid, 1), launch.input.clone());
+        let refused = |grid| build(grid).err().expect("it is refused");
+        assert!(refused(Grid::new(1, 601).expect("small")).contains("too few"));
+        assert!(refused(Grid::new(1, 1).expect("small")).contains("360000 pixels"));
+        assert!(refused(Grid::with_squares(2, 2, 3).expect("small")).contains("same length"));
+        assert!(build(Grid::new(2, 2).expect("small")).is_ok());
+    }
+}
