@@ -18,6 +18,8 @@ pub mod actions;
 pub mod components;
 mod format;
 mod html;
+#[cfg(feature = "ssr")]
+pub mod launch;
 pub mod model;
 mod navigation;
 mod page;

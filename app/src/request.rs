@@ -45,10 +45,14 @@ impl Record {
 /// Posts a form, and returns where the answer leads, if it does.
 pub(crate) async fn post(form: &HtmlFormElement) -> Result<Option<String>, ActionError> {
     let fields = FormData::new_with_form(form).map_err(transport)?;
-    let body = UrlSearchParams::new_with_str_sequence_sequence(&fields).map_err(transport)?;
     let init = RequestInit::new();
     init.set_method("POST");
-    init.set_body(&body);
+    if form.enctype() == "multipart/form-data" {
+        init.set_body(&fields);
+    } else {
+        let fields: JsValue = UrlSearchParams::new_with_str_sequence_sequence(&fields).map_err(transport)?.into();
+        init.set_body(&fields);
+    }
     let response = fetch(&form.action(), &init).await?;
     if !response.ok() {
         // As an `ActionError` looks in JSON.

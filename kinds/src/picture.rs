@@ -15,6 +15,8 @@ use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, RgbaImage
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use serde::{Deserialize, Serialize};
 
+const NAME: &str = "image";
+
 /// The largest file, in bytes.
 const MAX_BYTES: usize = 32 << 20;
 
@@ -115,7 +117,7 @@ pub struct PictureKind;
 #[async_trait]
 impl Kind for PictureKind {
     fn name(&self) -> &'static str {
-        "image"
+        NAME
     }
 
     fn form(&self) -> Option<Form> {
@@ -270,13 +272,23 @@ struct Tiles {
 
 /// Where a part begins, and how long it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Part {
-    first: u32,
-    length: u32,
+pub struct Part {
+    /// How many pixels are before it.
+    pub first: u32,
+    /// How many pixels it has.
+    pub length: u32,
+}
+
+/// The width and the height of what the tasks of such work draw together, in pixels; `None` for any other work.
+#[must_use]
+pub fn size_of(work: &WorkSpec) -> Option<(u32, u32)> {
+    let parameters = (work.kind == NAME).then(|| parameters::<Parameters>(work).ok())??;
+    parameters.width.zip(parameters.height)
 }
 
 /// The part of a side that belongs to one of so many.
-fn part(side: u32, number: u16, of: u16) -> Part {
+#[must_use]
+pub fn part(side: u32, number: u16, of: u16) -> Part {
     let edge = |number: u32| (u64::from(side) * u64::from(number) / u64::from(of)) as u32;
     let first = edge(number.into());
     Part { first, length: edge(u32::from(number) + 1) - first }

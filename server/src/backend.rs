@@ -7,7 +7,6 @@ use std::sync::Arc;
 use axum_extra::extract::cookie::Key;
 use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::jetstream::{JetStream, Options};
-use engine::work::Registry;
 use engine::{Engine, Journal, Queue};
 
 use crate::config::Config;
@@ -52,7 +51,7 @@ impl Backend {
     /// Starts an engine on it.
     pub(crate) async fn start(&self, config: &Config) -> Result<Engine, ServeError> {
         let (journal, queue) = (Arc::clone(&self.journal), Arc::clone(&self.queue));
-        Ok(Engine::start(journal, queue, Registry::default(), config.engine.clone()).await?)
+        Ok(Engine::start(journal, queue, kinds::registry(config.work.clone()), config.engine.clone()).await?)
     }
 }
 

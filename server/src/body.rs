@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, Bytes, HttpBody};
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
@@ -30,16 +30,25 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 /// How many bytes of it are read.
 const LINGER_BYTES: usize = 64 << 20;
 
+/// How many bodies that may be large are taken in at the same time; others wait.
+pub(crate) const LARGE_AT_ONCE: usize = 4;
+
 /// A layer that refuses a body that is too large, at once where it says so itself, else as soon as it turns out to be; and one that does not
 /// come.
 pub(crate) async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let max_body = if is_launch(&request) { state.max_input } else { state.max_body };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > state.max_body) {
-        return Problem::body_too_large(state.max_body).into_response();
+    if length.is_some_and(|length| length > max_body) {
+        return Problem::body_too_large(max_body).into_response();
     }
+    // Those that may be large are few at the same time: each is held in memory as a whole.
+    let _place = match max_body > state.max_body && length.is_none_or(|length| length > state.max_body) {
+        true => state.large_bodies.acquire_owned().await.ok(),
+        false => None,
+    };
     let refusal = Arc::new(OnceLock::new());
-    let (max_body, refused) = (state.max_body, Arc::clone(&refusal));
+    let refused = Arc::clone(&refusal);
     let limit = |body: Body| {
         if body.is_end_stream() {
             return body;
@@ -66,6 +75,11 @@ pub(crate) async fn limit(State(state): State<AppState>, request: Request, next:
         Some(problem) => problem.clone().into_response(),
         None => response,
     }
+}
+
+/// Whether a request launches a batch, and may bring a list or an image along.
+fn is_launch(request: &Request) -> bool {
+    request.method() == Method::POST && matches!(request.uri().path(), "/api/batches" | "/actions/launch")
 }
 
 /// A layer that reads on where a handler stops.

@@ -24,7 +24,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve the page, the API and the workers (the default).
-    Serve(ServeOptions),
+    Serve(Box<ServeOptions>),
     /// Run tasks for the servers that use the same NATS.
     Work(WorkOptions),
 }
@@ -84,6 +84,12 @@ pub(crate) struct NodeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_ms: Option<u32>,
 
+    /// Networks that tasks may fetch from though they are not public, with commas between them, such as 127.0.0.0/8,10.1.0.0/16
+    /// [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetch_allow: Option<String>,
+
     /// What is logged, in the notation of tracing's EnvFilter [default: info,async_nats=warn]
     #[arg(long, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +102,8 @@ pub(crate) struct NodeOptions {
 }
 
 /// Every setting can also stand in `quilt.toml` (`data = "/var/lib/quilt"`) or in the environment (`QUILT_DATA=/var/lib/quilt`).
-/// Flags go before the environment, the environment before the file.
+/// Flags go before the environment, the environment before the file. Only in the file stand the commands that tasks may run, each as a table
+/// `[commands.NAME]` with `program`, `args`, `env`, `dir`, `max_output` and `about`.
 #[derive(Debug, Default, Args, Serialize)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
@@ -180,6 +187,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<u32>,
+
+    /// The largest body of a request that launches a batch, with its list or image, in bytes [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_input: Option<u32>,
 }
 
 /// Every setting can also stand in `quilt.toml` or in the environment, as for `quilt serve`.

@@ -1,5 +1,6 @@
 //! Settings: defaults, then `quilt.toml`, then `QUILT_*` in the environment, then flags; the last one wins.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use engine::jetstream::Options;
 use engine::{MAX_SLOTS, Node, Retention, Settings};
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
+use kinds::command::{Command, Commands};
+use kinds::fetch::Policy;
 use quilt::Limits;
 use quilt::grid::{MAX_SIDE, MAX_SQUARES};
 use serde::{Deserialize, Serialize};
@@ -52,6 +55,12 @@ pub(crate) enum ConfigError {
     /// A name that would make bad names of workers.
     #[error("name must have 1 to {MAX_NAME} letters, digits, dots, hyphens or underscores, unlike {0:?}")]
     Name(String),
+    /// Something that is no network.
+    #[error("fetch_allow must name networks such as 10.1.0.0/16, unlike '{0}'")]
+    Network(String),
+    /// A command cannot be run like this.
+    #[error("{0}")]
+    Command(String),
     /// There is nothing to work for.
     #[error("quilt work needs the addresses of NATS servers (--nats); quilt serve runs tasks by itself")]
     NothingToWorkFor,
@@ -84,6 +93,9 @@ pub(crate) struct RawConfig {
     name: Option<String>,
     workers: u32,
     grace_ms: u32,
+    fetch_allow: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    commands: BTreeMap<String, Command>,
     log_filter: String,
     log_format: LogFormat,
     max_side: u16,
@@ -97,6 +109,7 @@ pub(crate) struct RawConfig {
     keep_bytes: u64,
     max_channels: u32,
     max_body: u32,
+    max_input: u32,
 }
 
 impl Default for RawConfig {
@@ -117,6 +130,8 @@ impl Default for RawConfig {
             name: None,
             workers: engine.node.slots,
             grace_ms: 5_000,
+            fetch_allow: None,
+            commands: BTreeMap::new(),
             log_filter: "info,async_nats=warn".into(),
             log_format: LogFormat::Text,
             max_side: limits.side,
@@ -130,6 +145,7 @@ impl Default for RawConfig {
             keep_bytes: 10 << 30,
             max_channels: 10_000,
             max_body: 1 << 20,
+            max_input: 64 << 20,
         }
     }
 }
@@ -149,6 +165,8 @@ pub(crate) struct Config {
     pub(crate) nats: Option<Options>,
     /// What the engine may use.
     pub(crate) engine: Settings,
+    /// What tasks may do.
+    pub(crate) work: kinds::Settings,
     /// What a launch may ask for.
     pub(crate) limits: Limits,
     /// How long running tasks may take to end.
@@ -157,6 +175,8 @@ pub(crate) struct Config {
     pub(crate) max_channels: usize,
     /// The largest body of a request, in bytes.
     pub(crate) max_body: usize,
+    /// The largest body of a request that launches a batch, in bytes.
+    pub(crate) max_input: usize,
     /// What is logged, and how.
     pub(crate) log: Log,
 }
@@ -223,6 +243,8 @@ impl RawConfig {
             bytes: Some(self.keep_bytes).filter(|bytes| *bytes > 0),
         };
         within("max_body", self.max_body, 1_024, 1 << 30)?;
+        within("max_input", self.max_input, self.max_body, 1 << 30)?;
+        let work = self.work()?;
         Ok(Config {
             addr: self.addr,
             data: self.data,
@@ -236,6 +258,7 @@ impl RawConfig {
                 retention,
                 ..Settings::default()
             },
+            work,
             limits: Limits {
                 side: self.max_side,
                 squares: self.max_squares,
@@ -246,6 +269,7 @@ impl RawConfig {
             grace: Duration::from_millis(self.grace_ms.into()),
             max_channels: self.max_channels as usize,
             max_body: self.max_body as usize,
+            max_input: self.max_input as usize,
             log: Log { filter: EnvFilter::builder().parse(&self.log_filter)?, format: self.log_format },
         })
     }
@@ -264,6 +288,15 @@ impl RawConfig {
             return Err(ConfigError::Name(name));
         }
         Ok(Node { name: name.into(), host: host.into(), slots: self.workers, ..Settings::default().node })
+    }
+
+    fn work(&self) -> Result<kinds::Settings, ConfigError> {
+        let networks = self.fetch_allow.iter().flat_map(|networks| networks.split(',')).map(str::trim);
+        let networks = networks.filter(|network| !network.is_empty());
+        let allowed = networks.map(|network| network.parse().map_err(|_| ConfigError::Network(network.into())));
+        let commands = Commands { named: self.commands.clone(), any_program: false };
+        commands.check().map_err(ConfigError::Command)?;
+        Ok(kinds::Settings { fetch: Policy { allowed: allowed.collect::<Result<_, _>>()? }, commands })
     }
 
     fn nats_options(&self, node: &Node) -> Result<Option<Options>, ConfigError> {

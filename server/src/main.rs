@@ -7,6 +7,7 @@
 //! - [`backend`]: what stands below the engine, on this machine or on NATS
 //! - [`routes`]: which address leads where
 //! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
+//! - [`launch_form`]: the form that launches a batch, which may bring a file along
 //! - [`api`]: the public API; [`problem`]: its errors
 //! - [`channel`]: the WebSocket of a batch's page
 //! - [`session`] and [`origin`]: who asks, and from where
@@ -18,6 +19,7 @@ mod body;
 mod channel;
 mod cli;
 mod config;
+mod launch_form;
 mod origin;
 mod pages;
 mod picture;
@@ -40,7 +42,7 @@ const SPARE_THREADS: usize = 64;
 
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
-    let result = match command.unwrap_or(Command::Serve(serve)) {
+    let result = match command.unwrap_or_else(|| Command::Serve(Box::new(serve))) {
         Command::Serve(options) => run(Config::load(&options), |config| async {
             let server = Box::pin(Server::bind(config)).await?;
             server.announce();

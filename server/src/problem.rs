@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use engine::work::InvalidWork;
 use engine::{ControlError, JournalError, LaunchError, TooManyRunning};
 use quilt::SpecError;
 use serde::Serialize;
@@ -37,6 +38,15 @@ impl Problem {
     /// A fault of the server. What it was is for whoever notices it to log.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a fault of the server, and was logged")
+    }
+
+    /// What is wrong, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
     }
 
     pub(crate) fn no_such_batch() -> Self {
@@ -79,7 +89,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, name, detail)
     }
 
-    fn invalid(name: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn invalid(name: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, name, detail)
     }
 }
@@ -120,8 +130,16 @@ impl From<SpecError> for Problem {
         let name = match &error {
             SpecError::OutOfRange { .. } | SpecError::NotAShare { .. } => "out-of-range",
             SpecError::TooManySquares { .. } => "too-many-squares",
+            SpecError::OtherShape { .. } => "other-shape",
+            SpecError::Missing { .. } => "missing",
         };
         Self::invalid(name, error.to_string())
+    }
+}
+
+impl From<InvalidWork> for Problem {
+    fn from(error: InvalidWork) -> Self {
+        Self::invalid("invalid-work", error.to_string())
     }
 }
 
@@ -141,10 +159,9 @@ impl From<TooManyRunning> for Problem {
 
 impl From<LaunchError> for Problem {
     fn from(error: LaunchError) -> Self {
-        let detail = error.to_string();
         match error {
             LaunchError::Journal(error) => error.into(),
-            LaunchError::InvalidWork(_) => Self::invalid("invalid-work", detail),
+            LaunchError::InvalidWork(error) => error.into(),
             LaunchError::TooManyRunning(error) => error.into(),
             LaunchError::Conflict => {
                 Self::invalid("idempotency-key-reused", "this Idempotency-Key was used to launch another batch")

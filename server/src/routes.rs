@@ -37,11 +37,14 @@ pub(crate) struct AppState {
     pub(crate) limits: Limits,
     pub(crate) max_channels: usize,
     pub(crate) max_body: usize,
+    pub(crate) max_input: usize,
     pub(crate) origin: Arc<OwnOrigin>,
     pub(crate) key: Key,
     pub(crate) leptos: LeptosOptions,
     /// Taken by each picture while it is drawn.
     pub(crate) pictures: Arc<Semaphore>,
+    /// Taken by each request whose body may be large, until it is answered.
+    pub(crate) large_bodies: Arc<Semaphore>,
     /// Taken by each reader of a journal.
     pub(crate) journals: Arc<Semaphore>,
     /// Cancelled when the server is stopping: what streams has to end.
@@ -57,10 +60,12 @@ impl AppState {
             limits: config.limits,
             max_channels: config.max_channels,
             max_body: config.max_body,
+            max_input: config.max_input,
             origin: Arc::new(config.origin.clone()),
             key,
             leptos,
             pictures: Arc::new(Semaphore::new(picture::AT_ONCE)),
+            large_bodies: Arc::new(Semaphore::new(body::LARGE_AT_ONCE)),
             journals: Arc::new(Semaphore::new(api::JOURNALS_AT_ONCE)),
             stopping: CancellationToken::new(),
             channels: TaskTracker::new(),

@@ -7,7 +7,8 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{PATIENCE, Server, SseEvent, events, folder, launch, visitor};
+use common::{PATIENCE, Server, SseEvent, events, folder, launch, stranger, visitor};
+use reqwest::multipart::Form;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -107,7 +108,7 @@ async fn failed_squares_are_told_with_their_reason_and_a_retry_adds_a_lap() {
 #[tokio::test]
 async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on() {
     let folder = folder();
-    let server = Server::start(folder.path());
+    let server = Server::start_with(folder.path(), &["--max-input", "1048576"]);
     let client = visitor();
     let with = |members: &str| format!(r#"{{"work":{{"kind":"color"}},{members}}}"#);
     for (body, status, kind, sentence) in [
@@ -131,7 +132,7 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
         (with(r#""rows":8,"columns":8,"timeout_ms":3600001"#), 422, "out-of-range", "timeout_ms must be"),
         (with(r#""rows":8,"columns":8,"seed":9007199254740992"#), 422, "out-of-range", "seed must be"),
         (with(r#""rows":"x","columns":8"#), 422, "invalid-body", "invalid type: string"),
-        (with(r#""rows":8"#), 422, "invalid-body", "missing field `columns`"),
+        (with(r#""rows":8"#), 422, "missing", "columns is missing"),
         (with(r#""rows":8,"columns":8,"colour":1"#), 422, "invalid-body", "unknown field `colour`"),
         (with(r#""rows":NaN,"columns":8"#), 400, "malformed-json", "not JSON"),
         (r#"{"work":{"kind":"color"},"rows":8,"#.into(), 400, "malformed-json", "EOF"),
@@ -177,11 +178,11 @@ fn a_refusal_reaches_whoever_sends_everything_before_reading() {
     let body = vec![b'x'; 16 << 20];
     for (limit, path, kind, refused) in [
         ("1048576", "/api/batches", "application/json", "HTTP/1.1 413 "),
-        ("1048576", "/actions/launch", "application/x-www-form-urlencoded", "HTTP/1.1 413 "),
+        ("1048576", "/actions/launch", "multipart/form-data; boundary=x", "HTTP/1.1 413 "),
         ("33554432", "/api/batches", "text/plain", "HTTP/1.1 415 "),
         ("33554432", "/api/nowhere", "application/json", "HTTP/1.1 404 "),
     ] {
-        let server = Server::start_with(folder.path(), &["--max-body", limit]);
+        let server = Server::start_with(folder.path(), &["--max-body", limit, "--max-input", limit]);
         let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).expect("it listens");
         connection.set_read_timeout(Some(PATIENCE)).expect("a positive time");
         let head = format!(
@@ -200,16 +201,10 @@ fn a_refusal_reaches_whoever_sends_everything_before_reading() {
 #[tokio::test]
 async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
     let folder = folder();
-    let server = Server::start(folder.path());
+    let server = Server::start_with(folder.path(), &["--max-input", "1048576"]);
     let client = visitor();
     for (path, form, status) in [
-        ("/actions/launch", "", 400),
-        ("/actions/launch", "form=8x8", 400),
-        ("/actions/launch", "form[rows]=8", 400),
-        ("/actions/launch", "form[size]=8x8&form[attempts]=many", 422),
-        ("/actions/launch", "form[size]=5000x8", 422),
-        ("/actions/launch", "form[size]=-1x8", 422),
-        ("/actions/launch", "form[size]=custom&form[rows]=NaN&form[columns]=8", 422),
+        ("/actions/launch", "kind=color&size=8x8", 400),
         ("/actions/cancel", "id=x", 400),
         ("/actions/cancel", "id=00000000000000000000000000000000", 404),
         ("/actions/retry_failed", "", 400),
@@ -219,6 +214,26 @@ async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
         assert_eq!(response.status().as_u16(), status, "{path} {form}");
         assert!(!response.text().await.expect("text").is_empty(), "{path} {form} says why");
     }
+    for (fields, status) in [
+        (&[][..], 400),
+        (&[("kind", "magic")], 422),
+        (&[("kind", "color"), ("rows", "8")], 422),
+        (&[("kind", "color"), ("size", "8x8"), ("attempts", "many")], 422),
+        (&[("kind", "color"), ("size", "5000x8")], 422),
+        (&[("kind", "color"), ("size", "-1x8")], 422),
+        (&[("kind", "color"), ("size", "custom"), ("rows", "NaN"), ("columns", "8")], 422),
+        (&[("kind", "color"), ("size", "8x8"), ("parameters.failure_rate", "200")], 422),
+        (&[("kind", "fetch"), ("parameters.urls", "nonsense")], 422),
+        (&[("kind", "image")], 422),
+    ] {
+        let form = fields.iter().fold(Form::new(), |form, (name, value)| form.text(*name, *value));
+        let response = client.post(server.at("/actions/launch")).multipart(form).send().await.expect("an answer");
+        assert_eq!(response.status().as_u16(), status, "{fields:?}");
+        let refused: Value = response.json().await.expect("JSON");
+        assert!(!refused["Refused"].as_str().unwrap_or_default().is_empty(), "{fields:?} says why: {refused}");
+    }
+    let broken = client.post(server.at("/actions/launch")).header("content-type", "multipart/form-data; boundary=x");
+    assert_eq!(broken.body("--x\r\nno field").send().await.expect("an answer").status(), 400);
     // A length that is not told beforehand is limited as well.
     let chunks = (0..32).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1 << 16]));
     let request = client.post(server.at("/api/batches")).header("content-type", "application/json");
@@ -294,7 +309,7 @@ async fn a_batch_is_its_visitors_own_to_control_and_everybodys_to_look_at() {
 async fn a_session_that_was_tampered_with_is_a_new_one() {
     let folder = folder();
     let server = Server::start(folder.path());
-    let plain = Client::new();
+    let plain = stranger();
     let response = post(&plain, &server, r#"{"work":{"kind":"color"},"rows":1,"columns":1}"#).await;
     let cookie = response.headers()["set-cookie"].to_str().expect("ASCII").to_owned();
     for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
@@ -344,11 +359,11 @@ async fn an_idempotency_key_launches_once_also_after_a_crash() {
     let folder = folder();
     let server = Server::start(folder.path());
     let cookie =
-        Client::new().get(server.at("/api/batches")).send().await.expect("an answer").headers()["set-cookie"].clone();
+        stranger().get(server.at("/api/batches")).send().await.expect("an answer").headers()["set-cookie"].clone();
     let pair = cookie.to_str().expect("ASCII").split(';').next().expect("a pair").to_owned();
     let send = |server: &Server, key: &str, rows: u32| {
         let body = json!({"work": {"kind": "color"}, "rows": rows, "columns": 2});
-        let request = Client::new()
+        let request = stranger()
             .post(server.at("/api/batches"))
             .header("cookie", &pair)
             .header("idempotency-key", key)

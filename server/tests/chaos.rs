@@ -65,7 +65,7 @@ async fn however_often_the_server_is_killed_every_promise_is_kept() {
     println!("CHAOS_SEED={seed} CHAOS_KILLS={kills}");
     let mut random = StdRng::seed_from_u64(seed);
     let folder = folder();
-    let client = Client::builder().cookie_store(true).timeout(PATIENCE).build().expect("a client");
+    let client = common::visitor();
     let mut asked = Vec::new();
     let mut slowest_start = Duration::ZERO;
     for kill in 1..=kills {

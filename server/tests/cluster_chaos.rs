@@ -108,7 +108,7 @@ impl Cluster {
     async fn leader(&self) -> usize {
         for nats in &self.nats {
             let url = format!("http://127.0.0.1:{}/jsz?streams=true", nats.monitor);
-            let Ok(answer) = reqwest::get(url).await else { continue };
+            let Ok(answer) = common::stranger().get(url).send().await else { continue };
             let told: Value = answer.json().await.expect("JSON");
             let streams = told["account_details"][0]["stream_detail"].as_array().cloned().unwrap_or_default();
             let journal = streams.iter().find(|stream| stream["name"] == "quilt-journal");
@@ -160,7 +160,7 @@ async fn keeps_its_promises(nats: Vec<Nats>, victims: &[Victim]) {
     println!("CHAOS_SEED={seed} CLUSTER_KILLS={kills}, {} NATS servers", nats.len());
     let mut random = StdRng::seed_from_u64(seed);
     let mut talker = StdRng::seed_from_u64(random.random());
-    let client = Client::builder().cookie_store(true).timeout(PATIENCE).build().expect("a client");
+    let client = common::visitor();
     let mut cluster = block_in_place(|| Cluster::start(nats));
     let webs: Vec<_> = block_in_place(|| (0..WEBS).map(|number| RefCell::new(Rc::new(cluster.web(number)))).collect());
     let mut asked = Vec::new();

@@ -23,7 +23,7 @@ fn raw(server: &Server, request: &str) -> String {
 #[test]
 fn a_body_that_is_too_large_or_breaks_off_is_told_as_what_it_is() {
     let folder = folder();
-    let server = Server::start_with(folder.path(), &["--max-body", "2048"]);
+    let server = Server::start_with(folder.path(), &["--max-body", "2048", "--max-input", "2048"]);
     let chunk = "x".repeat(1_024);
     let chunked = |path: &str, kind: &str, chunks: &str| {
         format!(
@@ -34,7 +34,7 @@ fn a_body_that_is_too_large_or_breaks_off_is_told_as_what_it_is() {
     let form = "application/x-www-form-urlencoded";
     for (request, expected) in [
         (chunked("/api/batches", "application/json", &large), "413"),
-        (chunked("/actions/launch", form, &large), "413"),
+        (chunked("/actions/cancel", form, &large), "413"),
         (chunked("/api/batches", "application/json", "what is no chunk\r\n"), "400"),
         (chunked("/api/batches", "application/json", "5\r\n{\"a\""), "400"),
     ] {

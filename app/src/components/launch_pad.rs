@@ -1,5 +1,6 @@
 //! What the launch form does in the browser.
 
+use js_sys::Reflect;
 use leptos::ev::Event;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -7,7 +8,7 @@ use web_sys::HtmlInputElement;
 
 use crate::components::post_form::submit;
 
-/// Posts the form within it in place, and fills in the pace that suits the size that is chosen.
+/// Posts the form within it in place, and fills in what goes with the choice that is made.
 #[island]
 pub fn LaunchPad(
     /// The form.
@@ -23,13 +24,16 @@ pub fn LaunchPad(
 fn choose(event: &Event) {
     let Some(preset) = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok()) else { return };
     let Some(form) = preset.form() else { return };
-    for (pace, field) in
-        [("data-shortest", "[name='form[shortest_ms]']"), ("data-longest", "[name='form[longest_ms]']")]
+    for (name, value) in preset
+        .get_attribute("data-values")
+        .iter()
+        .flat_map(|values| values.split('&'))
+        .filter_map(|pair| pair.split_once('='))
     {
-        let field =
-            form.query_selector(field).ok().flatten().and_then(|field| field.dyn_into::<HtmlInputElement>().ok());
-        if let (Some(pace), Some(field)) = (preset.get_attribute(pace), field) {
-            field.set_value(&pace);
+        let field = form.query_selector(&format!("[name='{name}']")).ok().flatten();
+        if let Some(field) = field {
+            // An input, or a list of choices.
+            let _ = Reflect::set(&field, &"value".into(), &value.into());
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::{navigation, request};
 
 /// The addresses of the server functions.
 pub(crate) mod action {
+    #[cfg(feature = "ssr")]
+    pub(crate) const LAUNCH: &str = "/actions/launch";
     pub(crate) const CANCEL: &str = "/actions/cancel";
     pub(crate) const REMOVE: &str = "/actions/remove";
     pub(crate) const RETRY_FAILED: &str = "/actions/retry_failed";

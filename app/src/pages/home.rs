@@ -1,13 +1,26 @@
 //! `/`: what this is, the launch form, and this visitor's batches.
 
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 
 use super::posted_refusal;
 use crate::components::batch_list::BatchList;
-use crate::components::launch_form::LaunchForm;
+use crate::components::launch_form::{LaunchForm, Launchable};
+
+/// The kind of work that is offered unless another one was chosen.
+const FIRST: &str = "color";
 
 #[component]
 pub(super) fn HomePage() -> impl IntoView {
+    let engine = crate::server::engine();
+    let kinds = engine.registry().kinds();
+    let mut kinds: Vec<Launchable> =
+        kinds.filter_map(|kind| Some(Launchable { kind: kind.name(), form: kind.form()? })).collect();
+    // The demonstration comes first, the others in the order of their names.
+    kinds.sort_by_key(|launchable| launchable.kind != FIRST);
+    let chosen = use_query_map().with_untracked(|query| query.get("work"));
+    let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == chosen));
+    let chosen = chosen.unwrap_or_else(|| FIRST.into());
     view! {
         <div class="home">
             <section class="hero">
@@ -17,7 +30,7 @@ pub(super) fn HomePage() -> impl IntoView {
                 </p>
             </section>
             <section class="card" aria-label="Launch a batch">
-                <LaunchForm refusal=posted_refusal() />
+                <LaunchForm kinds chosen refusal=posted_refusal() />
             </section>
             <BatchList />
         </div>

@@ -140,6 +140,12 @@ impl LiveBatch {
         self.id
     }
 
+    /// What it is made of.
+    #[must_use]
+    pub fn spec(&self) -> &BatchSpec {
+        &self.spec
+    }
+
     /// Who launched it.
     #[must_use]
     pub fn owner(&self) -> OwnerId {

@@ -69,10 +69,15 @@ struct Visit {
     links: Option<u32>,
 }
 
+/// Chooses the cryptography for all clients of this process. Needed before one is made; done again it changes nothing.
+pub fn install_tls() {
+    // Fails where there is one already, which will do as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 impl Client {
     pub(super) fn new(policy: Arc<Policy>) -> Result<Self, String> {
-        // Fails where there is one already, which will do as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let client = reqwest::Client::builder()
             .user_agent(concat!("Quilt/", env!("CARGO_PKG_VERSION")))
             // Each redirection is an address of its own to check.

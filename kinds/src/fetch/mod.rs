@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::addresses::{Policy, Refused};
+pub use self::client::install_tls;
 use self::client::{Asking, Client};
 use self::hosts::Hosts;
 use crate::lines::{Lines, gather, store};

@@ -2,10 +2,11 @@
 
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{FromRequest, Multipart, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
+use bytes::Bytes;
 use quilt::spec::{Number, concurrency_within};
 use quilt::{Control, LaunchRequest, OwnerId};
 use serde::Deserialize;
@@ -28,13 +29,13 @@ pub(super) async fn launch(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
     headers: HeaderMap,
-    body: Body,
+    request: Request,
 ) -> Result<impl IntoResponse, Problem> {
     let (id, seed) = match idempotency_key(&headers)? {
         Some(key) => keyed_launch(&state.key, visitor, key),
         None => fresh_launch(),
     };
-    let request = read_json::<LaunchRequest>(&headers, body).await?;
+    let (request, upload) = read_launch(&headers, request).await?;
     let launch = state.engine.registry().prepare(request.work.clone(), upload).await?;
     let spec = LaunchRequest { work: launch.work, ..request }.into_spec(&state.limits, seed, launch.tasks)?;
     let summary = state.engine.launch(id, visitor, spec, launch.input).await?;
@@ -156,6 +157,27 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What to launch: JSON, or a form with that in its field `launch` and a file in its field `file`.
+async fn read_launch(headers: &HeaderMap, request: Request) -> Result<(LaunchRequest, Option<Bytes>), Problem> {
+    if !essence(headers).eq_ignore_ascii_case("multipart/form-data") {
+        return Ok((read_json(headers, request.into_body()).await?, None));
+    }
+    let malformed =
+        |reason: String| Problem::bad_request("malformed-form", format!("the form cannot be read: {reason}"));
+    let form = Multipart::from_request(request, &()).await.map_err(|error| malformed(error.body_text()));
+    let (mut form, mut launch, mut upload) = (form?, None, None);
+    while let Some(field) = form.next_field().await.map_err(|error| malformed(error.body_text()))? {
+        let name = field.name().unwrap_or_default().to_owned();
+        let content = field.bytes().await.map_err(|error| malformed(error.body_text()))?;
+        match name.as_str() {
+            "launch" => launch = Some(parse_json(&content)?),
+            "file" => upload = Some(content),
+            _ => return Err(malformed(format!("there is no field '{name}'; there are launch and file"))),
+        }
+    }
+    Ok((launch.ok_or_else(|| malformed("its field launch is missing".into()))?, upload))
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     key.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len())).map(Some).ok_or_else(|| {
@@ -165,17 +187,26 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 async fn read_json<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    let essence = essence(headers);
     if !essence.eq_ignore_ascii_case("application/json") {
-        let detail = format!("the body must be application/json, not '{content_type}'");
+        let detail = format!("the body must be application/json, not '{essence}'");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
     }
     // How large it may be is for the layer to say that wraps it.
     let bytes = axum::body::to_bytes(body, usize::MAX)
         .await
         .map_err(|_| Problem::bad_request("broken-body", "the body broke off"))?;
-    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+    parse_json(&bytes)
+}
+
+/// The type of a body, without its parameters.
+fn essence(headers: &HeaderMap) -> &str {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim()
+}
+
+fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", error.to_string()),
         Category::Io | Category::Syntax | Category::Eof => {
             Problem::bad_request("malformed-json", format!("the body is not JSON: {error}"))

@@ -1,11 +1,13 @@
 //! How batches look in JSON.
 
 use engine::SquareRecord;
+use engine::work::Detail;
 use quilt::receipt::{LastAcross, SlowTask};
 use quilt::{
     AttemptRecord, BatchId, CancelCause, Color, Outcome, Receipt, Square, Status, Summary, Timestamp, WorkSpec,
 };
 use serde::Serialize;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -87,6 +89,10 @@ pub(super) struct SquareDocument {
     color: Option<Color>,
     /// The reason, where it failed.
     failed: Option<Box<str>>,
+    /// What else there is to know, where that is no picture.
+    detail: Option<Map<String, Value>>,
+    /// Where the picture of its task is, if it made one.
+    picture: Option<String>,
     attempts: Vec<AttemptDocument>,
 }
 
@@ -103,14 +109,22 @@ struct AttemptDocument {
 }
 
 impl SquareDocument {
-    pub(super) fn new(square: Square, record: SquareRecord) -> Self {
+    pub(super) fn new(id: BatchId, square: Square, record: SquareRecord) -> Self {
         let (state, color, failed) = match record.outcome {
             None => ("pending", None, None),
             Some(Outcome::Done(color)) => ("done", Some(color), None),
             Some(Outcome::Failed(reason)) => ("failed", None, Some(reason)),
         };
         let attempts = record.attempts.into_iter().map(AttemptDocument::from).collect();
-        Self { square, state, color, failed, attempts }
+        let (detail, picture) = match record.detail {
+            Some(Detail::Record(record)) => (Some(record), None),
+            Some(Detail::Picture(_)) => {
+                let Square { row, column } = square;
+                (None, Some(format!("/api/batches/{id}/squares/{row}/{column}/picture.png")))
+            }
+            None => (None, None),
+        };
+        Self { square, state, color, failed, detail, picture, attempts }
     }
 }
 

@@ -4,6 +4,7 @@
 //!
 //! - [`batches`]: launch, list, look, control and remove
 //! - [`records`]: one square with its attempts, receipts, and the journal itself
+//! - [`results`]: all outcomes with their details, as they are gathered; [`gather`]: the formats
 //! - [`document`]: how batches look in JSON
 //! - [`events`]: a batch's events as they happen
 //! - [`path`]: the parts of addresses
@@ -11,8 +12,10 @@
 mod batches;
 mod document;
 mod events;
+mod gather;
 mod path;
 mod records;
+mod results;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};
@@ -35,6 +38,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/batches/{id}/journal", get(records::journal))
         .route("/batches/{id}/receipt", get(records::receipt))
         .route("/batches/{id}/squares/{row}/{column}", get(records::square))
+        .route("/batches/{id}/squares/{row}/{column}/picture.png", get(records::picture))
+        .route("/batches/{id}/results", get(results::results))
         .route("/batches/{id}/squares/{row}/{column}/retry", post(batches::retry_square))
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)

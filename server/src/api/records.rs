@@ -8,6 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use engine::work::Detail;
 use futures::{StreamExt, future, stream};
 use quilt::Offset;
 use quilt::wire::put_framed_event;
@@ -26,7 +27,21 @@ pub(super) async fn square(
     // Held, so that it is not read twice.
     let _batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let record = state.engine.square(id, square).await?.ok_or_else(Problem::no_such_square)?;
-    Ok(Json(SquareDocument::new(square, record)))
+    Ok(Json(SquareDocument::new(id, square, record)))
+}
+
+/// `GET /api/batches/{id}/squares/{row}/{column}/picture.png`: what the task of a square has drawn.
+pub(super) async fn picture(
+    State(state): State<AppState>,
+    SquarePath(id, square): SquarePath,
+) -> Result<Response, Problem> {
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
+    let grid = batch.folded().quilt.grid();
+    let index = grid.index(square).ok_or_else(Problem::no_such_square)?;
+    match state.engine.details(id, index.0..index.0 + 1).await?.pop() {
+        Some((_, Detail::Picture(png))) => Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response()),
+        _ => Err(Problem::new(StatusCode::NOT_FOUND, "no-picture", "the task of this square has drawn no picture")),
+    }
 }
 
 /// The query of `GET /api/batches/{id}/receipt`.

@@ -115,7 +115,14 @@ pub(crate) fn folder() -> TempDir {
 
 /// A client with a cookie jar: one visitor.
 pub(crate) fn visitor() -> Client {
+    kinds::fetch::install_tls();
     Client::builder().cookie_store(true).timeout(PATIENCE).build().expect("a client")
+}
+
+/// A client that keeps no cookies: another visitor with each request.
+pub(crate) fn stranger() -> Client {
+    kinds::fetch::install_tls();
+    Client::builder().timeout(PATIENCE).build().expect("a client")
 }
 
 /// Launches a batch of `color` with these parameters, and returns its id.

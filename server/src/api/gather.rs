@@ -1,0 +1,271 @@
+//! The formats in which results are gathered.
+
+use std::io::{self, Cursor};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use engine::LiveBatch;
+use engine::work::{Column, Detail};
+use quilt::{Color, Index, Outcome, Quilt, Square};
+use serde_json::{Map, Value};
+
+use super::results::Standing;
+use crate::problem::Problem;
+
+/// The result of one square.
+pub(super) struct Row {
+    square: Square,
+    item: Option<String>,
+    outcome: Option<Outcome>,
+    detail: Option<Detail>,
+}
+
+impl Row {
+    pub(super) fn new(quilt: &Quilt, index: Index, item: Option<String>, detail: Option<Detail>) -> Self {
+        let outcome = quilt.square(index).outcome();
+        // What a task has left that was cancelled, or is run again, is no result.
+        let detail = detail.filter(|_| outcome.is_some());
+        Self { square: quilt.grid().square(index), item, outcome, detail }
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        match self.outcome {
+            None => Standing::Pending,
+            Some(Outcome::Done(_)) => Standing::Done,
+            Some(Outcome::Failed(_)) => Standing::Failed,
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match self.outcome {
+            None => "pending",
+            Some(Outcome::Done(_)) => "done",
+            Some(Outcome::Failed(_)) => "failed",
+        }
+    }
+
+    fn color(&self) -> Option<Color> {
+        match self.outcome {
+            Some(Outcome::Done(color)) => Some(color),
+            _ => None,
+        }
+    }
+
+    fn failed(&self) -> Option<&str> {
+        match &self.outcome {
+            Some(Outcome::Failed(reason)) => Some(reason),
+            _ => None,
+        }
+    }
+
+    fn record(&self) -> Option<&Map<String, Value>> {
+        match &self.detail {
+            Some(Detail::Record(record)) => Some(record),
+            _ => None,
+        }
+    }
+}
+
+/// Turns results into pieces of a file.
+pub(super) trait Pieces: Send {
+    /// The piece with these results.
+    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>>;
+
+    /// What comes after all of them.
+    fn end(&mut self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+}
+
+/// An object a line.
+pub(super) struct Lines;
+
+impl Pieces for Lines {
+    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for row in rows {
+            let mut object = Map::new();
+            object.insert("row".into(), row.square.row.into());
+            object.insert("column".into(), row.square.column.into());
+            if let Some(item) = &row.item {
+                object.insert("item".into(), item.clone().into());
+            }
+            object.insert("state".into(), row.state().into());
+            if let Some(color) = row.color() {
+                object.insert("color".into(), color.to_string().into());
+            }
+            if let Some(reason) = row.failed() {
+                object.insert("failed".into(), reason.into());
+            }
+            if let Some(record) = row.record() {
+                object.insert("detail".into(), record.clone().into());
+            }
+            serde_json::to_writer(&mut bytes, &object)?;
+            bytes.push(b'\n');
+        }
+        Ok(bytes)
+    }
+}
+
+/// A table.
+pub(super) struct Csv {
+    columns: &'static [Column],
+    has_begun: bool,
+}
+
+impl Csv {
+    pub(super) fn new(columns: &'static [Column]) -> Self {
+        Self { columns, has_begun: false }
+    }
+}
+
+impl Pieces for Csv {
+    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        if !std::mem::replace(&mut self.has_begun, true) {
+            let names = ["row", "column", "item", "state", "color", "failed"];
+            writer.write_record(names.into_iter().chain(self.columns.iter().map(|column| column.name)))?;
+        }
+        for row in rows {
+            let Square { row: number, column } = row.square;
+            let color = row.color().map(|color| color.to_string()).unwrap_or_default();
+            let item = row.item.as_deref().unwrap_or_default();
+            let failed = row.failed().unwrap_or_default();
+            let own = [number.to_string(), column.to_string(), tame(item), row.state().into(), color, tame(failed)];
+            let values =
+                self.columns.iter().map(|column| match row.record().and_then(|record| record.get(column.name)) {
+                    None | Some(Value::Null) => String::new(),
+                    Some(Value::String(text)) => tame(text),
+                    Some(value) => value.to_string(),
+                });
+            writer.write_record(own.into_iter().chain(values))?;
+        }
+        writer.into_inner().map_err(|error| error.into_error())
+    }
+}
+
+/// A text that a spreadsheet does not take for a formula, whoever wrote the page that it comes from.
+fn tame(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.into() }
+}
+
+/// The picture that the tasks have drawn together, or one with a pixel for each square.
+pub(super) struct Picture {
+    /// The widths of the columns and the heights of the rows, in pixels; nothing where a square is a pixel.
+    tiles: Option<(Vec<u32>, Vec<u32>)>,
+    columns: usize,
+    row: usize,
+    writer: Option<png::StreamWriter<'static, Sink>>,
+    sink: Sink,
+}
+
+/// What was written, until it is taken.
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What is shown where there is no picture.
+const NOTHING: [u8; 4] = [0; 4];
+
+impl Picture {
+    pub(super) fn new(batch: &LiveBatch) -> Result<Self, Problem> {
+        let spec = batch.spec();
+        let (rows, columns) = (spec.grid.rows(), spec.grid.columns());
+        let parts = |side: u32, of: u16| (0..of).map(|number| kinds::picture::part(side, number, of).length).collect();
+        let size = kinds::picture::size_of(&spec.work);
+        let tiles: Option<(Vec<u32>, Vec<u32>)> =
+            size.map(|(width, height)| (parts(width, columns), parts(height, rows)));
+        let (width, height) = size.unwrap_or((columns.into(), rows.into()));
+        let sink = Sink::default();
+        let failed = |error: png::EncodingError| {
+            tracing::error!(%error, "a picture cannot be begun");
+            Problem::internal()
+        };
+        let mut encoder = png::Encoder::new(sink.clone(), width, height);
+        encoder.set_color(png::ColorType::Rgba);
+        encoder.set_compression(png::Compression::Fast);
+        let writer = encoder.write_header().map_err(failed)?.into_stream_writer().map_err(failed)?;
+        Ok(Self { tiles, columns: columns.into(), row: 0, writer: Some(writer), sink })
+    }
+
+    /// The pixels of a row of squares that are a pixel each.
+    fn pixels(&self, rows: &[Row]) -> Vec<u8> {
+        let colors = rows.iter().map(|row| row.color().map_or(NOTHING, opaque));
+        let rest = std::iter::repeat_n(NOTHING, self.columns.saturating_sub(rows.len()));
+        colors.chain(rest).flatten().collect()
+    }
+}
+
+fn opaque(color: Color) -> [u8; 4] {
+    let [_, red, green, blue] = color.rgb().to_be_bytes();
+    [red, green, blue, u8::MAX]
+}
+
+/// The pixels of a row of squares that have tiles of these widths and this height. One without a tile is left out.
+fn join_tiles(rows: &[Row], widths: &[u32], height: u32) -> Vec<u8> {
+    let line = widths.iter().sum::<u32>() as usize * 4;
+    let mut band = vec![0; line * height as usize];
+    let mut left = 0;
+    for (row, width) in rows.iter().zip(widths) {
+        let length = *width as usize * 4;
+        if let Some(Detail::Picture(png)) = &row.detail
+            && let Some(tile) = decode(png, *width, height)
+        {
+            for (line, pixels) in band.chunks_exact_mut(line).zip(tile.chunks_exact(length)) {
+                if let Some(place) = line.get_mut(left..left + length) {
+                    place.copy_from_slice(pixels);
+                }
+            }
+        }
+        left += length;
+    }
+    band
+}
+
+/// The pixels of a tile, if it is what it should be.
+fn decode(png: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
+    let mut reader = png::Decoder::new(Cursor::new(png)).read_info().ok()?;
+    let info = reader.info();
+    if (info.width, info.height, info.color_type) != (width, height, png::ColorType::Rgba) {
+        return None;
+    }
+    let mut pixels = vec![0; reader.output_buffer_size()?];
+    reader.next_frame(&mut pixels).ok()?;
+    Some(pixels)
+}
+
+impl Pieces for Picture {
+    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+        let pixels = match &self.tiles {
+            Some((widths, heights)) => join_tiles(rows, widths, heights.get(self.row).copied().unwrap_or_default()),
+            None => self.pixels(rows),
+        };
+        self.row += 1;
+        if let Some(writer) = &mut self.writer {
+            io::Write::write_all(writer, &pixels)?;
+        }
+        Ok(self.sink.take())
+    }
+
+    fn end(&mut self) -> io::Result<Vec<u8>> {
+        if let Some(writer) = self.writer.take() {
+            writer.finish().map_err(io::Error::other)?;
+        }
+        Ok(self.sink.take())
+    }
+}

@@ -1,0 +1,212 @@
+//! `GET /api/batches/{id}/results`: all outcomes, with their details, in the order of the squares.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use engine::work::Column;
+use engine::{Engine, LiveBatch};
+use futures::stream;
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::gather::{Csv, Lines, Picture, Pieces, Row};
+use super::path::BatchPath;
+use crate::problem::Problem;
+use crate::routes::AppState;
+
+/// How many squares are gathered at once.
+const AT_ONCE: u32 = 1_024;
+
+/// The query of `GET /api/batches/{id}/results`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ResultsQuery {
+    /// What is asked for, where the headers cannot say it.
+    format: Option<Format>,
+    /// Only squares that stand like this.
+    state: Option<Standing>,
+    /// Only so many squares.
+    limit: Option<u32>,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// An object a line.
+    Ndjson,
+    /// A table, with a line of names first.
+    Csv,
+    /// The picture that the tasks have drawn together; a pixel a square, where they drew none.
+    Png,
+}
+
+/// How a square stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Standing {
+    Pending,
+    Done,
+    Failed,
+}
+
+impl Format {
+    /// The first one of those that a client accepts.
+    fn accepted(headers: &HeaderMap) -> Option<Self> {
+        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+        accept.split(',').find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
+            "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/json"
+            | "*/*"
+            | "application/*" => Some(Self::Ndjson),
+            "text/csv" | "text/*" => Some(Self::Csv),
+            "image/png" | "image/*" => Some(Self::Png),
+            _ => None,
+        })
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Png => "image/png",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Png => "png",
+        }
+    }
+}
+
+/// `GET /api/batches/{id}/results`.
+pub(super) async fn results(
+    State(state): State<AppState>,
+    BatchPath(id): BatchPath,
+    query: Result<Query<ResultsQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(ResultsQuery { format, state: standing, limit }) =
+        query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
+    let format = format.or_else(|| Format::accepted(&headers)).ok_or_else(|| {
+        let detail = "results are application/x-ndjson, text/csv or image/png";
+        Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
+    })?;
+    if format == Format::Png && (standing.is_some() || limit.is_some()) {
+        return Err(Problem::bad_request(
+            "invalid-query",
+            "a picture is of all squares: it takes no state and no limit",
+        ));
+    }
+    let permit = Arc::clone(&state.journals).try_acquire_owned();
+    let permit = permit.map_err(|_| Problem::too_many_journals(super::JOURNALS_AT_ONCE))?;
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
+    let gathering = Gathering::new(state.engine.clone(), batch, standing, limit, permit).await?;
+    let stopping = state.stopping.clone();
+    let pieces: Box<dyn Pieces> = match format {
+        Format::Ndjson => Box::new(Lines),
+        Format::Csv => Box::new(Csv::new(gathering.columns)),
+        Format::Png => Box::new(Picture::new(&gathering.batch)?),
+    };
+    let step = match format {
+        // A row of squares is as much of a picture as can be put together.
+        Format::Png => u32::from(gathering.batch.folded().quilt.grid().columns()),
+        Format::Ndjson | Format::Csv => AT_ONCE,
+    };
+    let body = stream::try_unfold(Some((gathering, pieces, step)), move |state| {
+        let stopping = stopping.clone();
+        async move {
+            let Some((mut gathering, mut pieces, step)) = state else { return Ok(None) };
+            if stopping.is_cancelled() {
+                // Whoever is cut off is not to take that for the end.
+                return Err(std::io::Error::other("the server is stopping"));
+            }
+            let Some(rows) = gathering.next(step).await.map_err(std::io::Error::other)? else {
+                let end = pieces.end()?;
+                return Ok(Some((Bytes::from(end), None)));
+            };
+            // Pictures take a while to unpack and pack.
+            let (piece, pieces) = tokio::task::spawn_blocking(move || {
+                let piece = pieces.put(&rows);
+                piece.map(|piece| (piece, pieces))
+            })
+            .await
+            .map_err(std::io::Error::other)??;
+            Ok(Some((Bytes::from(piece), Some((gathering, pieces, step)))))
+        }
+    });
+    let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.extension());
+    let headers =
+        [(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, Body::from_stream(body)).into_response())
+}
+
+/// Where gathering the results of a batch has come to. No more than a part of them is held at a time.
+struct Gathering {
+    engine: Engine,
+    batch: Arc<LiveBatch>,
+    columns: &'static [Column],
+    /// What each task is about, as far as that is more than its square.
+    items: Vec<String>,
+    standing: Option<Standing>,
+    /// The next square.
+    next: u32,
+    /// How many more are told.
+    left: u32,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Gathering {
+    async fn new(
+        engine: Engine,
+        batch: Arc<LiveBatch>,
+        standing: Option<Standing>,
+        limit: Option<u32>,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Self, Problem> {
+        let kind = engine.registry().kind(&batch.spec().work.kind);
+        let (columns, items) = match kind {
+            Some(kind) => {
+                let input = engine.input(batch.id()).await?;
+                (kind.columns(), kind.items(batch.spec(), input).unwrap_or_default())
+            }
+            None => (&[][..], Vec::new()),
+        };
+        let left = limit.unwrap_or(u32::MAX);
+        Ok(Self { engine, batch, columns, items, standing, next: 0, left, _permit: permit })
+    }
+
+    /// The results of the next squares; `None` after the last one.
+    async fn next(&mut self, step: u32) -> Result<Option<Vec<Row>>, engine::JournalError> {
+        let end = self.batch.folded().quilt.grid().squares();
+        if self.next >= end || self.left == 0 {
+            return Ok(None);
+        }
+        let squares = self.next..end.min(self.next + step);
+        self.next = squares.end;
+        let details = self.engine.details(self.batch.id(), squares.clone()).await?;
+        let mut details = details.into_iter().peekable();
+        let mut rows = Vec::with_capacity(squares.len());
+        let folded = self.batch.folded();
+        for index in squares.map(quilt::Index) {
+            let detail = details.next_if(|(of, _)| *of == index).map(|(_, detail)| detail);
+            let item = self.items.get(index.0 as usize);
+            let row = Row::new(&folded.quilt, index, item.cloned(), detail);
+            if self.standing.is_none_or(|standing| standing == row.standing()) && self.left > 0 {
+                self.left -= 1;
+                rows.push(row);
+            }
+        }
+        Ok(Some(rows))
+    }
+}
