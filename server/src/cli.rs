@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use serde::Serialize;
 
 use crate::config::LogFormat;
+use crate::tool::args::{ListOptions, OneOptions, ResultsOptions, RunOptions};
 
 /// Run many independent tasks, and watch every one of them finish.
 #[derive(Debug, Parser)]
@@ -27,6 +29,37 @@ pub(crate) enum Command {
     Serve(Box<ServeOptions>),
     /// Run tasks for the servers that use the same NATS.
     Work(WorkOptions),
+    #[command(flatten)]
+    Tool(Tool),
+    /// Write the completions for a shell.
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write the manual pages into a folder.
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// What needs no server that runs all the time.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// Launch a batch and see it to its finish line. Exit status: 0 all done, 1 some failed, 2 wrong use, 130 interrupted.
+    Run(Box<RunOptions>),
+    /// List batches, the newest first.
+    List(ListOptions),
+    /// Tell how a batch stands.
+    Show(OneOptions),
+    /// Stop a batch.
+    Cancel(OneOptions),
+    /// Run what has failed in a batch once more.
+    Retry(OneOptions),
+    /// Write the results of a batch.
+    Results(ResultsOptions),
+    /// Draw a batch in the terminal, as it goes on.
+    Watch(OneOptions),
 }
 
 /// What every node has settings for.

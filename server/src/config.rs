@@ -13,8 +13,8 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use kinds::command::{Command, Commands};
 use kinds::fetch::Policy;
-use quilt::Limits;
 use quilt::grid::{MAX_SIDE, MAX_SQUARES};
+use quilt::{Limits, OwnerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -169,6 +169,8 @@ pub(crate) struct Config {
     pub(crate) work: kinds::Settings,
     /// What a launch may ask for.
     pub(crate) limits: Limits,
+    /// The only visitor who may change anything, of a server that is one user's tool.
+    pub(crate) sole_owner: Option<OwnerId>,
     /// How long running tasks may take to end.
     pub(crate) grace: Duration,
     /// The most pages and event streams that watch one batch.
@@ -203,6 +205,29 @@ impl Config {
         within("workers", raw.workers, 1, MAX_SLOTS)?;
         let mut config = raw.check()?;
         config.engine.retention = Retention::default();
+        Ok(config)
+    }
+}
+
+impl Config {
+    /// The settings of a server that a tool starts for itself in a folder. The user's own `quilt.toml` holds for it as well.
+    pub(crate) fn load_for_tool(folder: &Path, workers: u32, fetch_allow: Option<String>) -> Result<Self, ConfigError> {
+        let raw = RawConfig::load(None, &serde_json::Map::new())?;
+        let raw = RawConfig {
+            data: folder.into(),
+            nats: None,
+            // Whoever only looks needs none, and gets one that has nothing to do.
+            workers: workers.max(1),
+            fetch_allow: fetch_allow.or_else(|| raw.fetch_allow.clone()),
+            grace_ms: 500,
+            max_running: u32::MAX,
+            keep_hours: 0,
+            keep_bytes: 0,
+            ..raw
+        };
+        let mut config = raw.check()?;
+        config.engine.node.slots = workers;
+        config.work.commands.any_program = true;
         Ok(config)
     }
 }
@@ -259,6 +284,7 @@ impl RawConfig {
                 ..Settings::default()
             },
             work,
+            sole_owner: None,
             limits: Limits {
                 side: self.max_side,
                 squares: self.max_squares,

@@ -4,6 +4,7 @@
 //!
 //! - [`cli`] and [`config`]: commands and settings
 //! - [`server`]: starts everything, and ends it in order; [`work`]: the same for a node that serves nothing
+//! - [`tool`]: what is done from the command line, with or without a server elsewhere
 //! - [`backend`]: what stands below the engine, on this machine or on NATS
 //! - [`routes`]: which address leads where
 //! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
@@ -27,13 +28,15 @@ mod problem;
 mod routes;
 mod server;
 mod session;
+mod tool;
 mod work;
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Tool};
 use crate::config::{Config, ConfigError};
 use crate::server::{ServeError, Server};
 
@@ -51,6 +54,20 @@ fn main() -> ExitCode {
         Command::Work(options) => {
             run(Config::load_for_work(&options), |config| work::work(config, server::asked_to_stop()))
         }
+        Command::Tool(tool) => return use_tool(tool),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "quilt", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Man { folder } => {
+            return match write_manual(&folder) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("error: cannot write to {}: {error}", folder.display());
+                    ExitCode::FAILURE
+                }
+            };
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,6 +76,21 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn use_tool(tool: Tool) -> ExitCode {
+    match tool::run(tool) {
+        Ok(ended) => ExitCode::from(ended.status()),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.ended().status())
+        }
+    }
+}
+
+fn write_manual(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)
 }
 
 /// Does what a node does, from its settings to its end.

@@ -14,7 +14,7 @@ use axum_extra::extract::cookie::Key;
 use engine::Engine;
 use leptos::config::LeptosOptions;
 use leptos_axum::{site_pkg_dir_service, site_pkg_dir_service_route_path};
-use quilt::Limits;
+use quilt::{Limits, OwnerId};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,7 +27,7 @@ use crate::body;
 use crate::config::Config;
 use crate::origin::{OwnOrigin, refuse_foreign_changes};
 use crate::problem::Problem;
-use crate::session::find_visitor;
+use crate::session::{find_visitor, refuse_strangers};
 use crate::{api, channel, pages, picture};
 
 /// What handlers share. Cheap to clone.
@@ -35,6 +35,8 @@ use crate::{api, channel, pages, picture};
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
+    /// The only visitor who may change anything, of a server that is one user's tool.
+    pub(crate) sole_owner: Option<OwnerId>,
     pub(crate) max_channels: usize,
     pub(crate) max_body: usize,
     pub(crate) max_input: usize,
@@ -58,6 +60,7 @@ impl AppState {
         Self {
             engine,
             limits: config.limits,
+            sole_owner: config.sole_owner,
             max_channels: config.max_channels,
             max_body: config.max_body,
             max_input: config.max_input,
@@ -91,6 +94,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .nest("/api", api::routes())
         .route("/batches/{id}/channel", get(channel::open))
         .route("/batches/{id}/quilt.png", get(picture::picture))
+        .layer(from_fn_with_state(state.clone(), refuse_strangers))
         .layer(from_fn_with_state(state.clone(), find_visitor))
         .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
         .layer(from_fn_with_state(state.clone(), body::limit))

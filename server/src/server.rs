@@ -59,6 +59,11 @@ pub(crate) struct Server {
 impl Server {
     pub(crate) async fn bind(config: Config) -> Result<Self, ServeError> {
         let backend = Backend::open(&config).await?;
+        Self::start(config, backend).await
+    }
+
+    /// Starts a server on what stands below it.
+    pub(crate) async fn start(config: Config, backend: Backend) -> Result<Self, ServeError> {
         // Listening comes before anything is run, so that who cannot listen does nothing.
         let bind = |source| ServeError::Bind { addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
@@ -70,6 +75,11 @@ impl Server {
         let leptos = leptos_options(&config, addr);
         let state = AppState::new(&config, engine, backend.key, leptos);
         Ok(Self { listener, addr, state, grace: config.grace, _lock: backend.lock })
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Says on standard output where the server is.

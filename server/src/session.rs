@@ -3,7 +3,10 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
+use axum::Extension;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::SET_COOKIE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum_extra::extract::SignedCookieJar;
@@ -13,6 +16,7 @@ use quilt::{BatchId, OwnerId};
 use sha2::Sha256;
 use thiserror::Error;
 
+use crate::problem::Problem;
 use crate::routes::AppState;
 
 const COOKIE: &str = "quilt_session";
@@ -94,6 +98,28 @@ pub(crate) async fn find_visitor(
         .max_age(MAX_AGE)
         .path("/");
     (jar.add(cookie), response).into_response()
+}
+
+/// The cookie of a visitor, as a client sends it.
+pub(crate) fn cookie_of(key: &Key, visitor: OwnerId) -> String {
+    let jar = SignedCookieJar::new(key.clone()).add(Cookie::new(COOKIE, visitor.to_string()));
+    let response = jar.into_response();
+    let cookie = response.headers().get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()).unwrap_or_default();
+    cookie.split(';').next().unwrap_or_default().to_owned()
+}
+
+/// A layer that lets nobody but the owner of this server change anything, where it has one.
+pub(crate) async fn refuse_strangers(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if state.sole_owner.is_some_and(|owner| owner != visitor) && !request.method().is_safe() {
+        let detail = "only the user who has started this server may change something here";
+        return Problem::new(StatusCode::FORBIDDEN, "not-your-server", detail).into_response();
+    }
+    next.run(request).await
 }
 
 /// What a visitor's Idempotency-Key stands for: always the same batch, whose id and seed nobody else can guess.

@@ -1,0 +1,202 @@
+//! A server's API, as the tools use it.
+
+use std::path::{Path, PathBuf};
+
+use futures::{SinkExt, StreamExt};
+use quilt::BatchId;
+use quilt::wire::{Assembler, ClientFrame, ServerFrame};
+use reqwest::header::{ACCEPT, COOKIE, SET_COOKIE};
+use reqwest::multipart::{Form, Part};
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use super::error::ToolError;
+
+/// A server, and who we are there.
+#[derive(Clone)]
+pub(crate) struct Api {
+    client: reqwest::Client,
+    /// The address of the server, without a slash at its end.
+    pub(crate) url: String,
+    /// The cookie of the session, and the file in which it is kept.
+    cookie: Option<String>,
+    session: Option<PathBuf>,
+}
+
+impl Api {
+    /// The server at an address. Who we are there is kept in a file.
+    pub(crate) fn remote(url: &str, session: PathBuf) -> Result<Self, ToolError> {
+        let url = url.trim_end_matches('/').to_owned();
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(ToolError::Usage(format!("--url must begin with http:// or https://, unlike {url}")));
+        }
+        let cookie = std::fs::read_to_string(&session).ok().map(|cookie| cookie.trim().to_owned());
+        Ok(Self { client: client(&url)?, url, cookie, session: Some(session) })
+    }
+
+    /// A server of our own, where we are who this cookie says.
+    pub(crate) fn own(url: String, cookie: String) -> Result<Self, ToolError> {
+        Ok(Self { client: client(&url)?, url, cookie: Some(cookie), session: None })
+    }
+
+    /// The address of a batch's page.
+    pub(crate) fn page(&self, id: BatchId) -> String {
+        format!("{}/batches/{id}", self.url)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.url));
+        match &self.cookie {
+            Some(cookie) => request.header(COOKIE, cookie),
+            None => request,
+        }
+    }
+
+    pub(crate) fn unreachable(&self, reason: impl ToString) -> ToolError {
+        ToolError::Unreachable { url: self.url.clone(), reason: reason.to_string() }
+    }
+
+    /// An answer that is no refusal.
+    async fn answer(&mut self, request: RequestBuilder) -> Result<Response, ToolError> {
+        let response = request.send().await.map_err(|error| self.unreachable(innermost(&error)))?;
+        self.remember(&response);
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let problem: Option<Value> = response.json().await.ok();
+        let detail = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());
+        Err(match detail {
+            Some(detail) if status.is_client_error() => ToolError::Refused(detail.into()),
+            Some(detail) => self.unreachable(detail),
+            None => self.unreachable(format!("it answers with {status}")),
+        })
+    }
+
+    /// Keeps who we are there, so that the next call is the same visitor's.
+    fn remember(&mut self, response: &Response) {
+        let Some(session) = &self.session else { return };
+        let Some(cookie) = response.headers().get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()) else { return };
+        let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+        if let Err(error) = keep(session, &cookie) {
+            tracing::warn!(%error, session = %session.display(), "the session is forgotten after this call");
+        }
+        self.cookie = Some(cookie);
+    }
+
+    async fn json(&mut self, method: Method, path: &str) -> Result<Value, ToolError> {
+        let request = self.request(method, path);
+        let answer = self.answer(request).await?;
+        answer.json().await.map_err(|error| self.unreachable(error))
+    }
+
+    /// Launches a batch, maybe with a file.
+    pub(crate) async fn launch(&mut self, launch: &Value, file: Option<Vec<u8>>) -> Result<BatchId, ToolError> {
+        let request = self.request(Method::POST, "/api/batches");
+        let request = match file {
+            None => request.json(launch),
+            Some(file) => {
+                let file = Part::bytes(file).file_name("input");
+                request.multipart(Form::new().text("launch", launch.to_string()).part("file", file))
+            }
+        };
+        let answer = self.answer(request).await?;
+        let batch: Value = answer.json().await.map_err(|error| self.unreachable(error))?;
+        id_of(&batch).ok_or_else(|| self.unreachable("its answer names no batch"))
+    }
+
+    /// One batch.
+    pub(crate) async fn look(&mut self, id: BatchId) -> Result<Value, ToolError> {
+        self.json(Method::GET, &format!("/api/batches/{id}")).await
+    }
+
+    /// Some batches, newest first.
+    pub(crate) async fn list(&mut self, after: Option<u64>) -> Result<Value, ToolError> {
+        let after = after.map(|after| format!("?after={after}")).unwrap_or_default();
+        self.json(Method::GET, &format!("/api/batches{after}")).await
+    }
+
+    /// The last batch that was launched.
+    pub(crate) async fn last(&mut self) -> Result<BatchId, ToolError> {
+        let list = self.json(Method::GET, "/api/batches?limit=1").await?;
+        let last = list.get("batches").and_then(|batches| id_of(batches.get(0)?));
+        last.ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
+    }
+
+    /// Cancels, pauses, resumes or retries a batch.
+    pub(crate) async fn control(&mut self, id: BatchId, action: &str) -> Result<Value, ToolError> {
+        self.json(Method::POST, &format!("/api/batches/{id}/{action}")).await
+    }
+
+    /// All results, as they come.
+    pub(crate) async fn results(&mut self, id: BatchId, query: &str) -> Result<Response, ToolError> {
+        let request = self.request(Method::GET, &format!("/api/batches/{id}/results?{query}"));
+        self.answer(request.header(ACCEPT, "*/*")).await
+    }
+
+    /// The channel of a batch.
+    pub(crate) async fn channel(&self, id: BatchId) -> Result<Channel, ToolError> {
+        let url = format!("ws{}/batches/{id}/channel", self.url.trim_start_matches("http"));
+        let mut request = url.into_client_request().map_err(|error| self.unreachable(error))?;
+        let origin = self.url.parse().map_err(|_| self.unreachable("its address is none"))?;
+        request.headers_mut().insert("origin", origin);
+        let (socket, _) = connect_async(request).await.map_err(|error| self.unreachable(error))?;
+        Ok(Channel { socket, assembler: Assembler::default() })
+    }
+}
+
+fn client(url: &str) -> Result<reqwest::Client, ToolError> {
+    kinds::fetch::install_tls();
+    let built = reqwest::Client::builder().user_agent(concat!("quilt/", env!("CARGO_PKG_VERSION"))).build();
+    built.map_err(|error| ToolError::Unreachable { url: url.into(), reason: error.to_string() })
+}
+
+fn id_of(batch: &Value) -> Option<BatchId> {
+    batch.get("id")?.as_str()?.parse().ok()
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn keep(session: &Path, cookie: &str) -> std::io::Result<()> {
+    if let Some(folder) = session.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::io::Write::write_all(&mut options.open(session)?, cookie.as_bytes())
+}
+
+/// The channel of a batch, as its page has one.
+pub(crate) struct Channel {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    assembler: Assembler,
+}
+
+impl Channel {
+    pub(crate) async fn say(&mut self, frame: ClientFrame) -> Option<()> {
+        self.socket.send(Message::Binary(frame.encode().into())).await.ok()
+    }
+
+    /// The next frame; `None` where there is no other one.
+    pub(crate) async fn hear(&mut self) -> Option<ServerFrame> {
+        loop {
+            match self.socket.next().await? {
+                Ok(Message::Binary(message)) => match self.assembler.receive(&message) {
+                    Ok(Some(frame)) => return Some(frame),
+                    Ok(None) => {}
+                    Err(_) => return None,
+                },
+                Ok(Message::Close(_)) | Err(_) => return None,
+                Ok(_) => {}
+            }
+        }
+    }
+}

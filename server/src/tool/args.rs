@@ -1,0 +1,324 @@
+//! What can be said to the tools on the command line.
+
+#![allow(rustdoc::bare_urls, reason = "the comments are the text of --help")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use quilt::BatchId;
+
+/// Where batches are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Place {
+    /// Use the server at this address [default: none, everything runs here]
+    #[arg(long, global = true, value_name = "URL", env = "QUILT_URL")]
+    pub(crate) url: Option<String>,
+
+    /// The folder in which batches are kept that run here
+    #[arg(long, global = true, value_name = "FOLDER", default_value = ".quilt", conflicts_with = "url")]
+    pub(crate) folder: PathBuf,
+}
+
+/// How much is told while a batch runs.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Telling {
+    /// Tell nothing but errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Tell in JSON, an object a line, on standard output
+    #[arg(long, global = true, conflicts_with = "quiet")]
+    pub(crate) json: bool,
+}
+
+/// Launches a batch, and sees it to its finish line.
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    #[command(subcommand)]
+    pub(crate) work: Option<Work>,
+
+    #[command(flatten)]
+    pub(crate) place: Place,
+
+    #[command(flatten)]
+    pub(crate) telling: Telling,
+
+    /// Go on with the last batch, which was interrupted
+    #[arg(long, global = true, conflicts_with = "retry_failed")]
+    pub(crate) resume: bool,
+
+    /// Run what has failed in the last batch once more
+    #[arg(long, global = true)]
+    pub(crate) retry_failed: bool,
+
+    #[command(flatten)]
+    pub(crate) batch: BatchOptions,
+
+    /// Write the results to this file when all is over: .csv, .ndjson or .png says how; - for standard output
+    #[arg(long, short, global = true, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// How the results are written [default: what the name of the file says]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+
+    /// Open the batch's page in the browser
+    #[arg(long, global = true)]
+    pub(crate) open: bool,
+
+    /// Keep serving the page when all is over, until Ctrl+C
+    #[arg(long, global = true, conflicts_with = "url")]
+    pub(crate) stay: bool,
+}
+
+/// What a batch may ask for, whatever its tasks do.
+#[derive(Debug, Default, Args)]
+pub(crate) struct BatchOptions {
+    /// How many tasks run at the same time [default: a command on each processor, of other work as many as are of use]
+    #[arg(long, short, global = true, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    pub(crate) jobs: Option<u32>,
+
+    /// How often a task is tried [default: 1 for commands, 3 for other work]
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub(crate) attempts: Option<u32>,
+
+    /// How long an attempt may take, such as 30s or 5m [default: an hour for commands, a minute for other work]
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// How long all of it may take, such as 2h
+    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    pub(crate) deadline: Option<Duration>,
+
+    /// Stop when more than this share of the tasks has failed, such as 10%; 0% stops with the first one
+    #[arg(long, global = true, value_name = "PERCENT", value_parser = percent)]
+    pub(crate) halt: Option<f64>,
+
+    /// Determines the order of the tasks, and random colours
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+
+    /// The number of rows
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub(crate) rows: Option<u32>,
+
+    /// The number of columns
+    #[arg(long, global = true, value_name = "NUMBER")]
+    pub(crate) columns: Option<u32>,
+}
+
+/// What the tasks do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Work {
+    /// Wait for a while and pick a random colour, to see how it all works
+    Color {
+        /// The shortest and the longest time a task takes, in milliseconds
+        #[arg(long, value_name = "MS", num_args = 2)]
+        duration_ms: Vec<u32>,
+        /// The share of attempts that fail, from 0 to 1
+        #[arg(long, value_name = "SHARE")]
+        failure_rate: Option<f64>,
+    },
+    /// Draw a fractal
+    Render {
+        /// The view: whole, seahorse, elephant, spirals, satellite, rabbit, dragon or seahorse-large
+        #[arg(long, value_name = "NAME")]
+        preset: Option<String>,
+        /// Rows and columns [default: those of the view]
+        #[arg(long, value_name = "NUMBER", conflicts_with_all = ["rows", "columns"])]
+        side: Option<u32>,
+        /// How many times larger than the whole set
+        #[arg(long, value_name = "NUMBER")]
+        zoom: Option<f64>,
+        /// The middle: its real and its imaginary part
+        #[arg(long, value_name = "NUMBER", num_args = 2, allow_negative_numbers = true)]
+        center: Vec<f64>,
+        /// How often a point is followed before it counts as caught
+        #[arg(long, value_name = "NUMBER")]
+        iterations: Option<u32>,
+        /// The colours: dusk, ember, ocean, quilt or ink
+        #[arg(long, value_name = "NAME")]
+        palette: Option<String>,
+        /// How many points along each side of a square are computed
+        #[arg(long, value_name = "NUMBER")]
+        samples: Option<u32>,
+    },
+    /// Resize an image tile by tile
+    Image {
+        /// The image: PNG, JPEG or WebP
+        file: PathBuf,
+        /// The width of what comes out, in pixels
+        #[arg(long, value_name = "PIXELS")]
+        width: Option<u32>,
+        /// The height of what comes out, in pixels
+        #[arg(long, value_name = "PIXELS")]
+        height: Option<u32>,
+        /// How pixels are made out of their neighbours: lanczos3, catmull-rom, mitchell, bilinear, box or nearest
+        #[arg(long, value_name = "NAME")]
+        filter: Option<String>,
+        /// What else is done to the colours: gray, sepia or invert
+        #[arg(long, value_name = "NAME")]
+        effect: Option<String>,
+    },
+    /// Ask for addresses on the web
+    Fetch {
+        /// A file with an address a line, - for standard input, or an address itself
+        #[arg(required_unless_present = "sitemap", value_name = "FILE|URL")]
+        from: Vec<String>,
+        /// Those of a sitemap
+        #[arg(long, value_name = "URL")]
+        sitemap: Option<String>,
+        /// How many requests to one host go on at the same time [default: 4]
+        #[arg(long, value_name = "NUMBER")]
+        per_host: Option<u32>,
+        /// How many requests to one host are started a second
+        #[arg(long, value_name = "NUMBER")]
+        per_host_per_second: Option<f64>,
+        /// How many redirections are followed [default: 10]
+        #[arg(long, value_name = "NUMBER")]
+        redirects: Option<u32>,
+        /// How many bytes of an answer are read [default: 2097152]
+        #[arg(long, value_name = "BYTES")]
+        max_bytes: Option<u32>,
+        /// Networks that may be asked though they are not public, such as 127.0.0.0/8, with commas between them
+        #[arg(long, value_name = "NETWORKS", conflicts_with = "url")]
+        allow: Option<String>,
+    },
+    /// Run a program for each item: ls *.wav | quilt run command -- ffmpeg -i {} {.}.mp3
+    ///
+    /// Items are the lines of standard input, or those of --items, or what stands behind :::. In each argument {} stands for the item,
+    /// {.} for it without its extension, {/} for its file name, {//} for its folder, {/.} for its file name without the extension, {#} and
+    /// {index} for the number of the task from 1 and from 0. Where no argument says where the item goes, it comes last.
+    Command {
+        /// A file with an item a line
+        #[arg(long, value_name = "FILE")]
+        items: Option<PathBuf>,
+        /// Run a command that the server's operator has named
+        #[arg(long, value_name = "NAME", conflicts_with = "program")]
+        name: Option<String>,
+        /// The program with its arguments, and maybe ::: with the items
+        #[arg(last = true, required_unless_present = "name", value_name = "PROGRAM")]
+        program: Vec<String>,
+    },
+}
+
+/// One batch of a place.
+#[derive(Debug, Args)]
+pub(crate) struct OneOptions {
+    /// The batch [default: the last one that was launched]
+    pub(crate) batch: Option<BatchId>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(flatten)]
+    pub(crate) telling: Telling,
+}
+
+/// The batches of a place.
+#[derive(Debug, Args)]
+pub(crate) struct ListOptions {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Tell in JSON, an object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// The results of a batch.
+#[derive(Debug, Args)]
+pub(crate) struct ResultsOptions {
+    /// The batch [default: the last one that was launched]
+    pub(crate) batch: Option<BatchId>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Where they are written: .csv, .ndjson or .png says how; - for standard output
+    #[arg(long, short, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// How they are written [default: what the name of the file says, or ndjson]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+    /// Only squares that stand like this
+    #[arg(long, value_name = "STATE")]
+    pub(crate) state: Option<Standing>,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// An object a line.
+    Ndjson,
+    /// A table.
+    Csv,
+    /// The picture that the tasks have drawn together.
+    Png,
+}
+
+/// How a square stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Standing {
+    /// Not yet run.
+    Pending,
+    /// Run with success.
+    Done,
+    /// Failed for good.
+    Failed,
+}
+
+impl Format {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Png => "png",
+        }
+    }
+}
+
+impl Standing {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit_at = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let expected = || format!("'{text}' is no time such as 500ms, 30s, 5m or 2h");
+    let number: f64 = number.parse().map_err(|_| expected())?;
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err(expected()),
+    };
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let expected = || format!("'{text}' is no share such as 10%");
+    let number: f64 = text.strip_suffix('%').unwrap_or(text).trim().parse().map_err(|_| expected())?;
+    if (0.0..=100.0).contains(&number) { Ok(number / 100.0) } else { Err(expected()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_shares_have_units() {
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7_200)));
+        assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
+        for text in ["", "s", "1d", "-1s", "1e9h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!((percent("10%"), percent("0"), percent("100%")), (Ok(0.1), Ok(0.0), Ok(1.0)));
+        assert!(percent("101%").is_err() && percent("few").is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! From what was said on the command line to what is launched.
+
+use std::io::{IsTerminal, Read};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::args::{BatchOptions, RunOptions, Work};
+use super::error::ToolError;
+use super::place::Needs;
+
+/// What stands between a program and its items on a command line.
+const ITEMS: &str = ":::";
+
+/// How many tasks wait at the same time where nobody says how many.
+const WAITING: u32 = 64;
+
+/// A batch to launch.
+pub(super) struct ToLaunch {
+    pub(super) request: Value,
+    pub(super) file: Option<Vec<u8>>,
+    pub(super) needs: Needs,
+    /// Whether what the tasks write is to be shown.
+    pub(super) shows_output: bool,
+}
+
+/// Work with its parameters, and what is particular about it.
+#[derive(Default)]
+struct Described {
+    kind: &'static str,
+    parameters: Map<String, Value>,
+    file: Option<Vec<u8>>,
+    /// Rows and columns, where they are not said and do not follow from the tasks.
+    side: Option<u32>,
+    fetch_allow: Option<String>,
+}
+
+impl Described {
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        let value = value.into();
+        if !value.is_null() {
+            self.parameters.insert(name.into(), value);
+        }
+    }
+}
+
+/// What a batch needs that is gone on with, and was launched before.
+pub(super) fn needs_of_any(options: &RunOptions) -> Needs {
+    let (workers, fetch_allow) = match &options.work {
+        Some(Work::Command { .. }) => (processors(), None),
+        Some(Work::Fetch { allow, .. }) => (WAITING, allow.clone()),
+        _ => (WAITING, None),
+    };
+    Needs { workers: options.batch.jobs.unwrap_or(workers), fetch_allow }
+}
+
+/// Reads what was said, and the files that it names.
+pub(super) fn read(work: &Work, options: &BatchOptions, is_remote: bool) -> Result<ToLaunch, ToolError> {
+    let described = describe(work, is_remote)?;
+    let is_command = described.kind == "command";
+    let Described { kind, mut parameters, file, side, fetch_allow } = described;
+    parameters.insert("kind".into(), kind.into());
+    let mut request = Map::new();
+    request.insert("work".into(), parameters.into());
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let timeout = options.timeout.map(millis).or(is_command.then_some(3_600_000));
+    for (name, value) in [
+        ("rows", json!(options.rows.or(side))),
+        ("columns", json!(options.columns.or(side))),
+        ("seed", json!(options.seed)),
+        ("attempts", json!(options.attempts.or(is_command.then_some(1)))),
+        ("timeout_ms", json!(timeout)),
+        ("deadline_ms", json!(options.deadline.map(millis))),
+        ("concurrency", json!(options.jobs)),
+        ("tolerated_failures", json!(options.halt)),
+    ] {
+        if !value.is_null() {
+            request.insert(name.into(), value);
+        }
+    }
+    let workers = options.jobs.unwrap_or(if is_command { processors() } else { WAITING });
+    let needs = Needs { workers, fetch_allow };
+    Ok(ToLaunch { request: request.into(), file, needs, shows_output: is_command })
+}
+
+fn processors() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
+}
+
+fn describe(work: &Work, is_remote: bool) -> Result<Described, ToolError> {
+    let mut described = Described::default();
+    match work {
+        Work::Color { duration_ms, failure_rate } => {
+            described.kind = "color";
+            described.side = Some(8);
+            described.put("failure_rate", *failure_rate);
+            if let [shortest, longest] = duration_ms[..] {
+                described.put("duration_ms", json!([shortest, longest]));
+            }
+        }
+        Work::Render { preset, side, zoom, center, iterations, palette, samples } => {
+            described.kind = "render";
+            let of_view = preset.as_deref().and_then(kinds::render::preset_side);
+            described.side = side.or(of_view.map(u32::from)).or(Some(256));
+            described.put("preset", preset.clone());
+            described.put("zoom", *zoom);
+            described.put("iterations", *iterations);
+            described.put("palette", palette.clone());
+            described.put("samples", *samples);
+            if let [re, im] = center[..] {
+                described.put("center", json!([re, im]));
+            }
+        }
+        Work::Image { file, width, height, filter, effect } => {
+            described.kind = "image";
+            described.side = Some(16);
+            described.file = Some(read_file(file)?);
+            described.put("width", *width);
+            described.put("height", *height);
+            described.put("filter", filter.clone());
+            described.put("effect", effect.clone());
+        }
+        Work::Fetch { from, sitemap, per_host, per_host_per_second, redirects, max_bytes, allow } => {
+            described.kind = "fetch";
+            described.fetch_allow = allow.clone();
+            let mut list = Vec::new();
+            for from in from {
+                match from.starts_with("http://") || from.starts_with("https://") {
+                    true => list.extend_from_slice(from.as_bytes()),
+                    false => list.extend(read_file(Path::new(from))?),
+                }
+                list.push(b'\n');
+            }
+            described.file = (!list.is_empty()).then_some(list);
+            described.put("sitemap", sitemap.clone());
+            described.put("per_host", *per_host);
+            described.put("per_host_per_second", *per_host_per_second);
+            described.put("redirects", *redirects);
+            described.put("max_bytes", *max_bytes);
+        }
+        Work::Command { items, name, program } => {
+            describe_command(&mut described, items.as_deref(), name.as_deref(), program, is_remote)?
+        }
+    }
+    Ok(described)
+}
+
+fn describe_command(
+    described: &mut Described,
+    items: Option<&Path>,
+    name: Option<&str>,
+    program: &[String],
+    is_remote: bool,
+) -> Result<(), ToolError> {
+    described.kind = "command";
+    let mut parts = program.splitn(2, |part| part == ITEMS);
+    let (program, listed) = (parts.next().unwrap_or_default(), parts.next());
+    described.put("name", name);
+    if let Some((program, args)) = program.split_first() {
+        described.put("program", program.clone());
+        described.put("args", args);
+        if !is_remote {
+            let dir = std::env::current_dir().map_err(|source| ToolError::File { path: ".".into(), source })?;
+            described.put("dir", dir.to_string_lossy());
+        }
+    }
+    match (listed, items) {
+        (Some(_), Some(_)) => {
+            return Err(ToolError::Usage(format!("items come from --items or from {ITEMS}, not from both")));
+        }
+        (Some(listed), None) => described.put("items", listed),
+        (None, Some(file)) => described.file = Some(read_file(file)?),
+        (None, None) if !std::io::stdin().is_terminal() => described.file = Some(read_file(Path::new("-"))?),
+        (None, None) => described.side = Some(1),
+    }
+    if described.file.as_ref().is_some_and(Vec::is_empty) || listed.is_some_and(<[String]>::is_empty) {
+        return Err(ToolError::Usage("there are no items".into()));
+    }
+    Ok(())
+}
+
+/// The content of a file, or of standard input.
+fn read_file(path: &Path) -> Result<Vec<u8>, ToolError> {
+    let read = match path.as_os_str() == "-" {
+        true => {
+            let mut content = Vec::new();
+            std::io::stdin().read_to_end(&mut content).map(|_| content)
+        }
+        false => std::fs::read(path),
+    };
+    read.map_err(|source| ToolError::File { path: path.into(), source })
+}

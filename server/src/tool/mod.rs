@@ -1,0 +1,184 @@
+//! The tools on the command line: they launch, watch and control batches, here or at a server, through the same API as everybody.
+//!
+//! # Layout
+//!
+//! - [`args`]: what can be said to them; [`error`]: why they do not do it
+//! - `place`: a server somewhere, or one of our own in a folder; `api`: what is asked of it
+//! - `follow`: the fold of a batch, as it goes on
+//! - `run`: launches a batch and sees it to its end; `launch`: what it is made of; `progress`: what is told of it
+//! - `results`: what came of it; `watch`: the quilt in the terminal
+
+mod api;
+pub(crate) mod args;
+pub(crate) mod error;
+mod follow;
+mod launch;
+mod place;
+mod progress;
+mod results;
+mod run;
+mod watch;
+
+use std::io::Write;
+use std::time::Duration;
+
+use quilt::BatchId;
+use serde_json::Value;
+
+use self::api::Api;
+use self::args::{ListOptions, OneOptions, ResultsOptions, RunOptions, Telling};
+use self::error::{Ended, ToolError};
+use self::place::{Needs, Opened};
+use self::results::Target;
+use crate::cli::Tool;
+
+/// Threads for whatever blocks: work that computes, and reading files.
+const BLOCKING_THREADS: usize = 256;
+
+/// How long what is left on other threads may take at the end.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// Does what a tool does, from its beginning to its end.
+pub(crate) fn run(tool: Tool) -> Result<Ended, ToolError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .map_err(crate::server::ServeError::Runtime)?;
+    let ended = runtime.block_on(Box::pin(use_tool(tool)));
+    runtime.shutdown_timeout(GOODBYE);
+    ended
+}
+
+async fn use_tool(tool: Tool) -> Result<Ended, ToolError> {
+    match tool {
+        Tool::Run(options) => run_batch(*options).await,
+        Tool::List(options) => list(options).await,
+        Tool::Show(options) => show(options).await,
+        Tool::Cancel(options) => cancel(options).await,
+        Tool::Retry(options) => retry(options).await,
+        Tool::Results(options) => results(options).await,
+        Tool::Watch(options) => watch(options).await,
+    }
+}
+
+async fn run_batch(options: RunOptions) -> Result<Ended, ToolError> {
+    Box::pin(run::run(options)).await
+}
+
+/// The batch that was named, or the last one.
+async fn batch_of(api: &mut Api, named: Option<BatchId>) -> Result<BatchId, ToolError> {
+    match named {
+        Some(id) => Ok(id),
+        None => api.last().await,
+    }
+}
+
+async fn list(ListOptions { place, json }: ListOptions) -> Result<Ended, ToolError> {
+    let mut opened = Opened::open(&place, Needs::LOOK).await?;
+    let mut after = None;
+    let mut stdout = std::io::stdout();
+    if !json {
+        writeln!(
+            stdout,
+            "{:32}  {:9}  {:8}  {:>9}  {:>9}  {:>9}  launched",
+            "batch", "status", "work", "tasks", "done", "failed"
+        )?;
+    }
+    loop {
+        let list = opened.api.list(after).await?;
+        for batch in list.get("batches").and_then(Value::as_array).into_iter().flatten() {
+            if json {
+                progress::tell(batch)?;
+            } else {
+                writeln!(stdout, "{}", line(batch))?;
+            }
+        }
+        after = list.get("next").and_then(Value::as_u64);
+        if after.is_none() {
+            break;
+        }
+    }
+    opened.close().await?;
+    Ok(Ended::Done)
+}
+
+/// A batch in a line.
+fn line(batch: &Value) -> String {
+    let text = |name: &str| batch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |name: &str| batch.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let kind = batch.get("work").and_then(|work| work.get("kind")?.as_str()).unwrap_or_default();
+    format!(
+        "{:32}  {:9}  {kind:8}  {:>9}  {:>9}  {:>9}  {}",
+        text("id"),
+        text("status"),
+        number("tasks"),
+        number("done"),
+        number("failed"),
+        text("created_at")
+    )
+}
+
+async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
+    let mut opened = Opened::open(&place, Needs::LOOK).await?;
+    let id = batch_of(&mut opened.api, batch).await?;
+    let batch = opened.api.look(id).await?;
+    tell(&batch, telling)?;
+    opened.close().await?;
+    Ok(Ended::Done)
+}
+
+/// What is known of a batch, a line each.
+fn tell(batch: &Value, telling: Telling) -> std::io::Result<()> {
+    if telling.json {
+        return progress::tell(batch);
+    }
+    let members = batch.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && !telling.quiet);
+    for (name, value) in members {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        writeln!(std::io::stdout(), "{name:20} {value}")?;
+    }
+    Ok(())
+}
+
+async fn cancel(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
+    let mut opened = Opened::open(&place, Needs::LOOK).await?;
+    let id = batch_of(&mut opened.api, batch).await?;
+    let batch = opened.api.control(id, "cancel").await?;
+    if telling.json {
+        progress::tell(&batch)?;
+    } else if !telling.quiet {
+        writeln!(std::io::stdout(), "{}", line(&batch))?;
+    }
+    opened.close().await?;
+    Ok(Ended::Done)
+}
+
+/// Runs what has failed once more, and sees it to its end.
+async fn retry(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
+    let mut opened = Opened::open(&place, Needs::usual()).await?;
+    let id = batch_of(&mut opened.api, batch).await?;
+    opened.api.control(id, "retry").await?;
+    let ended = run::see(&mut opened, id, telling).await;
+    opened.close().await?;
+    ended
+}
+
+async fn results(options: ResultsOptions) -> Result<Ended, ToolError> {
+    let target = Target::of(Some(&options.output), options.format)?;
+    let mut opened = Opened::open(&options.place, Needs::LOOK).await?;
+    let id = batch_of(&mut opened.api, options.batch).await?;
+    if let Some(target) = target {
+        results::write(&mut opened.api, id, &target, options.state).await?;
+    }
+    opened.close().await?;
+    Ok(Ended::Done)
+}
+
+async fn watch(OneOptions { batch, place, .. }: OneOptions) -> Result<Ended, ToolError> {
+    let mut opened = Opened::open(&place, Needs::LOOK).await?;
+    let id = batch_of(&mut opened.api, batch).await?;
+    let ended = watch::watch(&opened, id).await;
+    opened.close().await?;
+    ended
+}

@@ -1,0 +1,140 @@
+//! Where batches are: at a server somewhere, or in a folder here, with a server of our own while we need one.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use quilt::OwnerId;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::api::Api;
+use super::args::Place;
+use super::error::ToolError;
+use crate::backend::Backend;
+use crate::config::Config;
+use crate::server::{ServeError, Server};
+use crate::session::cookie_of;
+
+/// In the folder, who launches the batches there.
+const OWNER: &str = "owner";
+
+/// In the folder, where its server is while there is one.
+const ADDRESS: &str = "address";
+
+/// Where batches are.
+pub(crate) struct Opened {
+    pub(crate) api: Api,
+    /// The server that we have started for it.
+    own: Option<Own>,
+}
+
+struct Own {
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), ServeError>>,
+    address: PathBuf,
+}
+
+/// What a server of our own has to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Needs {
+    /// How many tasks run at the same time; none where nothing is to be run.
+    pub(crate) workers: u32,
+    /// Networks that may be asked though they are not public.
+    pub(crate) fetch_allow: Option<String>,
+}
+
+impl Needs {
+    /// A server that runs what there is.
+    pub(crate) fn usual() -> Self {
+        Self { workers: 64, fetch_allow: None }
+    }
+
+    /// A server that shows what there is.
+    pub(crate) const LOOK: Self = Self { workers: 0, fetch_allow: None };
+}
+
+impl Opened {
+    /// Reaches the batches of a place.
+    pub(crate) async fn open(place: &Place, needs: Needs) -> Result<Self, ToolError> {
+        match &place.url {
+            Some(url) => Ok(Self { api: Api::remote(url, session_file(url))?, own: None }),
+            None => Self::own(&place.folder, needs).await,
+        }
+    }
+
+    async fn own(folder: &Path, needs: Needs) -> Result<Self, ToolError> {
+        let runs_something = needs.workers > 0;
+        if !runs_something && !folder.is_dir() {
+            return Err(ToolError::Usage(format!("there is no batch here: there is no folder {}", folder.display())));
+        }
+        let config = Config::load_for_tool(folder, needs.workers, needs.fetch_allow).map_err(ServeError::from)?;
+        let backend = match Backend::open(&config).await {
+            Ok(backend) => backend,
+            // Whoever has the folder tells us where it is.
+            Err(ServeError::InUse { .. }) if !runs_something => return Self::others(folder),
+            Err(ServeError::InUse { .. }) => return Err(ToolError::InUse(folder.into())),
+            Err(error) => return Err(error.into()),
+        };
+        let owner = owner(folder)?;
+        let cookie = cookie_of(&backend.key, owner);
+        let config = Config { sole_owner: Some(owner), ..config };
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Box::pin(Server::start(Config { addr: address, ..config }, backend)).await?;
+        let url = format!("http://{}", server.address());
+        let address = folder.join(ADDRESS);
+        write(&address, &url)?;
+        let (stop, stopped) = oneshot::channel();
+        let served = tokio::spawn(server.run(async move {
+            // Whoever holds the other end is done with it, or gone.
+            let _ = stopped.await;
+        }));
+        Ok(Self { api: Api::own(url, cookie)?, own: Some(Own { stop, served, address }) })
+    }
+
+    /// The server that another process has started for a folder.
+    fn others(folder: &Path) -> Result<Self, ToolError> {
+        let url = std::fs::read_to_string(folder.join(ADDRESS)).map_err(|_| ToolError::InUse(folder.into()))?;
+        let key = crate::session::load_key(&folder.join("session.key")).map_err(ServeError::from)?;
+        Ok(Self { api: Api::own(url, cookie_of(&key, owner(folder)?))?, own: None })
+    }
+
+    /// Whether the batches run here, and end with us.
+    pub(crate) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Ends what was started for it.
+    pub(crate) async fn close(self) -> Result<(), ToolError> {
+        let Some(Own { stop, served, address }) = self.own else { return Ok(()) };
+        let _ = std::fs::remove_file(address);
+        let _ = stop.send(());
+        match served.await {
+            Ok(served) => Ok(served?),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Who launches the batches of a folder; made where there is nobody yet.
+fn owner(folder: &Path) -> Result<OwnerId, ToolError> {
+    let path = folder.join(OWNER);
+    if let Some(owner) = std::fs::read_to_string(&path).ok().and_then(|owner| owner.trim().parse().ok()) {
+        return Ok(owner);
+    }
+    let owner = OwnerId::from_bytes(rand::random());
+    write(&path, &owner.to_string())?;
+    Ok(owner)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), ToolError> {
+    std::fs::write(path, text).map_err(|source| ToolError::File { path: path.into(), source })
+}
+
+/// Where it is kept who we are at a server.
+fn session_file(url: &str) -> PathBuf {
+    let home = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")));
+    let name: String =
+        url.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '-' }).collect();
+    state.unwrap_or_else(std::env::temp_dir).join("quilt/sessions").join(name)
+}

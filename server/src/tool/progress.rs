@@ -1,0 +1,117 @@
+//! What is told of a batch while it runs.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use quilt::{BatchId, Quilt, Status};
+use serde_json::{Value, json};
+
+use super::args::Telling;
+
+/// How often it is told in JSON how far a batch is.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How often the bar is drawn anew while nothing happens.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Tells how a batch goes on.
+pub(super) struct Progress {
+    telling: Telling,
+    bar: Option<ProgressBar>,
+    told: Option<Instant>,
+}
+
+impl Progress {
+    pub(super) fn new(telling: Telling) -> Self {
+        Self { telling, bar: None, told: None }
+    }
+
+    /// A batch begins, or goes on.
+    pub(super) fn begin(&self, id: BatchId, page: &str) -> std::io::Result<()> {
+        if self.telling.json {
+            return tell(&json!({"event": "launched", "batch": id, "page": page}));
+        }
+        if !self.telling.quiet {
+            eprintln!("Watch it at {page}");
+        }
+        Ok(())
+    }
+
+    /// How far it is.
+    pub(super) fn update(&mut self, quilt: &Quilt) -> std::io::Result<()> {
+        let progress = quilt.progress();
+        let settled = u64::from(progress.done + progress.failed);
+        if self.telling.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
+            self.told = Some(Instant::now());
+            return tell(
+                &json!({"event": "progress", "done": progress.done, "failed": progress.failed, "tasks": progress.tasks}),
+            );
+        }
+        if self.telling.json || self.telling.quiet || !std::io::stderr().is_terminal() {
+            return Ok(());
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(progress.tasks.into()).with_position(settled);
+            bar.set_style(style());
+            bar.reset_eta();
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        bar.set_message(match (quilt.status(), progress.failed) {
+            (Status::Paused, _) => "paused".into(),
+            (_, 0) => String::new(),
+            (_, failed) => format!("{failed} failed"),
+        });
+        bar.set_position(settled);
+        Ok(())
+    }
+
+    /// The bar goes, and others can write.
+    pub(super) fn clear(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// It is over.
+    pub(super) fn end(&mut self, quilt: &Quilt) -> std::io::Result<()> {
+        self.clear();
+        let (progress, status) = (quilt.progress(), quilt.status());
+        if self.telling.json {
+            return tell(&json!({
+                "event": "ended",
+                "status": status.as_str(),
+                "done": progress.done,
+                "failed": progress.failed,
+                "tasks": progress.tasks,
+            }));
+        }
+        if !self.telling.quiet {
+            let summary = quilt.summary();
+            let took = summary.ended_at.map_or(0, |at| at.millis_since(summary.started_at));
+            let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
+            eprintln!(
+                "{}: {} of {} done{failed}, in {:.1} s",
+                status.as_str(),
+                progress.done,
+                progress.tasks,
+                took as f64 / 1_000.0
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A line of JSON on standard output.
+pub(super) fn tell(event: &Value) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{event}")
+}
+
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template(
+        "{bar:32.green/white.dim} {pos}/{len} ({percent} %)  {per_sec}  {elapsed} elapsed, {eta} left  {msg:.red}",
+    );
+    // The template is a constant that has been tried.
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▌░")
+}

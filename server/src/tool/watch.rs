@@ -1,0 +1,174 @@
+//! `quilt watch`: the quilt, drawn in the terminal.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use crossterm::{cursor, execute, terminal};
+use quilt::{BatchId, Color, Index, Quilt, SquareState};
+use tokio::time::{Instant, sleep_until};
+
+use super::error::{Ended, ToolError};
+use super::follow::Follower;
+use super::place::Opened;
+use crate::server::asked_to_stop;
+
+/// The time between two pictures.
+const FRAME: Duration = Duration::from_millis(66);
+
+/// What squares are drawn with that have no colour.
+const PENDING: [u32; 3] = [58, 62, 87];
+const FAILED: [u32; 3] = [200, 50, 52];
+
+/// Where the size of the terminal is not known.
+const USUAL: (u16, u16) = (80, 24);
+
+/// `quilt watch`.
+pub(super) async fn watch(opened: &Opened, id: BatchId) -> Result<Ended, ToolError> {
+    let mut follower = Follower::new(opened.api.clone(), id);
+    let mut interrupt = std::pin::pin!(asked_to_stop());
+    let screen = Screen::open()?;
+    let mut next = Instant::now();
+    loop {
+        let quilt = tokio::select! {
+            quilt = follower.next() => quilt?,
+            () = &mut interrupt => return Ok(Ended::Interrupted),
+        };
+        let is_over = quilt.status().is_over();
+        if is_over || (screen.is_terminal && Instant::now() >= next) {
+            let size = terminal::size().unwrap_or(USUAL);
+            screen.show(&picture(quilt, size))?;
+            next = Instant::now() + FRAME;
+        }
+        if is_over {
+            let failed = quilt.progress().failed > 0 || quilt.status() != quilt::Status::Finished;
+            return Ok(if failed { Ended::Failed } else { Ended::Done });
+        }
+        if screen.is_terminal {
+            sleep_until(next).await;
+        }
+    }
+}
+
+/// The terminal, as long as we draw on it.
+struct Screen {
+    is_terminal: bool,
+}
+
+impl Screen {
+    fn open() -> std::io::Result<Self> {
+        let is_terminal = std::io::stdout().is_terminal();
+        if is_terminal {
+            execute!(std::io::stdout(), cursor::Hide, terminal::Clear(terminal::ClearType::All))?;
+        }
+        Ok(Self { is_terminal })
+    }
+
+    fn show(&self, picture: &str) -> std::io::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        if self.is_terminal {
+            execute!(stdout, cursor::MoveTo(0, 0))?;
+        }
+        stdout.write_all(picture.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        if self.is_terminal {
+            let _ = execute!(std::io::stdout(), cursor::Show);
+        }
+    }
+}
+
+/// A quilt as text, for a terminal of so many columns and rows: two squares in each place, one above the other.
+fn picture(quilt: &Quilt, (width, height): (u16, u16)) -> String {
+    let grid = quilt.grid();
+    let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
+    let (wide, high) = (u32::from(width).max(1), u32::from(height.saturating_sub(2)).max(1) * 2);
+    // So many squares along each side become one dot.
+    let scale = columns.div_ceil(wide).max(rows.div_ceil(high)).max(1);
+    let (across, down) = (columns.div_ceil(scale), rows.div_ceil(scale));
+    let dot = |x: u32, y: u32| {
+        let mut sum = [0; 3];
+        let mut count = 0;
+        for row in y * scale..((y + 1) * scale).min(rows) {
+            for column in x * scale..((x + 1) * scale).min(columns) {
+                let index = row * columns + column;
+                if index < grid.squares() {
+                    for (sum, channel) in sum.iter_mut().zip(channels(quilt.square(Index(index)))) {
+                        *sum += channel;
+                    }
+                    count += 1;
+                }
+            }
+        }
+        (count > 0).then(|| sum.map(|sum| sum / count))
+    };
+    let mut text = String::new();
+    for y in (0..down).step_by(2) {
+        for x in 0..across {
+            // Writing to a string cannot fail.
+            let _ = match (dot(x, y), dot(x, y + 1).filter(|_| y + 1 < down)) {
+                (Some([r, g, b]), Some([red, green, blue])) => {
+                    write!(text, "\x1b[38;2;{r};{g};{b}m\x1b[48;2;{red};{green};{blue}m▀")
+                }
+                (Some([r, g, b]), None) => write!(text, "\x1b[49m\x1b[38;2;{r};{g};{b}m▀"),
+                (None, _) => write!(text, "\x1b[0m "),
+            };
+        }
+        text.push_str("\x1b[0m\x1b[K\n");
+    }
+    let progress = quilt.progress();
+    let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
+    let _ = writeln!(text, "{}: {} of {} done{failed}\x1b[K", quilt.status().as_str(), progress.done, progress.tasks);
+    text
+}
+
+fn channels(state: SquareState<'_>) -> [u32; 3] {
+    match state {
+        SquareState::Pending => PENDING,
+        SquareState::Failed(_) => FAILED,
+        SquareState::Done(color) => split(color),
+    }
+}
+
+fn split(color: Color) -> [u32; 3] {
+    let rgb = color.rgb();
+    [rgb >> 16 & 0xff, rgb >> 8 & 0xff, rgb & 0xff]
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::{BatchSpec, Event, Grid, Launched, Outcome, Settlement, Timestamp, WorkSpec};
+
+    use super::*;
+
+    fn quilt(rows: u16, columns: u16) -> Quilt {
+        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+        let spec = BatchSpec::new(work, Grid::new(rows, columns).expect("small"), 1);
+        Quilt::new(Launched { spec, at: Timestamp(0) })
+    }
+
+    #[test]
+    fn two_rows_of_squares_are_a_line_of_text() {
+        let mut quilt = quilt(3, 2);
+        let position = quilt.order().position(Index(0));
+        let settlements = vec![Settlement { position, outcome: Outcome::Done(Color::from_rgb(0x01_02_03)) }];
+        quilt.apply(&Event::Settled { lap: 1, at: Timestamp(1), settlements }, &mut Vec::new());
+        let text = picture(&quilt, (80, 24));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert!(lines[0].starts_with("\x1b[38;2;1;2;3m\x1b[48;2;58;62;87m▀"), "{text}");
+        assert!(lines[1].starts_with("\x1b[49m\x1b[38;2;58;62;87m▀"), "{text}");
+        assert!(lines[2].starts_with("running: 1 of 6 done"), "{text}");
+    }
+
+    #[test]
+    fn a_large_quilt_fits_into_a_small_terminal() {
+        let text = picture(&quilt(300, 1_000), (40, 12));
+        assert!(text.lines().count() <= 11, "{}", text.lines().count());
+        assert!(text.lines().next().is_some_and(|line| line.matches('▀').count() <= 40));
+    }
+}
