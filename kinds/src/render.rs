@@ -97,50 +97,59 @@ impl View {
     };
 }
 
-const VIEWS: [View; 8] = [
-    View::WHOLE,
+const SEAHORSE: View = View {
+    name: "seahorse",
+    title: "Seahorse valley",
+    center: [-0.745_3, 0.112_7],
+    zoom: 460.0,
+    iterations: 2_000,
+    ..View::WHOLE
+};
+
+const VIEWS: [View; 9] = [
+    SEAHORSE,
     View {
-        name: "seahorse",
-        title: "Seahorse valley",
-        center: [-0.743_643_887_037_151, 0.131_825_904_205_33],
-        zoom: 1_200.0,
-        iterations: 2_000,
+        name: "satellite",
+        title: "A satellite",
+        center: [-0.743_643_135, 0.131_825_963],
+        zoom: 205_000.0,
+        iterations: 4_000,
         ..View::WHOLE
     },
     View {
         name: "elephant",
         title: "Elephant valley",
-        center: [0.275_3, 0.006_8],
-        zoom: 160.0,
-        iterations: 1_500,
+        center: [0.292_575_5, -0.014_997_7],
+        zoom: 970.0,
+        iterations: 2_000,
         palette: Palette::Quilt,
         ..View::WHOLE
     },
     View {
         name: "spirals",
-        title: "Triple spirals",
-        center: [-0.088, 0.654],
-        zoom: 110.0,
-        iterations: 1_200,
-        palette: Palette::Ocean,
-        ..View::WHOLE
-    },
-    View {
-        name: "satellite",
-        title: "A satellite",
-        center: [-1.768_778_833, 0.001_738_996],
-        zoom: 60_000.0,
+        title: "Spirals",
+        center: [-1.250_66, 0.020_12],
+        zoom: 17_600.0,
         iterations: 3_000,
         palette: Palette::Ember,
         ..View::WHOLE
     },
+    View {
+        name: "island",
+        title: "An island",
+        center: [-0.159_2, -1.031_7],
+        zoom: 200.0,
+        iterations: 1_500,
+        palette: Palette::Ocean,
+        ..View::WHOLE
+    },
+    View::WHOLE,
     View {
         name: "rabbit",
         title: "Rabbit (Julia)",
         fractal: Fractal::Julia,
         constant: [-0.123, 0.745],
         center: [0.0, 0.0],
-        zoom: 1.0,
         iterations: 800,
         palette: Palette::Quilt,
         ..View::WHOLE
@@ -151,21 +160,11 @@ const VIEWS: [View; 8] = [
         fractal: Fractal::Julia,
         constant: [-0.8, 0.156],
         center: [0.0, 0.0],
-        zoom: 1.0,
         iterations: 1_000,
         palette: Palette::Ember,
         ..View::WHOLE
     },
-    View {
-        name: "seahorse-large",
-        title: "Seahorse valley, large",
-        side: 1_024,
-        center: [-0.743_643_887_037_151, 0.131_825_904_205_33],
-        zoom: 1_200.0,
-        iterations: 2_000,
-        samples: 2,
-        ..View::WHOLE
-    },
+    View { name: "seahorse-large", title: "Seahorse valley, large", side: 1_024, samples: 2, ..SEAHORSE },
 ];
 
 /// The kind.
@@ -188,10 +187,7 @@ impl Kind for RenderKind {
         let presets = VIEWS.iter().map(|view| Preset {
             name: view.title,
             size: (view.side, view.side),
-            values: PRESET_VALUES
-                .iter()
-                .find_map(|(name, values)| (*name == view.name).then_some(*values))
-                .unwrap_or_default(),
+            values: vec![("preset", view.name)],
         });
         Some(Form {
             title: "A fractal",
@@ -235,18 +231,6 @@ impl Kind for RenderKind {
     }
 }
 
-/// A preset of the form fills in the view's name.
-const PRESET_VALUES: [(&str, &[(&str, &str)]); 8] = [
-    ("whole", &[("preset", "whole")]),
-    ("seahorse", &[("preset", "seahorse")]),
-    ("elephant", &[("preset", "elephant")]),
-    ("spirals", &[("preset", "spirals")]),
-    ("satellite", &[("preset", "satellite")]),
-    ("rabbit", &[("preset", "rabbit")]),
-    ("dragon", &[("preset", "dragon")]),
-    ("seahorse-large", &[("preset", "seahorse-large")]),
-];
-
 impl Parameters {
     /// With everything that was left out as the view has it.
     fn complete(self) -> Result<Self, String> {
@@ -278,11 +262,6 @@ impl Parameters {
 #[must_use]
 pub fn preset_side(name: &str) -> Option<u16> {
     VIEWS.iter().find(|view| view.name == name).map(|view| view.side)
-}
-
-/// The names of the views.
-pub fn preset_names() -> impl Iterator<Item = &'static str> {
-    VIEWS.iter().map(|view| view.name)
 }
 
 /// A picture of which each task draws a square.
@@ -479,7 +458,7 @@ mod tests {
             (json!({"iterations": 0}), "iterations must be"),
             (json!({"samples": 17}), "samples must be"),
             (json!({"center": [9, 0]}), "center must"),
-            (json!({"preset": "x"}), "there is no preset 'x'; there is: whole, seahorse"),
+            (json!({"preset": "x"}), "there is no preset 'x'; there is: seahorse, satellite"),
             (json!({"palette": "x"}), "expected one of `dusk`"),
             (json!({"fractal": "newton"}), "newton"),
             (json!({"speed": 1}), "speed"),

@@ -25,6 +25,9 @@ use crate::origin::{InvalidOrigin, OwnOrigin};
 /// The name of the file that is read where no other one is named.
 const FILE: &str = "quilt.toml";
 
+/// The folder with what the browser loads, in the folder of the project.
+const SITE: &str = "target/site";
+
 /// The longest name of a node.
 const MAX_NAME: usize = 64;
 
@@ -119,7 +122,7 @@ impl Default for RawConfig {
         Self {
             addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000),
             data: "data".into(),
-            site: "target/site".into(),
+            site: SITE.into(),
             origin: None,
             nats: None,
             nats_credentials: None,
@@ -244,7 +247,8 @@ impl RawConfig {
             settings = settings.merge(Toml::file_exact(file));
         }
         settings
-            .merge(Env::prefixed("QUILT_"))
+            // `QUILT_URL` is for those who use a server.
+            .merge(Env::prefixed("QUILT_").ignore(&["url"]))
             .merge(Serialized::defaults(options))
             .extract()
             .map_err(|error| ConfigError::Setting(Box::new(error)))
@@ -273,7 +277,7 @@ impl RawConfig {
         Ok(Config {
             addr: self.addr,
             data: self.data,
-            site: self.site,
+            site: find_site(self.site),
             origin: OwnOrigin::new(self.origin.as_deref())?,
             nats,
             engine: Settings {
@@ -343,6 +347,18 @@ impl RawConfig {
             name: node.name.to_string(),
         }))
     }
+}
+
+/// The site, where it is; beside the program, or where programs have such things, if it is not where it usually is.
+fn find_site(site: PathBuf) -> PathBuf {
+    if site != Path::new(SITE) || site.is_dir() {
+        return site;
+    }
+    let program = std::env::current_exe().ok();
+    let beside = program.as_deref().and_then(Path::parent).into_iter();
+    let beside =
+        beside.flat_map(|folder| [folder.join("site"), folder.join("../site"), folder.join("../share/quilt/site")]);
+    beside.into_iter().find(|site| site.is_dir()).unwrap_or(site)
 }
 
 fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {

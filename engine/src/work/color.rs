@@ -75,11 +75,11 @@ impl Kind for ColorKind {
             title: "Random colours",
             about: "Each task waits for a while and picks a colour. To see how it all works.",
             presets: vec![
-                preset("8 × 8", 8, &[("duration_ms.0", "100"), ("duration_ms.1", "2000")]),
-                preset("32 × 32", 32, &[("duration_ms.0", "50"), ("duration_ms.1", "400")]),
-                preset("64 × 64", 64, &[("duration_ms.0", "10"), ("duration_ms.1", "150")]),
-                preset("256 × 256", 256, &[("duration_ms.0", "0"), ("duration_ms.1", "10")]),
-                preset("1,024 × 1,024", 1_024, &[("duration_ms.0", "0"), ("duration_ms.1", "1")]),
+                preset("8 × 8", 8, vec![("duration_ms.0", "100"), ("duration_ms.1", "2000")]),
+                preset("32 × 32", 32, vec![("duration_ms.0", "50"), ("duration_ms.1", "400")]),
+                preset("64 × 64", 64, vec![("duration_ms.0", "10"), ("duration_ms.1", "150")]),
+                preset("256 × 256", 256, vec![("duration_ms.0", "0"), ("duration_ms.1", "10")]),
+                preset("1,024 × 1,024", 1_024, vec![("duration_ms.0", "0"), ("duration_ms.1", "1")]),
             ],
             counts_tasks: false,
             fields: vec![

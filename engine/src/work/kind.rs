@@ -136,7 +136,7 @@ pub struct Preset {
     /// Rows and columns.
     pub size: (u16, u16),
     /// The values of fields, by their names; `name.0` and `name.1` for those of a range.
-    pub values: &'static [(&'static str, &'static str)],
+    pub values: Vec<(&'static str, &'static str)>,
 }
 
 /// One parameter in a form.

@@ -56,7 +56,7 @@ impl Api {
         }
     }
 
-    pub(crate) fn unreachable(&self, reason: impl ToString) -> ToolError {
+    pub(crate) fn unreachable(&self, reason: impl std::fmt::Display) -> ToolError {
         ToolError::Unreachable { url: self.url.clone(), reason: reason.to_string() }
     }
 

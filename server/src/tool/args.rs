@@ -44,13 +44,17 @@ pub(crate) struct RunOptions {
     #[command(flatten)]
     pub(crate) telling: Telling,
 
-    /// Go on with the last batch, which was interrupted
+    /// Go on with the last batch that was interrupted
     #[arg(long, global = true, conflicts_with = "retry_failed")]
     pub(crate) resume: bool,
 
     /// Run what has failed in the last batch once more
     #[arg(long, global = true)]
     pub(crate) retry_failed: bool,
+
+    /// The batch to go on with, or to run once more, if it is not the last one
+    #[arg(long = "batch", global = true, value_name = "ID")]
+    pub(crate) named: Option<BatchId>,
 
     #[command(flatten)]
     pub(crate) batch: BatchOptions,
@@ -122,7 +126,7 @@ pub(crate) enum Work {
     },
     /// Draw a fractal
     Render {
-        /// The view: whole, seahorse, elephant, spirals, satellite, rabbit, dragon or seahorse-large
+        /// The view: seahorse, satellite, elephant, spirals, island, whole, rabbit, dragon or seahorse-large
         #[arg(long, value_name = "NAME")]
         preset: Option<String>,
         /// Rows and columns [default: those of the view]

@@ -139,7 +139,7 @@ fn describe(work: &Work, is_remote: bool) -> Result<Described, ToolError> {
             described.put("max_bytes", *max_bytes);
         }
         Work::Command { items, name, program } => {
-            describe_command(&mut described, items.as_deref(), name.as_deref(), program, is_remote)?
+            describe_command(&mut described, items.as_deref(), name.as_deref(), program, is_remote)?;
         }
     }
     Ok(described)

@@ -58,7 +58,7 @@ impl Opened {
     pub(crate) async fn open(place: &Place, needs: Needs) -> Result<Self, ToolError> {
         match &place.url {
             Some(url) => Ok(Self { api: Api::remote(url, session_file(url))?, own: None }),
-            None => Self::own(&place.folder, needs).await,
+            None => Box::pin(Self::own(&place.folder, needs)).await,
         }
     }
 

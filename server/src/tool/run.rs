@@ -39,7 +39,11 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
             api.launch(&to_launch.request, to_launch.file).await?
         }
         None => {
-            let id = api.last().await?;
+            let id = match options.named {
+                Some(id) => id,
+                None if options.resume => unfinished(api).await?,
+                None => api.last().await?,
+            };
             let action = if options.resume { "resume" } else { "retry" };
             api.control(id, action).await?;
             id
@@ -88,6 +92,18 @@ async fn pause_others(api: &mut Api) -> Result<(), ToolError> {
         api.control(id, "pause").await?;
     }
     Ok(())
+}
+
+/// The last batch that has not come to its end.
+async fn unfinished(api: &mut Api) -> Result<BatchId, ToolError> {
+    let list = api.list(None).await?;
+    let mut batches = list.get("batches").and_then(Value::as_array).into_iter().flatten();
+    let unfinished = batches.find(|batch| {
+        let status = batch.get("status").and_then(Value::as_str);
+        matches!(status, Some("running" | "paused"))
+    });
+    let id = unfinished.and_then(|batch| batch.get("id")?.as_str()?.parse().ok());
+    id.ok_or_else(|| ToolError::Usage("there is no batch here that was interrupted".into()))
 }
 
 /// Sees a batch to its end, or to an interrupt.

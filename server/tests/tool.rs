@@ -1,0 +1,250 @@
+//! The tools on the command line, as people and scripts use them.
+
+#![cfg(unix)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use common::{Server, folder};
+use serde_json::Value;
+
+/// `quilt` in a folder, which is where it keeps what it does.
+fn quilt(folder: &Path, args: &[&str]) -> Command {
+    let mut command = common::command();
+    command.current_dir(folder).env("XDG_STATE_HOME", folder).args(args).stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, args: &[&str]) -> Output {
+    quilt(folder, args).output().expect("it runs")
+}
+
+/// Runs with lines on standard input.
+fn run_with(folder: &Path, args: &[&str], input: &str) -> Output {
+    let mut command = quilt(folder, args);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    child.stdin.take().expect("it is piped").write_all(input.as_bytes()).expect("it reads");
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or_else(|| panic!("it was killed: {output:?}"))
+}
+
+fn interrupt(child: &Child) {
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("a process has a number");
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("it is ours");
+}
+
+#[test]
+fn a_command_is_run_for_each_line_and_what_they_write_comes_in_their_order() {
+    let folder = folder();
+    let output = run_with(folder.path(), &["run", "command", "--", "echo", "hi {.} {#}"], "b.txt\na.txt\nc d.txt\n");
+    assert_eq!((code(&output), text(&output.stdout).as_str()), (0, "hi b 1\nhi a 2\nhi c d 3\n"));
+    let told = text(&output.stderr);
+    assert!(told.contains("Watch it at http://127.0.0.1:") && told.contains("finished: 3 of 3 done"), "{told}");
+    let output = run(
+        folder.path(),
+        &[
+            "run",
+            "-q",
+            "command",
+            "-o",
+            "-",
+            "--format",
+            "csv",
+            "--",
+            "sh",
+            "-c",
+            "echo $0; test $0 != b",
+            ":::",
+            "a",
+            "b",
+        ],
+    );
+    let table = text(&output.stdout);
+    assert_eq!((code(&output), text(&output.stderr).as_str()), (1, ""));
+    assert!(table.starts_with("row,column,item,state,color,failed,exit,ms,stdout,stderr\n0,0,a,done,"), "{table}");
+    assert!(table.contains("0,1,b,failed,,exit status 1,1,"), "{table}");
+}
+
+#[test]
+fn what_failed_is_run_once_more_and_only_that() {
+    let folder = folder();
+    // Each leaves a line in a file, and those that find another file succeed.
+    let script = "echo $0 >> log; test $0 = a -o -e mended";
+    let args = ["run", "--quiet", "command", "--", "sh", "-c", script, ":::", "a", "b", "c"];
+    assert_eq!(code(&run(folder.path(), &args)), 1);
+    std::fs::write(folder.path().join("mended"), "").expect("writable");
+    let output = run(folder.path(), &["run", "--retry-failed"]);
+    assert_eq!(code(&output), 0, "{output:?}");
+    let log = std::fs::read_to_string(folder.path().join("log")).expect("they left it");
+    let mut ran: Vec<&str> = log.lines().collect();
+    ran.sort_unstable();
+    assert_eq!(ran, ["a", "b", "b", "c", "c"]);
+}
+
+#[test]
+fn after_an_interrupt_the_rest_is_run_when_it_is_asked_for() {
+    let folder = folder();
+    let script = "echo $0 >> log; if [ $0 -gt 2 ] && [ ! -e on ]; then exec sleep 1000; fi";
+    let args = ["run", "--jobs", "1", "--seed", "1", "command", "--", "sh", "-c", script, ":::", "1", "2", "3", "4"];
+    let mut child = quilt(folder.path(), &args).stderr(Stdio::piped()).spawn().expect("it runs");
+    let log = folder.path().join("log");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains('3') || log.contains('4')) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    interrupt(&child);
+    let mut told = String::new();
+    child.stderr.take().expect("it is piped").read_to_string(&mut told).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{told}");
+    assert!(told.contains("quilt run --resume"), "{told}");
+    std::fs::write(folder.path().join("on"), "").expect("writable");
+    // Another batch does not wake it.
+    assert_eq!(code(&run(folder.path(), &["run", "-q", "color", "--rows", "2", "--columns", "2"])), 0);
+    let list = text(&run(folder.path(), &["list", "--json"]).stdout);
+    let batches: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    assert_eq!((batches.len(), &batches[1]["status"]), (2, &Value::from("paused")), "{list}");
+    let id = batches[1]["id"].as_str().expect("an id");
+    assert_eq!(code(&run(folder.path(), &["run", "--resume", "--batch", id])), 0);
+    let mut ran: Vec<String> =
+        std::fs::read_to_string(&log).expect("they left it").lines().map(str::to_owned).collect();
+    ran.sort_unstable();
+    ran.dedup();
+    assert_eq!(ran, ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn scripts_are_told_in_json_and_by_the_exit_status() {
+    let folder = folder();
+    let output = run(folder.path(), &["run", "--json", "color", "--rows", "3", "--columns", "5"]);
+    let events: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
+    assert_eq!((code(&output), text(&output.stderr).as_str()), (0, ""));
+    assert_eq!(events.first().expect("it tells")["event"], "launched");
+    let last = events.last().expect("it tells");
+    assert_eq!((&last["event"], &last["done"], &last["tasks"]), (&"ended".into(), &15.into(), &15.into()));
+    for (args, reason) in [
+        (&["run"][..], "nothing to run"),
+        (&["run", "color", "--rows", "0"], "rows must be a whole number"),
+        (&["run", "render", "--preset", "x"], "there is no preset 'x'"),
+        (&["run", "fetch", "no-such-file"], "no-such-file"),
+        (&["run", "fetch", "ftp://x/"], "ftp:"),
+        (&["run", "color", "-o", "results.xyz"], "does not end with .csv"),
+        (&["run", "color", "--halt", "many"], "is no share"),
+        (&["run", "--url", "nowhere", "color"], "must begin with http"),
+        (&["run", "--nonsense"], "unexpected argument"),
+        (&["show", "x"], "invalid value"),
+    ] {
+        let output = run(folder.path(), args);
+        assert!(text(&output.stderr).contains(reason), "{args:?}: {}", text(&output.stderr));
+        assert!(matches!(code(&output), 1 | 2), "{args:?}");
+    }
+    let output = run(folder.path(), &["run", "--halt", "0%", "--attempts", "1", "color", "--failure-rate", "1"]);
+    assert_eq!(code(&output), 1);
+    assert!(text(&output.stderr).contains("cancelled: "), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_server_elsewhere_is_driven_in_the_same_way() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let server = Server::start(&data);
+    let url = ["--url", server.url.as_str()];
+    // Before what a command is given, which goes on to the end.
+    let with = |args: &[&'static str]| [&args[..1], &url[..], &args[1..]].concat();
+    let output = run(folder.path(), &with(&["run", "render", "--side", "16", "-o", "out.png"]));
+    assert_eq!(code(&output), 0, "{}", text(&output.stderr));
+    assert!(std::fs::read(folder.path().join("out.png")).expect("it is written").starts_with(b"\x89PNG"));
+    // The session is kept: it is the same visitor's batch.
+    let shown = text(&run(folder.path(), &with(&["show", "--json"])).stdout);
+    let batch: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((&batch["status"], &batch["tasks"]), (&"finished".into(), &256.into()));
+    let csv = text(&run(folder.path(), &with(&["results", "--format", "csv", "--state", "done"])).stdout);
+    assert_eq!(csv.lines().count(), 257);
+    let drawn = text(&run(folder.path(), &with(&["watch"])).stdout);
+    assert!(drawn.contains('▀') && drawn.contains("finished: 256 of 256 done"), "{drawn}");
+    let refused = run(folder.path(), &with(&["run", "command", "--", "id", ":::", "x"]));
+    assert_eq!(code(&refused), 2);
+    assert!(text(&refused.stderr).contains("only commands that its operator has named"), "{}", text(&refused.stderr));
+    let mut child = quilt(folder.path(), &with(&["run", "--json", "color", "--duration-ms", "100000", "100000"]))
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // Held: whoever tells nobody ends.
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it tells");
+    let cancelled = run(folder.path(), &with(&["cancel", "--json"]));
+    assert!(text(&cancelled.stdout).contains("\"status\":\"cancelled\""), "{cancelled:?}");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+#[tokio::test]
+async fn nobody_else_runs_anything_on_a_users_own_server() {
+    let folder = folder();
+    let mut child = quilt(folder.path(), &["run", "--json", "color", "--duration-ms", "100000", "100000"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // Held: whoever tells nobody ends.
+    let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    stdout.read_line(&mut line).expect("it tells");
+    let launched: Value = serde_json::from_str(&line).expect("JSON");
+    let page = launched["page"].as_str().expect("an address");
+    let (site, _) = page.split_once("/batches/").expect("an address of a batch");
+    let stranger = common::visitor();
+    let body = serde_json::json!({"work": {"kind": "command", "program": "id"}, "rows": 1, "columns": 1});
+    let refused = stranger.post(format!("{site}/api/batches")).json(&body).send().await.expect("an answer");
+    assert_eq!(refused.status(), 403);
+    // Looking is for everybody who has the address.
+    assert_eq!(stranger.get(page).send().await.expect("an answer").status(), 200);
+    // The same folder is no one else's meanwhile, but other tools of the user find its server.
+    let other = run(folder.path(), &["run", "color"]);
+    assert!(text(&other.stderr).contains("another quilt uses the folder"), "{}", text(&other.stderr));
+    assert_eq!(code(&run(folder.path(), &["cancel"])), 0);
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+}
+
+/// Runs in a terminal of a kind, and returns what was drawn in it.
+fn in_a_terminal(folder: &Path, args: &str) -> String {
+    let mut command = Command::new("script");
+    let quilt = env!("CARGO_BIN_EXE_quilt");
+    command.current_dir(folder).args(["-qec", &format!("stty cols 60 rows 20; {quilt} {args}"), "/dev/null"]);
+    text(&command.stdin(Stdio::null()).output().expect("script is there").stdout)
+}
+
+#[test]
+fn in_a_terminal_there_is_a_bar_and_a_picture() {
+    let folder = folder();
+    let drawn = in_a_terminal(folder.path(), "run color --duration-ms 50 400");
+    assert!(drawn.contains("/64 (") && drawn.contains("left"), "{drawn:?}");
+    let drawn = in_a_terminal(folder.path(), "watch");
+    assert!(
+        drawn.contains("\u{1b}[?25l") && drawn.contains("\u{1b}[?25h"),
+        "the cursor is hidden and shown again: {drawn:?}"
+    );
+    assert!(drawn.contains('▀'), "{drawn:?}");
+}
+
+#[test]
+fn completions_and_manual_pages_are_made() {
+    let folder = folder();
+    for shell in ["bash", "zsh", "fish"] {
+        let completions = text(&run(folder.path(), &["completions", shell]).stdout);
+        assert!(completions.contains("retry-failed"), "{shell}");
+    }
+    assert_eq!(code(&run(folder.path(), &["man", "pages"])), 0);
+    let page = std::fs::read_to_string(folder.path().join("pages/quilt-run.1")).expect("there is one");
+    assert!(page.contains("retry\\-failed"), "{page}");
+}
