@@ -1,6 +1,6 @@
 //! Requests of the page to its own server.
 
-use js_sys::{Array, JSON, Reflect, Uint8Array};
+use js_sys::{Array, JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
@@ -9,6 +9,31 @@ use web_sys::{
 };
 
 use crate::model::ActionError;
+
+/// A member of a record, as it stands in a table.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Value {
+    Nothing,
+    Number(f64),
+    Text(String),
+}
+
+impl Value {
+    /// Whether it is just this text.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        matches!(self, Self::Text(own) if own == text)
+    }
+}
+
+impl std::fmt::Display for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
 
 /// A record of the API, as the browser has read it: it knows JSON already, and what it knows need not be loaded.
 #[derive(Debug, Clone)]
@@ -23,6 +48,20 @@ impl Record {
     /// A member that is a whole number, 0 where there is none.
     pub(crate) fn number(&self, name: &str) -> u32 {
         self.member(name).and_then(|value| value.as_f64()).unwrap_or_default() as u32
+    }
+
+    /// A member of whatever kind; what is neither a number nor a text is written as JSON.
+    pub(crate) fn value(&self, name: &str) -> Value {
+        let Some(value) = self.member(name) else { return Value::Nothing };
+        let number = value.as_f64().map(Value::Number);
+        let json = || JSON::stringify(&value).ok().map(|json| Value::Text(json.into()));
+        number.or_else(|| value.as_string().map(Value::Text)).or_else(json).unwrap_or(Value::Nothing)
+    }
+
+    /// The names of its members.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let names = self.0.dyn_ref::<Object>().map(Object::keys);
+        names.iter().flat_map(Array::iter).filter_map(|name| name.as_string()).collect()
     }
 
     /// A member that is a record.
@@ -76,6 +115,17 @@ pub(crate) async fn get(path: &str) -> Result<Record, ActionError> {
         (false, 404) => Err(ActionError::NotFound),
         (false, _) => Err(ActionError::Refused(record.text("detail").unwrap_or_default())),
     }
+}
+
+/// Asks for records of the API that come an object a line.
+pub(crate) async fn get_lines(path: &str) -> Result<Vec<Record>, ActionError> {
+    let response = fetch(path, &RequestInit::new()).await?;
+    let lines = text(&response).await?;
+    if !response.ok() {
+        return Err(ActionError::Transport(format!("status {}", response.status())));
+    }
+    let records = lines.lines().map(|line| JSON::parse(line).map(Record).map_err(transport));
+    records.collect()
 }
 
 /// Asks for a record of the API that is no text.

@@ -17,13 +17,16 @@ use crate::panels::help::HELP;
 pub fn LiveBatch(
     /// The batch as the server saw it, as `BatchView::encode` writes it.
     view: String,
+    /// The columns of the kind's own in the table of results, as `Results::new` reads them.
+    columns: String,
     /// Why a form of this page was refused that was posted without JavaScript.
     refusal: Option<String>,
     /// The squares as they are when the page is rendered.
     children: Children,
 ) -> impl IntoView {
     let Some(view) = BatchView::decode(&view) else { return ().into_any() };
-    let state = State::new(view);
+    let id = view.id;
+    let state = State::new(view, &columns);
     let grid = state.grid;
     let slot = |panel: Panel| panel.whole(&state);
     let [status, lap, done, failed, total, connection, _] = attributes(&state).map(|(_, value)| value);
@@ -54,6 +57,9 @@ pub fn LiveBatch(
     let banner = slot(Panel::Banner);
     let is_race_open = state.is_race_open;
     let race = slot(Panel::Race);
+    let (results_count, results) = (slot(Panel::ResultsCount), slot(Panel::Results));
+    let file = |format| format!("/api/batches/{id}/results?format={format}");
+    let file_name = |extension| format!("quilt-{id}.{extension}");
     let page = Page::new(state);
     let element = NodeRef::<Article>::new();
     // Effects run in the browser alone.
@@ -100,6 +106,29 @@ pub fn LiveBatch(
             <details class="race" id="race" open=is_race_open>
                 <summary>"The race"</summary>
                 <div inner_html=race></div>
+            </details>
+            <details class="results" id="results">
+                <summary>"Results"</summary>
+                <div class="results-tools">
+                    <label>"Find "<input type="search" id="results-filter" autocomplete="off" spellcheck="false" /></label>
+                    <label>
+                        "Show "
+                        <select id="results-only">
+                            <option value="">"all squares"</option>
+                            <option value="done">"done"</option>
+                            <option value="failed">"failed"</option>
+                            <option value="pending">"pending"</option>
+                        </select>
+                    </label>
+                    <div class="results-count" role="status" aria-label="Rows" inner_html=results_count></div>
+                    <span class="results-files">
+                        <button type="button" class="link" data-do="load-results">"Load again"</button>
+                        <a class="link" href=file("csv") download=file_name("csv")>"CSV"</a>
+                        <a class="link" href=file("ndjson") download=file_name("ndjson")>"NDJSON"</a>
+                        <a class="link" href=file("png") download=file_name("png")>"PNG"</a>
+                    </span>
+                </div>
+                <div class="results-scroll" id="results-scroll" tabindex="0" role="region" aria-label="Table of results" inner_html=results></div>
             </details>
             <div inner_html=HELP></div>
         </article>

@@ -13,10 +13,13 @@ use web_sys::{
 use super::Page;
 use super::look::{self, ColorBy, Look, Standing};
 use super::state::State;
-use super::{single_keys, zoom};
+use super::{results, single_keys, zoom};
 
 /// The attribute that says what a button does.
 const COMMAND: &str = "data-do";
+
+/// The id of what the table of results scrolls in.
+pub(super) const RESULTS: &str = "results-scroll";
 
 impl Page {
     pub(super) fn on_click(self, event: &Event) {
@@ -35,6 +38,7 @@ impl Page {
             "help" => open_help(),
             "replay" => self.start_replay(),
             "play" => self.toggle_replay(),
+            "load-results" => results::ask(self),
             _ => {
                 self.update(|state| state.run(name, argument));
             }
@@ -57,6 +61,14 @@ impl Page {
                 }
             }
             (single_keys::SWITCH, _) => single_keys::remember(),
+            ("results-only", Some(name)) => {
+                self.update(|state| state.results.set_only(&name));
+            }
+            ("results-filter", _) => {
+                if let Some(text) = target.dyn_ref::<HtmlInputElement>().map(HtmlInputElement::value) {
+                    self.update(|state| state.results.set_filter(&text));
+                }
+            }
             ("moment", _) => {
                 if let Some(Ok(at_ms)) = target.dyn_ref::<HtmlInputElement>().map(|range| range.value().parse()) {
                     self.seek(at_ms);
@@ -66,14 +78,27 @@ impl Page {
         }
     }
 
-    /// Something is opened or closed; the page cares for the race alone.
+    /// Something is opened or closed.
     pub(super) fn on_toggle(self, event: &Event) {
         let details = event.target().and_then(|target| target.dyn_into::<Element>().ok());
-        if let Some(details) = details.filter(|details| details.id() == "race") {
-            self.update(|state| {
-                state.is_race_open = details.has_attribute("open");
+        let Some(details) = details else { return };
+        let is_open = details.has_attribute("open");
+        self.update(|state| match details.id().as_str() {
+            "race" => {
+                state.is_race_open = is_open;
                 state.race_version += 1;
-            });
+            }
+            "results" => state.results.is_open = is_open,
+            _ => {}
+        });
+    }
+
+    /// The table of results is scrolled.
+    pub(super) fn on_scroll(self, event: &Event) {
+        let scrolled = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+        if let Some(scrolled) = scrolled.filter(|scrolled| scrolled.id() == RESULTS) {
+            let top = usize::try_from(scrolled.scroll_top()).unwrap_or_default();
+            self.update(|state| state.results.scrolled(top));
         }
     }
 
@@ -180,6 +205,11 @@ impl State {
                 self.zoom = self.zoom.map(|zoom| zoom.stepped_at(factor, self.focused));
             }
             "replay-end" => self.end_replay(),
+            "choose" => results::square_of(self.grid, argument).into_iter().for_each(|square| {
+                self.choose(square);
+                self.focus(square);
+            }),
+            "sort" => argument.parse().into_iter().for_each(|column| self.results.sort_by(column)),
             "close" => self.close(),
             _ => {}
         }

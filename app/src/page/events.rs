@@ -9,8 +9,8 @@ use super::Page;
 use super::look::{self, Look};
 use crate::components::post_form::submit;
 
-/// Of what is within the page's element, whatever it is at that moment: panels come and go. `toggle` does not bubble, and is caught on its way down.
-const PAGE: [&str; 4] = ["click", "input", "submit", "toggle"];
+/// Of what is within the page's element, whatever it is at that moment: panels come and go. Two of them do not bubble, and are caught on their way down.
+const PAGE: [&str; 5] = ["click", "input", "submit", "toggle", "scroll"];
 
 /// Of the quilt.
 const QUILT: [&str; 10] = [
@@ -47,6 +47,7 @@ impl Page {
             "click" => self.on_click(event),
             "input" => self.on_input(event),
             "submit" => submit(event),
+            "scroll" => self.on_scroll(event),
             _ => self.on_toggle(event),
         }
     }
@@ -77,8 +78,11 @@ fn listen(target: &EventTarget, names: &[&str], handle: impl Fn(&Event) + 'stati
     let handler = Closure::<dyn Fn(Event)>::new(move |event: Event| handle(&event));
     for name in names {
         // Refused nowhere.
-        let _ =
-            target.add_event_listener_with_callback_and_bool(name, handler.as_ref().unchecked_ref(), *name == "toggle");
+        let _ = target.add_event_listener_with_callback_and_bool(
+            name,
+            handler.as_ref().unchecked_ref(),
+            matches!(*name, "toggle" | "scroll"),
+        );
     }
     handler.forget();
 }

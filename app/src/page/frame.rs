@@ -7,10 +7,10 @@ use quilt::{Grid, Square};
 use wasm_bindgen::JsCast;
 use web_sys::{Element, HtmlElement};
 
-use super::commands::input;
+use super::commands::{RESULTS, input};
 use super::painter::{Painter, Scene};
 use super::state::State;
-use super::{Page, Stage, address, tab};
+use super::{Page, Stage, address, results, tab};
 use crate::format;
 use crate::panels::{Panel, receipt, square};
 
@@ -28,6 +28,8 @@ pub(super) struct Shown {
     query: String,
     /// The lap whose receipt was asked for.
     receipt: Option<u32>,
+    /// The lap, and whether it was over, whose results were asked for.
+    results: Option<(u32, bool)>,
     /// The square whose details were asked for, and what was known of it then.
     square: Option<(Square, (u32, u8), &'static str)>,
     /// The finish of which the visitor was told.
@@ -47,6 +49,9 @@ struct Errands {
     focus: Option<HtmlElement>,
     receipt: Option<u32>,
     square: Option<Square>,
+    results: bool,
+    /// How far the table of results is to be scrolled.
+    scroll: Option<usize>,
     follow: bool,
     notify: Option<(String, String)>,
     /// Where the replay is.
@@ -88,6 +93,14 @@ impl Page {
             // An element of this page can be focused; where it cannot, the focus stays where it is.
             let _ = element.focus();
         }
+        if let Some(top) = errands.scroll
+            && let Some(table) = document().get_element_by_id(RESULTS)
+        {
+            table.set_scroll_top(i32::try_from(top).unwrap_or(i32::MAX));
+        }
+        if errands.results {
+            results::ask(self);
+        }
         if let Some(lap) = errands.receipt {
             receipt::ask(self, lap);
         }
@@ -111,12 +124,15 @@ impl Stage {
     fn follow(&mut self, state: &mut State) -> Errands {
         let mut errands = Errands::default();
         self.paint(state, &mut errands);
+        // Before the rows are made that are in sight then.
+        let scroll = state.results.take_wanted();
         let shown = &mut self.shown;
         shown.compare_panels(state, &mut errands);
         shown.set_attributes(state);
         shown.tab.follow(&state.summary);
         address::write(state, &mut shown.query);
         shown.ask(state, &mut errands);
+        errands.scroll = scroll;
         errands.moment = state.playback.map(|playback| playback.at_ms);
         errands
     }
@@ -194,6 +210,11 @@ impl Shown {
 
     /// Notes what is to be asked for, so that it is asked for once.
     fn ask(&mut self, state: &mut State, errands: &mut Errands) {
+        let now = Some((state.summary.lap, state.summary.status.is_over()));
+        if state.results.is_open && now != self.results {
+            self.results = now;
+            errands.results = true;
+        }
         let lap = state.summary.last_across.map(|_| state.summary.lap);
         if lap != self.receipt {
             self.receipt = lap;

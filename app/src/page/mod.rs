@@ -12,6 +12,7 @@
 //! - `events`: what the visitor does, which `commands`, `quilt_keys`, `pointers` and `playing` see to
 //! - `single_keys`: whether keys do something wherever the focus is
 //! - `look`, `zoom`: how the visitor looks at it; `address` keeps that in the address
+//! - `results`: the table of results
 //! - `frame`: brings the page up to the state; `painter` draws the quilt, `tab` what stands in the browser's tab
 
 mod address;
@@ -27,6 +28,7 @@ mod pointers;
 mod quilt_keys;
 mod reading;
 mod replay;
+pub(crate) mod results;
 mod single_keys;
 mod socket;
 mod state;

@@ -99,7 +99,8 @@ impl Page {
 
 impl State {
     /// Tells more of a square.
-    fn choose(&mut self, square: Square) {
+    pub(super) fn choose(&mut self, square: Square) {
+        self.results.show(square);
         if self.chosen != Some(square) {
             self.chosen = Some(square);
             self.details = None;

@@ -5,6 +5,7 @@ use quilt::{BatchId, Grid, Index, Position, Quilt, Race, Square, SquareState, St
 
 use super::look::{Look, Standing};
 use super::pace::{Pace, Samples};
+use super::results::Results;
 use super::viewer::Viewer;
 use super::zoom::Zoom;
 use crate::model::{ActionError, BatchView};
@@ -101,6 +102,7 @@ pub(crate) struct State {
     pub(crate) chosen: Option<Square>,
     pub(crate) details: Option<(Square, Result<Record, ActionError>)>,
     pub(crate) receipt: Option<Record>,
+    pub(crate) results: Results,
     pub(crate) playback: Option<Playback>,
     /// Grows with each time that a replay starts to move: what moved it before does so no more.
     pub(super) plays: u32,
@@ -112,7 +114,7 @@ pub(crate) struct State {
 
 impl State {
     /// As the server saw the batch.
-    pub(crate) fn new(view: BatchView) -> Self {
+    pub(crate) fn new(view: BatchView, columns: &str) -> Self {
         let BatchView { id, is_own, summary, now } = view;
         let grid = summary.spec.grid;
         Self {
@@ -138,6 +140,7 @@ impl State {
             chosen: None,
             details: None,
             receipt: None,
+            results: Results::new(columns),
             playback: None,
             plays: 0,
             has_seen_finish: false,

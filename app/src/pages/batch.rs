@@ -47,10 +47,14 @@ async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
 #[component]
 fn Batch(view: BatchView, rows: String) -> impl IntoView {
     // Nothing moves while a batch is paused, and its owner may be filling in the form.
+    let engine = crate::server::engine();
+    let kind = engine.registry().kind(&view.summary.spec.work.kind);
+    let columns = kind.map(|kind| kind.columns()).unwrap_or_default();
+    let columns: String = columns.iter().map(|column| format!("{}={}\n", column.name, column.label)).collect();
     let refresh = if view.summary.status == Status::Running { REFRESH } else { "" };
     view! {
         <Title text=title(&view.summary) />
-        <LiveBatch view=view.encode() refusal=posted_refusal()>
+        <LiveBatch view=view.encode() columns refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>
         <noscript inner_html=refresh></noscript>

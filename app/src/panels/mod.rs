@@ -12,6 +12,7 @@ mod progress;
 pub(crate) mod race;
 pub(crate) mod receipt;
 mod replay;
+mod results;
 pub(crate) mod square;
 mod toolbar;
 
@@ -42,11 +43,13 @@ pub(crate) enum Panel {
     LastAcross,
     Receipt,
     Race,
+    ResultsCount,
+    Results,
 }
 
 impl Panel {
     /// Those that others are within come before them.
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Subtitle,
         Self::Connection,
         Self::Controls,
@@ -68,6 +71,8 @@ impl Panel {
         Self::LastAcross,
         Self::Receipt,
         Self::Race,
+        Self::ResultsCount,
+        Self::Results,
     ];
 
     /// The id of its element.
@@ -94,6 +99,8 @@ impl Panel {
             Self::LastAcross => "panel-last-across",
             Self::Receipt => "panel-receipt",
             Self::Race => "panel-race",
+            Self::ResultsCount => "panel-results-count",
+            Self::Results => "panel-results",
         }
     }
 
@@ -129,6 +136,8 @@ impl Panel {
             Self::LastAcross => banner::last_across_html(state),
             Self::Receipt => receipt::html(state),
             Self::Race => race::html(state),
+            Self::ResultsCount => results::count_html(state),
+            Self::Results => results::html(state),
         }
     }
 

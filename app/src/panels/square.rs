@@ -78,10 +78,33 @@ fn details_html(answer: &Result<Record, ActionError>) -> String {
             };
             let state = square.text("state").unwrap_or_default();
             let state = escaped(&state);
-            format!(r#"<p class="square-state" data-state="{state}">{state}{failed} {swatch}</p>{attempts}"#)
+            let detail = detail_html(square);
+            format!(r#"<p class="square-state" data-state="{state}">{state}{failed} {swatch}</p>{detail}{attempts}"#)
         }
         Err(error) => format!(r#"<p class="refusal">{}</p>"#, escaped(&error.to_string())),
     }
+}
+
+/// What the task has left: its picture, or its values.
+fn detail_html(square: &Record) -> String {
+    let picture = square.text("picture").map_or(String::new(), |picture| {
+        format!(r#"<img class="square-picture" src="{}" alt="What its task has drawn">"#, escaped(&picture))
+    });
+    let Some(detail) = square.record("detail") else { return picture };
+    let values: String = detail
+        .names()
+        .iter()
+        .map(|name| {
+            let value = detail.value(name).to_string();
+            // What a program writes has lines.
+            let value = match value.contains('\n') {
+                true => format!("<pre>{}</pre>", escaped(&value)),
+                false => escaped(&value).into_owned(),
+            };
+            format!("<dt>{}</dt><dd>{value}</dd>", escaped(name))
+        })
+        .collect();
+    format!(r#"{picture}<dl class="square-detail">{values}</dl>"#)
 }
 
 /// With a bar that is as long as the attempt was, beside the longest one.

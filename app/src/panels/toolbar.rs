@@ -31,15 +31,21 @@ pub(super) fn html(state: &State) -> String {
     } else {
         ""
     };
+    // Tasks that draw have drawn it pixel by pixel. Of others there is a picture that is large enough to see.
+    let picture = match state.summary.spec.work.kind.as_str() {
+        "image" | "render" => format!("/api/batches/{id}/results?format=png"),
+        _ => format!("/batches/{id}/quilt.png"),
+    };
     format!(
         concat!(
             r#"{zoom}{next_failure}<button type="button" class="link" id="copy-link" data-do="copy-link">Copy link</button>"#,
-            r#"<a class="link" id="download" href="/batches/{id}/quilt.png" download="quilt-{id}.png">Download PNG</a>{notify}"#,
+            r#"<a class="link" id="download" href="{picture}" download="quilt-{id}.png">Download PNG</a>{notify}"#,
             r#"<button type="button" class="link" id="open-help" data-do="help">Keys</button>"#
         ),
         zoom = zoom,
         next_failure = next_failure,
         id = id,
+        picture = picture,
         notify = notify,
     )
 }
