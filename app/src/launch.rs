@@ -149,6 +149,7 @@ mod tests {
             title: "",
             about: "",
             presets: Vec::new(),
+            draws_presets: false,
             counts_tasks: true,
             fields: vec![engine::work::Field {
                 name: "urls",

@@ -165,6 +165,7 @@ impl Kind for CommandKind {
             title: "A command",
             about: "A program that the operator of this server has named is run for each line.",
             presets: Vec::new(),
+            draws_presets: false,
             counts_tasks: true,
             fields: vec![
                 Field { name: "name", label: "Command", kind: FieldKind::Choice(names.collect()), is_advanced: false },

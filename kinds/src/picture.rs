@@ -142,6 +142,7 @@ impl Kind for PictureKind {
             title: "An image of yours",
             about: "Each task resizes a tile of it; at the finish line the tiles are one image again.",
             presets: Vec::new(),
+            draws_presets: false,
             counts_tasks: false,
             fields: vec![
                 Field { name: "file", label: "Image (PNG, JPEG or WebP)", kind: file, is_advanced: false },

@@ -193,6 +193,7 @@ impl Kind for RenderKind {
             title: "A fractal",
             about: "Each square is computed from a few thousand steps, so that the quilt is the picture.",
             presets: presets.collect(),
+            draws_presets: true,
             counts_tasks: false,
             fields: vec![
                 Field {

@@ -10,6 +10,7 @@
 //! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
 //! - [`launch_form`]: the form that launches a batch, which may bring a file along
 //! - [`api`]: the public API; [`problem`]: its errors
+//! - [`picture`]: quilts as pictures; [`preview`]: presets as pictures
 //! - [`channel`]: the WebSocket of a batch's page
 //! - [`session`] and [`origin`]: who asks, and from where
 //! - [`body`]: the limit of what is sent, and answers that reach whoever is still sending
@@ -24,6 +25,7 @@ mod launch_form;
 mod origin;
 mod pages;
 mod picture;
+mod preview;
 mod problem;
 mod routes;
 mod server;

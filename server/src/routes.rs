@@ -26,9 +26,10 @@ use tower_http::trace::TraceLayer;
 use crate::body;
 use crate::config::Config;
 use crate::origin::{OwnOrigin, refuse_foreign_changes};
+use crate::preview::Previews;
 use crate::problem::Problem;
 use crate::session::{find_visitor, refuse_strangers};
-use crate::{api, channel, pages, picture};
+use crate::{api, channel, pages, picture, preview};
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -43,6 +44,8 @@ pub(crate) struct AppState {
     pub(crate) origin: Arc<OwnOrigin>,
     pub(crate) key: Key,
     pub(crate) leptos: LeptosOptions,
+    /// The presets that were drawn already.
+    pub(crate) previews: Arc<Previews>,
     /// Taken by each picture while it is drawn.
     pub(crate) pictures: Arc<Semaphore>,
     /// Taken by each request whose body may be large, until it is answered.
@@ -67,6 +70,7 @@ impl AppState {
             origin: Arc::new(config.origin.clone()),
             key,
             leptos,
+            previews: Arc::default(),
             pictures: Arc::new(Semaphore::new(picture::AT_ONCE)),
             large_bodies: Arc::new(Semaphore::new(body::LARGE_AT_ONCE)),
             journals: Arc::new(Semaphore::new(api::JOURNALS_AT_ONCE)),
@@ -94,6 +98,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .nest("/api", api::routes())
         .route("/batches/{id}/channel", get(channel::open))
         .route("/batches/{id}/quilt.png", get(picture::picture))
+        .route("/presets/{kind}/{preset}", get(preview::preview))
         .layer(from_fn_with_state(state.clone(), refuse_strangers))
         .layer(from_fn_with_state(state.clone(), find_visitor))
         .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))

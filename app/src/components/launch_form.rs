@@ -40,7 +40,8 @@ pub(crate) fn LaunchForm(
 
 #[component]
 fn KindForm(kind: &'static str, form: Form, refusal: Option<String>) -> impl IntoView {
-    let Form { about, presets, counts_tasks, fields, .. } = form;
+    let Form { about, presets, draws_presets, counts_tasks, fields, .. } = form;
+    let drawn = draws_presets.then_some(kind);
     let has_presets = !presets.is_empty();
     let first: Vec<(&str, &str)> = presets.first().map(|preset| preset.values.to_vec()).unwrap_or_default();
     let (advanced, plain): (Vec<Field>, Vec<Field>) = fields.into_iter().partition(|field| field.is_advanced);
@@ -62,7 +63,7 @@ fn KindForm(kind: &'static str, form: Form, refusal: Option<String>) -> impl Int
                 {has_presets.then(|| view! {
                     <fieldset class="presets">
                         <legend>{if kind == "color" { "How many squares?" } else { "Which picture?" }}</legend>
-                        {presets.into_iter().enumerate().map(|(place, preset)| preset_view(place, &preset)).collect_view()}
+                        {presets.into_iter().enumerate().map(|(place, preset)| preset_view(place, &preset, drawn)).collect_view()}
                     </fieldset>
                 })}
                 <div class="fields wide">{plain}</div>
@@ -86,7 +87,7 @@ fn KindForm(kind: &'static str, form: Form, refusal: Option<String>) -> impl Int
 }
 
 /// A choice that fills in the fields that it names.
-fn preset_view(place: usize, preset: &Preset) -> impl IntoView + use<> {
+fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>) -> impl IntoView + use<> {
     let Preset { name, size: (rows, columns), values } = preset;
     let size = format!("{rows}x{columns}");
     let squares = format!("{} tasks", format::count(u32::from(*rows) * u32::from(*columns)));
@@ -94,7 +95,10 @@ fn preset_view(place: usize, preset: &Preset) -> impl IntoView + use<> {
     view! {
         <label class="preset">
             <input type="radio" name="size" value=size.clone() checked=place == 0 data-values=values.join("&") />
-            <span class="swatch" data-preset=size aria-hidden="true"></span>
+            {match drawn {
+                Some(kind) => view! { <img class="preview" src=format!("/presets/{kind}/{place}.png") alt="" width="72" height="72" /> }.into_any(),
+                None => view! { <span class="swatch" data-preset=size aria-hidden="true"></span> }.into_any(),
+            }}
             <span class="preset-name">{*name}</span>
             <span class="preset-squares">{squares}</span>
         </label>
@@ -130,7 +134,7 @@ fn field_view(field: Field, first: &[(&'static str, &'static str)]) -> AnyView {
             view! {
                 <label class="field">
                     <span>{label}</span>
-                    <span class="field-value"><select name=input>{options.collect_view()}</select></span>
+                    <span class="field-value"><select name=input aria-label=label>{options.collect_view()}</select></span>
                 </label>
             }
             .into_any()

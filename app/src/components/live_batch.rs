@@ -110,16 +110,19 @@ pub fn LiveBatch(
             <details class="results" id="results">
                 <summary>"Results"</summary>
                 <div class="results-tools">
-                    <label>"Find "<input type="search" id="results-filter" autocomplete="off" spellcheck="false" /></label>
-                    <label>
-                        "Show "
+                    <span class="results-tool">
+                        <label for="results-filter">"Find"</label>
+                        <input type="search" id="results-filter" autocomplete="off" spellcheck="false" />
+                    </span>
+                    <span class="results-tool">
+                        <label for="results-only">"Show"</label>
                         <select id="results-only">
                             <option value="">"all squares"</option>
                             <option value="done">"done"</option>
                             <option value="failed">"failed"</option>
                             <option value="pending">"pending"</option>
                         </select>
-                    </label>
+                    </span>
                     <div class="results-count" role="status" aria-label="Rows" inner_html=results_count></div>
                     <span class="results-files">
                         <button type="button" class="link" data-do="load-results">"Load again"</button>

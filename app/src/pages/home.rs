@@ -14,10 +14,8 @@ const FIRST: &str = "color";
 pub(super) fn HomePage() -> impl IntoView {
     let engine = crate::server::engine();
     let kinds = engine.registry().kinds();
-    let mut kinds: Vec<Launchable> =
+    let kinds: Vec<Launchable> =
         kinds.filter_map(|kind| Some(Launchable { kind: kind.name(), form: kind.form()? })).collect();
-    // The demonstration comes first, the others in the order of their names.
-    kinds.sort_by_key(|launchable| launchable.kind != FIRST);
     let chosen = use_query_map().with_untracked(|query| query.get("work"));
     let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == chosen));
     let chosen = chosen.unwrap_or_else(|| FIRST.into());

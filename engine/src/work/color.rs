@@ -81,6 +81,7 @@ impl Kind for ColorKind {
                 preset("256 × 256", 256, vec![("duration_ms.0", "0"), ("duration_ms.1", "10")]),
                 preset("1,024 × 1,024", 1_024, vec![("duration_ms.0", "0"), ("duration_ms.1", "1")]),
             ],
+            draws_presets: false,
             counts_tasks: false,
             fields: vec![
                 field("failure_rate", "Attempts that fail", FieldKind::Percent { value: "0" }),

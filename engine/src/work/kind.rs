@@ -122,6 +122,8 @@ pub struct Form {
     pub about: &'static str,
     /// Values that are nice together. Without any of them the form has rows and columns to fill in, unless the work says how many tasks there are.
     pub presets: Vec<Preset>,
+    /// Whether the presets can be drawn beforehand: their tasks compute, and take a few microseconds each.
+    pub draws_presets: bool,
     /// Whether the parameters say how many tasks there are.
     pub counts_tasks: bool,
     /// The fields, in their order. The name of each is that of a parameter.

@@ -1,6 +1,5 @@
 //! The kinds of work that a node knows.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,13 +33,14 @@ pub enum InvalidWork {
 /// The kinds of work there are. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
-    kinds: BTreeMap<&'static str, Arc<dyn Kind>>,
+    /// In the order in which they are offered.
+    kinds: Vec<Arc<dyn Kind>>,
 }
 
 impl Default for Registry {
     /// With `color` alone.
     fn default() -> Self {
-        Self { kinds: BTreeMap::new() }.with(color::ColorKind)
+        Self { kinds: Vec::new() }.with(color::ColorKind)
     }
 }
 
@@ -48,7 +48,8 @@ impl Registry {
     /// Adds a kind, or replaces one.
     #[must_use]
     pub fn with(mut self, kind: impl Kind) -> Self {
-        self.kinds.insert(kind.name(), Arc::new(kind));
+        self.kinds.retain(|known| known.name() != kind.name());
+        self.kinds.push(Arc::new(kind));
         self
     }
 
@@ -61,12 +62,12 @@ impl Registry {
     /// A kind.
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<&dyn Kind> {
-        self.kinds.get(name).map(|kind| &**kind)
+        self.kinds().find(|kind| kind.name() == name)
     }
 
-    /// All kinds, in the order of their names.
+    /// All kinds, in the order in which they were added.
     pub fn kinds(&self) -> impl Iterator<Item = &dyn Kind> {
-        self.kinds.values().map(|kind| &**kind)
+        self.kinds.iter().map(|kind| &**kind)
     }
 
     /// What a client asked for as it is stored, with what comes with it.
@@ -93,7 +94,7 @@ impl Registry {
 
     fn find(&self, name: &str) -> Result<&dyn Kind, InvalidWork> {
         self.kind(name).ok_or_else(|| {
-            let known: Vec<&str> = self.kinds.keys().copied().collect();
+            let known: Vec<&str> = self.kinds().map(Kind::name).collect();
             InvalidWork::UnknownKind { kind: name.into(), known: known.join(", ") }
         })
     }

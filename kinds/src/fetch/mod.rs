@@ -121,6 +121,7 @@ impl Kind for FetchKind {
             title: "Web pages",
             about: "Each task asks for an address: does it answer, where does it lead, how long does it take?",
             presets: Vec::new(),
+            draws_presets: false,
             counts_tasks: true,
             fields: vec![
                 field("urls", "Addresses", FieldKind::Lines { example: "https://example.org/" }, false),

@@ -67,6 +67,10 @@ pub(crate) struct RunOptions {
     #[arg(long, global = true, value_name = "FORMAT")]
     pub(crate) format: Option<Format>,
 
+    /// Networks that may be fetched from though they are not public, such as 127.0.0.0/8, with commas between them
+    #[arg(long, global = true, value_name = "NETWORKS", conflicts_with = "url")]
+    pub(crate) allow: Option<String>,
+
     /// Open the batch's page in the browser
     #[arg(long, global = true)]
     pub(crate) open: bool,
@@ -185,9 +189,6 @@ pub(crate) enum Work {
         /// How many bytes of an answer are read [default: 2097152]
         #[arg(long, value_name = "BYTES")]
         max_bytes: Option<u32>,
-        /// Networks that may be asked though they are not public, such as 127.0.0.0/8, with commas between them
-        #[arg(long, value_name = "NETWORKS", conflicts_with = "url")]
-        allow: Option<String>,
     },
     /// Run a program for each item: ls *.wav | quilt run command -- ffmpeg -i {} {.}.mp3
     ///

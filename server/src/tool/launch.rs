@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::args::{BatchOptions, RunOptions, Work};
+use super::args::{RunOptions, Work};
 use super::error::ToolError;
 use super::place::Needs;
 
@@ -32,7 +32,6 @@ struct Described {
     file: Option<Vec<u8>>,
     /// Rows and columns, where they are not said and do not follow from the tasks.
     side: Option<u32>,
-    fetch_allow: Option<String>,
 }
 
 impl Described {
@@ -46,19 +45,16 @@ impl Described {
 
 /// What a batch needs that is gone on with, and was launched before.
 pub(super) fn needs_of_any(options: &RunOptions) -> Needs {
-    let (workers, fetch_allow) = match &options.work {
-        Some(Work::Command { .. }) => (processors(), None),
-        Some(Work::Fetch { allow, .. }) => (WAITING, allow.clone()),
-        _ => (WAITING, None),
-    };
-    Needs { workers: options.batch.jobs.unwrap_or(workers), fetch_allow }
+    let usual = if matches!(options.work, Some(Work::Command { .. })) { processors() } else { WAITING };
+    Needs { workers: options.batch.jobs.unwrap_or(usual), fetch_allow: options.allow.clone() }
 }
 
 /// Reads what was said, and the files that it names.
-pub(super) fn read(work: &Work, options: &BatchOptions, is_remote: bool) -> Result<ToLaunch, ToolError> {
-    let described = describe(work, is_remote)?;
+pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolError> {
+    let described = describe(work, options.place.url.is_some())?;
+    let (options, allow) = (&options.batch, options.allow.clone());
     let is_command = described.kind == "command";
-    let Described { kind, mut parameters, file, side, fetch_allow } = described;
+    let Described { kind, mut parameters, file, side } = described;
     parameters.insert("kind".into(), kind.into());
     let mut request = Map::new();
     request.insert("work".into(), parameters.into());
@@ -79,7 +75,7 @@ pub(super) fn read(work: &Work, options: &BatchOptions, is_remote: bool) -> Resu
         }
     }
     let workers = options.jobs.unwrap_or(if is_command { processors() } else { WAITING });
-    let needs = Needs { workers, fetch_allow };
+    let needs = Needs { workers, fetch_allow: allow };
     Ok(ToLaunch { request: request.into(), file, needs, shows_output: is_command })
 }
 
@@ -120,9 +116,8 @@ fn describe(work: &Work, is_remote: bool) -> Result<Described, ToolError> {
             described.put("filter", filter.clone());
             described.put("effect", effect.clone());
         }
-        Work::Fetch { from, sitemap, per_host, per_host_per_second, redirects, max_bytes, allow } => {
+        Work::Fetch { from, sitemap, per_host, per_host_per_second, redirects, max_bytes } => {
             described.kind = "fetch";
-            described.fetch_allow = allow.clone();
             let mut list = Vec::new();
             for from in from {
                 match from.starts_with("http://") || from.starts_with("https://") {

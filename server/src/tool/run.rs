@@ -24,7 +24,7 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
     let is_again = options.resume || options.retry_failed;
     let to_launch = match (&options.work, is_again) {
         (_, true) => None,
-        (Some(work), false) => Some(launch::read(work, &options.batch, options.place.url.is_some())?),
+        (Some(work), false) => Some(launch::read(work, &options)?),
         (None, false) => return Err(ToolError::Usage("there is nothing to run; see quilt run --help".into())),
     };
     let needs = to_launch.as_ref().map_or_else(|| launch::needs_of_any(&options), |to_launch| to_launch.needs.clone());

@@ -1,0 +1,88 @@
+//! What a preset of a form will look like: the same work on a small grid.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use engine::work::{Allowance, Registry, Task, Work};
+use quilt::{BatchSpec, Grid, Index, WorkSpec};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::problem::Problem;
+use crate::routes::AppState;
+
+/// The sides of a preview, in squares.
+const SIDE: u16 = 80;
+
+/// How long one may take to be drawn.
+const TIME: Duration = Duration::from_secs(10);
+
+/// Presets that were drawn: there are as many as the forms have, and each is drawn once.
+pub(crate) type Previews = Mutex<HashMap<(String, usize), Bytes>>;
+
+/// `GET /presets/{kind}/{number}.png`.
+pub(crate) async fn preview(
+    State(state): State<AppState>,
+    Path((kind, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let nothing = || Problem::new(StatusCode::NOT_FOUND, "no-preset", "there is no such preset to be drawn");
+    let number: usize = file.strip_suffix(".png").and_then(|number| number.parse().ok()).ok_or_else(nothing)?;
+    let registry = state.engine.registry();
+    let form = registry.kind(&kind).and_then(|kind| kind.form()).filter(|form| form.draws_presets);
+    let preset = form.and_then(|form| form.presets.into_iter().nth(number)).ok_or_else(nothing)?;
+    let tag = concat!("\"", env!("CARGO_PKG_VERSION"), "\"");
+    let answer_headers =
+        [(header::CONTENT_TYPE, "image/png"), (header::ETAG, tag), (header::CACHE_CONTROL, "max-age=3600")];
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == tag) {
+        return Ok((StatusCode::NOT_MODIFIED, answer_headers).into_response());
+    }
+    let key = (kind.clone(), number);
+    let known = || state.previews.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+    if let Some(png) = known() {
+        return Ok((answer_headers, png).into_response());
+    }
+    let permit = Arc::clone(&state.pictures).acquire_owned().await.map_err(|_| Problem::internal())?;
+    if let Some(png) = known() {
+        return Ok((answer_headers, png).into_response());
+    }
+    let values = preset.values.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
+    let work = WorkSpec { kind, parameters: values.collect() };
+    let prepared = registry.prepare(work, None).await?;
+    let registry = registry.clone();
+    let drawn = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        draw(&registry, prepared.work)
+    });
+    let drawn = drawn.await.map_err(|error| error.to_string()).flatten();
+    let png = drawn.map_err(|error| {
+        tracing::error!(error, "a preset cannot be drawn");
+        Problem::internal()
+    })?;
+    state.previews.lock().unwrap_or_else(PoisonError::into_inner).insert(key, png.clone());
+    Ok((answer_headers, png).into_response())
+}
+
+fn draw(registry: &Registry, work: WorkSpec) -> Result<Bytes, String> {
+    let grid = Grid::new(SIDE, SIDE).ok_or("there is no such grid")?;
+    let work = registry.build(&BatchSpec::new(work, grid, 1), None).map_err(|error| error.to_string())?;
+    let Work::Blocking(work) = work else { return Err("its tasks do not compute".into()) };
+    let allowance = Allowance { deadline: Instant::now() + TIME, cancelled: CancellationToken::new() };
+    let mut pixels = Vec::with_capacity(grid.squares() as usize * 3);
+    for index in (0..grid.squares()).map(Index) {
+        let done = work.run(Task { index, seed: 1, lap: 1, attempt: 1 }, &allowance).map_err(|error| error.reason)?;
+        let [_, red, green, blue] = done.color.rgb().to_be_bytes();
+        pixels.extend([red, green, blue]);
+    }
+    let mut png = Vec::new();
+    let mut encoder = png::Encoder::new(&mut png, SIDE.into(), SIDE.into());
+    encoder.set_color(png::ColorType::Rgb);
+    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
+    written.map_err(|error| error.to_string())?;
+    Ok(png.into())
+}
