@@ -1,0 +1,69 @@
+//! The example does what it says, and what is written about it is what it is.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::work::{Detail, Registry};
+use engine::{Engine, Settings};
+use quilt::{BatchId, LaunchRequest, Limits, OwnerId};
+use serde_json::json;
+use word_count::WordCount;
+
+#[tokio::test]
+async fn the_words_of_each_line_are_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
+    let registry = Registry::default().with(WordCount);
+    let engine = Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry, Settings::default());
+    let engine = engine.await.expect("it starts");
+
+    let lines = ["It was a dark and stormy night;", "", "the rain fell in torrents"];
+    let request = json!({"work": {"kind": "words", "lines": lines, "shortest": 3}});
+    let request: LaunchRequest = serde_json::from_value(request).expect("a request");
+    let launch = engine.registry().prepare(request.work.clone(), None).await.expect("valid");
+    let spec = LaunchRequest { work: launch.work, ..request }.into_spec(&Limits::default(), 1, launch.tasks);
+    let (id, owner) = (BatchId::from_bytes([1; 16]), OwnerId::from_bytes([2; 16]));
+    engine.launch(id, owner, spec.expect("within the limits"), launch.input).await.expect("it is accepted");
+
+    let batch = engine.open(id).await.expect("readable").expect("it is there");
+    batch.wait_until(|quilt| quilt.status().is_over()).await;
+    let details = engine.details(id, 0..3).await.expect("readable");
+    let counted = details.iter().map(|(_, detail)| match detail {
+        Detail::Record(record) => (record["words"].as_u64(), record["longest"].as_str()),
+        Detail::Picture(_) => panic!("it draws nothing"),
+    });
+    let counted: Vec<_> = counted.collect();
+    assert_eq!(counted, [(Some(5), Some("stormy")), (Some(0), Some("")), (Some(4), Some("torrents"))]);
+    engine.shutdown(Duration::from_secs(1)).await;
+}
+
+#[tokio::test]
+async fn a_text_without_lines_and_unknown_parameters_are_refused() {
+    let registry = Registry::default().with(WordCount);
+    for (work, reason) in [
+        (json!({"kind": "words"}), "from 1 to 1048576 lines, not 0"),
+        (json!({"kind": "words", "lines": ["a"], "language": "en"}), "language"),
+        (json!({"kind": "words", "lines": "a"}), "invalid type"),
+    ] {
+        let work = serde_json::from_value(work).expect("a work");
+        let error = registry.prepare(work, None).await.expect_err(reason).to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+/// Each piece of code in the description stands in the example, line by line.
+#[test]
+fn the_description_shows_the_example_as_it_is() {
+    let description = include_str!("../../../docs/adding-work.md");
+    let source = include_str!("../src/lib.rs");
+    let pieces = description.split("```rust\n").skip(1).map(|rest| rest.split("```").next().expect("it is closed"));
+    let mut count = 0;
+    for piece in pieces.filter(|piece| !piece.contains("registry(")) {
+        assert!(source.contains(piece.trim_end()), "this is not in the example:\n{piece}");
+        count += 1;
+    }
+    assert!(count >= 5, "{count} pieces were compared");
+}
