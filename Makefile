@@ -72,6 +72,10 @@ bench-viewers: setup ## Measure 1,000 viewers of one running batch: lag, memory 
 bench-cluster: setup nats ## Measure several worker processes on NATS beside a single server, Celery and BullMQ, and how soon other nodes see it
 	scripts/bench-cluster.sh
 
+.PHONY: bench-parallel
+bench-parallel: build ## Measure quilt run beside GNU parallel, on tiny commands and on busy ones
+	scripts/bench-parallel.sh
+
 .PHONY: clean
 clean: ## Remove everything that was built
 	cargo clean

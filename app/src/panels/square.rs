@@ -79,7 +79,12 @@ fn details_html(answer: &Result<Record, ActionError>) -> String {
             let state = square.text("state").unwrap_or_default();
             let state = escaped(&state);
             let detail = detail_html(square);
-            format!(r#"<p class="square-state" data-state="{state}">{state}{failed} {swatch}</p>{detail}{attempts}"#)
+            let item = square
+                .text("item")
+                .map_or(String::new(), |item| format!(r#"<p class="square-item">{}</p>"#, escaped(&item)));
+            format!(
+                r#"{item}<p class="square-state" data-state="{state}">{state}{failed} {swatch}</p>{detail}{attempts}"#
+            )
         }
         Err(error) => format!(r#"<p class="refusal">{}</p>"#, escaped(&error.to_string())),
     }

@@ -85,6 +85,8 @@ impl BatchDocument {
 pub(super) struct SquareDocument {
     #[serde(flatten)]
     square: Square,
+    /// What its task is about, as far as that is more than its place.
+    item: Option<String>,
     state: &'static str,
     color: Option<Color>,
     /// The reason, where it failed.
@@ -109,7 +111,7 @@ struct AttemptDocument {
 }
 
 impl SquareDocument {
-    pub(super) fn new(id: BatchId, square: Square, record: SquareRecord) -> Self {
+    pub(super) fn new(id: BatchId, square: Square, item: Option<String>, record: SquareRecord) -> Self {
         let (state, color, failed) = match record.outcome {
             None => ("pending", None, None),
             Some(Outcome::Done(color)) => ("done", Some(color), None),
@@ -124,7 +126,7 @@ impl SquareDocument {
             }
             None => (None, None),
         };
-        Self { square, state, color, failed, detail, picture, attempts }
+        Self { square, item, state, color, failed, detail, picture, attempts }
     }
 }
 

@@ -25,9 +25,15 @@ pub(super) async fn square(
     SquarePath(id, square): SquarePath,
 ) -> Result<Json<SquareDocument>, Problem> {
     // Held, so that it is not read twice.
-    let _batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let record = state.engine.square(id, square).await?.ok_or_else(Problem::no_such_square)?;
-    Ok(Json(SquareDocument::new(id, square, record)))
+    let items = match state.engine.registry().kind(&batch.spec().work.kind) {
+        Some(kind) => kind.items(batch.spec(), state.engine.input(id).await?).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let index = batch.spec().grid.index(square).map_or(0, |index| index.0);
+    let item = items.into_iter().nth(index as usize);
+    Ok(Json(SquareDocument::new(id, square, item, record)))
 }
 
 /// `GET /api/batches/{id}/squares/{row}/{column}/picture.png`: what the task of a square has drawn.
