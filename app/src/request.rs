@@ -94,9 +94,12 @@ pub(crate) async fn post(form: &HtmlFormElement) -> Result<Option<String>, Actio
     }
     let response = fetch(&form.action(), &init).await?;
     if !response.ok() {
-        // As an `ActionError` looks in JSON.
         let text = text(&response).await?;
-        let refused = JSON::parse(&text).ok().and_then(|error| Record(error).text("Refused"));
+        // As an `ActionError` looks in JSON, or a problem of the layers around it.
+        let refused = JSON::parse(&text)
+            .ok()
+            .map(Record)
+            .and_then(|error| error.text("Refused").or_else(|| error.text("detail")));
         return Err(match refused {
             Some(reason) => ActionError::Refused(reason),
             None if response.status() == 404 => ActionError::NotFound,

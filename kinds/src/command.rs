@@ -22,8 +22,9 @@ use self::arguments::{Item, fill_in, mentions_item};
 use self::process::{Ended, Ran, run};
 use crate::lines::{Lines, gather, store};
 
-/// The most bytes that are kept of what one command writes, of standard output and of standard error each.
-const MAX_OUTPUT: usize = 256 << 10;
+/// The most bytes that are kept of what one command writes, of standard output and of standard error each. As JSON each may take six, and all of
+/// it has to fit into a detail.
+const MAX_OUTPUT: usize = 60 << 10;
 
 /// The longest item, in bytes: what systems take as an argument.
 const MAX_ITEM: usize = 128 << 10;
@@ -52,7 +53,7 @@ pub struct Command {
 }
 
 fn default_output() -> usize {
-    64 << 10
+    MAX_OUTPUT
 }
 
 /// The commands that may be run.

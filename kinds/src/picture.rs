@@ -29,6 +29,9 @@ const MAX_SIDE: u32 = 16_384;
 /// The largest tile, in pixels.
 const MAX_TILE: u64 = 1 << 17;
 
+/// How many times larger than the image along each side what comes out may be: beyond that a tile would need much around it.
+const MAX_ENLARGED: u32 = 16;
+
 /// How far a filter reaches, in pixels of the larger of the two images.
 const REACH: f64 = 4.0;
 
@@ -234,7 +237,8 @@ fn decode(file: &Bytes) -> Result<RgbaImage, String> {
 
 impl Parameters {
     /// The size of what comes out. A side that is left out follows from the other one.
-    fn size(&self, width: u32, height: u32) -> Result<(u32, u32), String> {
+    fn size(&self, of_width: u32, of_height: u32) -> Result<(u32, u32), String> {
+        let (width, height) = (of_width, of_height);
         let scaled = |length: u32, to: u32, from: u32| {
             u32::try_from((u64::from(length) * u64::from(to) + u64::from(from) / 2) / u64::from(from.max(1)))
                 .unwrap_or(u32::MAX)
@@ -246,7 +250,12 @@ impl Parameters {
             (None, Some(to)) => (scaled(width, to, height), to),
             (Some(width), Some(height)) => (width, height),
         };
-        for (name, side) in [("width", width), ("height", height)] {
+        for (name, side, of) in [("width", width, of_width), ("height", height, of_height)] {
+            if side > of.saturating_mul(MAX_ENLARGED) {
+                return Err(format!(
+                    "{name} must not be more than {MAX_ENLARGED} times that of the image, {of}, unlike {side}"
+                ));
+            }
             if !(1..=MAX_SIDE).contains(&side) {
                 return Err(format!("{name} must be a whole number from 1 to {MAX_SIDE}, not {side}"));
             }
@@ -505,7 +514,7 @@ mod tests {
         }
         for (parameters, reason) in [
             (json!({"width": 0}), "width must be"),
-            (json!({"width": 16_384, "height": 16_384}), "at most 40000000"),
+            (json!({"width": 161}), "not be more than 16 times"),
             (json!({"filter": "x"}), "filter"),
             (json!({"filter": "x", "blur": 1}), "blur"),
         ] {

@@ -144,6 +144,29 @@ async fn what_a_command_leaves_behind_with_its_output_ends_with_it() {
 }
 
 #[tokio::test]
+async fn what_a_command_leaves_behind_without_its_output_ends_with_it_as_well() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pids");
+    let script = "sleep 1000 > /dev/null 2>&1 & echo $! > \"$1\"";
+    run(script, &[file.to_str().expect("plain")]).await.expect("it succeeds");
+    tokio::time::timeout(Duration::from_secs(20), is_gone(&content(&file).await)).await.expect("it ends with it");
+}
+
+#[tokio::test]
+async fn output_that_others_hold_open_is_not_waited_for() {
+    let running = run("setsid sleep 30 & echo over", &["x"]);
+    let done = tokio::time::timeout(Duration::from_secs(20), running).await.expect("it ends").expect("it succeeds");
+    assert_eq!(record(done.detail)["stdout"], "over\n");
+}
+
+#[tokio::test]
+async fn output_of_nothing_but_zeros_is_kept_as_any_other() {
+    let command = Command { max_output: 60 << 10, ..sh("head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2") };
+    let done = work(command, &["x"]).await.run(task(0)).await.expect("it succeeds");
+    assert!(done.detail.expect("there is one").encode().len() <= engine::work::MAX_DETAIL);
+}
+
+#[tokio::test]
 async fn only_what_the_operator_has_named_is_run() {
     let kind = kind(sh("true"));
     for (parameters, reason) in [

@@ -264,7 +264,7 @@ async fn lists_come_from_parameters_files_and_sitemaps() {
         .route("/sitemap.xml", at(index))
         .route("/one.xml", at(one))
         .route("/two.xml", at(two))
-        .route("/no.xml", at("<html>"));
+        .route("/no.xml", at("<html></html>"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let file = Bytes::from("# a comment\n\n https://example.org/file \n");
     let launch = prepare(json!({"urls": ["http://example.org"], "sitemap": format!("{host}/sitemap.xml")}), Some(file));

@@ -219,6 +219,7 @@ impl Config {
         let raw = RawConfig {
             data: folder.into(),
             nats: None,
+            origin: None,
             // Whoever only looks needs none, and gets one that has nothing to do.
             workers: workers.max(1),
             fetch_allow: fetch_allow.or_else(|| raw.fetch_allow.clone()),
@@ -231,6 +232,8 @@ impl Config {
         let mut config = raw.check()?;
         config.engine.node.slots = workers;
         config.work.commands.any_program = true;
+        // What was left unfinished goes on when that is asked for.
+        config.engine.pauses_unfinished = true;
         Ok(config)
     }
 }

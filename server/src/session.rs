@@ -88,7 +88,8 @@ pub(crate) async fn find_visitor(
     let visitor = known.unwrap_or_else(|| OwnerId::from_bytes(rand::random()));
     request.extensions_mut().insert(visitor);
     let response = next.run(request).await;
-    if known.is_some() {
+    // Whoever only looks at a tool's server needs none, and a browser would take it for that of other servers on this machine.
+    if known.is_some() || state.sole_owner.is_some() {
         return response;
     }
     let cookie = Cookie::build((COOKIE, visitor.to_string()))

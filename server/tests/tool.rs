@@ -248,3 +248,48 @@ fn completions_and_manual_pages_are_made() {
     let page = std::fs::read_to_string(folder.path().join("pages/quilt-run.1")).expect("there is one");
     assert!(page.contains("retry\\-failed"), "{page}");
 }
+
+#[test]
+fn what_a_killed_tool_has_left_is_not_run_beside_something_else() {
+    let folder = folder();
+    let log = folder.path().join("log");
+    let args = [
+        "run",
+        "-q",
+        "--jobs",
+        "1",
+        "command",
+        "--",
+        "sh",
+        "-c",
+        "echo $0 >> log; exec sleep 1000",
+        ":::",
+        "1",
+        "2",
+        "3",
+    ];
+    let mut child = quilt(folder.path(), &args).spawn().expect("it runs");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with('\n')) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert_eq!(code(&run(folder.path(), &["run", "-q", "color"])), 0);
+    assert_eq!(std::fs::read_to_string(&log).expect("it is there").lines().count(), 1);
+    let list = text(&run(folder.path(), &["list", "--json"]).stdout);
+    assert!(list.lines().nth(1).is_some_and(|batch| batch.contains("\"status\":\"paused\"")), "{list}");
+    let refused = run(folder.path(), &["retry", "--quiet"]);
+    assert_eq!(code(&refused), 0, "nothing has failed in the last one: {refused:?}");
+    assert_eq!(code(&run(folder.path(), &["cancel", "--quiet"])), 0);
+}
+
+#[test]
+fn only_what_has_crossed_its_finish_line_is_run_once_more() {
+    let folder = folder();
+    let output = run(folder.path(), &["run", "--halt", "0%", "--attempts", "1", "color", "--failure-rate", "1"]);
+    assert_eq!(code(&output), 1);
+    assert!(!text(&output.stderr).contains("--retry-failed"), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["run", "--retry-failed"]);
+    assert_eq!(code(&output), 2);
+    assert!(text(&output.stderr).contains("stopped before its finish line"), "{}", text(&output.stderr));
+}

@@ -100,7 +100,7 @@ fn push_row(html: &mut String, state: &State, row: &Row, used: &[usize], place: 
             _ if *column == 2 => {
                 write!(html, r#"<td><span class="chip" data-state="{text}" aria-hidden="true"></span>{text}</td>"#)
             }
-            _ => write!(html, r#"<td title="{}">{text}</td>"#, html_escape::encode_double_quoted_attribute(&*text)),
+            _ => write!(html, r#"<td title="{text}">{text}</td>"#),
         };
     }
     html.push_str("</tr>");

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quilt::{BatchId, CancelCause, Event, OwnerId, Position, Quilt, Receipt, Summary};
+use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Position, Quilt, Receipt, Summary};
 use tokio::time::{sleep, timeout};
 
 use super::{Engine, TooManyRunning};
@@ -171,6 +171,17 @@ impl Engine {
         }
         self.running().elsewhere = elsewhere.into_values().collect();
         Ok(())
+    }
+
+    /// Pauses every batch that this node has taken over.
+    pub(super) async fn pause_all(&self) {
+        let laps: Vec<LapId> = self.running().here.keys().copied().collect();
+        for lap in laps {
+            let Ok(Some(batch)) = self.open(lap.batch).await else { continue };
+            if let Err(error) = self.control(lap.batch, batch.owner(), Control::Pause).await {
+                tracing::error!(batch = %lap.batch, %error, "it could not be paused");
+            }
+        }
     }
 
     /// Puts laps that this node keeps on the queue once more. For when there has been no lease at all for a while, and they are not over: whoever

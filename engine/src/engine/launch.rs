@@ -16,6 +16,9 @@ use crate::queue::{LapId, Lease};
 const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
 const ANOTHER_LAUNCH_TIME: Duration = Duration::from_secs(10);
 
+/// How many bytes of memory a square of a running batch takes.
+const BYTES_A_SQUARE: usize = 16;
+
 impl Engine {
     /// Accepts a batch. When it returns, the launch is durable; nothing of it has to have run, whatever its size.
     ///
@@ -47,13 +50,15 @@ impl Engine {
         self.shared.registry.build(&spec, input.clone())?;
         let lap = LapId { batch: id, lap: 1 };
         let tasks = spec.grid.squares();
+        // What it holds in memory besides its squares, in squares.
+        let held = input.as_ref().map_or(0, |input| u32::try_from(input.len() / BYTES_A_SQUARE).unwrap_or(u32::MAX));
         let started = Instant::now();
         let mut pause = ANOTHER_LAUNCH;
         loop {
             if let Some(before) = self.open(id).await? {
                 return same_launch(&before, owner, &spec);
             }
-            if self.claim_and_keep::<LaunchError>(lap, Share::new(owner, tasks)).await? {
+            if self.claim_and_keep::<LaunchError>(lap, Share::new(owner, tasks.saturating_add(held))).await? {
                 break;
             }
             // Somebody else launches it just now.

@@ -51,6 +51,8 @@ pub struct Settings {
     pub running_squares: u64,
     /// What is kept of batches that are over.
     pub retention: Retention,
+    /// Whether batches that an earlier process has left unfinished are paused before anything of them is run.
+    pub pauses_unfinished: bool,
     /// The time of day.
     pub clock: Clock,
 }
@@ -70,6 +72,7 @@ impl Default for Settings {
             running_per_owner: 8,
             running_squares: 32 << 20,
             retention: Retention::default(),
+            pauses_unfinished: false,
             clock: Clock::System,
         }
     }
@@ -150,6 +153,9 @@ impl Engine {
         let engine = Self { shared };
         let mut left_alone = HashSet::new();
         engine.take_over(&mut left_alone).await?;
+        if engine.shared.settings.pauses_unfinished {
+            engine.pause_all().await;
+        }
         engine.start_workers();
         engine.until_stopped(|engine| async move { engine.clean_up().await });
         engine.until_stopped(|engine| async move { engine.look_after_laps(left_alone).await });

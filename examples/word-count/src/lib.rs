@@ -62,6 +62,9 @@ impl Kind for WordCount {
         if !(1..=MAX_LINES).contains(&lines.len()) {
             return Err(format!("a text has from 1 to {MAX_LINES} lines, not {}", lines.len()));
         }
+        if let Some(line) = lines.iter().find(|line| line.contains('\n')) {
+            return Err(format!("a line must have no line break within it, unlike {line:?}"));
+        }
         work.parameters.remove("lines");
         let tasks = lines.len() as u32;
         Ok(Launch::of(work).with_input(lines.join("\n").into()).with_tasks(tasks))

@@ -2,12 +2,17 @@
 
 use std::fmt;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use engine::work::TaskError;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
+use tokio::time::timeout;
 
 use super::Command;
+
+/// How long a process that has ended may have its output held open by others.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,11 +79,16 @@ pub(super) struct Ran {
 /// Runs a command to its end. If nobody waits for it any more, it is killed with everything that it has started.
 pub(super) async fn run(command: &Command, args: &[String]) -> Result<Ran, TaskError> {
     let mut process = tokio::process::Command::new(&command.program);
-    process.args(args).envs(&command.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    process.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     process.kill_on_drop(true);
+    // What the operator has set for the server, such as passwords, is nothing for those who see what a command writes.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUILT_")) {
+        process.env_remove(name);
+    }
     // A group of its own, with which it ends.
     #[cfg(unix)]
     process.process_group(0);
+    process.envs(&command.env);
     if let Some(dir) = &command.dir {
         process.current_dir(dir);
     }
@@ -92,31 +102,37 @@ pub(super) async fn run(command: &Command, args: &[String]) -> Result<Ran, TaskE
     })?;
     let mut group = Group::of(child);
     let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
-    let reading = async { tokio::join!(read(stdout, command.max_output), read(stderr, command.max_output)) };
-    let mut reading = std::pin::pin!(reading);
-    // What it has started may hold its output open for longer than it lives.
-    let (ended, output) = tokio::select! {
-        output = &mut reading => (group.child.wait().await, Some(output)),
-        ended = group.child.wait() => (ended, None),
-    };
-    let ended = ended.map_err(|error| TaskError::retryable(format!("cannot wait for {}: {error}", command.program)))?;
-    let (stdout, stderr) = match output {
-        Some(output) => output,
-        None => {
-            // Everything that is left of it ends here, and with that its output.
-            group.kill();
-            reading.await
+    let (mut out, mut err) = (Output::default(), Output::default());
+    let ended = {
+        let reading = async {
+            tokio::join!(read(stdout, command.max_output, &mut out), read(stderr, command.max_output, &mut err))
+        };
+        let mut reading = std::pin::pin!(reading);
+        let mut has_read = false;
+        let ended = tokio::select! {
+            _ = &mut reading => {
+                has_read = true;
+                group.child.wait().await
+            }
+            ended = group.child.wait() => ended,
+        };
+        // What it has left behind ends with it, and from here on its number may be another one's.
+        group.kill();
+        group.forget();
+        if !has_read {
+            // Something that has left its group may hold its output open for as long as it likes.
+            let _ = timeout(LAST_WORDS, reading).await;
         }
+        ended
     };
-    // There is nothing left to kill, and its number may soon be another one's.
-    group.forget();
+    let (stdout, stderr) = (out, err);
+    let ended = ended.map_err(|error| TaskError::retryable(format!("cannot wait for {}: {error}", command.program)))?;
     Ok(Ran { ended: ended.into(), stdout, stderr })
 }
 
 /// Reads to the end, and keeps the beginning.
-async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> Output {
-    let mut output = Output::default();
-    let Some(mut from) = from else { return output };
+async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, output: &mut Output) {
+    let Some(mut from) = from else { return };
     let mut piece = vec![0; 8 << 10];
     // An error here is an end as well.
     while let Ok(length @ 1..) = from.read(&mut piece).await {
@@ -124,7 +140,6 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: usize) -> Output {
         let kept = length.min(most - output.kept.len());
         output.kept.extend_from_slice(piece.get(..kept).unwrap_or_default());
     }
-    output
 }
 
 /// A process with everything that it has started, as long as that has not left its group.

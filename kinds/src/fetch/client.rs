@@ -151,15 +151,21 @@ impl Client {
                 }
                 None => {
                     let headers = response.headers();
-                    visit.content_type =
-                        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+                    visit.content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(shortened);
                     let retry_after = retry_after(headers);
-                    let body = visit.read(response, asking.max_bytes).await?;
+                    // Of what is no page nothing is told but its size.
+                    let keeps = hosts.is_none() || visit.content_type.as_deref().is_some_and(is_html);
+                    let body = visit.read(response, asking.max_bytes, keeps).await?;
                     return Ok((body, retry_after));
                 }
             }
         }
     }
+}
+
+/// The beginning of what a host says, as long as it makes sense.
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// Where an answer leads, if it is a redirection.
@@ -193,14 +199,17 @@ impl Visit {
         }
     }
 
-    /// Reads up to so many bytes.
-    async fn read(&mut self, mut response: Response, most: usize) -> Result<Bytes, Failure> {
+    /// Reads up to so many bytes. They are counted, and kept where somebody looks at them.
+    async fn read(&mut self, mut response: Response, most: usize, keeps: bool) -> Result<Bytes, Failure> {
         let mut body = BytesMut::new();
         while let Some(piece) = response.chunk().await.map_err(|error| failure(&error))? {
-            let room = most - body.len();
+            let room = most - self.bytes;
             self.is_truncated = piece.len() > room;
-            body.extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
-            self.bytes = body.len();
+            let taken = room.min(piece.len());
+            if keeps {
+                body.extend_from_slice(piece.get(..taken).unwrap_or_default());
+            }
+            self.bytes += taken;
             if self.is_truncated {
                 break;
             }

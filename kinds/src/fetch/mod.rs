@@ -32,7 +32,7 @@ use crate::lines::{Lines, gather, store};
 const MAX_URL: usize = 8 << 10;
 
 /// The most bytes of an answer that can be asked for.
-const MAX_BYTES: u32 = 64 << 20;
+const MAX_BYTES: u32 = 16 << 20;
 
 /// The most redirections that can be followed.
 const MAX_REDIRECTS: u8 = 20;
@@ -134,7 +134,7 @@ impl Kind for FetchKind {
                 number("per_host", "Requests to a host at once", "at most", "4", "1", "256", "1"),
                 number("per_host_per_second", "Requests to a host a second", "at most", "", "0.01", "10000", "any"),
                 number("redirects", "Redirections", "at most", "10", "0", "20", "1"),
-                number("max_bytes", "Bytes of an answer", "at most", "2097152", "1", "67108864", "1"),
+                number("max_bytes", "Bytes of an answer", "at most", "2097152", "1", "16777216", "1"),
             ],
         })
     }

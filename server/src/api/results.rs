@@ -19,8 +19,9 @@ use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::routes::AppState;
 
-/// How many squares are gathered at once.
+/// How many squares are gathered at once, and how many of those whose details may be large.
 const AT_ONCE: u32 = 1_024;
+const DETAILED_AT_ONCE: u32 = 32;
 
 /// The query of `GET /api/batches/{id}/results`.
 #[derive(Debug, Deserialize)]
@@ -121,7 +122,8 @@ pub(super) async fn results(
     let step = match format {
         // A row of squares is as much of a picture as can be put together.
         Format::Png => u32::from(gathering.batch.folded().quilt.grid().columns()),
-        Format::Ndjson | Format::Csv => AT_ONCE,
+        Format::Ndjson | Format::Csv if gathering.columns.is_empty() => AT_ONCE,
+        Format::Ndjson | Format::Csv => DETAILED_AT_ONCE,
     };
     let body = stream::try_unfold(Some((gathering, pieces, step)), move |state| {
         let stopping = stopping.clone();

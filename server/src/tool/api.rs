@@ -35,12 +35,12 @@ impl Api {
             return Err(ToolError::Usage(format!("--url must begin with http:// or https://, unlike {url}")));
         }
         let cookie = std::fs::read_to_string(&session).ok().map(|cookie| cookie.trim().to_owned());
-        Ok(Self { client: client(&url)?, url, cookie, session: Some(session) })
+        Ok(Self { client: client(&url, false)?, url, cookie, session: Some(session) })
     }
 
     /// A server of our own, where we are who this cookie says.
     pub(crate) fn own(url: String, cookie: String) -> Result<Self, ToolError> {
-        Ok(Self { client: client(&url)?, url, cookie: Some(cookie), session: None })
+        Ok(Self { client: client(&url, true)?, url, cookie: Some(cookie), session: None })
     }
 
     /// The address of a batch's page.
@@ -83,7 +83,7 @@ impl Api {
         let Some(cookie) = response.headers().get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()) else { return };
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
         if let Err(error) = keep(session, &cookie) {
-            tracing::warn!(%error, session = %session.display(), "the session is forgotten after this call");
+            eprintln!("cannot keep the session in {}: {error}", session.display());
         }
         self.cookie = Some(cookie);
     }
@@ -132,6 +132,19 @@ impl Api {
         self.json(Method::POST, &format!("/api/batches/{id}/{action}")).await
     }
 
+    /// Puts back what has failed, if the batch has crossed its finish line.
+    pub(crate) async fn retry(&mut self, id: BatchId) -> Result<(), ToolError> {
+        let batch = self.look(id).await?;
+        let status = batch.get("status").and_then(Value::as_str).unwrap_or_default();
+        match status {
+            "finished" => self.control(id, "retry").await.map(drop),
+            "cancelled" => {
+                Err(ToolError::Usage("the batch was stopped before its finish line, and is not run again".into()))
+            }
+            _ => Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it"))),
+        }
+    }
+
     /// All results, as they come.
     pub(crate) async fn results(&mut self, id: BatchId, query: &str) -> Result<Response, ToolError> {
         let request = self.request(Method::GET, &format!("/api/batches/{id}/results?{query}"));
@@ -149,9 +162,12 @@ impl Api {
     }
 }
 
-fn client(url: &str) -> Result<reqwest::Client, ToolError> {
+fn client(url: &str, is_own: bool) -> Result<reqwest::Client, ToolError> {
     kinds::fetch::install_tls();
-    let built = reqwest::Client::builder().user_agent(concat!("quilt/", env!("CARGO_PKG_VERSION"))).build();
+    let builder = reqwest::Client::builder().user_agent(concat!("quilt/", env!("CARGO_PKG_VERSION")));
+    // What is on this machine is nobody else's business.
+    let builder = if is_own { builder.no_proxy() } else { builder };
+    let built = builder.build();
     built.map_err(|error| ToolError::Unreachable { url: url.into(), reason: error.to_string() })
 }
 

@@ -24,6 +24,9 @@ pub(crate) enum ToolError {
     /// The server does not answer as it should.
     #[error("the server at {url} cannot be asked: {reason}")]
     Unreachable { url: String, reason: String },
+    /// A command has written more than is kept.
+    #[error("some commands wrote more than is kept of it, 60 KiB each; let them write into files")]
+    Cut,
     /// The engine does not start here.
     #[error(transparent)]
     Serve(#[from] ServeError),

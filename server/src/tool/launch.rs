@@ -67,7 +67,7 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
         ("attempts", json!(options.attempts.or(is_command.then_some(1)))),
         ("timeout_ms", json!(timeout)),
         ("deadline_ms", json!(options.deadline.map(millis))),
-        ("concurrency", json!(options.jobs)),
+        ("concurrency", json!(options.jobs.or(is_command.then(processors)))),
         ("tolerated_failures", json!(options.halt)),
     ] {
         if !value.is_null() {

@@ -158,7 +158,7 @@ async fn cancel(OneOptions { batch, place, telling }: OneOptions) -> Result<Ende
 async fn retry(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
     let mut opened = Opened::open(&place, Needs::usual()).await?;
     let id = batch_of(&mut opened.api, batch).await?;
-    opened.api.control(id, "retry").await?;
+    opened.api.retry(id).await?;
     let ended = run::see(&mut opened, id, telling).await;
     opened.close().await?;
     ended
@@ -178,6 +178,8 @@ async fn results(options: ResultsOptions) -> Result<Ended, ToolError> {
 async fn watch(OneOptions { batch, place, .. }: OneOptions) -> Result<Ended, ToolError> {
     let mut opened = Opened::open(&place, Needs::LOOK).await?;
     let id = batch_of(&mut opened.api, batch).await?;
+    // Whether it is there at all.
+    opened.api.look(id).await?;
     let ended = watch::watch(&opened, id).await;
     opened.close().await?;
     ended

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use quilt::OwnerId;
+use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -31,7 +32,18 @@ pub(crate) struct Opened {
 struct Own {
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
-    address: PathBuf,
+    /// Removed with it, however the tool ends.
+    _address: AddressFile,
+}
+
+/// The file that says where a server is.
+struct AddressFile(PathBuf);
+
+impl Drop for AddressFile {
+    fn drop(&mut self) {
+        // Without it, the next server of the folder removes it.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// What a server of our own has to do.
@@ -67,6 +79,7 @@ impl Opened {
         if !runs_something && !folder.is_dir() {
             return Err(ToolError::Usage(format!("there is no batch here: there is no folder {}", folder.display())));
         }
+        make_private(folder)?;
         let config = Config::load_for_tool(folder, needs.workers, needs.fetch_allow).map_err(ServeError::from)?;
         let backend = match Backend::open(&config).await {
             Ok(backend) => backend,
@@ -75,6 +88,8 @@ impl Opened {
             Err(ServeError::InUse { .. }) => return Err(ToolError::InUse(folder.into())),
             Err(error) => return Err(error.into()),
         };
+        // Whatever stands there is of a server that is gone.
+        let _ = std::fs::remove_file(folder.join(ADDRESS));
         let owner = owner(folder)?;
         let cookie = cookie_of(&backend.key, owner);
         let config = Config { sole_owner: Some(owner), ..config };
@@ -88,7 +103,7 @@ impl Opened {
             // Whoever holds the other end is done with it, or gone.
             let _ = stopped.await;
         }));
-        Ok(Self { api: Api::own(url, cookie)?, own: Some(Own { stop, served, address }) })
+        Ok(Self { api: Api::own(url, cookie)?, own: Some(Own { stop, served, _address: AddressFile(address) }) })
     }
 
     /// The server that another process has started for a folder.
@@ -105,14 +120,22 @@ impl Opened {
 
     /// Ends what was started for it.
     pub(crate) async fn close(self) -> Result<(), ToolError> {
-        let Some(Own { stop, served, address }) = self.own else { return Ok(()) };
-        let _ = std::fs::remove_file(address);
+        let Some(Own { stop, served, _address }) = self.own else { return Ok(()) };
         let _ = stop.send(());
         match served.await {
             Ok(served) => Ok(served?),
             Err(_) => Ok(()),
         }
     }
+}
+
+/// Makes a folder that nobody else can look into.
+fn make_private(folder: &Path) -> Result<(), ToolError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|source| ToolError::File { path: folder.into(), source })
 }
 
 /// Who launches the batches of a folder; made where there is nobody yet.
@@ -134,7 +157,7 @@ fn write(path: &Path, text: &str) -> Result<(), ToolError> {
 fn session_file(url: &str) -> PathBuf {
     let home = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")));
-    let name: String =
-        url.chars().map(|character| if character.is_ascii_alphanumeric() { character } else { '-' }).collect();
+    let digest = Sha256::digest(url.trim_end_matches('/').to_ascii_lowercase());
+    let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
     state.unwrap_or_else(std::env::temp_dir).join("quilt/sessions").join(name)
 }

@@ -99,12 +99,19 @@ pub(super) async fn rows(api: &mut Api, id: BatchId, query: &str) -> Result<Vec<
 pub(super) async fn print_output(api: &mut Api, id: BatchId) -> Result<(), ToolError> {
     let results = api.results(id, "format=ndjson").await?;
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+    let mut is_cut = false;
     each_row(api, results, |row| {
         let detail = row.get("detail");
+        is_cut |=
+            detail.is_some_and(|detail| detail.get("stdout_bytes").is_some() || detail.get("stderr_bytes").is_some());
         let of = |name: &str| detail.and_then(|detail| detail.get(name)?.as_str()).unwrap_or_default();
         stdout.write_all(of("stdout").as_bytes())?;
         stderr.write_all(of("stderr").as_bytes())
     })
     .await?;
-    Ok(stdout.flush()?)
+    stdout.flush()?;
+    match is_cut {
+        true => Err(ToolError::Cut),
+        false => Ok(()),
+    }
 }

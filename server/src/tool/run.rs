@@ -32,20 +32,17 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
     let shows_output = to_launch.as_ref().is_some_and(|to_launch| to_launch.shows_output);
     let api = &mut opened.api;
     let id = match to_launch {
-        Some(to_launch) => {
-            if options.place.url.is_none() {
-                pause_others(api).await?;
-            }
-            api.launch(&to_launch.request, to_launch.file).await?
-        }
+        Some(to_launch) => api.launch(&to_launch.request, to_launch.file).await?,
         None => {
             let id = match options.named {
                 Some(id) => id,
                 None if options.resume => unfinished(api).await?,
                 None => api.last().await?,
             };
-            let action = if options.resume { "resume" } else { "retry" };
-            api.control(id, action).await?;
+            match options.resume {
+                true => drop(api.control(id, "resume").await?),
+                false => api.retry(id).await?,
+            }
             id
         }
     };
@@ -81,17 +78,6 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
     };
     opened.close().await?;
     Ok(ended)
-}
-
-/// What was left unfinished in a folder is not run beside what is asked for now.
-async fn pause_others(api: &mut Api) -> Result<(), ToolError> {
-    let list = api.list(None).await?;
-    let running = list.get("batches").and_then(Value::as_array).into_iter().flatten();
-    let running = running.filter(|batch| batch.get("status").is_some_and(|status| status == "running"));
-    for id in running.filter_map(|batch| batch.get("id")?.as_str()?.parse::<BatchId>().ok()) {
-        api.control(id, "pause").await?;
-    }
-    Ok(())
 }
 
 /// The last batch that has not come to its end.
@@ -161,6 +147,10 @@ async fn show_failures(api: &mut Api, id: BatchId, place: &Place) -> Result<(), 
     }
     if rows.len() == SHOWN as usize {
         writeln!(stderr, "  and maybe others: quilt results --state failed")?;
+    }
+    let batch = api.look(id).await?;
+    if batch.get("status").is_some_and(|status| status != "finished") {
+        return Ok(());
     }
     let where_to = place.url.as_ref().map(|url| format!(" --url {url}")).unwrap_or_default();
     writeln!(stderr, "quilt run{where_to} --retry-failed runs what has failed once more")?;

@@ -35,13 +35,15 @@ pub(super) async fn watch(opened: &Opened, id: BatchId) -> Result<Ended, ToolErr
             () = &mut interrupt => return Ok(Ended::Interrupted),
         };
         let is_over = quilt.status().is_over();
-        if is_over || (screen.is_terminal && Instant::now() >= next) {
+        // Here nobody runs it while we look.
+        let is_still = is_over || opened.is_own();
+        if is_still || (screen.is_terminal && Instant::now() >= next) {
             let size = terminal::size().unwrap_or(USUAL);
             screen.show(&picture(quilt, size))?;
             next = Instant::now() + FRAME;
         }
-        if is_over {
-            let failed = quilt.progress().failed > 0 || quilt.status() != quilt::Status::Finished;
+        if is_still {
+            let failed = is_over && (quilt.progress().failed > 0 || quilt.status() != quilt::Status::Finished);
             return Ok(if failed { Ended::Failed } else { Ended::Done });
         }
         if screen.is_terminal {
