@@ -205,6 +205,9 @@ impl<'a> LeaseRun<'a> {
             }
             Err(_) => Outcome::Failed(error.unwrap_or_default()),
         };
+        // A failure that says nothing, such as one for its time, must not stand beside what an earlier lap has left.
+        let is_silent = detail.is_none() && matches!(outcome, Outcome::Failed(_)) && self.lease.lap > 1;
+        let detail = if is_silent { Some(Detail::Record(serde_json::Map::new()).encode()) } else { detail };
         self.gathered.settled(Settlement { position, outcome });
         if let Some(detail) = detail {
             self.gathered.detailed(self.batch.order.index(position), detail);

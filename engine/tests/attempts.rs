@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{OWNER, finished, id, open, spec, start, start_with, until};
-use engine::work::{Allowance, AsyncWork, BlockingWork, Done, Registry, Task, TaskError, Work};
-use quilt::{Color, Index, Outcome, Progress, SquareState};
+use engine::work::{Allowance, AsyncWork, BlockingWork, Detail, Done, Registry, Task, TaskError, Work};
+use quilt::{Color, Index, Outcome, Progress, Square, SquareState};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -140,4 +140,34 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     finished(&engine, id(2)).await;
     HELD.store(false, Ordering::SeqCst);
     until("its worker is back", || engine.load(id(1)).stuck == 0).await;
+}
+
+/// Fails with a detail in the first lap, and without one in the next.
+struct Telling;
+
+#[async_trait]
+impl AsyncWork for Telling {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
+        let error = TaskError::permanent(format!("lap {}", task.lap));
+        let record = serde_json::Map::from_iter([("lap".to_owned(), task.lap.into())]);
+        Err(if task.lap == 1 { error.with_detail(Detail::Record(record)) } else { error })
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_lap_has_left_does_not_stand_beside_a_later_outcome() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start_with(folder.path(), Registry::default().with_work("telling", || Work::waiting(Telling))).await;
+    let work = r#"{"kind": "telling"}"#;
+    engine.launch(id(1), OWNER, spec(work, 1), None).await.expect("it is accepted");
+    let batch = engine.open(id(1)).await.expect("readable").expect("it is there");
+    batch.wait_until(|quilt| quilt.status().is_over()).await;
+    let detail = async || {
+        let square = engine.square(id(1), Square { row: 0, column: 0 }).await.expect("readable").expect("it is there");
+        square.detail
+    };
+    assert!(matches!(detail().await, Some(Detail::Record(record)) if record["lap"] == 1));
+    engine.retry_failed(id(1), OWNER).await.expect("it has failed");
+    batch.wait_until(|quilt| quilt.lap_number() == 2 && quilt.status().is_over()).await;
+    assert!(matches!(detail().await, Some(Detail::Record(record)) if record.is_empty()));
 }

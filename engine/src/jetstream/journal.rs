@@ -361,7 +361,10 @@ impl Journal for JetStreamJournal {
         limit: u32,
     ) -> Result<Vec<BatchId>, JournalError> {
         let bytes = match retention.bytes {
-            Some(_) => in_time(self.stores.journal.get_info()).await?.state.bytes,
+            Some(_) => {
+                let events = in_time(self.stores.journal.get_info()).await?.state.bytes;
+                events + in_time(self.stores.details.get_info()).await?.state.bytes
+            }
             None => 0,
         };
         let expired = self.index.expired(retention, bytes, now).await?;
