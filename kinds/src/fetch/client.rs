@@ -132,7 +132,11 @@ impl Client {
             self.policy.check(&visit.url).map_err(|refused| Failure::permanent("refused", refused.to_string()))?;
             let waiting = Instant::now();
             let _place = match hosts {
-                Some(hosts) => hosts.wait_for(&visit.url).await,
+                Some(hosts) => hosts.wait_for(&visit.url).await.map_err(|left| Failure {
+                    class: "held",
+                    reason: "its host has asked to be left alone for a while".into(),
+                    retry: Retry::After(left),
+                })?,
                 None => None,
             };
             visit.waited += waiting.elapsed();
