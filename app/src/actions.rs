@@ -2,9 +2,11 @@
 
 #![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
 
+use axum::http::StatusCode;
 use leptos::prelude::*;
 use quilt::{BatchId, Control, LaunchRequest, Square};
 
+use crate::launch;
 use crate::model::ActionError;
 
 /// Launches a batch like this one, with an order and colours of its own, or with the same ones.
@@ -52,7 +54,9 @@ pub async fn set_paused(id: BatchId, paused: bool) -> Result<(), ActionError> {
 /// Sets how many tasks of a batch of this visitor may run at the same time; no number for as many as are of use.
 #[server(prefix = "/actions", endpoint = "set_concurrency")]
 pub async fn set_concurrency(id: BatchId, #[server(default)] concurrency: String) -> Result<(), ActionError> {
-    let number = optional_number("the number of tasks at the same time", &concurrency)?.map(Into::into);
+    let number = launch::optional_number("the number of tasks at the same time", &concurrency)
+        .map_err(|reason| crate::server::refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
+    let number = number.map(Into::into);
     let concurrency = number.as_ref().map(quilt::spec::concurrency_within).transpose()?;
     control(id, Control::SetConcurrency(concurrency)).await
 }
@@ -74,17 +78,6 @@ async fn control(id: BatchId, control: Control) -> Result<(), ActionError> {
 fn show(id: BatchId) -> Result<(), ActionError> {
     leptos_axum::redirect(&format!("/batches/{id}"));
     Ok(())
-}
-
-fn number(field: &str, text: &str) -> Result<serde_json::Number, ActionError> {
-    text.trim().parse().map_err(|_| {
-        let reason = format!("{field} must be a number, not '{}'", text.trim());
-        crate::server::refuse(axum::http::StatusCode::UNPROCESSABLE_ENTITY, reason)
-    })
-}
-
-fn optional_number(field: &str, text: &str) -> Result<Option<serde_json::Number>, ActionError> {
-    if text.trim().is_empty() { Ok(None) } else { number(field, text).map(Some) }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Fields<'_> {
     }
 
     fn number(&self, name: &str, label: &str) -> Result<Option<Number>, String> {
-        self.text(name).map(|text| number(label, text)).transpose()
+        self.0.get(name).map_or(Ok(None), |text| optional_number(label, text))
     }
 
     fn parameter(&self, name: &str, label: &str, kind: &FieldKind) -> Result<Option<Value>, String> {
@@ -77,6 +77,11 @@ impl Fields<'_> {
             FieldKind::File { .. } => None,
         })
     }
+}
+
+/// A number in a field that can be left empty.
+pub(crate) fn optional_number(field: &str, text: &str) -> Result<Option<Number>, String> {
+    if text.trim().is_empty() { Ok(None) } else { number(field, text).map(Some) }
 }
 
 fn number(field: &str, text: &str) -> Result<Number, String> {

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use self::arguments::{Item, fill_in, mentions_item};
 use self::process::{Ended, Ran, run};
-use crate::lines::{Lines, gather, store};
+use crate::lines::{self, Lines, gather, store};
 
 /// The most bytes that are kept of what one command writes, of standard output and of standard error each. As JSON each may take six, and all of
 /// it has to fit into a detail.
@@ -184,7 +184,7 @@ impl Kind for CommandKind {
         ]
     }
 
-    async fn prepare(&self, mut work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
+    async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         let parameters = parameters::<Parameters>(&work)?;
         let command = self.command(&parameters)?;
         let items = gather("items", parameters.items.as_ref(), upload.as_ref())?;
@@ -200,11 +200,7 @@ impl Kind for CommandKind {
         if !has_items && mentions_item(&command.args) {
             return Err("items is missing: the command is about one item a task".into());
         }
-        match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
-            serde_json::Value::Object(parameters) => work.parameters = parameters,
-            _ => return Err("its parameters are no object".into()),
-        }
-        let launch = Launch::of(work);
+        let launch = Launch::with_parameters(&work, &parameters)?;
         if !has_items {
             return Ok(launch);
         }
@@ -223,8 +219,7 @@ impl Kind for CommandKind {
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
-        let items = input.map(Lines::read).transpose()?;
-        Ok(items.iter().flat_map(Lines::iter).map(str::to_owned).collect())
+        lines::items(input)
     }
 }
 

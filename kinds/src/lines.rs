@@ -39,9 +39,15 @@ impl Lines {
         std::str::from_utf8(self.text.get(place.start as usize..place.end as usize)?).ok()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+    fn iter(&self) -> impl Iterator<Item = &str> {
         (0..self.places.len() as u32).filter_map(|index| self.get(index))
     }
+}
+
+/// The items of a list as it is stored; none where there is no list.
+pub(crate) fn items(stored: Option<Bytes>) -> Result<Vec<String>, String> {
+    let lines = stored.map(Lines::read).transpose()?;
+    Ok(lines.iter().flat_map(Lines::iter).map(str::to_owned).collect())
 }
 
 /// Where a list comes from: a parameter with texts, a file, or both.

@@ -1,19 +1,20 @@
 //! `image`: an image that somebody uploaded, resized tile by tile. Each square shows the mean colour of its tile.
 
+mod tiles;
+
 use std::io::Cursor;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::work::{
-    Allowance, BlockingWork, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters,
-};
-use fast_image_resize::images::Image;
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageFormat, ImageReader, RgbaImage};
-use quilt::{BatchSpec, Color, Grid, WorkSpec};
+use engine::work::{Field, FieldKind, Form, Kind, Launch, Work, parameters};
+use fast_image_resize::{FilterType, ResizeAlg};
+use image::{ImageFormat, ImageReader, RgbaImage};
+use quilt::{BatchSpec, WorkSpec};
 use serde::{Deserialize, Serialize};
+
+use self::tiles::Tiles;
+pub use self::tiles::{Part, part};
 
 const NAME: &str = "image";
 
@@ -31,9 +32,6 @@ const MAX_TILE: u64 = 1 << 17;
 
 /// How many times larger than the image along each side what comes out may be: beyond that a tile would need much around it.
 const MAX_ENLARGED: u32 = 16;
-
-/// How far a filter reaches, in pixels of the larger of the two images.
-const REACH: f64 = 4.0;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -96,21 +94,13 @@ impl Effect {
         };
         match self {
             Self::None => [red, green, blue, alpha],
-            Self::Gray => [mixed([299, 587, 114]); 3].map_alpha(alpha),
-            Self::Sepia => [mixed([393, 769, 189]), mixed([349, 686, 168]), mixed([272, 534, 131])].map_alpha(alpha),
-            Self::Invert => [255 - red, 255 - green, 255 - blue].map_alpha(alpha),
+            Self::Gray => {
+                let gray = mixed([299, 587, 114]);
+                [gray, gray, gray, alpha]
+            }
+            Self::Sepia => [mixed([393, 769, 189]), mixed([349, 686, 168]), mixed([272, 534, 131]), alpha],
+            Self::Invert => [255 - red, 255 - green, 255 - blue, alpha],
         }
-    }
-}
-
-trait WithAlpha {
-    fn map_alpha(self, alpha: u8) -> [u8; 4];
-}
-
-impl WithAlpha for [u8; 3] {
-    fn map_alpha(self, alpha: u8) -> [u8; 4] {
-        let [red, green, blue] = self;
-        [red, green, blue, alpha]
     }
 }
 
@@ -157,17 +147,13 @@ impl Kind for PictureKind {
         })
     }
 
-    async fn prepare(&self, mut work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
+    async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         let file = upload.ok_or("an image is missing: it is sent as the file of a form")?;
         let parameters = parameters::<Parameters>(&work)?;
         let (width, height) = size(&file)?;
         let (width, height) = parameters.size(width, height)?;
         let parameters = Parameters { width: Some(width), height: Some(height), ..parameters };
-        match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
-            serde_json::Value::Object(parameters) => work.parameters = parameters,
-            _ => return Err("its parameters are no object".into()),
-        }
-        Ok(Launch::of(work).with_input(file))
+        Ok(Launch::with_parameters(&work, &parameters)?.with_input(file))
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
@@ -193,6 +179,13 @@ impl Kind for PictureKind {
         let Parameters { filter, effect, .. } = parameters;
         Ok(Work::blocking(Tiles { grid, width, height, filter, effect, file, decoded: OnceLock::new() }))
     }
+}
+
+/// The width and the height of what the tasks of such work draw together, in pixels; `None` for any other work.
+#[must_use]
+pub fn size_of(work: &WorkSpec) -> Option<(u32, u32)> {
+    let parameters = (work.kind == NAME).then(|| parameters::<Parameters>(work).ok())??;
+    parameters.width.zip(parameters.height)
 }
 
 /// The size of an image, from the first bytes of its file.
@@ -268,127 +261,17 @@ impl Parameters {
     }
 }
 
-/// The tiles of an image.
-struct Tiles {
-    grid: Grid,
-    width: u32,
-    height: u32,
-    filter: Filter,
-    effect: Effect,
-    file: Bytes,
-    /// The image, once a task has needed it.
-    decoded: OnceLock<Result<Arc<Image<'static>>, String>>,
-}
-
-/// Where a part begins, and how long it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
-    /// How many pixels are before it.
-    pub first: u32,
-    /// How many pixels it has.
-    pub length: u32,
-}
-
-/// The width and the height of what the tasks of such work draw together, in pixels; `None` for any other work.
-#[must_use]
-pub fn size_of(work: &WorkSpec) -> Option<(u32, u32)> {
-    let parameters = (work.kind == NAME).then(|| parameters::<Parameters>(work).ok())??;
-    parameters.width.zip(parameters.height)
-}
-
-/// The part of a side that belongs to one of so many.
-#[must_use]
-pub fn part(side: u32, number: u16, of: u16) -> Part {
-    let edge = |number: u32| (u64::from(side) * u64::from(number) / u64::from(of)) as u32;
-    let first = edge(number.into());
-    Part { first, length: edge(u32::from(number) + 1) - first }
-}
-
-/// A part with as much around it as a filter sees, as far as there is something: in the image that comes out, and in the one that was sent.
-fn with_surroundings(part: Part, side: u32, source_side: u32) -> (Part, f64, f64) {
-    let scale = f64::from(source_side) / f64::from(side);
-    let margin = (REACH / scale.min(1.0)).ceil() as u32;
-    let first = part.first.saturating_sub(margin);
-    let end = (part.first + part.length + margin).min(side);
-    let around = Part { first, length: end - first };
-    (around, f64::from(first) * scale, f64::from(around.length) * scale)
-}
-
-impl Tiles {
-    fn source(&self) -> Result<Arc<Image<'static>>, TaskError> {
-        let decoded = self.decoded.get_or_init(|| {
-            let image = decode(&self.file)?;
-            let (width, height) = image.dimensions();
-            let image = Image::from_vec_u8(width, height, image.into_raw(), PixelType::U8x4);
-            image.map(Arc::new).map_err(|error| error.to_string())
-        });
-        decoded.clone().map_err(TaskError::permanent)
-    }
-
-    /// The pixels of a tile, four bytes each.
-    fn tile(&self, across: Part, down: Part) -> Result<Vec<u8>, TaskError> {
-        let source = self.source()?;
-        let (wide, left, width) = with_surroundings(across, self.width, source.width());
-        let (high, top, height) = with_surroundings(down, self.height, source.height());
-        let failed = |error: String| TaskError::permanent(format!("a tile cannot be resized: {error}"));
-        let mut around = Image::new(wide.length, high.length, PixelType::U8x4);
-        // Rounding must not lead out of the image.
-        let width = width.min(f64::from(source.width()) - left);
-        let height = height.min(f64::from(source.height()) - top);
-        let options = ResizeOptions::new().resize_alg(self.filter.algorithm()).crop(left, top, width, height);
-        Resizer::new().resize(&*source, &mut around, &options).map_err(|error| failed(error.to_string()))?;
-        let row_bytes = wide.length as usize * 4;
-        let skipped = (across.first - wide.first) as usize * 4;
-        let rows = around.buffer().chunks_exact(row_bytes).skip((down.first - high.first) as usize);
-        let rows = rows.take(down.length as usize);
-        let pixels = rows.filter_map(|row| row.get(skipped..skipped + across.length as usize * 4)).flatten().copied();
-        Ok(pixels.collect())
-    }
-}
-
-/// The mean of pixels, weighted by how much is seen of each.
-fn mean(pixels: &[u8]) -> Color {
-    let mut sums = [0_u64; 4];
-    for pixel in pixels.chunks_exact(4) {
-        if let &[red, green, blue, alpha] = pixel {
-            let alpha = u64::from(alpha);
-            let parts = [u64::from(red) * alpha, u64::from(green) * alpha, u64::from(blue) * alpha, alpha];
-            for (sum, part) in sums.iter_mut().zip(parts) {
-                *sum += part;
-            }
-        }
-    }
-    let [red, green, blue, alpha] = sums;
-    let channel = |sum: u64| (sum + alpha / 2).checked_div(alpha).unwrap_or_default() as u32;
-    Color::from_rgb(channel(red) << 16 | channel(green) << 8 | channel(blue))
-}
-
-impl BlockingWork for Tiles {
-    fn run(&self, task: Task, _allowance: &Allowance) -> Result<Done, TaskError> {
-        let square = self.grid.square(task.index);
-        let across = part(self.width, square.column, self.grid.columns());
-        let down = part(self.height, square.row, self.grid.rows());
-        let mut pixels = self.tile(across, down)?;
-        for pixel in pixels.chunks_exact_mut(4) {
-            if let &mut [red, green, blue, alpha] = pixel {
-                pixel.copy_from_slice(&self.effect.apply([red, green, blue, alpha]));
-            }
-        }
-        let mut png = Vec::new();
-        PngEncoder::new(&mut png)
-            .write_image(&pixels, across.length, down.length, ExtendedColorType::Rgba8)
-            .map_err(|error| TaskError::permanent(format!("a tile cannot be encoded: {error}")))?;
-        Ok(Done { color: mean(&pixels), detail: Some(Detail::Picture(png.into())) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use quilt::Index;
+    use engine::work::{Allowance, Detail, Task};
+    use fast_image_resize::images::Image;
+    use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+    use quilt::{Grid, Index};
     use serde_json::json;
     use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
+    use super::tiles::mean;
     use super::*;
 
     /// An image in which no two neighbours are alike, and a corner can be seen through.

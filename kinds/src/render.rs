@@ -1,5 +1,7 @@
 //! `render`: each square is a piece of a Mandelbrot or Julia set, so that the quilt is the picture.
 
+mod views;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
@@ -8,7 +10,10 @@ use engine::work::{
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use serde::{Deserialize, Serialize};
 
+use self::views::{VIEWS, View};
 use crate::palette::{Palette, encode};
+
+pub use self::views::preset_side;
 
 /// The most iterations of a point.
 const MAX_ITERATIONS: u32 = 1_000_000;
@@ -67,106 +72,6 @@ enum Fractal {
     Julia,
 }
 
-/// A part of the plane that is worth seeing.
-#[derive(Debug, Clone, Copy)]
-struct View {
-    name: &'static str,
-    title: &'static str,
-    side: u16,
-    fractal: Fractal,
-    constant: [f64; 2],
-    center: [f64; 2],
-    zoom: f64,
-    iterations: u32,
-    palette: Palette,
-    samples: u32,
-}
-
-impl View {
-    const WHOLE: Self = Self {
-        name: "whole",
-        title: "The whole set",
-        side: 256,
-        fractal: Fractal::Mandelbrot,
-        constant: [0.0, 0.0],
-        center: [-0.65, 0.0],
-        zoom: 1.0,
-        iterations: 500,
-        palette: Palette::Dusk,
-        samples: 3,
-    };
-}
-
-const SEAHORSE: View = View {
-    name: "seahorse",
-    title: "Seahorse valley",
-    center: [-0.745_3, 0.112_7],
-    zoom: 460.0,
-    iterations: 2_000,
-    ..View::WHOLE
-};
-
-const VIEWS: [View; 9] = [
-    SEAHORSE,
-    View {
-        name: "satellite",
-        title: "A satellite",
-        center: [-0.743_643_135, 0.131_825_963],
-        zoom: 205_000.0,
-        iterations: 4_000,
-        ..View::WHOLE
-    },
-    View {
-        name: "elephant",
-        title: "Elephant valley",
-        center: [0.292_575_5, -0.014_997_7],
-        zoom: 970.0,
-        iterations: 2_000,
-        palette: Palette::Quilt,
-        ..View::WHOLE
-    },
-    View {
-        name: "spirals",
-        title: "Spirals",
-        center: [-1.250_66, 0.020_12],
-        zoom: 17_600.0,
-        iterations: 3_000,
-        palette: Palette::Ember,
-        ..View::WHOLE
-    },
-    View {
-        name: "island",
-        title: "An island",
-        center: [-0.159_2, -1.031_7],
-        zoom: 200.0,
-        iterations: 1_500,
-        palette: Palette::Ocean,
-        ..View::WHOLE
-    },
-    View::WHOLE,
-    View {
-        name: "rabbit",
-        title: "Rabbit (Julia)",
-        fractal: Fractal::Julia,
-        constant: [-0.123, 0.745],
-        center: [0.0, 0.0],
-        iterations: 800,
-        palette: Palette::Quilt,
-        ..View::WHOLE
-    },
-    View {
-        name: "dragon",
-        title: "Dragon (Julia)",
-        fractal: Fractal::Julia,
-        constant: [-0.8, 0.156],
-        center: [0.0, 0.0],
-        iterations: 1_000,
-        palette: Palette::Ember,
-        ..View::WHOLE
-    },
-    View { name: "seahorse-large", title: "Seahorse valley, large", side: 1_024, samples: 2, ..SEAHORSE },
-];
-
 /// The kind.
 pub struct RenderKind;
 
@@ -212,18 +117,14 @@ impl Kind for RenderKind {
         })
     }
 
-    async fn prepare(&self, mut work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
+    async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         if upload.is_some() {
             return Err("it takes no file".into());
         }
         let parameters = parameters::<Parameters>(&work)?.complete()?;
         Picture::new(&parameters, Grid::new(1, 1).ok_or("there is no grid of one square")?)?;
         // What was meant by a view's name stays what it was.
-        match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
-            serde_json::Value::Object(parameters) => work.parameters = parameters,
-            _ => return Err("its parameters are no object".into()),
-        }
-        Ok(Launch::of(work))
+        Launch::with_parameters(&work, &parameters)
     }
 
     fn build(&self, spec: &BatchSpec, _input: Option<Bytes>) -> Result<Work, String> {
@@ -257,12 +158,6 @@ impl Parameters {
             samples: Some(self.samples.unwrap_or(view.samples)),
         })
     }
-}
-
-/// The sizes of the views that have names, for programs that launch them.
-#[must_use]
-pub fn preset_side(name: &str) -> Option<u16> {
-    VIEWS.iter().find(|view| view.name == name).map(|view| view.side)
 }
 
 /// A picture of which each task draws a square.

@@ -3,15 +3,17 @@
 #![cfg(unix)]
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod common;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::work::{AsyncWork, Detail, Done, Kind, Launch, Retry, Task, TaskError, Work};
+use common::{build, prepare, record, task};
+use engine::work::{AsyncWork, Done, Retry, TaskError};
 use kinds::command::{Command, CommandKind, Commands};
-use quilt::{BatchSpec, Grid, Index, WorkSpec};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 fn sh(script: &str) -> Command {
     Command {
@@ -28,30 +30,9 @@ fn kind(command: Command) -> CommandKind {
     CommandKind::new(Commands { named: BTreeMap::from([("it".into(), command)]), any_program: false })
 }
 
-async fn prepare(kind: &CommandKind, parameters: Value) -> Result<Launch, String> {
-    let parameters = parameters.as_object().expect("an object").clone();
-    kind.prepare(WorkSpec { kind: "command".into(), parameters }, None).await
-}
-
 async fn work(command: Command, items: &[&str]) -> Arc<dyn AsyncWork> {
     let kind = kind(command);
-    let launch = prepare(&kind, json!({"name": "it", "items": items})).await.expect("valid");
-    let grid = Grid::near_square(launch.tasks.expect("it counts them")).expect("some");
-    match kind.build(&BatchSpec::new(launch.work, grid, 1), launch.input).expect("valid") {
-        Work::Async(work) => work,
-        Work::Blocking(_) => panic!("it waits"),
-    }
-}
-
-fn task(index: u32) -> Task {
-    Task { index: Index(index), seed: 1, lap: 1, attempt: 1 }
-}
-
-fn record(detail: Option<Detail>) -> Map<String, Value> {
-    match detail {
-        Some(Detail::Record(record)) => record,
-        other => panic!("{other:?} is no record"),
-    }
+    build(&kind, prepare(&kind, &json!({"name": "it", "items": items}), None).await.expect("valid"))
 }
 
 async fn run(script: &str, items: &[&str]) -> Result<Done, TaskError> {
@@ -180,7 +161,7 @@ async fn only_what_the_operator_has_named_is_run() {
         (json!({"name": "it", "items": ["a\nb"]}), "no line break"),
         (json!({"name": "it", "items": ["x".repeat(200_000)]}), "200000 bytes"),
     ] {
-        let error = prepare(&kind, parameters).await.expect_err(reason);
+        let error = prepare(&kind, &parameters, None).await.expect_err(reason);
         assert!(error.contains(reason), "{error}");
     }
 }
@@ -188,10 +169,8 @@ async fn only_what_the_operator_has_named_is_run() {
 #[tokio::test]
 async fn a_users_own_server_runs_what_the_user_names() {
     let kind = CommandKind::new(Commands { named: BTreeMap::new(), any_program: true });
-    let launch = prepare(&kind, json!({"program": "echo", "args": ["{.}", "{#}"], "items": ["a.txt", "b.txt"]})).await;
-    let launch = launch.expect("allowed");
-    let spec = BatchSpec::new(launch.work, Grid::near_square(2).expect("some"), 1);
-    let Work::Async(work) = kind.build(&spec, launch.input).expect("valid") else { panic!("it waits") };
+    let parameters = json!({"program": "echo", "args": ["{.}", "{#}"], "items": ["a.txt", "b.txt"]});
+    let work = build(&kind, prepare(&kind, &parameters, None).await.expect("allowed"));
     assert_eq!(record(work.run(task(1)).await.expect("it succeeds").detail)["stdout"], "b 2\n");
 }
 

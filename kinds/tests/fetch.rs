@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod common;
+
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,10 +16,10 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::get;
 use bytes::Bytes;
-use engine::work::{AsyncWork, Detail, Done, Kind, Launch, Retry, Task, TaskError, Work};
+use common::{build, prepare, record, task};
+use engine::work::{AsyncWork, Done, Retry, TaskError};
 use futures::future::join_all;
 use kinds::fetch::{FetchKind, Policy};
-use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 
@@ -26,34 +28,13 @@ fn kind() -> FetchKind {
     FetchKind::new(Policy { allowed: vec!["127.0.0.1/32".parse().expect("a network")] })
 }
 
-async fn prepare(parameters: Value, upload: Option<Bytes>) -> Result<Launch, String> {
-    let parameters = parameters.as_object().expect("an object").clone();
-    kind().prepare(WorkSpec { kind: "fetch".into(), parameters }, upload).await
-}
-
-async fn work(kind: &FetchKind, parameters: Value) -> Arc<dyn AsyncWork> {
-    let launch = prepare(parameters, None).await.expect("valid");
-    let grid = Grid::near_square(launch.tasks.expect("it counts them")).expect("some");
-    match kind.build(&BatchSpec::new(launch.work, grid, 1), launch.input).expect("valid") {
-        Work::Async(work) => work,
-        Work::Blocking(_) => panic!("it waits"),
-    }
-}
-
-fn task(index: u32) -> Task {
-    Task { index: Index(index), seed: 1, lap: 1, attempt: 1 }
-}
-
-fn record(detail: Option<Detail>) -> Map<String, Value> {
-    match detail {
-        Some(Detail::Record(record)) => record,
-        other => panic!("{other:?} is no record"),
-    }
+async fn work(kind: &FetchKind, parameters: &Value) -> Arc<dyn AsyncWork> {
+    build(kind, prepare(kind, parameters, None).await.expect("valid"))
 }
 
 async fn fetch_with(mut parameters: Value, url: &str) -> Result<Done, TaskError> {
     parameters["urls"] = json!([url]);
-    work(&kind(), parameters).await.run(task(0)).await
+    work(&kind(), &parameters).await.run(task(0)).await
 }
 
 async fn fetch(url: &str) -> Result<Done, TaskError> {
@@ -181,7 +162,7 @@ async fn nothing_leads_to_an_address_that_is_not_public() {
     }
     // Without what the operator of this test allows, a name that leads here leads nowhere.
     let strict = FetchKind::new(Policy::default());
-    let here = work(&strict, json!({"urls": [format!("http://localhost:{}/0", address.port())]})).await;
+    let here = work(&strict, &json!({"urls": [format!("http://localhost:{}/0", address.port())]})).await;
     let error = here.run(task(0)).await.expect_err("it is this machine");
     assert!(error.reason.starts_with("localhost is at ") && error.reason.ends_with("is not public"), "{error}");
 }
@@ -243,7 +224,7 @@ async fn a_host_is_asked_no_more_at_once_than_it_may_be() {
     };
     let address = serve(Router::new().route("/{page}", get(slow))).await;
     let urls: Vec<String> = (0..24).map(|page| format!("http://{address}/{page}")).collect();
-    let work = work(&kind(), json!({"urls": urls, "per_host": 3})).await;
+    let work = work(&kind(), &json!({"urls": urls, "per_host": 3})).await;
     let results = join_all((0..24).map(|index| work.run(task(index)))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(most.load(Ordering::SeqCst), 3);
@@ -267,13 +248,14 @@ async fn lists_come_from_parameters_files_and_sitemaps() {
         .route("/no.xml", at("<html></html>"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let file = Bytes::from("# a comment\n\n https://example.org/file \n");
-    let launch = prepare(json!({"urls": ["http://example.org"], "sitemap": format!("{host}/sitemap.xml")}), Some(file));
-    let launch = launch.await.expect("valid");
+    let parameters = json!({"urls": ["http://example.org"], "sitemap": format!("{host}/sitemap.xml")});
+    let launch = prepare(&kind(), &parameters, Some(file)).await.expect("valid");
     let expected = format!("http://example.org/\nhttps://example.org/file\n{host}/a\n{host}/b?x=1&y=2\n{host}/c\n");
     assert_eq!((launch.input, launch.tasks), (Some(expected.into()), Some(5)));
-    let error = prepare(json!({"sitemap": format!("{host}/no.xml")}), None).await.expect_err("it is none");
+    let error = prepare(&kind(), &json!({"sitemap": format!("{host}/no.xml")}), None).await.expect_err("it is none");
     assert!(error.contains("no sitemap"), "{error}");
-    let error = prepare(json!({"sitemap": "http://10.0.0.1/sitemap.xml"}), None).await.expect_err("it is private");
+    let error =
+        prepare(&kind(), &json!({"sitemap": "http://10.0.0.1/sitemap.xml"}), None).await.expect_err("it is private");
     assert!(error.contains("not public"), "{error}");
 }
 
@@ -292,7 +274,7 @@ async fn what_cannot_be_fetched_is_refused_with_its_line() {
         (json!({"urls": ["http://a/"], "max_bytes": 0}), "max_bytes must be"),
         (json!({"urls": ["http://a/"], "depth": 2}), "depth"),
     ] {
-        let error = prepare(parameters, None).await.expect_err(reason);
+        let error = prepare(&kind(), &parameters, None).await.expect_err(reason);
         assert!(error.contains(reason), "{error}");
     }
 }

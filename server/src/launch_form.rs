@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use bytes::Bytes;
 use leptos::server_fn::error::ServerFnUrlError;
-use quilt::{BatchId, LaunchRequest, OwnerId};
+use quilt::{BatchId, OwnerId};
 
 use crate::problem::Problem;
 use crate::routes::AppState;
@@ -53,11 +53,9 @@ async fn launch_posted(state: &AppState, visitor: OwnerId, form: Multipart) -> R
     let form =
         form.ok_or_else(|| Problem::invalid("invalid-work", format!("there is no form for work of kind '{kind}'")))?;
     let request = app::launch::request(&form, &fields).map_err(|reason| Problem::invalid("invalid-form", reason))?;
-    let (id, seed) = fresh_launch();
-    let launch = state.engine.registry().prepare(request.work.clone(), upload).await?;
-    let spec = LaunchRequest { work: launch.work, ..request }.into_spec(&state.limits, seed, launch.tasks)?;
-    state.engine.launch(id, visitor, spec, launch.input).await?;
-    Ok(id)
+    let launch = fresh_launch();
+    state.launch(launch, visitor, request, upload).await?;
+    Ok(launch.0)
 }
 
 /// The fields, and the file if one was chosen.

@@ -82,10 +82,10 @@ pub(crate) async fn picture(
 }
 
 /// Pixels, three bytes each.
-struct Raster {
-    width: u32,
-    height: u32,
-    pixels: Vec<u8>,
+pub(crate) struct Raster {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) pixels: Vec<u8>,
 }
 
 impl Raster {
@@ -139,7 +139,7 @@ impl Raster {
         Self { width, height, pixels }
     }
 
-    fn encode(&self) -> Result<Vec<u8>, png::EncodingError> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, png::EncodingError> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);

@@ -13,6 +13,7 @@ use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::picture::Raster;
 use crate::problem::Problem;
 use crate::routes::AppState;
 
@@ -79,10 +80,6 @@ fn draw(registry: &Registry, work: WorkSpec) -> Result<Bytes, String> {
         let [_, red, green, blue] = done.color.rgb().to_be_bytes();
         pixels.extend([red, green, blue]);
     }
-    let mut png = Vec::new();
-    let mut encoder = png::Encoder::new(&mut png, SIDE.into(), SIDE.into());
-    encoder.set_color(png::ColorType::Rgb);
-    let written = encoder.write_header().and_then(|mut writer| writer.write_image_data(&pixels));
-    written.map_err(|error| error.to_string())?;
-    Ok(png.into())
+    let raster = Raster { width: SIDE.into(), height: SIDE.into(), pixels };
+    raster.encode().map(Bytes::from).map_err(|error| error.to_string())
 }

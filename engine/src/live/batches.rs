@@ -16,7 +16,7 @@ use super::places::Places;
 use super::{Folded, LiveBatch};
 use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
 use crate::pace::Pace;
-use crate::work::{Registry, Unavailable, Work};
+use crate::work::{Registry, Unavailable, Work, has_input};
 
 use super::recently_used::RecentlyUsed;
 
@@ -104,7 +104,10 @@ impl LiveBatches {
         let mut pages = self.journal.follow(id, Offset::default());
         let folded = fold_what_is_there(id, &mut pages, receipts).await?;
         // What is over is run again only after a retry, which needs its work as well.
-        let input = self.journal.input(id).await?;
+        let input = match has_input(&folded.quilt.spec().work) {
+            true => self.journal.input(id).await?,
+            false => None,
+        };
         let work = self.registry.build(folded.quilt.spec(), input);
         let step = folded.quilt.step();
         let (mark, status) = (folded.mark, folded.quilt.status());

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use quilt::{BatchSpec, WorkSpec};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -77,6 +78,18 @@ impl Launch {
         Self { work, input: None, tasks: None }
     }
 
+    /// Work of the same kind with parameters as the kind has read and completed them.
+    ///
+    /// # Errors
+    ///
+    /// Where the parameters are not written as an object: a fault of the kind.
+    pub fn with_parameters(work: &WorkSpec, parameters: &impl Serialize) -> Result<Self, String> {
+        match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
+            Value::Object(parameters) => Ok(Self::of(WorkSpec { kind: work.kind.clone(), parameters })),
+            other => Err(format!("its parameters are no object but {other}")),
+        }
+    }
+
     /// The same with an input.
     #[must_use]
     pub fn with_input(mut self, input: Bytes) -> Self {
@@ -91,6 +104,11 @@ impl Launch {
     pub fn with_tasks(self, tasks: u32) -> Self {
         Self { tasks: Some(tasks), ..self }
     }
+}
+
+/// Whether a batch was launched with an input.
+pub(crate) fn has_input(work: &WorkSpec) -> bool {
+    work.parameters.contains_key(INPUT)
 }
 
 /// A kind's parameters, without those that were added for it.

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL};
+pub(crate) use self::kind::has_input;
 pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
 pub use self::registry::{InvalidWork, Registry};
 

@@ -34,7 +34,8 @@ pub(super) struct Asking {
     pub(super) max_bytes: usize,
 }
 
-/// Asks for addresses that may be asked.
+/// Asks for addresses that may be asked. Cheap to clone.
+#[derive(Clone)]
 pub(super) struct Client {
     client: reqwest::Client,
     policy: Arc<Policy>,

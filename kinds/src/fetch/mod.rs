@@ -12,7 +12,7 @@ mod hosts;
 mod html;
 mod sitemap;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ pub use self::addresses::{Policy, Refused};
 pub use self::client::install_tls;
 use self::client::{Asking, Client};
 use self::hosts::Hosts;
-use crate::lines::{Lines, gather, store};
+use crate::lines::{self, Lines, gather, store};
 
 /// The longest address, in bytes.
 const MAX_URL: usize = 8 << 10;
@@ -96,13 +96,19 @@ impl Parameters {
 /// The kind.
 pub struct FetchKind {
     policy: Arc<Policy>,
+    /// One for all batches: to make it is to read the certificates of all authorities.
+    client: OnceLock<Result<Client, String>>,
 }
 
 impl FetchKind {
     /// With what may be fetched.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
-        Self { policy: Arc::new(policy) }
+        Self { policy: Arc::new(policy), client: OnceLock::new() }
+    }
+
+    fn client(&self) -> Result<Client, String> {
+        self.client.get_or_init(|| Client::new(Arc::clone(&self.policy))).clone()
     }
 }
 
@@ -153,14 +159,13 @@ impl Kind for FetchKind {
         ]
     }
 
-    async fn prepare(&self, mut work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
+    async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         let parameters = parameters::<Parameters>(&work)?;
         parameters.check()?;
         let mut listed = gather("urls", parameters.urls.as_ref(), upload.as_ref())?;
         if let Some(sitemap) = parameters.sitemap.as_deref().filter(|sitemap| !sitemap.trim().is_empty()) {
             let sitemap = address(sitemap).map_err(|reason| format!("sitemap: {reason}"))?;
-            let client = Client::new(Arc::clone(&self.policy))?;
-            listed.extend(sitemap::read(&client, sitemap).await?);
+            listed.extend(sitemap::read(&self.client()?, sitemap).await?);
         }
         let mut urls = Vec::with_capacity(listed.len());
         for (place, line) in listed.iter().enumerate() {
@@ -177,11 +182,9 @@ impl Kind for FetchKind {
         let tasks = tasks.ok_or_else(|| {
             format!("there are {} addresses; at most {} are allowed", urls.len(), quilt::grid::MAX_SQUARES)
         })?;
-        match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
-            serde_json::Value::Object(parameters) => work.parameters = parameters,
-            _ => return Err("its parameters are no object".into()),
-        }
-        Ok(Launch::of(work).with_input(store(urls.iter().map(Url::as_str))).with_tasks(tasks))
+        Ok(Launch::with_parameters(&work, &parameters)?
+            .with_input(store(urls.iter().map(Url::as_str)))
+            .with_tasks(tasks))
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
@@ -194,12 +197,11 @@ impl Kind for FetchKind {
         let asking = Asking { redirects: parameters.redirects, max_bytes: parameters.max_bytes as usize };
         let pause = parameters.per_host_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
         let hosts = Hosts::new(parameters.per_host.into(), pause);
-        Ok(Work::waiting(Fetch { client: Client::new(Arc::clone(&self.policy))?, hosts, urls, asking }))
+        Ok(Work::waiting(Fetch { client: self.client()?, hosts, urls, asking }))
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
-        let urls = input.map(Lines::read).transpose()?;
-        Ok(urls.iter().flat_map(Lines::iter).map(str::to_owned).collect())
+        lines::items(input)
     }
 }
 

@@ -31,14 +31,13 @@ pub(super) async fn launch(
     headers: HeaderMap,
     request: Request,
 ) -> Result<impl IntoResponse, Problem> {
-    let (id, seed) = match idempotency_key(&headers)? {
+    let launch = match idempotency_key(&headers)? {
         Some(key) => keyed_launch(&state.key, visitor, key),
         None => fresh_launch(),
     };
     let (request, upload) = read_launch(&headers, request).await?;
-    let launch = state.engine.registry().prepare(request.work.clone(), upload).await?;
-    let spec = LaunchRequest { work: launch.work, ..request }.into_spec(&state.limits, seed, launch.tasks)?;
-    let summary = state.engine.launch(id, visitor, spec, launch.input).await?;
+    let summary = state.launch(launch, visitor, request, upload).await?;
+    let (id, _) = launch;
     let location = format!("/api/batches/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BatchDocument::new(id, summary))))
 }

@@ -35,14 +35,6 @@ impl Row {
         }
     }
 
-    fn state(&self) -> &'static str {
-        match self.outcome {
-            None => "pending",
-            Some(Outcome::Done(_)) => "done",
-            Some(Outcome::Failed(_)) => "failed",
-        }
-    }
-
     fn color(&self) -> Option<Color> {
         match self.outcome {
             Some(Outcome::Done(color)) => Some(color),
@@ -89,7 +81,7 @@ impl Pieces for Lines {
             if let Some(item) = &row.item {
                 object.insert("item".into(), item.clone().into());
             }
-            object.insert("state".into(), row.state().into());
+            object.insert("state".into(), row.standing().as_str().into());
             if let Some(color) = row.color() {
                 object.insert("color".into(), color.to_string().into());
             }
@@ -130,7 +122,14 @@ impl Pieces for Csv {
             let color = row.color().map(|color| color.to_string()).unwrap_or_default();
             let item = row.item.as_deref().unwrap_or_default();
             let failed = row.failed().unwrap_or_default();
-            let own = [number.to_string(), column.to_string(), tame(item), row.state().into(), color, tame(failed)];
+            let own = [
+                number.to_string(),
+                column.to_string(),
+                tame(item),
+                row.standing().as_str().into(),
+                color,
+                tame(failed),
+            ];
             let values =
                 self.columns.iter().map(|column| match row.record().and_then(|record| record.get(column.name)) {
                     None | Some(Value::Null) => String::new(),

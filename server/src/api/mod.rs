@@ -25,6 +25,7 @@ use crate::problem::Problem;
 use crate::routes::AppState;
 
 pub(crate) use records::JOURNALS_AT_ONCE;
+pub(crate) use results::{Format, Standing};
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()

@@ -8,6 +8,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use clap::ValueEnum;
 use engine::work::Column;
 use engine::{Engine, LiveBatch};
 use futures::stream;
@@ -36,9 +37,9 @@ pub(super) struct ResultsQuery {
 }
 
 /// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-enum Format {
+pub(crate) enum Format {
     /// An object a line.
     Ndjson,
     /// A table, with a line of names first.
@@ -48,12 +49,26 @@ enum Format {
 }
 
 /// How a square stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Standing {
+pub(crate) enum Standing {
+    /// Not yet run.
     Pending,
+    /// Run with success.
     Done,
+    /// Failed for good.
     Failed,
+}
+
+impl Standing {
+    /// The word for it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 impl Format {
@@ -81,7 +96,8 @@ impl Format {
         }
     }
 
-    fn extension(self) -> &'static str {
+    /// The word for it, which ends the names of such files.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
@@ -147,7 +163,7 @@ pub(super) async fn results(
             Ok(Some((Bytes::from(piece), Some((gathering, pieces, step)))))
         }
     });
-    let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.extension());
+    let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.as_str());
     let headers =
         [(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, Body::from_stream(body)).into_response())

@@ -16,6 +16,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::error::ToolError;
 
+/// The most batches in one part of a list.
+pub(super) const LISTED: u32 = 100;
+
 /// A server, and who we are there.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -114,17 +117,25 @@ impl Api {
         self.json(Method::GET, &format!("/api/batches/{id}")).await
     }
 
-    /// Some batches, newest first.
-    pub(crate) async fn list(&mut self, after: Option<u64>) -> Result<Value, ToolError> {
-        let after = after.map(|after| format!("?after={after}")).unwrap_or_default();
-        self.json(Method::GET, &format!("/api/batches{after}")).await
+    /// Some batches behind a cursor, newest first, and where the list goes on, if it does.
+    pub(crate) async fn list(
+        &mut self,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<(Vec<Value>, Option<u64>), ToolError> {
+        let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
+        let mut list = self.json(Method::GET, &format!("/api/batches?limit={limit}{after}")).await?;
+        let next = list.get("next").and_then(Value::as_u64);
+        match list.get_mut("batches").map(Value::take) {
+            Some(Value::Array(batches)) => Ok((batches, next)),
+            _ => Err(self.unreachable("its answer is no list")),
+        }
     }
 
     /// The last batch that was launched.
     pub(crate) async fn last(&mut self) -> Result<BatchId, ToolError> {
-        let list = self.json(Method::GET, "/api/batches?limit=1").await?;
-        let last = list.get("batches").and_then(|batches| id_of(batches.get(0)?));
-        last.ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
+        let (batches, _) = self.list(None, 1).await?;
+        batches.first().and_then(id_of).ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
     }
 
     /// Cancels, pauses, resumes or retries a batch.
@@ -171,7 +182,7 @@ fn client(url: &str, is_own: bool) -> Result<reqwest::Client, ToolError> {
     built.map_err(|error| ToolError::Unreachable { url: url.into(), reason: error.to_string() })
 }
 
-fn id_of(batch: &Value) -> Option<BatchId> {
+pub(super) fn id_of(batch: &Value) -> Option<BatchId> {
     batch.get("id")?.as_str()?.parse().ok()
 }
 

@@ -5,8 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use quilt::BatchId;
+
+use crate::api::{Format, Standing};
 
 /// Where batches are.
 #[derive(Debug, Clone, Args)]
@@ -245,48 +247,6 @@ pub(crate) struct ResultsOptions {
     /// Only squares that stand like this
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Option<Standing>,
-}
-
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// An object a line.
-    Ndjson,
-    /// A table.
-    Csv,
-    /// The picture that the tasks have drawn together.
-    Png,
-}
-
-/// How a square stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Standing {
-    /// Not yet run.
-    Pending,
-    /// Run with success.
-    Done,
-    /// Failed for good.
-    Failed,
-}
-
-impl Format {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Png => "png",
-        }
-    }
-}
-
-impl Standing {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use quilt::{Quilt, Status};
 use thiserror::Error;
 
 use crate::server::ServeError;
@@ -49,6 +50,12 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// How a batch has ended that is over.
+    pub(crate) fn of(quilt: &Quilt) -> Self {
+        let all_done = quilt.status() == Status::Finished && quilt.progress().failed == 0;
+        if all_done { Self::Done } else { Self::Failed }
+    }
+
     /// The exit status of the process.
     pub(crate) fn status(self) -> u8 {
         match self {

@@ -7,19 +7,15 @@ use serde_json::{Map, Value, json};
 
 use super::args::{RunOptions, Work};
 use super::error::ToolError;
-use super::place::Needs;
+use super::place::{Needs, WAITING};
 
 /// What stands between a program and its items on a command line.
 const ITEMS: &str = ":::";
-
-/// How many tasks wait at the same time where nobody says how many.
-const WAITING: u32 = 64;
 
 /// A batch to launch.
 pub(super) struct ToLaunch {
     pub(super) request: Value,
     pub(super) file: Option<Vec<u8>>,
-    pub(super) needs: Needs,
     /// Whether what the tasks write is to be shown.
     pub(super) shows_output: bool,
 }
@@ -43,8 +39,8 @@ impl Described {
     }
 }
 
-/// What a batch needs that is gone on with, and was launched before.
-pub(super) fn needs_of_any(options: &RunOptions) -> Needs {
+/// What has to be there for a batch to run.
+pub(super) fn needs(options: &RunOptions) -> Needs {
     let usual = if matches!(options.work, Some(Work::Command { .. })) { processors() } else { WAITING };
     Needs { workers: options.batch.jobs.unwrap_or(usual), fetch_allow: options.allow.clone() }
 }
@@ -52,7 +48,7 @@ pub(super) fn needs_of_any(options: &RunOptions) -> Needs {
 /// Reads what was said, and the files that it names.
 pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolError> {
     let described = describe(work, options.place.url.is_some())?;
-    let (options, allow) = (&options.batch, options.allow.clone());
+    let options = &options.batch;
     let is_command = described.kind == "command";
     let Described { kind, mut parameters, file, side } = described;
     parameters.insert("kind".into(), kind.into());
@@ -74,9 +70,7 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
             request.insert(name.into(), value);
         }
     }
-    let workers = options.jobs.unwrap_or(if is_command { processors() } else { WAITING });
-    let needs = Needs { workers, fetch_allow: allow };
-    Ok(ToLaunch { request: request.into(), file, needs, shows_output: is_command })
+    Ok(ToLaunch { request: request.into(), file, shows_output: is_command })
 }
 
 fn processors() -> u32 {

@@ -25,10 +25,10 @@ use std::time::Duration;
 use quilt::BatchId;
 use serde_json::Value;
 
-use self::api::Api;
-use self::args::{ListOptions, OneOptions, ResultsOptions, RunOptions, Telling};
+use self::api::{Api, LISTED};
+use self::args::{ListOptions, OneOptions, ResultsOptions, Telling};
 use self::error::{Ended, ToolError};
-use self::place::{Needs, Opened};
+use self::place::{Needs, with};
 use self::results::Target;
 use crate::cli::Tool;
 
@@ -52,7 +52,7 @@ pub(crate) fn run(tool: Tool) -> Result<Ended, ToolError> {
 
 async fn use_tool(tool: Tool) -> Result<Ended, ToolError> {
     match tool {
-        Tool::Run(options) => run_batch(*options).await,
+        Tool::Run(options) => Box::pin(run::run(*options)).await,
         Tool::List(options) => list(options).await,
         Tool::Show(options) => show(options).await,
         Tool::Cancel(options) => cancel(options).await,
@@ -60,10 +60,6 @@ async fn use_tool(tool: Tool) -> Result<Ended, ToolError> {
         Tool::Results(options) => results(options).await,
         Tool::Watch(options) => watch(options).await,
     }
-}
-
-async fn run_batch(options: RunOptions) -> Result<Ended, ToolError> {
-    Box::pin(run::run(options)).await
 }
 
 /// The batch that was named, or the last one.
@@ -75,32 +71,32 @@ async fn batch_of(api: &mut Api, named: Option<BatchId>) -> Result<BatchId, Tool
 }
 
 async fn list(ListOptions { place, json }: ListOptions) -> Result<Ended, ToolError> {
-    let mut opened = Opened::open(&place, Needs::LOOK).await?;
-    let mut after = None;
-    let mut stdout = std::io::stdout();
-    if !json {
-        writeln!(
-            stdout,
-            "{:32}  {:9}  {:8}  {:>9}  {:>9}  {:>9}  launched",
-            "batch", "status", "work", "tasks", "done", "failed"
-        )?;
-    }
-    loop {
-        let list = opened.api.list(after).await?;
-        for batch in list.get("batches").and_then(Value::as_array).into_iter().flatten() {
-            if json {
-                progress::tell(batch)?;
-            } else {
-                writeln!(stdout, "{}", line(batch))?;
+    with(&place, Needs::LOOK, async |opened| {
+        let mut after = None;
+        let mut stdout = std::io::stdout();
+        if !json {
+            writeln!(
+                stdout,
+                "{:32}  {:9}  {:8}  {:>9}  {:>9}  {:>9}  launched",
+                "batch", "status", "work", "tasks", "done", "failed"
+            )?;
+        }
+        loop {
+            let (batches, next) = opened.api.list(after, LISTED).await?;
+            for batch in &batches {
+                if json {
+                    progress::tell(batch)?;
+                } else {
+                    writeln!(stdout, "{}", line(batch))?;
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(Ended::Done);
             }
         }
-        after = list.get("next").and_then(Value::as_u64);
-        if after.is_none() {
-            break;
-        }
-    }
-    opened.close().await?;
-    Ok(Ended::Done)
+    })
+    .await
 }
 
 /// A batch in a line.
@@ -120,12 +116,12 @@ fn line(batch: &Value) -> String {
 }
 
 async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
-    let mut opened = Opened::open(&place, Needs::LOOK).await?;
-    let id = batch_of(&mut opened.api, batch).await?;
-    let batch = opened.api.look(id).await?;
-    tell(&batch, telling)?;
-    opened.close().await?;
-    Ok(Ended::Done)
+    with(&place, Needs::LOOK, async |opened| {
+        let id = batch_of(&mut opened.api, batch).await?;
+        tell(&opened.api.look(id).await?, telling)?;
+        Ok(Ended::Done)
+    })
+    .await
 }
 
 /// What is known of a batch, a line each.
@@ -142,45 +138,45 @@ fn tell(batch: &Value, telling: Telling) -> std::io::Result<()> {
 }
 
 async fn cancel(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
-    let mut opened = Opened::open(&place, Needs::LOOK).await?;
-    let id = batch_of(&mut opened.api, batch).await?;
-    let batch = opened.api.control(id, "cancel").await?;
-    if telling.json {
-        progress::tell(&batch)?;
-    } else if !telling.quiet {
-        writeln!(std::io::stdout(), "{}", line(&batch))?;
-    }
-    opened.close().await?;
-    Ok(Ended::Done)
+    with(&place, Needs::LOOK, async |opened| {
+        let id = batch_of(&mut opened.api, batch).await?;
+        let batch = opened.api.control(id, "cancel").await?;
+        if telling.json {
+            progress::tell(&batch)?;
+        } else if !telling.quiet {
+            writeln!(std::io::stdout(), "{}", line(&batch))?;
+        }
+        Ok(Ended::Done)
+    })
+    .await
 }
 
 /// Runs what has failed once more, and sees it to its end.
 async fn retry(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
-    let mut opened = Opened::open(&place, Needs::usual()).await?;
-    let id = batch_of(&mut opened.api, batch).await?;
-    opened.api.retry(id).await?;
-    let ended = run::see(&mut opened, id, telling).await;
-    opened.close().await?;
-    ended
+    with(&place, Needs::USUAL, async |opened| {
+        let id = batch_of(&mut opened.api, batch).await?;
+        opened.api.retry(id).await?;
+        run::see(opened, id, telling).await
+    })
+    .await
 }
 
 async fn results(options: ResultsOptions) -> Result<Ended, ToolError> {
-    let target = Target::of(Some(&options.output), options.format)?;
-    let mut opened = Opened::open(&options.place, Needs::LOOK).await?;
-    let id = batch_of(&mut opened.api, options.batch).await?;
-    if let Some(target) = target {
+    let target = Target::of(&options.output, options.format)?;
+    with(&options.place, Needs::LOOK, async |opened| {
+        let id = batch_of(&mut opened.api, options.batch).await?;
         results::write(&mut opened.api, id, &target, options.state).await?;
-    }
-    opened.close().await?;
-    Ok(Ended::Done)
+        Ok(Ended::Done)
+    })
+    .await
 }
 
 async fn watch(OneOptions { batch, place, .. }: OneOptions) -> Result<Ended, ToolError> {
-    let mut opened = Opened::open(&place, Needs::LOOK).await?;
-    let id = batch_of(&mut opened.api, batch).await?;
-    // Whether it is there at all.
-    opened.api.look(id).await?;
-    let ended = watch::watch(&opened, id).await;
-    opened.close().await?;
-    ended
+    with(&place, Needs::LOOK, async |opened| {
+        let id = batch_of(&mut opened.api, batch).await?;
+        // Whether it is there at all.
+        opened.api.look(id).await?;
+        watch::watch(opened, id).await
+    })
+    .await
 }

@@ -46,6 +46,9 @@ impl Drop for AddressFile {
     }
 }
 
+/// How many tasks that wait run at the same time where nobody says how many.
+pub(super) const WAITING: u32 = 64;
+
 /// What a server of our own has to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Needs {
@@ -57,17 +60,29 @@ pub(crate) struct Needs {
 
 impl Needs {
     /// A server that runs what there is.
-    pub(crate) fn usual() -> Self {
-        Self { workers: 64, fetch_allow: None }
-    }
+    pub(crate) const USUAL: Self = Self { workers: WAITING, fetch_allow: None };
 
     /// A server that shows what there is.
     pub(crate) const LOOK: Self = Self { workers: 0, fetch_allow: None };
 }
 
+/// Does something with the batches of a place, and ends what was started for it, whatever comes of it.
+pub(super) async fn with<T>(
+    place: &Place,
+    needs: Needs,
+    work: impl AsyncFnOnce(&mut Opened) -> Result<T, ToolError>,
+) -> Result<T, ToolError> {
+    let mut opened = Opened::open(place, needs).await?;
+    let result = work(&mut opened).await;
+    let closed = opened.close().await;
+    let result = result?;
+    closed?;
+    Ok(result)
+}
+
 impl Opened {
     /// Reaches the batches of a place.
-    pub(crate) async fn open(place: &Place, needs: Needs) -> Result<Self, ToolError> {
+    async fn open(place: &Place, needs: Needs) -> Result<Self, ToolError> {
         match &place.url {
             Some(url) => Ok(Self { api: Api::remote(url, session_file(url))?, own: None }),
             None => Box::pin(Self::own(&place.folder, needs)).await,
@@ -119,7 +134,7 @@ impl Opened {
     }
 
     /// Ends what was started for it.
-    pub(crate) async fn close(self) -> Result<(), ToolError> {
+    async fn close(self) -> Result<(), ToolError> {
         let Some(Own { stop, served, _address }) = self.own else { return Ok(()) };
         let _ = stop.send(());
         match served.await {

@@ -90,17 +90,17 @@ impl Progress {
         if !self.telling.quiet {
             let summary = quilt.summary();
             let took = summary.ended_at.map_or(0, |at| at.millis_since(summary.started_at));
-            let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
-            eprintln!(
-                "{}: {} of {} done{failed}, in {:.1} s",
-                status.as_str(),
-                progress.done,
-                progress.tasks,
-                took as f64 / 1_000.0
-            );
+            eprintln!("{}, in {:.1} s", counts(quilt), took as f64 / 1_000.0);
         }
         Ok(())
     }
+}
+
+/// How a batch stands, in a few words.
+pub(super) fn counts(quilt: &Quilt) -> String {
+    let progress = quilt.progress();
+    let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
+    format!("{}: {} of {} done{failed}", quilt.status().as_str(), progress.done, progress.tasks)
 }
 
 /// A line of JSON on standard output.

@@ -8,8 +8,8 @@ use reqwest::Response;
 use serde_json::Value;
 
 use super::api::Api;
-use super::args::{Format, Standing};
 use super::error::ToolError;
+use crate::api::{Format, Standing};
 
 /// Where results go.
 pub(super) struct Target {
@@ -18,9 +18,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// What a path and a format mean; nothing where there is no path.
-    pub(super) fn of(path: Option<&Path>, format: Option<Format>) -> Result<Option<Self>, ToolError> {
-        let Some(path) = path else { return Ok(None) };
+    /// What a path and a format mean.
+    pub(super) fn of(path: &Path, format: Option<Format>) -> Result<Self, ToolError> {
         let named = path.extension().and_then(|extension| extension.to_str()).and_then(|extension| match extension {
             "csv" => Some(Format::Csv),
             "ndjson" | "jsonl" | "json" => Some(Format::Ndjson),
@@ -34,7 +33,7 @@ impl Target {
                 path.display()
             ))
         })?;
-        Ok(Some(Self { path: path.into(), format }))
+        Ok(Self { path: path.into(), format })
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use quilt::{BatchId, Status};
+use quilt::BatchId;
 use serde_json::Value;
 
-use super::api::Api;
+use super::api::{Api, LISTED, id_of};
 use super::args::{Place, RunOptions, Telling};
 use super::error::{Ended, ToolError};
 use super::follow::Follower;
 use super::launch;
-use super::place::Opened;
+use super::place::{Opened, with};
 use super::progress::Progress;
 use super::results::{self, Target};
 use crate::server::asked_to_stop;
@@ -20,75 +20,70 @@ const SHOWN: u32 = 5;
 
 /// `quilt run`.
 pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
-    let target = Target::of(options.output.as_deref(), options.format)?;
-    let is_again = options.resume || options.retry_failed;
-    let to_launch = match (&options.work, is_again) {
+    let target = options.output.as_deref().map(|path| Target::of(path, options.format)).transpose()?;
+    let to_launch = match (&options.work, options.resume || options.retry_failed) {
         (_, true) => None,
         (Some(work), false) => Some(launch::read(work, &options)?),
         (None, false) => return Err(ToolError::Usage("there is nothing to run; see quilt run --help".into())),
     };
-    let needs = to_launch.as_ref().map_or_else(|| launch::needs_of_any(&options), |to_launch| to_launch.needs.clone());
-    let mut opened = Opened::open(&options.place, needs).await?;
-    let shows_output = to_launch.as_ref().is_some_and(|to_launch| to_launch.shows_output);
-    let api = &mut opened.api;
-    let id = match to_launch {
-        Some(to_launch) => api.launch(&to_launch.request, to_launch.file).await?,
-        None => {
-            let id = match options.named {
-                Some(id) => id,
-                None if options.resume => unfinished(api).await?,
-                None => api.last().await?,
-            };
-            match options.resume {
-                true => drop(api.control(id, "resume").await?),
-                false => api.retry(id).await?,
+    let needs = launch::needs(&options);
+    with(&options.place, needs, async |opened| {
+        let shows_output = to_launch.as_ref().is_some_and(|to_launch| to_launch.shows_output);
+        let id = match to_launch {
+            Some(to_launch) => opened.api.launch(&to_launch.request, to_launch.file).await?,
+            None => go_on(&mut opened.api, &options).await?,
+        };
+        if options.open {
+            let page = opened.api.page(id);
+            if let Err(error) = open::that_detached(&page) {
+                eprintln!("cannot open {page}: {error}");
             }
-            id
         }
+        let ended = see(opened, id, options.telling).await?;
+        if ended == Ended::Interrupted {
+            return Ok(ended);
+        }
+        let api = &mut opened.api;
+        let is_for_people = !options.telling.quiet && !options.telling.json;
+        match target {
+            Some(target) => results::write(api, id, &target, None).await?,
+            None if shows_output && is_for_people => results::print_output(api, id).await?,
+            None => {}
+        }
+        if ended == Ended::Failed && is_for_people {
+            show_failures(api, id, &options.place).await?;
+        }
+        if options.stay {
+            eprintln!("The page stays at {} until Ctrl+C", api.page(id));
+            asked_to_stop().await;
+        }
+        Ok(ended)
+    })
+    .await
+}
+
+/// Goes on with a batch that was launched before, or runs once more what has failed in it.
+async fn go_on(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolError> {
+    let id = match options.named {
+        Some(id) => id,
+        None if options.resume => unfinished(api).await?,
+        None => api.last().await?,
     };
-    if options.open {
-        let page = api.page(id);
-        if let Err(error) = open::that_detached(&page) {
-            eprintln!("cannot open {page}: {error}");
-        }
+    match options.resume {
+        true => drop(api.control(id, "resume").await?),
+        false => api.retry(id).await?,
     }
-    let seen = see(&mut opened, id, options.telling).await;
-    let ended = match seen {
-        Ok(Ended::Interrupted) => Ended::Interrupted,
-        Ok(ended) => {
-            let api = &mut opened.api;
-            if let Some(target) = target {
-                results::write(api, id, &target, None).await?;
-            } else if shows_output && !options.telling.quiet && !options.telling.json {
-                results::print_output(api, id).await?;
-            }
-            if ended == Ended::Failed && !options.telling.quiet && !options.telling.json {
-                show_failures(api, id, &options.place).await?;
-            }
-            if options.stay {
-                eprintln!("The page stays at {} until Ctrl+C", api.page(id));
-                asked_to_stop().await;
-            }
-            ended
-        }
-        Err(error) => {
-            let _ = opened.close().await;
-            return Err(error);
-        }
-    };
-    opened.close().await?;
-    Ok(ended)
+    Ok(id)
 }
 
 /// The last batch that has not come to its end.
 async fn unfinished(api: &mut Api) -> Result<BatchId, ToolError> {
-    let list = api.list(None).await?;
-    let mut batches = list.get("batches").and_then(Value::as_array).into_iter().flatten();
-    let unfinished = batches.find(|batch| {
+    let (batches, _) = api.list(None, LISTED).await?;
+    let is_unfinished = |batch: &&Value| {
         let status = batch.get("status").and_then(Value::as_str);
         matches!(status, Some("running" | "paused"))
-    });
-    let id = unfinished.and_then(|batch| batch.get("id")?.as_str()?.parse().ok());
+    };
+    let id = batches.iter().find(is_unfinished).and_then(id_of);
     id.ok_or_else(|| ToolError::Usage("there is no batch here that was interrupted".into()))
 }
 
@@ -110,8 +105,7 @@ pub(super) async fn see(opened: &mut Opened, id: BatchId, telling: Telling) -> R
         progress.update(quilt)?;
         if quilt.status().is_over() {
             progress.end(quilt)?;
-            let all_done = quilt.status() == Status::Finished && quilt.progress().failed == 0;
-            return Ok(if all_done { Ended::Done } else { Ended::Failed });
+            return Ok(Ended::of(quilt));
         }
     }
 }

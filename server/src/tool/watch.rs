@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::error::{Ended, ToolError};
 use super::follow::Follower;
 use super::place::Opened;
+use super::progress::counts;
 use crate::server::asked_to_stop;
 
 /// The time between two pictures.
@@ -43,8 +44,7 @@ pub(super) async fn watch(opened: &Opened, id: BatchId) -> Result<Ended, ToolErr
             next = Instant::now() + FRAME;
         }
         if is_still {
-            let failed = is_over && (quilt.progress().failed > 0 || quilt.status() != quilt::Status::Finished);
-            return Ok(if failed { Ended::Failed } else { Ended::Done });
+            return Ok(if is_over { Ended::of(quilt) } else { Ended::Done });
         }
         if screen.is_terminal {
             sleep_until(next).await;
@@ -122,9 +122,7 @@ fn picture(quilt: &Quilt, (width, height): (u16, u16)) -> String {
         }
         text.push_str("\x1b[0m\x1b[K\n");
     }
-    let progress = quilt.progress();
-    let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
-    let _ = writeln!(text, "{}: {} of {} done{failed}\x1b[K", quilt.status().as_str(), progress.done, progress.tasks);
+    let _ = writeln!(text, "{}\x1b[K", counts(quilt));
     text
 }
 

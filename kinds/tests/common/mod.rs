@@ -1,0 +1,32 @@
+//! What the tests of kinds whose tasks wait have in common.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use engine::work::{AsyncWork, Detail, Kind, Launch, Task, Work};
+use quilt::{BatchSpec, Grid, Index, WorkSpec};
+use serde_json::{Map, Value};
+
+pub(crate) async fn prepare(kind: &impl Kind, parameters: &Value, upload: Option<Bytes>) -> Result<Launch, String> {
+    let parameters = parameters.as_object().expect("an object").clone();
+    kind.prepare(WorkSpec { kind: kind.name().into(), parameters }, upload).await
+}
+
+pub(crate) fn build(kind: &impl Kind, launch: Launch) -> Arc<dyn AsyncWork> {
+    let grid = Grid::near_square(launch.tasks.expect("it counts them")).expect("some");
+    match kind.build(&BatchSpec::new(launch.work, grid, 1), launch.input).expect("valid") {
+        Work::Async(work) => work,
+        Work::Blocking(_) => panic!("it waits"),
+    }
+}
+
+pub(crate) fn task(index: u32) -> Task {
+    Task { index: Index(index), seed: 1, lap: 1, attempt: 1 }
+}
+
+pub(crate) fn record(detail: Option<Detail>) -> Map<String, Value> {
+    match detail {
+        Some(Detail::Record(record)) => record,
+        other => panic!("{other:?} is no record"),
+    }
+}
