@@ -15,7 +15,7 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
-#[path = "../../engine/tests/nats/mod.rs"]
+#[path = "../../crates/engine/tests/nats/mod.rs"]
 mod nats;
 mod shared;
 

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod common;
-#[path = "../../engine/tests/nats/mod.rs"]
+#[path = "../../crates/engine/tests/nats/mod.rs"]
 mod nats;
 
 use std::collections::BTreeSet;

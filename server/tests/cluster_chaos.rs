@@ -11,7 +11,7 @@
 )]
 
 mod common;
-#[path = "../../engine/tests/nats/mod.rs"]
+#[path = "../../crates/engine/tests/nats/mod.rs"]
 mod nats;
 mod promises;
 
