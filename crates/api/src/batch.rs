@@ -1,0 +1,249 @@
+//! A batch, the list of them, and changes to one.
+
+use serde::{Deserialize, Serialize};
+
+use crate::launch::{Number, WorkSpec};
+use crate::square::Square;
+
+/// One batch: the answer of `GET /api/batches/{id}`, and of every request that launches, changes, cancels or retries one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchDocument {
+    /// 32 hexadecimal digits. Anyone who has it can look at the batch.
+    pub id: String,
+    /// What each of its tasks does.
+    pub work: WorkSpec,
+    /// The number of rows, 1 to 4,096.
+    pub rows: u32,
+    /// The number of columns, 1 to 4,096.
+    pub columns: u32,
+    /// Determines the order of the tasks; at most 2^53 - 1, so that any JSON client can hold it exactly.
+    pub seed: u64,
+    /// How often a task is tried before its square has failed, at least 1.
+    pub attempts: u32,
+    /// The time limit of one attempt, in milliseconds.
+    pub timeout_ms: u32,
+    /// How many of its tasks may run at the same time; `null` for no limit.
+    pub concurrency: Option<u32>,
+    /// The share of a lap's tasks, from 0 to 1, above which failures cancel the batch; `null` for never.
+    pub tolerated_failures: Option<f64>,
+    /// The time limit of a lap, in milliseconds; `null` for none.
+    pub deadline_ms: Option<u32>,
+    /// The state of the batch.
+    pub status: BatchStatus,
+    /// The current lap, from 1.
+    pub lap: u32,
+    /// The number of squares. The last row may be shorter than the others, so this can be less than `rows * columns`.
+    pub tasks: u32,
+    /// How many squares are done.
+    pub done: u32,
+    /// How many squares have failed.
+    pub failed: u32,
+    /// When the batch was launched.
+    pub created_at: String,
+    /// When the current lap was started.
+    pub started_at: String,
+    /// When the current lap crossed its finish line; `null` unless `status` is `finished`.
+    pub finished_at: Option<String>,
+    /// When the batch was cancelled; `null` unless `status` is `cancelled`.
+    pub cancelled_at: Option<String>,
+    /// Why the batch was cancelled; `null` unless `status` is `cancelled`.
+    pub cancelled_because: Option<CancelCause>,
+    /// The square that settled last in the current lap; `null` until the finish line.
+    pub last_across: Option<Square>,
+}
+
+/// The state of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BatchStatus {
+    /// Some tasks are not settled yet.
+    Running,
+    /// Some tasks are not settled yet, and no more of them are started.
+    Paused,
+    /// Every square has its outcome.
+    Finished,
+    /// It was cancelled before every square had its outcome.
+    Cancelled,
+}
+
+impl BatchStatus {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Finished => "finished",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether the current lap has ended.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Finished | Self::Cancelled)
+    }
+}
+
+/// Why a batch was cancelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CancelCause {
+    /// Its owner asked for it.
+    Asked,
+    /// The lap reached its `deadline_ms`.
+    Deadline,
+    /// A larger share of the lap's tasks failed than `tolerated_failures` allows.
+    Failures,
+}
+
+/// A part of the list of a session's batches, newest first: the answer of `GET /api/batches`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BatchList {
+    /// The batches of this part.
+    pub batches: Vec<BatchDocument>,
+    /// The cursor of the next part, for [`ListQuery::after`]; `null` at the end of the list.
+    pub next: Option<u64>,
+}
+
+/// The query of `GET /api/batches`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListQuery {
+    /// The cursor of a previous part ([`BatchList::next`]); the newest batches if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// The most batches to return, 1 to 100; 100 if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// The body of `PATCH /api/batches/{id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BatchChanges {
+    /// How many of its tasks may run at the same time, 1 to 65,536; `null` removes the limit. It must be present.
+    // Without this attribute serde takes an absent member for `null`.
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub concurrency: Option<Number>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_golden;
+
+    fn running() -> BatchDocument {
+        BatchDocument {
+            id: "000102030405060708090a0b0c0d0e0f".into(),
+            work: WorkSpec {
+                kind: "color".into(),
+                parameters: [("failure_rate".into(), 0.5.into())].into_iter().collect(),
+            },
+            rows: 2,
+            columns: 3,
+            seed: 9_007_199_254_740_991,
+            attempts: 3,
+            timeout_ms: 60_000,
+            concurrency: None,
+            tolerated_failures: None,
+            deadline_ms: None,
+            status: BatchStatus::Running,
+            lap: 1,
+            tasks: 5,
+            done: 4,
+            failed: 0,
+            created_at: "2026-09-21T14:13:20.123Z".into(),
+            started_at: "2026-09-21T14:13:20.123Z".into(),
+            finished_at: None,
+            cancelled_at: None,
+            cancelled_because: None,
+            last_across: None,
+        }
+    }
+
+    const RUNNING: &str = concat!(
+        r#"{"id":"000102030405060708090a0b0c0d0e0f","work":{"kind":"color","failure_rate":0.5},"rows":2,"columns":3,"#,
+        r#""seed":9007199254740991,"attempts":3,"timeout_ms":60000,"concurrency":null,"tolerated_failures":null,"deadline_ms":null,"#,
+        r#""status":"running","lap":1,"tasks":5,"done":4,"failed":0,"#,
+        r#""created_at":"2026-09-21T14:13:20.123Z","started_at":"2026-09-21T14:13:20.123Z","#,
+        r#""finished_at":null,"cancelled_at":null,"cancelled_because":null,"last_across":null}"#
+    );
+
+    #[test]
+    fn what_a_running_batch_lacks_is_null() {
+        assert_golden(&running(), RUNNING);
+    }
+
+    #[test]
+    fn a_cancelled_batch_has_its_limits_and_its_cause() {
+        let batch = BatchDocument {
+            concurrency: Some(5),
+            tolerated_failures: Some(0.1),
+            deadline_ms: Some(1_000),
+            status: BatchStatus::Cancelled,
+            cancelled_at: Some("2026-09-21T14:13:21.123Z".into()),
+            cancelled_because: Some(CancelCause::Deadline),
+            ..running()
+        };
+        let golden = RUNNING
+            .replace(r#""concurrency":null"#, r#""concurrency":5"#)
+            .replace(r#""tolerated_failures":null"#, r#""tolerated_failures":0.1"#)
+            .replace(r#""deadline_ms":null"#, r#""deadline_ms":1000"#)
+            .replace(r#""running""#, r#""cancelled""#)
+            .replace(r#""cancelled_at":null"#, r#""cancelled_at":"2026-09-21T14:13:21.123Z""#)
+            .replace(r#""cancelled_because":null"#, r#""cancelled_because":"deadline""#);
+        assert_golden(&batch, &golden);
+    }
+
+    #[test]
+    fn a_finished_batch_names_the_square_that_was_last() {
+        let batch = BatchDocument {
+            status: BatchStatus::Finished,
+            finished_at: Some("2026-09-21T14:13:21.123Z".into()),
+            last_across: Some(Square { row: 1, column: 0 }),
+            ..running()
+        };
+        let golden = RUNNING
+            .replace(r#""running""#, r#""finished""#)
+            .replace(r#""finished_at":null"#, r#""finished_at":"2026-09-21T14:13:21.123Z""#)
+            .replace(r#""last_across":null"#, r#""last_across":{"row":1,"column":0}"#);
+        assert_golden(&batch, &golden);
+    }
+
+    #[test]
+    fn a_list_ends_without_a_cursor() {
+        assert_golden(&BatchList { batches: Vec::new(), next: None }, r#"{"batches":[],"next":null}"#);
+        let list = BatchList { batches: vec![running()], next: Some(17) };
+        assert_golden(&list, &format!(r#"{{"batches":[{RUNNING}],"next":17}}"#));
+        assert_golden(&ListQuery::default(), "{}");
+        assert_golden(&ListQuery { after: Some(17), limit: Some(100) }, r#"{"after":17,"limit":100}"#);
+    }
+
+    #[test]
+    fn a_change_must_name_the_limit_that_it_changes() {
+        assert_golden(&BatchChanges { concurrency: Some(5.into()) }, r#"{"concurrency":5}"#);
+        assert_golden(&BatchChanges { concurrency: None }, r#"{"concurrency":null}"#);
+        for refused in ["{}", r#"{"concurrency":"5"}"#, r#"{"concurrency":5,"seed":1}"#] {
+            assert!(serde_json::from_str::<BatchChanges>(refused).is_err(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn states_and_causes_are_words() {
+        for (status, is_over) in [
+            (BatchStatus::Running, false),
+            (BatchStatus::Paused, false),
+            (BatchStatus::Finished, true),
+            (BatchStatus::Cancelled, true),
+        ] {
+            assert_golden(&status, &format!(r#""{}""#, status.as_str()));
+            assert_eq!(status.is_over(), is_over, "{status:?}");
+        }
+        for (cause, word) in
+            [(CancelCause::Asked, "asked"), (CancelCause::Deadline, "deadline"), (CancelCause::Failures, "failures")]
+        {
+            assert_golden(&cause, &format!(r#""{word}""#));
+        }
+    }
+}

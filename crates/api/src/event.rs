@@ -1,0 +1,166 @@
+//! The server-sent events of a batch: `GET /api/batches/{id}/events`.
+//!
+//! The id of each event is the step of the quilt that it led to. A client that reconnects with it in `Last-Event-ID` gets what follows. A
+//! client that is too far behind for that gets the squares that are settled once more, without ids. The stream ends after the event with
+//! [`EventStatus::Complete`] or [`EventStatus::Cancelled`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::square::Square;
+
+/// One event: [`name`](Self::name) is its `event:` field, and its JSON is its `data:` field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum BatchEvent {
+    /// `event: square`.
+    Square(SquareEvent),
+    /// `event: status`.
+    Status(StatusEvent),
+    /// `event: lap`.
+    Lap(LapEvent),
+    /// `event: concurrency`.
+    Concurrency(ConcurrencyEvent),
+}
+
+impl BatchEvent {
+    /// The name of the event.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Square(_) => "square",
+            Self::Status(_) => "status",
+            Self::Lap(_) => "lap",
+            Self::Concurrency(_) => "concurrency",
+        }
+    }
+
+    /// Reads an event from its `event:` and `data:` fields; `None` for a name that is not known, which a newer server may send.
+    ///
+    /// # Errors
+    ///
+    /// The data is not what an event of this name has.
+    pub fn read(name: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
+        Ok(Some(match name {
+            "square" => Self::Square(serde_json::from_str(data)?),
+            "status" => Self::Status(serde_json::from_str(data)?),
+            "lap" => Self::Lap(serde_json::from_str(data)?),
+            "concurrency" => Self::Concurrency(serde_json::from_str(data)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+/// A square has its outcome, or has lost it because it is run again. Without `color` and `failed` it is pending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SquareEvent {
+    /// Its row, from 0.
+    pub row: u32,
+    /// Its column, from 0.
+    pub column: u32,
+    /// Its color, `#` and six hexadecimal digits; absent unless it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<String>,
+    /// Why its task failed; absent unless it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// The batch is in another state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusEvent {
+    /// The state.
+    pub status: EventStatus,
+    /// How many squares are done; absent unless the lap has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done: Option<u32>,
+    /// How many squares have failed; absent unless the lap has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u32>,
+}
+
+/// The state of a batch, as its events name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EventStatus {
+    /// Tasks are started again after a pause.
+    Running,
+    /// No more tasks are started.
+    Paused,
+    /// The finish line: every square has its outcome.
+    Complete,
+    /// The batch was cancelled.
+    Cancelled,
+}
+
+/// A lap has started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LapEvent {
+    /// The lap, from 1.
+    pub lap: u32,
+    /// The one square that is run again; absent if all that failed are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub square: Option<Square>,
+}
+
+/// The batch has another limit of tasks that run at the same time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConcurrencyEvent {
+    /// The limit, 1 to 65,536; `null` for none.
+    pub concurrency: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_event(event: &BatchEvent, name: &str, data: &str) {
+        assert_eq!((event.name(), serde_json::to_string(event).expect("plain data").as_str()), (name, data));
+        assert_eq!(BatchEvent::read(name, data).expect("its own data").as_ref(), Some(event));
+    }
+
+    #[test]
+    fn a_square_has_a_color_or_a_reason_or_neither() {
+        let square = |color: Option<&str>, failed: Option<&str>| {
+            let (color, failed) = (color.map(Into::into), failed.map(Into::into));
+            BatchEvent::Square(SquareEvent { row: 2, column: 6, color, failed })
+        };
+        assert_event(&square(Some("#4F9A03"), None), "square", r##"{"row":2,"column":6,"color":"#4F9A03"}"##);
+        assert_event(&square(None, Some("no luck")), "square", r#"{"row":2,"column":6,"failed":"no luck"}"#);
+        assert_event(&square(None, None), "square", r#"{"row":2,"column":6}"#);
+    }
+
+    #[test]
+    fn the_end_of_a_lap_has_counts() {
+        let status = |status, counts: Option<(u32, u32)>| {
+            let (done, failed) = counts.unzip();
+            BatchEvent::Status(StatusEvent { status, done, failed })
+        };
+        let complete = status(EventStatus::Complete, Some((63, 1)));
+        assert_event(&complete, "status", r#"{"status":"complete","done":63,"failed":1}"#);
+        let cancelled = status(EventStatus::Cancelled, Some((3, 0)));
+        assert_event(&cancelled, "status", r#"{"status":"cancelled","done":3,"failed":0}"#);
+        assert_event(&status(EventStatus::Paused, None), "status", r#"{"status":"paused"}"#);
+        assert_event(&status(EventStatus::Running, None), "status", r#"{"status":"running"}"#);
+    }
+
+    #[test]
+    fn a_lap_of_one_square_names_it() {
+        let lap = |square| BatchEvent::Lap(LapEvent { lap: 2, square });
+        assert_event(&lap(None), "lap", r#"{"lap":2}"#);
+        let one = lap(Some(Square { row: 0, column: 3 }));
+        assert_event(&one, "lap", r#"{"lap":2,"square":{"row":0,"column":3}}"#);
+    }
+
+    #[test]
+    fn no_limit_is_null() {
+        let limit = |concurrency| BatchEvent::Concurrency(ConcurrencyEvent { concurrency });
+        assert_event(&limit(Some(5)), "concurrency", r#"{"concurrency":5}"#);
+        assert_event(&limit(None), "concurrency", r#"{"concurrency":null}"#);
+    }
+
+    #[test]
+    fn unknown_names_are_passed_over_and_wrong_data_is_an_error() {
+        assert_eq!(BatchEvent::read("weather", "{}").expect("it is not read"), None);
+        assert!(BatchEvent::read("lap", "{}").is_err());
+    }
+}

@@ -1,0 +1,168 @@
+//! What a client sends to launch a batch.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+/// What a task does: a kind, and whatever parameters that kind takes.
+///
+/// In JSON the kind stands among its parameters: `{"kind": "color", "failure_rate": 0.1}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkSpec {
+    /// The name under which the kind of work is registered.
+    pub kind: String,
+    /// The kind's own parameters, checked by the kind.
+    #[serde(flatten)]
+    pub parameters: Map<String, Value>,
+}
+
+/// Any JSON number. Numbers of requests are checked after they were read, so that a refusal can name the member, its limits and the value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Number(serde_json::Number);
+
+impl Number {
+    /// The number, if it is whole and within 0 to `u64::MAX`.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        self.0.as_u64()
+    }
+
+    /// The number as a float, maybe rounded.
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        self.0.as_f64()
+    }
+
+    /// A whole number.
+    #[must_use]
+    pub fn from_u64(value: u64) -> Self {
+        Self(value.into())
+    }
+
+    /// A float as a number; `None` if it is infinite or not a number, which JSON cannot write.
+    #[must_use]
+    pub fn from_f64(value: f64) -> Option<Self> {
+        serde_json::Number::from_f64(value).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Number::deserialize(deserializer).map(Self)
+    }
+}
+
+impl From<serde_json::Number> for Number {
+    fn from(value: serde_json::Number) -> Self {
+        Self(value)
+    }
+}
+
+impl From<u32> for Number {
+    fn from(value: u32) -> Self {
+        Self(value.into())
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The body of `POST /api/batches`, or the field `launch` of a form whose field `file` brings the input.
+///
+/// The numbers' upper limits are those of the server's configuration; its defaults are given here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaunchRequest {
+    /// What each task does.
+    pub work: WorkSpec,
+    /// The number of rows, 1 to 4,096. Rows and columns can be absent if the work itself determines the number of tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Number>,
+    /// The number of columns, 1 to 4,096.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<Number>,
+    /// Determines the order of the tasks, 0 to 2^53 - 1; random if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<Number>,
+    /// How often a task is tried, 1 to 20; 3 if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Number>,
+    /// The time limit of one attempt in milliseconds, 1 to an hour; one minute if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<Number>,
+    /// How many tasks may run at the same time, 1 to 65,536; no limit if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Number>,
+    /// The share of a lap's tasks, from 0 to 1, above which failures cancel the batch; never if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerated_failures: Option<Number>,
+    /// The time limit of a lap in milliseconds, 1 to a week; none if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<Number>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_golden;
+
+    fn request() -> LaunchRequest {
+        LaunchRequest {
+            work: WorkSpec { kind: "color".into(), parameters: Map::new() },
+            rows: None,
+            columns: None,
+            seed: None,
+            attempts: None,
+            timeout_ms: None,
+            concurrency: None,
+            tolerated_failures: None,
+            deadline_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_request_leaves_out_what_is_not_asked_for() {
+        assert_golden(&request(), r#"{"work":{"kind":"color"}}"#);
+    }
+
+    #[test]
+    fn a_request_has_any_number() {
+        let request = LaunchRequest {
+            work: WorkSpec {
+                kind: "color".into(),
+                parameters: [("duration_ms".into(), vec![1, 5].into())].into_iter().collect(),
+            },
+            rows: Some(8.into()),
+            columns: Some(serde_json::Number::from(-1).into()),
+            seed: Some(Number::from_u64(1 << 53)),
+            attempts: Some(3.into()),
+            timeout_ms: Some(60_000.into()),
+            concurrency: Some(5.into()),
+            tolerated_failures: Number::from_f64(0.1),
+            deadline_ms: Some(1_000.into()),
+        };
+        assert_golden(
+            &request,
+            concat!(
+                r#"{"work":{"kind":"color","duration_ms":[1,5]},"rows":8,"columns":-1,"seed":9007199254740992,"attempts":3,"#,
+                r#""timeout_ms":60000,"concurrency":5,"tolerated_failures":0.1,"deadline_ms":1000}"#
+            ),
+        );
+        assert_eq!(request.columns.map(|number| number.to_string()), Some("-1".into()));
+    }
+
+    #[test]
+    fn unknown_members_and_wrong_types_are_refused() {
+        for members in [r#""rows": "x""#, r#""colour": 1"#] {
+            let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
+            assert!(serde_json::from_str::<LaunchRequest>(&json).is_err(), "{members}");
+        }
+        for json in ["{}", r#"{"work": {}}"#, r#"{"work": "color"}"#] {
+            assert!(serde_json::from_str::<LaunchRequest>(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What is left of a lap at its finish line, and the queries of receipts and journals.
+
+use serde::{Deserialize, Serialize};
+
+/// The record of one finish line: the answer of `GET /api/batches/{id}/receipt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptDocument {
+    /// The id of the batch, 32 hexadecimal digits.
+    pub batch: String,
+    /// The lap, from 1.
+    pub lap: u32,
+    /// How many tasks the lap had to run.
+    pub lap_tasks: u32,
+    /// How many attempts at them were recorded.
+    pub attempts: u64,
+    /// The number of squares of the quilt.
+    pub tasks: u32,
+    /// How many squares were done, in whatever lap.
+    pub done: u32,
+    /// How many squares had failed.
+    pub failed: u32,
+    /// When the lap was started.
+    pub started_at: String,
+    /// When it crossed its finish line.
+    pub finished_at: String,
+    /// The task that settled last.
+    pub last_across: LastAcross,
+    /// The tasks with the longest attempts, longest first: at most 5, none below a millisecond.
+    pub slowest: Vec<SlowTask>,
+    /// SHA-256 over the outcomes of all squares in reading order, 64 hexadecimal digits. A done square is the byte 1 and its red, green and
+    /// blue; a failed one is the byte 2, the length of its reason in bytes as 32 bits in big-endian order, and the reason.
+    pub outcomes_sha256: String,
+}
+
+/// The task that settled last in a lap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastAcross {
+    /// The row of its square, from 0.
+    pub row: u32,
+    /// The column of its square, from 0.
+    pub column: u32,
+    /// The name of the worker that ran it; `null` if that was not recorded.
+    pub worker: Option<String>,
+    /// The attempt that settled it, from 1; `null` if that was not recorded.
+    pub attempt: Option<u32>,
+}
+
+/// A task with a long attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlowTask {
+    /// The row of its square, from 0.
+    pub row: u32,
+    /// The column of its square, from 0.
+    pub column: u32,
+    /// The name of the worker that ran it.
+    pub worker: String,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// How long the attempt took, in milliseconds.
+    pub took_ms: u32,
+}
+
+/// The query of `GET /api/batches/{id}/receipt`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptQuery {
+    /// The lap, from 1; the last one that crossed its finish line if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lap: Option<u32>,
+}
+
+/// The query of `GET /api/batches/{id}/journal`, whose answer is binary.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JournalQuery {
+    /// How many events at the beginning are left out; 0 if it is absent.
+    #[serde(default)]
+    pub after: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_golden;
+
+    #[test]
+    fn a_receipt_names_the_last_task_and_the_slowest_ones() {
+        let receipt = ReceiptDocument {
+            batch: "000102030405060708090a0b0c0d0e0f".into(),
+            lap: 1,
+            lap_tasks: 64,
+            attempts: 5_000_000_000,
+            tasks: 64,
+            done: 63,
+            failed: 1,
+            started_at: "2026-09-21T14:13:20.123Z".into(),
+            finished_at: "2026-09-21T14:13:21.123Z".into(),
+            last_across: LastAcross { row: 7, column: 0, worker: Some("host/1".into()), attempt: Some(2) },
+            slowest: vec![SlowTask { row: 0, column: 7, worker: "host/2".into(), attempt: 1, took_ms: 900 }],
+            outcomes_sha256: "ab".repeat(32),
+        };
+        let golden = format!(
+            concat!(
+                r#"{{"batch":"000102030405060708090a0b0c0d0e0f","lap":1,"lap_tasks":64,"attempts":5000000000,"#,
+                r#""tasks":64,"done":63,"failed":1,"#,
+                r#""started_at":"2026-09-21T14:13:20.123Z","finished_at":"2026-09-21T14:13:21.123Z","#,
+                r#""last_across":{{"row":7,"column":0,"worker":"host/1","attempt":2}},"#,
+                r#""slowest":[{{"row":0,"column":7,"worker":"host/2","attempt":1,"took_ms":900}}],"outcomes_sha256":"{sha256}"}}"#
+            ),
+            sha256 = "ab".repeat(32)
+        );
+        assert_golden(&receipt, &golden);
+    }
+
+    #[test]
+    fn a_worker_that_was_not_recorded_is_null() {
+        let last = LastAcross { row: 0, column: 0, worker: None, attempt: None };
+        assert_golden(&last, r#"{"row":0,"column":0,"worker":null,"attempt":null}"#);
+    }
+
+    #[test]
+    fn queries_leave_out_what_is_not_asked_for() {
+        assert_golden(&ReceiptQuery { lap: None }, "{}");
+        assert_golden(&ReceiptQuery { lap: Some(2) }, r#"{"lap":2}"#);
+        assert_golden(&JournalQuery { after: 12 }, r#"{"after":12}"#);
+        assert_eq!(serde_json::from_str::<JournalQuery>("{}").expect("it has a default"), JournalQuery { after: 0 });
+        assert!(serde_json::from_str::<JournalQuery>(r#"{"before":1}"#).is_err());
+    }
+}

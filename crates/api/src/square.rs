@@ -1,0 +1,166 @@
+//! A square with its attempts.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The place of a square in the quilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Square {
+    /// The row, from 0.
+    pub row: u32,
+    /// The column, from 0.
+    pub column: u32,
+}
+
+/// The state of a task, and so of its square.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskState {
+    /// It has no outcome yet.
+    Pending,
+    /// It succeeded.
+    Done,
+    /// It failed for good.
+    Failed,
+}
+
+impl TaskState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Done, Self::Failed];
+
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Done => "done",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// One square with every recorded attempt at its task: the answer of `GET /api/batches/{id}/squares/{row}/{column}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SquareDocument {
+    /// Its row, from 0.
+    pub row: u32,
+    /// Its column, from 0.
+    pub column: u32,
+    /// The item of the input that its task is about; `null` if the work has no items.
+    pub item: Option<String>,
+    /// The state of its task.
+    pub state: TaskState,
+    /// Its color, `#` and six hexadecimal digits; `null` unless `state` is `done`.
+    pub color: Option<String>,
+    /// Why its task failed; `null` unless `state` is `failed`.
+    pub failed: Option<String>,
+    /// What its task recorded, by name. The names are those of the kind of work. `null` if it recorded nothing or made a picture.
+    pub detail: Option<Map<String, Value>>,
+    /// The path of the picture that its task made, on the same server; `null` if it made none.
+    pub picture: Option<String>,
+    /// The attempts, oldest first; the last 1,000 of them.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt at a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// The lap in which it was made, from 1.
+    pub lap: u32,
+    /// Which attempt of that lap it was, from 1.
+    pub attempt: u32,
+    /// The name of the worker that made it.
+    pub worker: String,
+    /// When it was started.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u32,
+    /// Why it failed; `null` if it succeeded.
+    pub error: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::assert_golden;
+
+    #[test]
+    fn what_a_pending_square_lacks_is_null() {
+        let square = SquareDocument {
+            row: 0,
+            column: 1,
+            item: None,
+            state: TaskState::Pending,
+            color: None,
+            failed: None,
+            detail: None,
+            picture: None,
+            attempts: Vec::new(),
+        };
+        assert_golden(
+            &square,
+            r#"{"row":0,"column":1,"item":null,"state":"pending","color":null,"failed":null,"detail":null,"picture":null,"attempts":[]}"#,
+        );
+    }
+
+    #[test]
+    fn a_settled_square_has_its_detail_and_its_attempts() {
+        let attempt = Attempt {
+            lap: 1,
+            attempt: 1,
+            worker: "host/1".into(),
+            started_at: "2026-09-21T14:13:20.123Z".into(),
+            took_ms: 7,
+            error: Some("no luck".into()),
+        };
+        let square = SquareDocument {
+            row: 4_095,
+            column: 0,
+            item: Some("https://example.org/".into()),
+            state: TaskState::Done,
+            color: Some("#0000AB".into()),
+            failed: None,
+            detail: Some([("status".into(), 200.into()), ("title".into(), "A".into())].into_iter().collect()),
+            picture: None,
+            attempts: vec![attempt.clone(), Attempt { attempt: 2, error: None, ..attempt }],
+        };
+        assert_golden(
+            &square,
+            concat!(
+                r##"{"row":4095,"column":0,"item":"https://example.org/","state":"done","color":"#0000AB","failed":null,"##,
+                r#""detail":{"status":200,"title":"A"},"picture":null,"attempts":["#,
+                r#"{"lap":1,"attempt":1,"worker":"host/1","started_at":"2026-09-21T14:13:20.123Z","took_ms":7,"error":"no luck"},"#,
+                r#"{"lap":1,"attempt":2,"worker":"host/1","started_at":"2026-09-21T14:13:20.123Z","took_ms":7,"error":null}]}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn a_failed_square_may_have_a_picture() {
+        let square = SquareDocument {
+            row: 1,
+            column: 2,
+            item: None,
+            state: TaskState::Failed,
+            color: None,
+            failed: Some("out of memory".into()),
+            detail: None,
+            picture: Some("/api/batches/1/squares/1/2/picture.png".into()),
+            attempts: Vec::new(),
+        };
+        assert_golden(
+            &square,
+            concat!(
+                r#"{"row":1,"column":2,"item":null,"state":"failed","color":null,"failed":"out of memory","detail":null,"#,
+                r#""picture":"/api/batches/1/squares/1/2/picture.png","attempts":[]}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn states_are_words() {
+        for state in TaskState::ALL {
+            assert_golden(&state, &format!(r#""{}""#, state.as_str()));
+        }
+    }
+}
