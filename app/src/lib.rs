@@ -1,35 +1,46 @@
-//! What people see: the pages, the islands in them that live in the browser, and the server functions behind their forms.
+//! The page: server functions, the signals of a live batch, components, islands and pages.
 //!
-//! With the feature `ssr` this renders pages on the server; with `hydrate` it is the islands, and no page.
+//! With the feature `ssr` this renders pages on the server; with `hydrate` it is the islands in the browser.
 //!
 //! # Layout
 //!
-//! - [`model`]: what the server hands to pages
-//! - `pages`, `actions`, `server` (with `ssr`): the pages, the server functions, and what both reach on the server
-//! - [`components`]: the islands and their parts
-//! - `page`: the page of a batch as it lives in the browser
-//! - `panels`: what is told of a batch, as functions of the page's state; `squares`: its squares
-//! - `navigation`: from one page to another
-//! - `request`: forms that are posted in place, and records that are asked for
-//! - `format`, `html`: numbers and times for people, and text as HTML
+//! An arrow reads "is used by": `functions`, `live` → `components` → `islands` → `pages`.
+//!
+//! - [`model`]: what the server hands to islands, and why an action was refused
+//! - [`functions`]: the server functions, compiled on both sides
+//! - `live`: the signals of a batch: its channel, how the visitor looks at it, and what follows from both; no views
+//! - `components`: the views
+//! - [`islands`]: the components that live on in the browser
+//! - `pages`, [`launch`], [`server`] (with `ssr`): documents, the launch form as it is posted, and what both reach on the server
 
-#[cfg(feature = "ssr")]
-pub mod actions;
-pub mod components;
-mod format;
-mod html;
+mod components;
+pub mod functions;
+pub mod islands;
 #[cfg(feature = "ssr")]
 pub mod launch;
+mod live;
 pub mod model;
-mod navigation;
-mod page;
 #[cfg(feature = "ssr")]
 mod pages;
-mod panels;
-mod request;
 #[cfg(feature = "ssr")]
 pub mod server;
-mod squares;
 
 #[cfg(feature = "ssr")]
 pub use pages::{App, shell};
+
+/// Prepares the browser for the islands; call once, before any of them is hydrated.
+///
+/// A server function that answers with the address of this page must not reload it: what changed arrives on the channel.
+#[cfg(feature = "hydrate")]
+pub fn prepare() {
+    let hook = |target: &str| {
+        let location = leptos::prelude::window().location();
+        let is_here = location.pathname().is_ok_and(|path| path == target);
+        if !is_here {
+            // Refused only for addresses that are none.
+            let _ = location.assign(target);
+        }
+    };
+    // It is the first one, so it is taken.
+    let _ = leptos::server_fn::redirect::set_redirect_hook(hook);
+}

@@ -1,55 +1,104 @@
-//! What the server hands to pages.
+//! What the server hands to islands, and why an action was refused.
 
-use quilt::wire::decode_summary;
-use quilt::{BatchId, Summary, Timestamp};
+use leptos::server_fn::codec::JsonEncoding;
+use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use quilt::wire::{decode_summary, encode_summary};
+use quilt::{BatchId, Progress, Status, Summary, Timestamp};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A batch as a page first sees it.
-#[derive(Debug, Clone, PartialEq)]
+/// A batch when its page was rendered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct BatchView {
     /// The batch.
     pub id: BatchId,
     /// Whether this visitor launched it, and so may control it.
     pub is_own: bool,
-    /// How it stands.
+    /// Its state without the squares.
     pub summary: Summary,
     /// The server's clock.
     pub now: Timestamp,
 }
 
-impl BatchView {
-    /// As a text, in which a page carries it: what it takes to read that is there already, for the channel.
-    #[cfg(any(feature = "ssr", test))]
-    pub(crate) fn encode(&self) -> String {
-        let Self { id, is_own, summary, now } = self;
-        let digits: String = quilt::wire::encode_summary(summary).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{id} {} {} {digits}", u8::from(*is_own), now.0)
-    }
+/// The text is no [`BatchView`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("this is not the view of a batch")]
+pub struct NotAView;
 
-    /// The view that [`BatchView::encode`] wrote; `None` for any other text.
-    pub(crate) fn decode(text: &str) -> Option<Self> {
-        let mut parts = text.split(' ');
-        let (id, is_own, now) = (parts.next()?.parse().ok()?, parts.next()? == "1", parts.next()?.parse().ok()?);
-        let digits = parts.next()?;
-        let byte = |place| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
-        let summary: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
-        Some(Self { id, is_own, now: Timestamp(now), summary: decode_summary(&summary?).ok()? })
+/// In the page it is a text with the bytes of the wire: the browser decodes those for the channel anyway.
+impl From<BatchView> for String {
+    fn from(view: BatchView) -> Self {
+        let BatchView { id, is_own, summary, now } = view;
+        let digits: Self = encode_summary(&summary).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{id} {} {} {digits}", u8::from(is_own), now.0)
     }
 }
 
-/// Why what a visitor asked for was not done, in a sentence for the visitor.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[cfg_attr(feature = "ssr", derive(serde::Serialize, serde::Deserialize))]
+impl TryFrom<String> for BatchView {
+    type Error = NotAView;
+
+    fn try_from(text: String) -> Result<Self, NotAView> {
+        let mut parts = text.split(' ');
+        let mut part = || parts.next().ok_or(NotAView);
+        let id = part()?.parse().map_err(|_| NotAView)?;
+        let is_own = part()? == "1";
+        let now = part()?.parse().map(Timestamp).map_err(|_| NotAView)?;
+        let digits = part()?;
+        let byte = |place| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
+        let summary: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
+        let summary = decode_summary(&summary.ok_or(NotAView)?).map_err(|_| NotAView)?;
+        Ok(Self { id, is_own, summary, now })
+    }
+}
+
+/// A batch in the visitor's list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchCard {
+    /// The batch.
+    pub id: BatchId,
+    /// Rows and columns, such as `8 × 8`.
+    pub shape: String,
+    /// Its status.
+    pub status: Status,
+    /// Counts of its tasks.
+    pub progress: Progress,
+    /// How long ago it was launched, in milliseconds.
+    pub age_ms: u64,
+    /// When it ended. Its picture does not change after that.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// Why an action was refused, in a sentence for the visitor.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ActionError {
     /// There is no such batch.
     #[error("There is no batch here. It may have been removed, or the link is not complete.")]
     NotFound,
-    /// The request was refused for this reason.
+    /// The server refused it for this reason.
     #[error("{0}")]
     Refused(String),
-    /// The server did not answer, or not in a way that this page understands.
+    /// The server did not answer, or not in a form that the page understands.
     #[error("The server could not be asked: {0}")]
     Transport(String),
+}
+
+impl FromServerFnError for ActionError {
+    type Encoder = JsonEncoding;
+
+    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
+        match error {
+            // Faults of the request.
+            ServerFnErrorErr::Args(reason)
+            | ServerFnErrorErr::Deserialization(reason)
+            | ServerFnErrorErr::MissingArg(reason) => {
+                #[cfg(feature = "ssr")]
+                crate::server::set_status(axum::http::StatusCode::BAD_REQUEST);
+                Self::Refused(reason)
+            }
+            error => Self::Transport(error.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,14 +108,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_view_comes_through_its_page() {
+    fn a_view_survives_its_page() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
         let summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
         let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary, now: Timestamp(2_000) };
-        assert_eq!(BatchView::decode(&view.encode()), Some(view));
+        let text = serde_json::to_string(&view).expect("a text");
+        assert_eq!(serde_json::from_str::<BatchView>(&text).expect("a view"), view);
         for text in ["", "x", "07070707070707070707070707070707 1 2 zz", "07070707070707070707070707070707 1 2 012"] {
-            assert_eq!(BatchView::decode(text), None, "{text}");
+            assert_eq!(BatchView::try_from(text.to_owned()), Err(NotAView), "{text}");
         }
     }
 }

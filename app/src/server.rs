@@ -1,4 +1,4 @@
-//! What server functions and pages reach on the server.
+//! What server functions and pages use on the server.
 
 use std::sync::Arc;
 
@@ -7,12 +7,16 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooManyRunning};
 use leptos::prelude::{expect_context, use_context};
-use leptos::server_fn::codec::JsonEncoding;
-use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use leptos_axum::ResponseOptions;
-use quilt::{BatchId, Limits, OwnerId, SpecError, Summary};
+use quilt::{BatchId, Control, LaunchRequest, Limits, OwnerId, SpecError, Summary};
+use viewer::format;
 
-use crate::model::ActionError;
+use crate::functions::Command;
+use crate::launch;
+use crate::model::{ActionError, BatchCard};
+
+/// How many batches the front page lists.
+const LISTED: u32 = 12;
 
 /// Provided as context to every page and server function.
 #[derive(Clone)]
@@ -50,8 +54,68 @@ pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
 }
 
 /// This visitor's newest batches.
-pub(crate) async fn list(count: u32) -> Result<Vec<(BatchId, Summary)>, ActionError> {
-    Ok(engine().list(visitor()?, None, count).await?.batches)
+pub(crate) async fn list() -> Result<Vec<BatchCard>, ActionError> {
+    let batches = engine().list(visitor()?, None, LISTED).await?.batches;
+    let now = engine::now();
+    let card = |(id, summary): (BatchId, Summary)| BatchCard {
+        id,
+        shape: format::shape(summary.spec.grid),
+        status: summary.status,
+        progress: summary.progress,
+        age_ms: now.millis_since(summary.created_at),
+        ended_at: summary.ended_at,
+    };
+    Ok(batches.into_iter().map(card).collect())
+}
+
+/// Runs a command on a batch of this visitor and returns the path of the page that shows the result.
+pub(crate) async fn run_command(id: BatchId, command: Command) -> Result<String, ActionError> {
+    let (engine, visitor) = (engine(), visitor()?);
+    match command {
+        Command::Pause => engine.control(id, visitor, Control::Pause).await.map(drop)?,
+        Command::Resume => engine.control(id, visitor, Control::Resume).await.map(drop)?,
+        Command::SetConcurrency(typed) => {
+            let concurrency = concurrency(&typed)?;
+            engine.control(id, visitor, Control::SetConcurrency(concurrency)).await.map(drop)?;
+        }
+        Command::Cancel => engine.cancel(id, visitor).await.map(drop)?,
+        Command::RetryFailed => engine.retry_failed(id, visitor).await.map(drop)?,
+        Command::RetrySquare(square) => engine.retry_square(id, visitor, square).await.map(drop)?,
+        Command::RunAgain { same_seed } => return run_again(id, visitor, same_seed).await,
+        Command::Remove => {
+            engine.remove(id, visitor).await?;
+            return Ok("/".into());
+        }
+    }
+    Ok(path_of(id))
+}
+
+/// A limit as it was typed; empty for none.
+fn concurrency(typed: &str) -> Result<Option<u32>, ActionError> {
+    let number = launch::optional_number("the number of tasks at the same time", typed)
+        .map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
+    Ok(number.map(Into::into).as_ref().map(quilt::spec::concurrency_within).transpose()?)
+}
+
+async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<String, ActionError> {
+    let batch = open(id).await?;
+    let (spec, tasks) = {
+        let folded = batch.folded();
+        (folded.quilt.spec().clone(), folded.quilt.progress().tasks)
+    };
+    let request: LaunchRequest = spec.into();
+    let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
+    // Where the last row is shorter, the number of tasks says more than rows and columns.
+    let spec = request.into_spec(&limits(), rand::random(), Some(tasks))?;
+    let input = engine().input(id).await?;
+    let id = BatchId::from_bytes(rand::random());
+    engine().launch(id, visitor, spec, input).await?;
+    Ok(path_of(id))
+}
+
+/// The path of a batch's page.
+pub(crate) fn path_of(id: BatchId) -> String {
+    format!("/batches/{id}")
 }
 
 /// There is no such batch, and the answer's status says so.
@@ -78,20 +142,6 @@ fn is_plain_form_post() -> bool {
 pub(crate) fn refuse(status: StatusCode, reason: String) -> ActionError {
     set_status(status);
     ActionError::Refused(reason)
-}
-
-impl FromServerFnError for ActionError {
-    type Encoder = JsonEncoding;
-
-    fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
-        match error {
-            // Faults of what was sent.
-            ServerFnErrorErr::Args(reason)
-            | ServerFnErrorErr::Deserialization(reason)
-            | ServerFnErrorErr::MissingArg(reason) => refuse(StatusCode::BAD_REQUEST, reason),
-            error => Self::Transport(error.to_string()),
-        }
-    }
 }
 
 impl From<SpecError> for ActionError {
@@ -130,7 +180,9 @@ impl From<LaunchError> for ActionError {
     fn from(error: LaunchError) -> Self {
         match error {
             LaunchError::Journal(error) => error.into(),
-            LaunchError::InvalidWork(_) => refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
+            LaunchError::InvalidWork(_) | LaunchError::InvalidSpec(_) => {
+                refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            }
             LaunchError::TooManyRunning(error) => error.into(),
             LaunchError::Conflict => refuse(StatusCode::CONFLICT, error.to_string()),
         }

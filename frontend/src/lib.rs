@@ -2,13 +2,11 @@
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-// Linked for the islands that it exports; the page calls each by its name.
-extern crate app;
-
 /// Called by the page once the module is loaded, before it brings its islands to life one by one.
 #[wasm_bindgen]
 pub fn hydrate() {
     #[cfg(target_arch = "wasm32")]
     console_error_panic_hook::set_once();
+    app::prepare();
     leptos::mount::hydrate_islands();
 }

@@ -8,7 +8,6 @@
 //! - [`backend`]: what stands below the engine, on this machine or on NATS
 //! - [`routes`]: which address leads where
 //! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
-//! - [`launch_form`]: the form that launches a batch, which may bring a file along
 //! - [`api`]: the public API; [`problem`]: its errors
 //! - [`picture`]: quilts as pictures; [`preview`]: presets as pictures
 //! - [`channel`]: the WebSocket of a batch's page
@@ -21,7 +20,6 @@ mod body;
 mod channel;
 mod cli;
 mod config;
-mod launch_form;
 mod origin;
 mod pages;
 mod picture;

@@ -4,12 +4,10 @@ use app::server::AppContext;
 use app::{App, shell};
 use axum::Router;
 use axum::http::{HeaderValue, header};
-use axum::routing::post;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{LeptosRoutes, ResponseOptions, file_and_error_handler_with_context, generate_route_list};
 
-use crate::launch_form;
 use crate::routes::AppState;
 
 /// Every page, every server function, and the files of the site folder.
@@ -21,7 +19,6 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
     };
     let options = state.leptos.clone();
     Router::new()
-        .route("/actions/launch", post(launch_form::launch))
         .leptos_routes_with_context(state, generate_route_list(App), provide.clone(), move || shell(options.clone()))
         .fallback(file_and_error_handler_with_context::<AppState, _>(provide, shell))
 }

@@ -162,6 +162,7 @@ impl From<LaunchError> for Problem {
         match error {
             LaunchError::Journal(error) => error.into(),
             LaunchError::InvalidWork(error) => error.into(),
+            LaunchError::InvalidSpec(error) => error.into(),
             LaunchError::TooManyRunning(error) => error.into(),
             LaunchError::Conflict => {
                 Self::invalid("idempotency-key-reused", "this Idempotency-Key was used to launch another batch")

@@ -11,11 +11,10 @@ use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum_extra::extract::cookie::Key;
-use bytes::Bytes;
 use engine::Engine;
 use leptos::config::LeptosOptions;
 use leptos_axum::{site_pkg_dir_service, site_pkg_dir_service_route_path};
-use quilt::{BatchId, LaunchRequest, Limits, OwnerId, Summary};
+use quilt::{Limits, OwnerId};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -78,22 +77,6 @@ impl AppState {
             stopping: CancellationToken::new(),
             channels: TaskTracker::new(),
         }
-    }
-}
-
-impl AppState {
-    /// Launches what a visitor asked for, over the API or with a form, maybe with a file.
-    pub(crate) async fn launch(
-        &self,
-        (id, seed): (BatchId, u64),
-        visitor: OwnerId,
-        request: LaunchRequest,
-        upload: Option<Bytes>,
-    ) -> Result<Summary, Problem> {
-        let prepared = self.engine.registry().prepare(request.work.clone(), upload).await?;
-        let request = LaunchRequest { work: prepared.work, ..request };
-        let spec = request.into_spec(&self.limits, seed, prepared.tasks)?;
-        Ok(self.engine.launch(id, visitor, spec, prepared.input).await?)
     }
 }
 

@@ -1,17 +1,12 @@
-//! What pages are made of. A type with `#[island]` lives on in the browser, with all that is within it; the others are rendered once.
+//! The views. Each folder is one part of the page; the style has a file for each.
 
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
-#![allow(clippy::needless_pass_by_value, reason = "the properties of an island are values")]
-#![allow(missing_docs, reason = "the island macro exports a function for each island")]
+#![allow(clippy::needless_pass_by_value, reason = "properties are values")]
 
-#[cfg(feature = "ssr")]
-pub(crate) mod batch_list;
-#[cfg(feature = "ssr")]
-pub(crate) mod header;
-#[cfg(feature = "ssr")]
-pub(crate) mod launch_form;
-pub mod launch_pad;
-pub mod list_refresh;
-pub mod live_batch;
-pub(crate) mod post_form;
-mod quilt_stage;
+pub(crate) mod batch;
+pub(crate) mod forms;
+pub(crate) mod home;
+pub(crate) mod quilt;
+pub(crate) mod race;
+pub(crate) mod results;
+pub(crate) mod shared;

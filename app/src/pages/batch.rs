@@ -1,18 +1,20 @@
-//! `/batches/{id}`: one batch. It is rendered as it stands, and lives on as an island.
+//! `/batches/{id}`: one batch. It is rendered as it is now, and lives on as an island.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
-use quilt::{BatchId, Status};
+use quilt::{BatchId, Index, Status};
+
+use viewer::table::Column;
+use viewer::{MAX_ELEMENTS, words};
 
 use super::not_found::Missing;
 use super::posted_refusal;
-use crate::components::live_batch::LiveBatch;
+use super::squares::{canvas_html, rows_html};
+use crate::islands::LiveBatch;
 use crate::model::{ActionError, BatchView};
-use crate::page::title;
-use crate::squares::{MAX_ELEMENTS, canvas_html, rows_html};
 
-/// Without JavaScript the page asks for itself again until the batch is over.
+/// Without JavaScript the page reloads itself until the batch is over.
 const REFRESH: &str = r#"<meta http-equiv="refresh" content="2"><p class="quiet">This page refreshes itself every two seconds until the finish line. With JavaScript it would be live.</p>"#;
 
 #[component]
@@ -39,22 +41,23 @@ async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
     let rows = if is_small {
         rows_html(grid, |index| folded.quilt.square(index))
     } else {
-        canvas_html(id, grid, summary.status.is_over())
+        canvas_html(id, grid, folded.quilt.square(Index(0)), summary.status.is_over())
     };
     Ok((BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() }, rows))
 }
 
 #[component]
 fn Batch(view: BatchView, rows: String) -> impl IntoView {
-    // Nothing moves while a batch is paused, and its owner may be filling in the form.
     let engine = crate::server::engine();
     let kind = engine.registry().kind(&view.summary.spec.work.kind);
     let columns = kind.map(|kind| kind.columns()).unwrap_or_default();
-    let columns: String = columns.iter().map(|column| format!("{}={}\n", column.name, column.label)).collect();
+    let columns: Vec<Column> =
+        columns.iter().map(|column| Column { name: column.name.into(), label: column.label.into() }).collect();
+    // Nothing moves while a batch is paused, and its owner may be filling in the form.
     let refresh = if view.summary.status == Status::Running { REFRESH } else { "" };
     view! {
-        <Title text=title(&view.summary) />
-        <LiveBatch view=view.encode() columns refusal=posted_refusal()>
+        <Title text=words::title(&view.summary) />
+        <LiveBatch view columns refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>
         <noscript inner_html=refresh></noscript>

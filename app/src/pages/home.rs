@@ -4,8 +4,8 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
 use super::posted_refusal;
-use crate::components::batch_list::BatchList;
-use crate::components::launch_form::{LaunchForm, Launchable};
+use crate::components::home::launch_form::{LaunchTabs, Launchable};
+use crate::islands::BatchList;
 
 /// The kind of work that is offered unless another one was chosen.
 const FIRST: &str = "color";
@@ -28,9 +28,17 @@ pub(super) fn HomePage() -> impl IntoView {
                 </p>
             </section>
             <section class="card" aria-label="Launch a batch">
-                <LaunchForm kinds chosen refusal=posted_refusal() />
+                <LaunchTabs kinds chosen refusal=posted_refusal() />
             </section>
-            <BatchList />
+            <section class="batches" aria-labelledby="your-batches">
+                <h2 id="your-batches">"Your batches"</h2>
+                {Suspend::new(async move {
+                    match crate::server::list().await {
+                        Ok(batches) => view! { <BatchList batches /> }.into_any(),
+                        Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
+                    }
+                })}
+            </section>
         </div>
     }
 }

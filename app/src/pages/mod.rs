@@ -5,8 +5,8 @@
 mod batch;
 mod home;
 mod not_found;
+mod squares;
 
-use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos::server_fn::error::ServerFnUrlError;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
@@ -14,9 +14,8 @@ use leptos_router::components::{Route, Router, Routes};
 use leptos_router::hooks::use_query_map;
 use leptos_router::{SsrMode, path};
 
-use crate::components::header::Header;
+use crate::components::home::header::Header;
 use crate::model::ActionError;
-use crate::navigation::FOLLOW_HISTORY;
 use batch::BatchPage;
 use home::HomePage;
 use not_found::NotFound;
@@ -34,7 +33,6 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="description" content="Run many independent tasks and watch every one of them finish." />
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
                 <link rel="stylesheet" href="/pkg/quilt.css" />
-                <script nonce=use_nonce() inner_html=FOLLOW_HISTORY></script>
                 <AutoReload options=options.clone() />
                 <HydrationScripts options islands=true />
                 <MetaTags />

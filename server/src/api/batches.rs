@@ -36,7 +36,7 @@ pub(super) async fn launch(
         None => fresh_launch(),
     };
     let (request, upload) = read_launch(&headers, request).await?;
-    let summary = state.launch(launch, visitor, request, upload).await?;
+    let summary = state.engine.launch_request(launch, visitor, request, upload, &state.limits).await?;
     let (id, _) = launch;
     let location = format!("/api/batches/{id}");
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BatchDocument::new(id, summary))))

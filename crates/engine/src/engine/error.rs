@@ -1,5 +1,6 @@
 //! Why the engine did not do what it was asked.
 
+use quilt::SpecError;
 use thiserror::Error;
 
 use crate::journal::JournalError;
@@ -30,6 +31,9 @@ pub enum LaunchError {
     /// The work is unknown or does not take these parameters.
     #[error(transparent)]
     InvalidWork(#[from] InvalidWork),
+    /// The request is incomplete, or exceeds a limit.
+    #[error(transparent)]
+    InvalidSpec(#[from] SpecError),
     /// Too much is running already.
     #[error(transparent)]
     TooManyRunning(#[from] TooManyRunning),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use quilt::{BatchId, BatchSpec, Launched, OwnerId, Position, Summary};
+use quilt::{BatchId, BatchSpec, LaunchRequest, Launched, Limits, OwnerId, Position, Summary};
 use tokio::time::{Instant, sleep};
 
 use super::laps::Share;
@@ -38,6 +38,26 @@ impl Engine {
     ) -> Result<Summary, LaunchError> {
         let engine = self.clone();
         to_the_end(async move { engine.launch_now(id, owner, spec, input).await }).await
+    }
+
+    /// Accepts what a client asked for: prepares the work with the file that came along, checks it against the limits, and launches it.
+    /// `seed` counts where the request names none.
+    ///
+    /// # Errors
+    ///
+    /// See [`LaunchError`].
+    pub async fn launch_request(
+        &self,
+        (id, seed): (BatchId, u64),
+        owner: OwnerId,
+        request: LaunchRequest,
+        upload: Option<Bytes>,
+        limits: &Limits,
+    ) -> Result<Summary, LaunchError> {
+        let prepared = self.registry().prepare(request.work.clone(), upload).await?;
+        let request = LaunchRequest { work: prepared.work, ..request };
+        let spec = request.into_spec(limits, seed, prepared.tasks)?;
+        self.launch(id, owner, spec, prepared.input).await
     }
 
     async fn launch_now(

@@ -1,0 +1,65 @@
+//! What the owner can do while the batch runs.
+
+use leptos::prelude::*;
+use quilt::Status;
+
+use crate::components::forms::{CommandForm, Place, Refusal, Submit};
+use crate::components::shared::{When, flag, memo_text, text};
+use crate::live::use_batch;
+
+/// Pauses or resumes, and cancels.
+#[component]
+pub(crate) fn Controls() -> impl IntoView {
+    let batch = use_batch();
+    let can_control = flag(move || batch.can_control());
+    let is_paused = flag(move || batch.channel.status.get() == Status::Paused);
+    // One button with two names keeps the keyboard focus.
+    let choose = move |pause: &'static str, resume: &'static str| {
+        text(move || if is_paused.get() { resume } else { pause }.into())
+    };
+    view! {
+        <When condition=can_control>
+            <CommandForm name=choose("pause", "resume")>
+                <Submit label=choose("Pause", "Resume") />
+            </CommandForm>
+            <CommandForm name="cancel">
+                <Submit label="Cancel" />
+            </CommandForm>
+        </When>
+        <Refusal place=Place::Tools />
+    }
+}
+
+/// Limits how many tasks run at the same time.
+#[component]
+pub(crate) fn Concurrency() -> impl IntoView {
+    let batch = use_batch();
+    let can_control = flag(move || batch.can_control());
+    let summary = batch.channel.told.summary;
+    let limit = memo_text(move || summary.get().concurrency.map_or(String::new(), |limit| limit.to_string()));
+    view! {
+        <div class="concurrency">
+            <When condition=can_control>
+                <CommandForm name="set-concurrency">
+                    <label>
+                        <span>"Tasks at the same time"</span>
+                        // The attribute for the first value, the property for those that follow: what is typed stays until then.
+                        <input
+                            type="number"
+                            inputmode="numeric"
+                            name="command[concurrency]"
+                            min="1"
+                            max="65536"
+                            step="1"
+                            placeholder="no limit"
+                            value=limit.get_untracked()
+                            prop:value=limit
+                        />
+                    </label>
+                    <Submit label="Set" />
+                </CommandForm>
+            </When>
+            <Refusal place=Place::Concurrency />
+        </div>
+    }
+}

@@ -1,0 +1,51 @@
+//! The keys, in a dialog.
+
+use codee::string::FromToStringCodec;
+use leptos::html::{Dialog, Input};
+use leptos::prelude::*;
+use leptos_use_storage::{UseStorageOptions, use_local_storage_with_options};
+
+use crate::components::shared::on;
+use crate::live::keys::{Targets, use_keys};
+use crate::live::use_batch;
+
+/// What the keys do.
+const KEYS: &str = concat!(
+    "<dt><kbd>↑</kbd> <kbd>↓</kbd> <kbd>←</kbd> <kbd>→</kbd></dt><dd>to the next square</dd>",
+    "<dt><kbd>Home</kbd> <kbd>End</kbd></dt><dd>to the ends of a row; with <kbd>Ctrl</kbd>, of the quilt</dd>",
+    "<dt><kbd>Page ↑</kbd> <kbd>Page ↓</kbd></dt><dd>to the ends of a column</dd>",
+    "<dt><kbd>Enter</kbd></dt><dd>details of a square</dd>",
+    "<dt><kbd>f</kbd></dt><dd>to the next failure</dd>",
+    "<dt><kbd>/</kbd></dt><dd>to a square by its row and column</dd>",
+    "<dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>larger, smaller, the whole of a large quilt</dd>",
+    "<dt><kbd>Esc</kbd></dt><dd>back: close the square, end the replay, show all squares</dd>",
+);
+
+/// Opened with `?`. Handles the keys of the page as well, because their switch is here.
+#[component]
+pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
+    let options = UseStorageOptions::default().initial_value(true).delay_during_hydration(true);
+    let (is_on, set_on, _) = use_local_storage_with_options::<bool, FromToStringCodec>("quilt-single-keys", options);
+    use_keys(use_batch(), Targets { help, go_to, has_single_keys: is_on });
+    view! {
+        <dialog class="help" aria-labelledby="help-title" node_ref=help>
+            <form method="dialog">
+                <h2 id="help-title">"Keys"</h2>
+                <dl inner_html=KEYS></dl>
+                <p>
+                    <label>
+                        <input
+                            type="checkbox"
+                            prop:checked=is_on
+                            on:change=on(move |event| set_on.set(event_target_checked(&event)))
+                        />
+                        " keys without a modifier, such as "
+                        <kbd>"f"</kbd>
+                        ", work wherever the focus is"
+                    </label>
+                </p>
+                <button class="button">"Close"</button>
+            </form>
+        </dialog>
+    }
+}

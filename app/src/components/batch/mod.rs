@@ -1,0 +1,14 @@
+//! What is shown about a batch beside its quilt.
+
+mod banner;
+mod controls;
+mod head;
+mod help;
+mod progress;
+mod receipt;
+
+pub(crate) use banner::{Banner, SquareLink};
+pub(crate) use controls::{Concurrency, Controls};
+pub(crate) use head::{ConnectionState, Heading};
+pub(crate) use help::Help;
+pub(crate) use progress::{ProgressPanel, percent};

@@ -1,0 +1,71 @@
+//! How far the batch is, how fast it goes, and how long it will take.
+
+use leptos::prelude::*;
+use viewer::{format, words};
+
+use crate::components::shared::{When, flag, text};
+use crate::live::use_batch;
+
+/// A part of a whole as CSS, such as `12.500%`.
+pub(crate) fn percent(part: u32, whole: u32) -> String {
+    format!("{:.3}%", f64::from(part) * 100.0 / f64::from(whole.max(1)))
+}
+
+/// The bar and the figures below it.
+#[component]
+pub(crate) fn ProgressPanel() -> impl IntoView {
+    let channel = use_batch().channel;
+    let (told, progress) = (channel.told, channel.progress);
+    let count = move |count: fn(quilt::Progress) -> u32| text(move || format::count(count(progress.get())));
+    let rate = text(move || words::rate(&told.summary.get(), told.pace.get(), channel.elapsed()));
+    let left = text(move || words::time_left(&told.summary.get(), told.pace.get()));
+    let elapsed = text(move || format::duration(channel.elapsed()));
+    let workers = text(move || match told.load.get() {
+        Some(load) if channel.is_running() => format!("{} of {}", load.busy(), load.workers.len()),
+        _ => "–".into(),
+    });
+    let unresponsive = move || told.load.get().map_or(0, |load| load.stuck);
+    let share =
+        move |count: fn(quilt::Progress) -> u32| text(move || percent(count(progress.get()), progress.get().tasks));
+    view! {
+        <section class="progress-panel" aria-label="Progress">
+            <div
+                class="bar"
+                role="progressbar"
+                aria-label="Settled squares"
+                aria-valuemin="0"
+                aria-valuemax=text(move || progress.get().tasks.to_string())
+                aria-valuenow=text(move || progress.get().settled().to_string())
+                aria-valuetext=text(move || words::progress(&told.summary.get()))
+            >
+                <span class="bar-done" style:width=share(|progress| progress.done)></span>
+                <span class="bar-failed" style:width=share(|progress| progress.failed)></span>
+            </div>
+            <dl class="figures">
+                <Figure name="Done" value=count(|progress| progress.done) />
+                <Figure name="Failed" value=count(|progress| progress.failed) />
+                <Figure name="Pending" value=count(quilt::Progress::pending) />
+                <Figure name="Rate" value=rate />
+                <Figure name="Elapsed" value=elapsed />
+                <Figure name="Time left" value=left />
+                <Figure name="Workers" value=workers />
+            </dl>
+            <When condition=flag(move || { unresponsive() > 0 })>
+                <p class="stuck">
+                    {text(move || unresponsive().to_string())}
+                    " of the server's workers wait for tasks that do not stop though their time is over."
+                </p>
+            </When>
+        </section>
+    }
+}
+
+#[component]
+fn Figure(name: &'static str, value: Signal<String>) -> impl IntoView {
+    view! {
+        <div class="figure">
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+        </div>
+    }
+}

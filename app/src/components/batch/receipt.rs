@@ -1,0 +1,69 @@
+//! The receipt of a lap.
+
+use api::{LastAcross, ReceiptDocument};
+use leptos::prelude::*;
+use quilt::Square;
+use viewer::format;
+
+use super::banner::SquareLink;
+use crate::components::shared::{all, maybe};
+use crate::live::fetch::use_document;
+use crate::live::use_batch;
+
+/// Folded away: it arrives a moment after the banner, which was announced already. Without JavaScript it is in the API.
+#[component]
+pub(crate) fn Receipt() -> impl IntoView {
+    let batch = use_batch();
+    let path = Signal::derive(move || {
+        let summary = batch.channel.told.summary.get();
+        let lap = summary.last_across.map(|_| summary.lap)?;
+        Some(format!("/api/batches/{}/receipt?lap={lap}", batch.id))
+    });
+    let receipt = use_document(path, Signal::stored(String::new()));
+    view! {
+        <Transition>
+            // There is none of a batch that was deleted.
+            {move || maybe(receipt.get::<ReceiptDocument>().and_then(Result::ok).map(|receipt| view! { <Details receipt /> }))}
+        </Transition>
+    }
+}
+
+#[component]
+fn Details(receipt: ReceiptDocument) -> impl IntoView {
+    let ReceiptDocument { batch, lap, lap_tasks, attempts, last_across, slowest, outcomes_sha256, .. } = receipt;
+    let by = match last_across {
+        LastAcross { worker: Some(worker), attempt: Some(attempt), .. } => format!("{worker}, attempt {attempt}"),
+        _ => "not recorded".into(),
+    };
+    let slowest: Vec<_> =
+        slowest.into_iter().filter_map(|slow| Some((square(slow.row, slow.column)?, slow.took_ms))).collect();
+    let slowest = (!slowest.is_empty()).then(|| {
+        let item = |(square, took_ms): (Square, u32)| {
+            view! { <li><SquareLink square />{format!(": {}", format::duration(took_ms.into()))}</li> }
+        };
+        view! {
+            <dt>"Slowest"</dt>
+            <dd><ul>{all(slowest.into_iter().map(item))}</ul></dd>
+        }
+    });
+    view! {
+        <details class="receipt">
+            <summary>"Receipt"</summary>
+            <dl>
+                <dt>"Attempts"</dt>
+                <dd>{format!("{attempts} for {} tasks", format::count(lap_tasks))}</dd>
+                <dt>"Last across by"</dt>
+                <dd>{by}</dd>
+                {maybe(slowest)}
+                <dt>"SHA-256 of the outcomes"</dt>
+                <dd class="digest">{outcomes_sha256}</dd>
+            </dl>
+            <a href=format!("/api/batches/{batch}/receipt?lap={lap}")>"As JSON"</a>
+        </details>
+    }
+}
+
+/// A square of the API, if its row and column are those of a grid.
+fn square(row: u32, column: u32) -> Option<Square> {
+    Some(Square { row: row.try_into().ok()?, column: column.try_into().ok()? })
+}

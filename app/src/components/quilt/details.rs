@@ -1,0 +1,156 @@
+//! What is known of the chosen square, with every attempt at it.
+
+use api::{Attempt, SquareDocument};
+use leptos::prelude::*;
+use quilt::Square;
+use serde_json::Value;
+use viewer::{TaskState, format};
+
+use crate::components::batch::percent;
+use crate::components::forms::{CommandForm, Place, Refusal, Submit};
+use crate::components::shared::{When, all, flag, maybe, on, text};
+use crate::live::fetch::use_document;
+use crate::live::use_batch;
+use crate::model::ActionError;
+
+/// Nothing until a square is chosen.
+#[component]
+pub(crate) fn SquareDetails() -> impl IntoView {
+    let batch = use_batch();
+    let chosen = batch.view.chosen;
+    let is_open = flag(move || chosen.get().is_some());
+    let name = text(move || {
+        chosen.get().map_or(String::new(), |Square { row, column }| format!("Row {row}, column {column}"))
+    });
+    view! {
+        <section class="attempts" aria-label="Attempts">
+            <When condition=is_open>
+                <div class="attempts-head">
+                    <h2>{name}</h2>
+                    <button type="button" class="link" on:click=on(move |_| chosen.set(None))>"Close"</button>
+                </div>
+                <Loaded />
+                <Retry />
+            </When>
+        </section>
+    }
+}
+
+/// The state of the chosen square on this page.
+fn use_state() -> Signal<Option<TaskState>> {
+    let batch = use_batch();
+    Signal::derive(move || {
+        let square = batch.view.chosen.get()?;
+        batch.channel.quilt.with(|viewer| viewer.scene(batch.view.look.get())?.state_of(square))?
+    })
+}
+
+/// Loads the details, and loads them again when the square has changed.
+#[component]
+fn Loaded() -> impl IntoView {
+    let batch = use_batch();
+    let state = use_state();
+    let chosen = batch.view.chosen;
+    let path = Signal::derive(move || {
+        let Square { row, column } = chosen.get()?;
+        Some(format!("/api/batches/{}/squares/{row}/{column}", batch.id))
+    });
+    // Loaded again when one of these changes.
+    let version = text(move || {
+        let attempt = chosen.get().map(|square| batch.channel.quilt.with(|viewer| viewer.last_attempt(square)));
+        format!("{:?} {attempt:?}", state.get())
+    });
+    let details = use_document(path, version);
+    view! {
+        <div aria-live="polite">
+            <Transition>
+                {move || maybe(details.get::<SquareDocument>().map(|details| view! { <Answer details /> }))}
+            </Transition>
+        </div>
+    }
+}
+
+/// For the owner of a finished batch, where the square has failed.
+#[component]
+fn Retry() -> impl IntoView {
+    let batch = use_batch();
+    let state = use_state();
+    let can_retry = flag(move || state.get() == Some(TaskState::Failed) && batch.can_retry());
+    let place = move |place: fn(Square) -> u16| {
+        text(move || batch.view.chosen.get().map_or(String::new(), |square| place(square).to_string()))
+    };
+    view! {
+        <div class="retry-square">
+            <When condition=can_retry>
+                <CommandForm name="retry-square">
+                    <input type="hidden" name="command[row]" value=place(|square| square.row) />
+                    <input type="hidden" name="command[column]" value=place(|square| square.column) />
+                    <Submit label="Retry this one" />
+                </CommandForm>
+            </When>
+            <Refusal place=Place::Square />
+        </div>
+    }
+}
+
+#[component]
+fn Answer(details: Result<SquareDocument, ActionError>) -> impl IntoView {
+    let square = match details {
+        Ok(square) => square,
+        Err(error) => return view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
+    };
+    let SquareDocument { item, state, color, failed, detail, picture, attempts, .. } = square;
+    let words = failed.map_or_else(|| state.as_str().into(), |reason| format!("{}: {reason} ", state.as_str()));
+    let swatch = color.map(|color| {
+        view! {
+            " "
+            <span class="chip" style=format!("background:{color}") aria-hidden="true"></span>
+            " "
+            {color}
+        }
+    });
+    view! {
+        {maybe(item.map(|item| view! { <p class="square-item">{item}</p> }))}
+        <p class="square-state" data-state=state.as_str()>{words}{maybe(swatch)}</p>
+        {maybe(picture.map(|picture| view! { <img class="square-picture" src=picture alt="What its task has drawn" /> }))}
+        {maybe(detail.map(|detail| view! { <dl class="square-detail">{all(detail.into_iter().map(value_view))}</dl> }))}
+        <Attempts attempts />
+    }
+    .into_any()
+}
+
+/// A value that the task has recorded, with its name.
+fn value_view((name, value): (String, Value)) -> impl IntoView {
+    let text = viewer::table::Value::from(&value).to_string();
+    // The output of a program has lines.
+    let value = if text.contains('\n') { view! { <pre>{text}</pre> }.into_any() } else { text.into_any() };
+    view! {
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+    }
+}
+
+#[component]
+fn Attempts(attempts: Vec<Attempt>) -> impl IntoView {
+    if attempts.is_empty() {
+        return view! { <p class="quiet">"No attempt has ended yet."</p> }.into_any();
+    }
+    let longest = attempts.iter().map(|attempt| attempt.took_ms).max().unwrap_or_default();
+    let item = |attempt: Attempt| {
+        let Attempt { lap, attempt, worker, started_at, took_ms, error } = attempt;
+        let lap = if lap > 1 { format!("lap {lap}, ") } else { String::new() };
+        let state = if error.is_some() { "failed" } else { "done" };
+        // Of `2026-09-21T14:13:20.123Z`, the time of day.
+        let at = started_at.get(11..).unwrap_or_default().trim_end_matches('Z').to_owned();
+        view! {
+            <li data-state=state>
+                <span class="attempt-name">{format!("{lap}attempt {attempt}")}</span>
+                <span class="attempt-outcome">{error.unwrap_or_else(|| "done".into())}</span>
+                // As long as the attempt, beside the longest one.
+                <span class="attempt-bar" style=format!("--share:{}", percent(took_ms, longest)) aria-hidden="true"></span>
+                <span class="quiet">{format!("{at} UTC · {} · {worker}", format::duration(took_ms.into()))}</span>
+            </li>
+        }
+    };
+    view! { <ol class="attempt-list">{all(attempts.into_iter().map(item))}</ol> }.into_any()
+}

@@ -1,0 +1,167 @@
+//! What the colors show, and which squares stand out.
+
+use leptos::prelude::*;
+use quilt::{Color, Progress};
+use viewer::look::{attempts_color, duration_color, worker_color};
+use viewer::{ColorBy, Look, TaskState, format};
+
+use crate::components::shared::{Each, When, all, each, flag, keys, on, text};
+use crate::live::{Following, use_batch};
+
+/// The most workers that are named.
+const MAX_WORKERS: usize = 12;
+
+/// The choice of what colors show, and a button for each state, which makes its squares stand out.
+#[component]
+pub(crate) fn Legend() -> impl IntoView {
+    let view = use_batch().view;
+    let by = text(move || view.look.get().by.as_str().into());
+    let option = |choice: ColorBy| view! { <option value=choice.as_str()>{choice.as_str()}</option> };
+    view! {
+        <div class="legend">
+            <label class="color-by">
+                "Colour by "
+                <select
+                    prop:value=by
+                    on:change=on(move |event| {
+                        if let Some(by) = ColorBy::named(&event_target_value(&event)) {
+                            view.update_look(|look| Look { by, ..look });
+                        }
+                    })
+                >
+                    {all(ColorBy::ALL.map(option))}
+                </select>
+            </label>
+            <div class="filters" role="group" aria-label="Show only">
+                {all(TaskState::ALL.map(|state| view! { <Filter state /> }))}
+            </div>
+            <Scale />
+        </div>
+    }
+}
+
+#[component]
+fn Filter(state: TaskState) -> impl IntoView {
+    let batch = use_batch();
+    let view = batch.view;
+    let is_on = text(move || (view.look.get().only == Some(state)).to_string());
+    let count = text(move || {
+        batch.channel.told.race_version.track();
+        let unsuccessful =
+            batch.channel.quilt.with_untracked(|viewer| viewer.race().unsuccessful()).unwrap_or_default();
+        format::count(count(state, batch.channel.progress.get(), unsuccessful))
+    });
+    view! {
+        <button
+            type="button"
+            class="filter"
+            aria-pressed=is_on
+            on:click=on(move |_| view.update_look(|look| Look { only: (look.only != Some(state)).then_some(state), ..look }))
+        >
+            <span class="chip" data-state=state.as_str() aria-hidden="true"></span>
+            {state.as_str()}
+            " "
+            <span class="filter-count">{count}</span>
+        </button>
+    }
+}
+
+/// The squares in a state. Of those that are retried only the known ones are told from pending ones.
+fn count(state: TaskState, progress: Progress, unsuccessful: u32) -> u32 {
+    let retrying = unsuccessful.saturating_sub(progress.failed).min(progress.pending());
+    match state {
+        TaskState::Pending => progress.pending() - retrying,
+        TaskState::Retrying => retrying,
+        TaskState::Done => progress.done,
+        TaskState::Failed => progress.failed,
+    }
+}
+
+/// What each color stands for.
+#[component]
+fn Scale() -> impl IntoView {
+    let batch = use_batch();
+    let (look, channel) = (batch.view.look, batch.channel);
+    let following = channel.told.following;
+    let entries = keys(move || match look.get().by {
+        ColorBy::Result | ColorBy::State => Vec::new(),
+        ColorBy::Duration => {
+            let durations =
+                [("≤ 1 ms", 1), ("10 ms", 10), ("100 ms", 100), ("1 s", 1_000), ("10 s", 10_000), ("≥ 100 s", 100_000)];
+            durations.map(|(name, took_ms)| entry(duration_color(took_ms), name)).to_vec()
+        }
+        ColorBy::Attempts => {
+            let numbers = [("1 attempt", 1), ("2", 2), ("3", 3), ("4", 4), ("5 and more", 5)];
+            numbers.map(|(name, number)| entry(attempts_color(number), name)).to_vec()
+        }
+        ColorBy::Worker => {
+            channel.told.race_version.track();
+            channel.quilt.with_untracked(|viewer| workers(viewer.race().lanes())).unwrap_or_default()
+        }
+    });
+    let others = text(move || {
+        channel.told.race_version.track();
+        let lanes = channel.quilt.with_untracked(|viewer| viewer.race().lanes().len()).unwrap_or_default();
+        match lanes.saturating_sub(MAX_WORKERS) {
+            others if others > 0 && look.get().by == ColorBy::Worker => format!("and {others} more"),
+            _ => String::new(),
+        }
+    });
+    let reading = text(move || {
+        match following.get() {
+            Following::Live => "",
+            Following::Reading | Following::No => "reading the attempts…",
+            Following::Failed => "The attempts could not be read.",
+        }
+        .into()
+    });
+    let item = |entry: String| {
+        let (color, name) = entry.split_once(' ').unwrap_or_default();
+        view! {
+            <li>
+                <span class="chip" style=format!("background:{color}")></span>
+                {name.to_owned()}
+            </li>
+        }
+    };
+    view! {
+        <When condition=flag(move || look.get().by.needs_attempts())>
+            <ul class="scale" aria-label="Colours">
+                <Each keys=entries view=each(item) />
+                <Entry words=others />
+                <Entry words=reading />
+            </ul>
+        </When>
+    }
+}
+
+/// Words without a color, unless they are empty.
+#[component]
+fn Entry(words: Signal<String>) -> impl IntoView {
+    view! { <When condition=flag(move || words.with(|words| !words.is_empty()))><li>{words}</li></When> }
+}
+
+/// A color, a space, and what it stands for.
+fn entry(color: Color, name: &str) -> String {
+    format!("{color} {name}")
+}
+
+fn workers(lanes: &[quilt::race::Lane]) -> Vec<String> {
+    let named = lanes.iter().take(MAX_WORKERS).enumerate();
+    named.map(|(lane, known)| entry(worker_color(lane as u16), &known.worker)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_square_is_counted_once() {
+        let progress = Progress { tasks: 100, done: 50, failed: 10 };
+        for (unsuccessful, expected) in
+            [(0, [40, 0, 50, 10]), (10, [40, 0, 50, 10]), (15, [35, 5, 50, 10]), (99, [0, 40, 50, 10])]
+        {
+            assert_eq!(TaskState::ALL.map(|state| count(state, progress, unsuccessful)), expected);
+        }
+    }
+}

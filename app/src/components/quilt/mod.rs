@@ -1,0 +1,15 @@
+//! The quilt, what is known of a square, and how it is looked at.
+
+mod details;
+mod legend;
+mod readout;
+mod replay;
+mod stage;
+mod toolbar;
+
+pub(crate) use details::SquareDetails;
+pub(crate) use legend::Legend;
+pub(crate) use readout::{NoticeLine, Readout};
+pub(crate) use replay::ReplayControls;
+pub(crate) use stage::QuiltGrid;
+pub(crate) use toolbar::Toolbar;

@@ -1,0 +1,41 @@
+//! The words for the square under the pointer, and messages.
+
+use leptos::prelude::*;
+
+use crate::components::shared::{Each, each, keys, text};
+use crate::live::use_batch;
+
+/// Shown while there is no square to describe.
+const HINT: &str =
+    "Point at a square, or go to the quilt and use the arrow keys. Choose one to see its attempts. Press ? for help.";
+
+/// Describes the square under the pointer, or the focused one. For those who see: a screen reader announces the square itself.
+#[component]
+pub(crate) fn Readout() -> impl IntoView {
+    let batch = use_batch();
+    let view = batch.view;
+    let words = text(move || {
+        let label = |square| {
+            batch.channel.quilt.with(|viewer| {
+                let scene = viewer.scene(view.look.get())?;
+                Some(scene.label(scene.grid().index(square)?))
+            })?
+        };
+        view.pointed_at.get().and_then(label).unwrap_or_else(|| HINT.into())
+    });
+    view! { <div class="readout" aria-hidden="true">{words}</div> }
+}
+
+/// The latest message. Each is an element of its own, so that the same words are announced again.
+#[component]
+pub(crate) fn NoticeLine() -> impl IntoView {
+    let notice = use_batch().view.notice;
+    view! {
+        <div class="notice" role="status" aria-label="Notice">
+            <Each
+                keys=keys(move || vec![notice.get().number.to_string()])
+                view=each(move |_number| view! { <span>{notice.get_untracked().words}</span> })
+            />
+        </div>
+    }
+}

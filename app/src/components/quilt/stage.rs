@@ -1,0 +1,93 @@
+//! The quilt itself: elements, which come with the page, or a canvas.
+
+use leptos::html::Div;
+use leptos::prelude::*;
+use quilt::{Grid, Square};
+use viewer::keys;
+use web_sys::KeyboardEvent;
+
+use crate::components::shared::{on, text};
+use crate::live::pointer::{Pointer, square_of};
+use crate::live::stage::use_painter;
+use crate::live::{Batch, use_batch};
+
+/// An ARIA grid. Its rows are painted, not rendered: thousands of components would be thousands of effects.
+#[component]
+pub(crate) fn QuiltGrid(
+    /// The squares as they were when the page was rendered.
+    children: Children,
+) -> impl IntoView {
+    let batch = use_batch();
+    let element = NodeRef::<Div>::new();
+    use_painter(batch, element);
+    let pointer = Pointer::new(batch);
+    let summary = batch.channel.told.summary;
+    let grid = move || summary.get().spec.grid;
+    let act = move || on(move |event| pointer.act(&event));
+    view! {
+        <div class="frame">
+            <div
+                class="quilt"
+                role="grid"
+                aria-label="Quilt"
+                aria-readonly="true"
+                aria-rowcount=text(move || grid().rows().to_string())
+                aria-colcount=text(move || grid().columns().to_string())
+                data-size=text(move || size_class(grid()).into())
+                style=text(move || format!("--rows:{};--columns:{}", grid().rows(), grid().columns()))
+                node_ref=element
+                on:keydown=on(move |event| on_key(batch, &event))
+                on:focusin=on(move |event: web_sys::FocusEvent| on_focus(batch, square_of(&event)))
+                on:click=on(move |event| pointer.click(&event))
+                on:mousemove=on(move |event| pointer.hover(&event))
+                on:mouseleave=on(move |_| batch.view.pointed_at.set(None))
+                on:pointerdown=act()
+                on:pointermove=act()
+                on:pointerup=act()
+                on:pointercancel=act()
+                on:wheel=on(move |event| pointer.wheel(&event))
+            >
+                {children()}
+            </div>
+        </div>
+    }
+}
+
+fn on_key(batch: Batch, event: &KeyboardEvent) {
+    if event.alt_key() || event.meta_key() {
+        // The browser's own, such as going back.
+        return;
+    }
+    let here = batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 });
+    match event.key().as_str() {
+        "Enter" | " " => batch.choose(here),
+        key => match keys::step(batch.grid(), here, key, event.ctrl_key()) {
+            Some(there) => batch.stage.focus(batch, there),
+            None => return,
+        },
+    }
+    event.prevent_default();
+}
+
+/// The focus came to a cell, by the Tab key or by a press.
+fn on_focus(batch: Batch, cell: Option<Square>) {
+    let view = batch.view;
+    let focused = view.focused.get_untracked();
+    // On a canvas one cell stands for all squares.
+    let is_canvas = view.zoom.get_untracked().is_some();
+    let square = cell.filter(|_| !is_canvas).or(focused).unwrap_or(Square { row: 0, column: 0 });
+    if focused == Some(square) {
+        view.pointed_at.set(Some(square));
+    } else {
+        batch.stage.focus(batch, square);
+    }
+}
+
+/// Decides on gaps and effects: few squares can afford more of them.
+fn size_class(grid: Grid) -> &'static str {
+    match grid.rows().max(grid.columns()) {
+        0..=16 => "large",
+        17..=40 => "medium",
+        _ => "small",
+    }
+}

@@ -1,0 +1,47 @@
+//! The processes that take part.
+
+use leptos::prelude::*;
+use quilt::wire::Node;
+use viewer::format;
+
+use crate::components::shared::{Each, When, each, flag, keys};
+use crate::live::use_batch;
+
+/// Shown where there is more than one.
+#[component]
+pub(crate) fn Nodes() -> impl IntoView {
+    let load = use_batch().channel.told.load;
+    let nodes = keys(move || {
+        let load = load.get().filter(|load| load.nodes.len() > 1);
+        let mut nodes: Vec<String> = load.iter().flat_map(|load| load.nodes.iter().map(describe)).collect();
+        nodes.sort();
+        nodes
+    });
+    view! {
+        <When condition=flag(move || nodes.with(|nodes| !nodes.is_empty()))>
+            <section class="nodes" aria-label="Nodes">
+                <h3>"Nodes"</h3>
+                <ul>
+                    <Each keys=nodes view=each(item) />
+                </ul>
+            </section>
+        </When>
+    }
+}
+
+/// A node in words, its name first: names have no spaces.
+fn describe(node: &Node) -> String {
+    let does = match node.slots {
+        0 => "serves".into(),
+        1 => "1 task at a time".into(),
+        slots => format!("{} tasks at a time", format::count(slots)),
+    };
+    format!("{} {does}, on {}, version {}", node.name, node.host, node.version)
+}
+
+/// A node's name stands out.
+fn item(node: String) -> impl IntoView {
+    let (name, words) = node.split_once(' ').unwrap_or_default();
+    let (name, words) = (name.to_owned(), format!(" {words}"));
+    view! { <li><b>{name}</b>{words}</li> }
+}

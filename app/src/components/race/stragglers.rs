@@ -1,0 +1,73 @@
+//! The tasks that are left at the end.
+
+use leptos::prelude::*;
+use quilt::wire::{Load, Running};
+use quilt::{Square, SquareState};
+use viewer::{Viewer, address, format};
+
+use super::square_of;
+use crate::components::batch::SquareLink;
+use crate::components::shared::{Each, When, each, flag, keys, maybe, text};
+use crate::live::use_batch;
+
+/// When less than this part of the tasks is left, those are named.
+const STRAGGLING_SHARE: u32 = 100;
+
+/// The most tasks that are named.
+const MAX_STRAGGLERS: usize = 12;
+
+/// Nothing until only a few are left.
+#[component]
+pub(crate) fn Stragglers() -> impl IntoView {
+    let channel = use_batch().channel;
+    let stragglers = Memo::new(move |_| {
+        channel.told.race_version.track();
+        let progress = channel.progress.get();
+        let few = (progress.tasks / STRAGGLING_SHARE).max(1);
+        let load = channel.told.load.get().filter(|_| channel.is_running() && progress.pending() <= few)?;
+        channel.quilt.with_untracked(|viewer| find(viewer, &load))
+    });
+    let is_late = flag(move || stragglers.with(Option::is_some));
+    let squares = keys(move || {
+        let key = |(Square { row, column }, _): &(Square, String)| format!("{row},{column}");
+        stragglers.with(|all| all.iter().flatten().map(key).collect())
+    });
+    let item = move |key: String| {
+        let square = address::square(&key);
+        let words = text(move || {
+            let of_square = |(of, _): &&(Square, String)| Some(*of) == square;
+            stragglers
+                .with(|all| all.iter().flatten().find(of_square).map_or(String::new(), |(_, words)| words.clone()))
+        });
+        view! { <li>{maybe(square.map(|square| view! { <SquareLink square /> }))}{words}</li> }
+    };
+    view! {
+        <When condition=is_late>
+            <section class="stragglers" aria-label="Stragglers">
+                <h3>"The last " {text(move || format::squares(channel.progress.get().pending()))}</h3>
+                <ul>
+                    <Each keys=squares view=each(item) />
+                </ul>
+            </section>
+        </When>
+    }
+}
+
+/// The running tasks without an outcome, longest first.
+fn find(viewer: &Viewer, load: &Load) -> Vec<(Square, String)> {
+    let Some(quilt) = viewer.quilt() else { return Vec::new() };
+    let mut running: Vec<(&str, Running)> =
+        load.workers.iter().filter_map(|worker| Some((&*worker.name, worker.running?))).collect();
+    running.retain(|(_, running)| {
+        square_of(viewer, *running).is_some() && quilt.at(running.position) == SquareState::Pending
+    });
+    running.sort_by_key(|(_, running)| running.started_at);
+    // Two workers may run the same task.
+    running.dedup_by_key(|(_, running)| running.position);
+    let describe = |(worker, running): (&str, Running)| {
+        let since = format::duration(load.now.millis_since(running.started_at));
+        let words = format!(", attempt {}, for {since} on {worker}", running.attempt);
+        Some((square_of(viewer, running)?, words))
+    };
+    running.into_iter().take(MAX_STRAGGLERS).filter_map(describe).collect()
+}

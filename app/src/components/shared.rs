@@ -1,0 +1,88 @@
+//! What keeps the WebAssembly small. Leptos compiles its code anew for each type of child, attribute and event handler, and every closure is a
+//! type of its own. Texts, flags and handlers that go into a view have one type each here.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+
+/// A text that is computed, for a child or an attribute.
+pub(crate) fn text(compute: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
+    derived(Box::new(compute))
+}
+
+fn derived(compute: Box<dyn Fn() -> String + Send + Sync>) -> Signal<String> {
+    Signal::derive(compute)
+}
+
+/// A text that is computed only when something that it reads has changed, and passed on only when it differs.
+pub(crate) fn memo_text(compute: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
+    let compute = derived(Box::new(compute));
+    Memo::new(move |_| compute.get()).into()
+}
+
+/// A condition, passed on only when it changes.
+pub(crate) fn flag(compute: impl Fn() -> bool + Send + Sync + 'static) -> Signal<bool> {
+    condition(Box::new(compute))
+}
+
+fn condition(compute: Box<dyn Fn() -> bool + Send + Sync>) -> Signal<bool> {
+    Memo::new(move |_| compute()).into()
+}
+
+/// An attribute that is there or not: `Some` of its value.
+pub(crate) fn optional(compute: impl Fn() -> Option<String> + Send + Sync + 'static) -> Signal<Option<String>> {
+    attribute(Box::new(compute))
+}
+
+fn attribute(compute: Box<dyn Fn() -> Option<String> + Send + Sync>) -> Signal<Option<String>> {
+    Signal::derive(compute)
+}
+
+/// Keys for [`Each`].
+pub(crate) fn keys(compute: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Signal<Vec<String>> {
+    list(Box::new(compute))
+}
+
+fn list(compute: Box<dyn Fn() -> Vec<String> + Send + Sync>) -> Signal<Vec<String>> {
+    Signal::derive(compute)
+}
+
+/// An event handler.
+pub(crate) fn on<E: 'static>(handle: impl FnMut(E) + 'static) -> Box<dyn FnMut(E)> {
+    Box::new(handle)
+}
+
+/// A view that is there or not.
+pub(crate) fn maybe<V: IntoView + 'static>(view: Option<V>) -> AnyView {
+    match view {
+        Some(view) => view.into_any(),
+        None => ().into_any(),
+    }
+}
+
+/// Views one after the other.
+pub(crate) fn all<V: IntoView + 'static>(views: impl IntoIterator<Item = V>) -> AnyView {
+    let views: Vec<AnyView> = views.into_iter().map(IntoAny::into_any).collect();
+    views.into_any()
+}
+
+/// Renders its children while a condition holds.
+#[component]
+pub(crate) fn When(condition: Signal<bool>, children: ChildrenFn) -> impl IntoView {
+    move || condition.get().then(|| children())
+}
+
+/// Renders a view for each key. An element stays for as long as its key is there.
+#[component]
+pub(crate) fn Each(keys: Signal<Vec<String>>, view: EachView) -> impl IntoView {
+    view! { <For each=move || keys.get() key=|key| key.clone() children=move |key| (view.0)(key) /> }
+}
+
+/// How [`Each`] renders a key.
+#[derive(Clone)]
+pub(crate) struct EachView(Arc<dyn Fn(String) -> AnyView + Send + Sync>);
+
+/// A view for each key.
+pub(crate) fn each<V: IntoView + 'static>(view: impl Fn(String) -> V + Send + Sync + 'static) -> EachView {
+    EachView(Arc::new(move |key| view(key).into_any()))
+}

@@ -1,0 +1,14 @@
+//! Launches a batch.
+
+use leptos::prelude::*;
+use leptos::server_fn::codec::{MultipartData, MultipartFormData};
+
+use crate::model::ActionError;
+
+/// Launches the batch that a form describes, with the file that it may contain, and leads to its page.
+#[server(prefix = "/actions", endpoint = "launch", input = MultipartFormData)]
+pub async fn launch(form: MultipartData) -> Result<(), ActionError> {
+    let id = crate::launch::launch_posted(form).await?;
+    leptos_axum::redirect(&format!("/batches/{id}"));
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Lists the visitor's batches.
+
+use leptos::prelude::*;
+
+use crate::model::{ActionError, BatchCard};
+
+/// This visitor's newest batches.
+#[server(prefix = "/actions", endpoint = "list")]
+pub async fn list_batches() -> Result<Vec<BatchCard>, ActionError> {
+    crate::server::list().await
+}

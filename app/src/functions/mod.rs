@@ -1,0 +1,11 @@
+//! The server functions. Each works as the target of a plain form as well as from the page.
+
+#![allow(missing_docs, unreachable_pub, reason = "the server macro makes types and functions of its own")]
+
+mod control;
+mod launch;
+mod list;
+
+pub use control::{Command, Control, control};
+pub use launch::{Launch, launch};
+pub use list::{ListBatches, list_batches};

@@ -1,0 +1,59 @@
+//! The visitor's batches.
+
+use std::time::Duration;
+
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use quilt::BatchId;
+
+use crate::components::home::BatchItem;
+use crate::components::shared::{Each, When, each, flag, keys};
+use crate::functions::list_batches;
+use crate::live::shared::effect;
+use crate::model::BatchCard;
+
+/// How often the list is loaded again while a batch in it may change.
+const REFRESH: Duration = Duration::from_secs(2);
+
+/// Lists the newest batches, and follows those that run. Without JavaScript it stays as it was rendered.
+#[island]
+pub fn BatchList(batches: Vec<BatchCard>) -> impl IntoView {
+    let batches = RwSignal::new(batches);
+    // Runs again whenever the list was loaded. Effects run in the browser alone.
+    effect(move || {
+        if batches.with(|batches| batches.iter().any(|card| !card.status.is_over())) {
+            refresh_later(batches);
+        }
+    });
+    let ids = keys(move || batches.with(|batches| batches.iter().map(|card| card.id.to_string()).collect()));
+    let item = move |id: String| {
+        let key: Option<BatchId> = id.parse().ok();
+        let card = move || batches.with(|batches| batches.iter().find(|card| Some(card.id) == key).cloned());
+        view! { <BatchItem id card=Signal::derive(card) /> }
+    };
+    let is_empty = flag(move || batches.with(Vec::is_empty));
+    view! {
+        <When condition=is_empty>
+            <p class="quiet">"Nothing yet. The ones that you launch are listed here."</p>
+        </When>
+        <ul class="batch-list">
+            <Each keys=ids view=each(item) />
+        </ul>
+    }
+}
+
+fn refresh_later(batches: RwSignal<Vec<BatchCard>>) {
+    let load = move || {
+        spawn_local(async move {
+            match list_batches().await {
+                Ok(loaded) => drop(batches.try_set(loaded)),
+                // The server may answer in a moment.
+                Err(_) => batches.notify(),
+            }
+        });
+    };
+    if let Ok(timer) = set_timeout_with_handle(load, REFRESH) {
+        on_cleanup(move || timer.clear());
+    }
+}

@@ -1,0 +1,75 @@
+//! The form that launches a batch.
+
+use leptos::prelude::*;
+use leptos::server_fn::ServerFn;
+use wasm_bindgen::JsCast;
+use web_sys::{Event, FormData, HtmlFormElement, HtmlInputElement, HtmlSelectElement, SubmitEvent};
+
+use crate::components::forms::RefusalText;
+use crate::components::shared::{on, optional, text};
+use crate::functions::{Launch, launch};
+
+/// A plain form around its fields. In the browser it is posted in place, and shows why it was refused; a launch leads to the batch's page.
+#[island]
+pub fn LaunchForm(
+    /// Why the form was refused when it was posted without JavaScript.
+    refusal: Option<String>,
+    /// The fields.
+    children: Children,
+) -> impl IntoView {
+    let action = Action::new_local(|fields: &FormData| {
+        let fields = fields.clone();
+        async move { launch(fields.into()).await }
+    });
+    let (pending, value) = (action.pending(), action.value());
+    let submit = move |event: SubmitEvent| {
+        let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
+        // What cannot be read here is posted as a plain form.
+        let Some(Ok(fields)) = form.map(|form| FormData::new_with_form(&form)) else { return };
+        event.prevent_default();
+        if !pending.get_untracked() {
+            action.dispatch_local(fields);
+        }
+    };
+    let reason = text(move || match value.get() {
+        Some(launched) => launched.err().map(|error| error.to_string()).unwrap_or_default(),
+        None => refusal.clone().unwrap_or_default(),
+    });
+    let is_pending = optional(move || pending.get().then(|| "true".into()));
+    view! {
+        <form
+            method="post"
+            action=Launch::url()
+            enctype="multipart/form-data"
+            on:submit=on(submit)
+            on:change=on(move |event| {
+                fill_in(&event);
+            })
+        >
+            {children()}
+            <RefusalText reason />
+            <button type="submit" class="button primary launch" aria-disabled=is_pending>
+                "Launch"
+            </button>
+        </form>
+    }
+}
+
+/// Fills in the fields that go with a preset: its attribute has their names and values, as in a query. `None` for other changes.
+fn fill_in(event: &Event) -> Option<()> {
+    let preset = event.target()?.dyn_into::<HtmlInputElement>().ok()?;
+    let form = preset.form()?;
+    for (name, value) in preset.get_attribute("data-values")?.split('&').filter_map(|pair| pair.split_once('=')) {
+        let field = form.query_selector(&format!("[name='{name}']")).ok().flatten();
+        match field.map(JsCast::dyn_into::<HtmlInputElement>) {
+            Some(Ok(input)) => input.set_value(value),
+            Some(Err(other)) => {
+                if let Ok(choices) = other.dyn_into::<HtmlSelectElement>() {
+                    choices.set_value(value);
+                }
+            }
+            None => {}
+        }
+    }
+    Some(())
+}

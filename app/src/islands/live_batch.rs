@@ -1,0 +1,93 @@
+//! The page of a batch.
+
+use leptos::html::{Dialog, Input};
+use leptos::prelude::*;
+use viewer::table::Column;
+
+use crate::components::batch::{Banner, Concurrency, ConnectionState, Controls, Heading, Help, ProgressPanel};
+use crate::components::forms::Refusals;
+use crate::components::quilt::{Legend, NoticeLine, QuiltGrid, Readout, ReplayControls, SquareDetails, Toolbar};
+use crate::components::race::Race;
+use crate::components::results::ResultsPanel;
+use crate::components::shared::text;
+use crate::live::address::use_address;
+use crate::live::playback::end_when_running;
+use crate::live::stage::Stage;
+use crate::live::tab::use_tab;
+use crate::live::view::View;
+use crate::live::{Batch, use_channel};
+use crate::model::BatchView;
+
+/// Connects to a batch, and follows it to its finish line and beyond.
+#[island]
+pub fn LiveBatch(
+    /// The batch when the page was rendered.
+    view: BatchView,
+    /// The kind's own columns in the table of results.
+    columns: Vec<Column>,
+    /// Why a form of this page was refused when it was posted without JavaScript.
+    refusal: Option<String>,
+    /// The squares as they were when the page was rendered.
+    children: Children,
+) -> impl IntoView {
+    let batch = Batch {
+        id: view.id,
+        is_own: view.is_own,
+        channel: use_channel(&view),
+        view: View::new(view.summary.spec.grid),
+        stage: Stage::new(),
+        control: ServerAction::new(),
+    };
+    provide_context(batch);
+    provide_context(Refusals::new(batch, refusal));
+    use_address(batch);
+    use_tab(batch);
+    end_when_running(batch);
+    batch.channel.follow_attempts_when(Signal::derive(move || {
+        batch.view.is_race_open.get() || batch.view.look.get().needs_attempts()
+    }));
+    let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
+    let (told, progress) = (batch.channel.told, batch.channel.progress);
+    let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());
+    view! {
+        <article
+            class="batch"
+            data-status=text(move || batch.channel.status.get().as_str().into())
+            data-lap=text(move || told.summary.get().lap.to_string())
+            data-done=text(move || progress.get().done.to_string())
+            data-failed=text(move || progress.get().failed.to_string())
+            data-total=text(move || progress.get().tasks.to_string())
+            data-connection=text(move || batch.channel.connection.get().as_str().into())
+            data-zoom=zoom
+        >
+            <div class="batch-head">
+                <Heading />
+                <div class="batch-tools">
+                    <ConnectionState />
+                    <Controls />
+                </div>
+            </div>
+            <div class="batch-body">
+                <div class="batch-side">
+                    <ProgressPanel />
+                    <Concurrency />
+                </div>
+                <div class="batch-quilt">
+                    <Legend />
+                    <QuiltGrid>{children()}</QuiltGrid>
+                    <div class="below-quilt">
+                        <Readout />
+                        <Toolbar help go_to />
+                        <NoticeLine />
+                        <ReplayControls />
+                        <SquareDetails />
+                    </div>
+                </div>
+                <Banner />
+            </div>
+            <Race />
+            <ResultsPanel columns />
+            <Help help go_to />
+        </article>
+    }
+}

@@ -1,0 +1,80 @@
+//! Everything about a live batch, for the components below it.
+
+use leptos::prelude::*;
+use quilt::{BatchId, Square, Status};
+use viewer::Connection;
+
+use super::channel::Channel;
+use super::stage::Stage;
+use super::view::View;
+use crate::functions::Control;
+
+/// A live batch and how the visitor looks at it. A handle: all copies are the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch {
+    /// Its id.
+    pub(crate) id: BatchId,
+    /// Whether the visitor launched it.
+    pub(crate) is_own: bool,
+    /// Its state.
+    pub(crate) channel: Channel,
+    /// How the visitor looks at it.
+    pub(crate) view: View,
+    /// Where it is painted.
+    pub(crate) stage: Stage,
+    /// Sends commands. There is one for all of them, because each type of action is code of its own.
+    pub(crate) control: ServerAction<Control>,
+}
+
+/// The batch of the page.
+pub(crate) fn use_batch() -> Batch {
+    expect_context()
+}
+
+impl Batch {
+    /// Whether the visitor may control the batch while it runs.
+    pub(crate) fn can_control(self) -> bool {
+        self.is_own && self.channel.is_running() && !self.is_removed()
+    }
+
+    /// Whether the visitor may run failed squares again.
+    pub(crate) fn can_retry(self) -> bool {
+        self.is_own && self.channel.status.get() == Status::Finished && !self.is_removed()
+    }
+
+    /// Whether it was deleted while the page was open.
+    pub(crate) fn is_removed(self) -> bool {
+        self.channel.connection.get() == Connection::Removed
+    }
+
+    /// Moves the keyboard to a square and shows its details.
+    pub(crate) fn choose(self, square: Square) {
+        if self.view.chosen.get_untracked() != Some(square) {
+            self.view.chosen.set(Some(square));
+        }
+        self.stage.focus(self, square);
+    }
+
+    /// Moves the keyboard to a square, if the quilt has it.
+    pub(crate) fn show(self, square: Square) {
+        if self.grid().index(square).is_some() {
+            self.stage.focus(self, square);
+        } else {
+            self.view.notify("There is no such square.");
+        }
+    }
+
+    /// Moves the keyboard to the next failed square.
+    pub(crate) fn show_next_failure(self) {
+        let here = self.view.focused.get_untracked();
+        match self.channel.quilt.with_untracked(|viewer| viewer.next_failure(here)).flatten() {
+            Some(square) => self.stage.focus(self, square),
+            None => self.view.notify("No square has failed."),
+        }
+    }
+
+    /// The shape of the quilt now.
+    pub(crate) fn grid(self) -> quilt::Grid {
+        self.channel.told.summary.get_untracked().spec.grid
+    }
+}

@@ -1,0 +1,72 @@
+//! Typed requests to this site's own HTTP API.
+
+use gloo_net::http::{Request, Response};
+use leptos::prelude::*;
+use serde::de::DeserializeOwned;
+
+use crate::model::ActionError;
+
+/// A document of the API that is loaded whenever its path or its version changes. There is one type of resource for all documents,
+/// because each type is code of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Document {
+    path: Memo<(Option<String>, String)>,
+    loaded: LocalResource<(Option<String>, Result<String, ActionError>)>,
+}
+
+/// Loads the document at a path, which may be `None`, and again when `version` changes.
+pub(crate) fn use_document(path: Signal<Option<String>>, version: Signal<String>) -> Document {
+    let path = Memo::new(move |_| (path.get(), version.get()));
+    let loaded = LocalResource::new(move || {
+        let (path, _) = path.get();
+        async move {
+            let loaded = match &path {
+                Some(path) => text(path).await,
+                None => Ok(String::new()),
+            };
+            (path, loaded)
+        }
+    });
+    Document { path, loaded }
+}
+
+impl Document {
+    /// The document; `None` while it, and not another version of it, is loading.
+    pub(crate) fn get<T: DeserializeOwned>(self) -> Option<Result<T, ActionError>> {
+        let (path, loaded) = self.loaded.get()?;
+        let is_wanted = path.is_some() && self.path.with(|(wanted, _)| *wanted == path);
+        is_wanted.then(|| serde_json::from_str(&loaded?).map_err(transport))
+    }
+
+    /// The documents, one a line (NDJSON).
+    pub(crate) fn get_lines<T: DeserializeOwned>(self) -> Option<Result<Vec<T>, ActionError>> {
+        let (path, loaded) = self.loaded.get()?;
+        let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).map_err(transport)).collect();
+        path.is_some().then(|| loaded.and_then(lines))
+    }
+}
+
+async fn text(path: &str) -> Result<String, ActionError> {
+    get(path).await?.text().await.map_err(transport)
+}
+
+/// Requests bytes.
+pub(crate) async fn bytes(path: &str) -> Result<Vec<u8>, ActionError> {
+    get(path).await?.binary().await.map_err(transport)
+}
+
+async fn get(path: &str) -> Result<Response, ActionError> {
+    let response = Request::get(path).header("accept", "application/json").send().await.map_err(transport)?;
+    match response.status() {
+        _ if response.ok() => Ok(response),
+        404 => Err(ActionError::NotFound),
+        status => Err(match response.json::<api::ProblemDocument>().await {
+            Ok(problem) => ActionError::Refused(problem.detail),
+            Err(_) => ActionError::Transport(format!("status {status}")),
+        }),
+    }
+}
+
+fn transport(error: impl std::fmt::Display) -> ActionError {
+    ActionError::Transport(error.to_string())
+}

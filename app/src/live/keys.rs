@@ -1,0 +1,101 @@
+//! Keys that work wherever the focus is, except in fields.
+
+use leptos::html::{Dialog, Input};
+use leptos::prelude::*;
+use wasm_bindgen::JsCast;
+use web_sys::{Element, KeyboardEvent};
+
+use super::context::Batch;
+use super::playback;
+use super::shared::effect;
+
+/// What keys open or focus.
+#[derive(Clone, Copy)]
+pub(crate) struct Targets {
+    /// The list of keys.
+    pub(crate) help: NodeRef<Dialog>,
+    /// The field for a row and a column.
+    pub(crate) go_to: NodeRef<Input>,
+    /// Whether keys without a modifier work. Those who speak to their machine, or hit keys by accident, can switch them off.
+    pub(crate) has_single_keys: Signal<bool>,
+}
+
+/// Listens for as long as the owner lives.
+pub(crate) fn use_keys(batch: Batch, targets: Targets) {
+    effect(move || {
+        let pressed = window_event_listener(leptos::ev::keydown, move |event| on_key(batch, targets, &event));
+        on_cleanup(move || pressed.remove());
+    });
+}
+
+fn on_key(batch: Batch, targets: Targets, event: &KeyboardEvent) {
+    if event.alt_key() || event.meta_key() || event.ctrl_key() || event.default_prevented() {
+        return;
+    }
+    let is_modal = targets.help.get_untracked().is_some_and(|dialog| dialog.open());
+    if is_modal {
+        return;
+    }
+    let key = event.key();
+    if key == "Escape" {
+        return close(batch);
+    }
+    if is_in_field(event) || !targets.has_single_keys.get_untracked() {
+        return;
+    }
+    match key.as_str() {
+        "f" => batch.show_next_failure(),
+        "/" => {
+            if let Some(field) = targets.go_to.get_untracked() {
+                // Where it cannot be focused, nothing is lost.
+                let _ = field.focus();
+            }
+        }
+        "?" => open(targets.help),
+        "+" | "=" => batch.zoom(viewer::zoom::STEP),
+        "-" => batch.zoom(1.0 / viewer::zoom::STEP),
+        "0" => batch.zoom_to_whole(),
+        _ => return,
+    }
+    event.prevent_default();
+}
+
+/// Opens a dialog.
+pub(crate) fn open(dialog: NodeRef<Dialog>) {
+    if let Some(dialog) = dialog.get_untracked() {
+        // Refused only where it is open.
+        let _ = dialog.show_modal();
+    }
+}
+
+/// Closes what is open: the square, then the replay, then the filter.
+fn close(batch: Batch) {
+    let view = batch.view;
+    if let Some(square) = view.chosen.get_untracked() {
+        view.chosen.set(None);
+        batch.stage.focus(batch, square);
+    } else if view.playback.get_untracked().is_some() {
+        playback::end(batch);
+    } else {
+        view.update_look(|look| viewer::Look { only: None, ..look });
+    }
+}
+
+fn is_in_field(event: &KeyboardEvent) -> bool {
+    let element = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+    element.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"))
+}
+
+impl Batch {
+    /// Enlarges by a factor, around the focused square where that is visible.
+    pub(crate) fn zoom(self, factor: f64) {
+        let focused = self.view.focused.get_untracked();
+        self.view.update_zoom(|zoom| zoom.stepped_at(factor, focused));
+    }
+
+    /// Shows the whole quilt.
+    pub(crate) fn zoom_to_whole(self) {
+        // As small as it gets.
+        self.zoom(0.0);
+    }
+}

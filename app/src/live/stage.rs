@@ -1,0 +1,147 @@
+//! Where the quilt is painted.
+
+use leptos::prelude::*;
+use leptos_use_media_query::use_media_query;
+use painter::Painter;
+use quilt::Square;
+use viewer::{Scene, Viewer, Zoom};
+use web_sys::HtmlElement;
+
+use super::context::Batch;
+use super::shared::{Shared, effect};
+
+/// The painter. A handle: all copies are the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Stage {
+    painter: StoredValue<Option<Painter>, LocalStorage>,
+    /// The scale from the address, until the painter knows how large its window is.
+    pub(super) wanted_scale: Shared<Option<f64>>,
+}
+
+impl Stage {
+    /// Paints nothing yet.
+    pub(crate) fn new() -> Self {
+        Self { painter: StoredValue::new_local(None), wanted_scale: Shared::new(None) }
+    }
+
+    /// Moves the keyboard focus to a square.
+    pub(crate) fn focus(self, batch: Batch, square: Square) {
+        batch.view.focused.set(Some(square));
+        batch.view.pointed_at.set(Some(square));
+        let element = self.with_scene(batch, |painter, scene| {
+            let element = painter.move_to(scene, scene.grid().index(square)?);
+            batch.view.zoom.set(painter.zoom());
+            element
+        });
+        if let Some(element) = element.flatten() {
+            // Focusing calls the handlers of the quilt, so nothing may be borrowed here. Where it fails, the focus stays where it is.
+            let _ = element.focus();
+        }
+    }
+
+    /// Fits the drawing into a window of another size.
+    fn resize(self, batch: Batch) {
+        let zoom = self.painter.try_update_value(|painter| {
+            let painter = painter.as_mut()?;
+            painter.resize();
+            painter.zoom()
+        });
+        batch.view.zoom.try_set(zoom.flatten());
+    }
+
+    /// Paints what has changed, or as much of it as this frame has time for.
+    fn paint(self, batch: Batch, zoom: Option<Zoom>) {
+        let is_done = self.painter.try_update_value(|painter| {
+            let painter = painter.as_mut()?;
+            let dirty = batch.channel.quilt.update(Viewer::take_dirty)?;
+            let finish = batch.channel.told.summary.get_untracked().last_across;
+            let finish = finish.filter(|_| batch.view.playback.get_untracked().is_none());
+            let look = batch.view.look.get_untracked();
+            let paint = |viewer: &Viewer| {
+                let scene = viewer.scene(look)?;
+                if let Some(zoom) = zoom.filter(|zoom| painter.zoom() != Some(*zoom)) {
+                    painter.set_zoom(scene, zoom);
+                }
+                let is_done = painter.paint(scene, dirty);
+                painter.mark_last_across(scene, finish.and_then(|square| scene.grid().index(square)));
+                Some((is_done, painter.zoom()))
+            };
+            batch.channel.quilt.with_untracked(paint)?
+        });
+        let Some(Some((is_done, zoom))) = is_done else { return };
+        if zoom != batch.view.zoom.get_untracked() {
+            batch.view.zoom.set(zoom);
+        }
+        if !is_done {
+            batch.channel.request_frame();
+        }
+    }
+
+    fn with_scene<T>(self, batch: Batch, act: impl FnOnce(&mut Painter, Scene<'_>) -> T) -> Option<T> {
+        let look = batch.view.look.get_untracked();
+        self.painter.try_update_value(|painter| {
+            let painter = painter.as_mut()?;
+            batch.channel.quilt.with_untracked(|viewer| Some(act(painter, viewer.scene(look)?)))?
+        })?
+    }
+}
+
+/// Paints the quilt into `grid`, the element with that role, whenever the batch or the look changes.
+pub(crate) fn use_painter(batch: Batch, grid: NodeRef<leptos::html::Div>) {
+    let stage = batch.stage;
+    let mut painted_look = batch.view.look.get_untracked();
+    // The quilt is painted in this frame: the signals are written before the browser draws, and effects run right after.
+    effect(move || {
+        let look = batch.view.look.get();
+        if painted_look != look {
+            batch.channel.quilt.update(Viewer::repaint);
+            painted_look = look;
+        }
+        let zoom = batch.view.zoom.get();
+        batch.channel.quilt.track();
+        if let Some(grid) = grid.get() {
+            create_painter(batch, &grid);
+            stage.paint(batch, zoom);
+        }
+    });
+    let is_dark = use_media_query("(prefers-color-scheme: dark)");
+    let mut painted_dark = None;
+    effect(move || {
+        let is_dark = is_dark.get();
+        if painted_dark.is_some_and(|before: bool| before != is_dark) {
+            stage.painter.update_value(|painter| painter.iter_mut().for_each(Painter::update_theme));
+            batch.channel.quilt.update(Viewer::repaint);
+            batch.channel.quilt.notify();
+        }
+        painted_dark = Some(is_dark);
+    });
+    effect(move || {
+        let resized = window_event_listener(leptos::ev::resize, move |_| stage.resize(batch));
+        on_cleanup(move || resized.remove());
+    });
+}
+
+/// Creates the painter with the first snapshot.
+fn create_painter(batch: Batch, grid: &HtmlElement) {
+    if batch.stage.painter.with_value(Option::is_some) {
+        return;
+    }
+    let look = batch.view.look.get_untracked();
+    let wanted_scale = batch.stage.wanted_scale.with(|scale| *scale).flatten();
+    let painter = batch.channel.quilt.with_untracked(|viewer| {
+        let scene = viewer.scene(look)?;
+        let mut painter = Painter::new(scene, grid)?;
+        if let Some((scale, zoom)) = wanted_scale.zip(painter.zoom()) {
+            let grid = scene.grid();
+            let middle = Square { row: grid.rows() / 2, column: grid.columns() / 2 };
+            painter.set_zoom(scene, zoom.at_scale(scale, batch.view.chosen.get_untracked().unwrap_or(middle)));
+        }
+        Some(painter)
+    });
+    if let Some(Some(painter)) = painter {
+        batch.stage.painter.set_value(Some(painter));
+        batch.stage.wanted_scale.with(|scale| *scale = None);
+        // Nothing is painted yet.
+        batch.channel.quilt.update(Viewer::repaint);
+    }
+}

@@ -1,0 +1,158 @@
+//! The squares as pixels, one each, painted for a few milliseconds a frame.
+
+use quilt::{Color, Grid, Position, Square};
+use viewer::{Dirty, Paint, Scene, TaskState};
+use wasm_bindgen::Clamped;
+use web_sys::{HtmlCanvasElement, ImageData};
+
+use crate::theme::Theme;
+use crate::{context, now};
+
+/// How long painting may take in one frame, in milliseconds.
+const BUDGET_MS: f64 = 7.0;
+
+/// How many squares are painted between two looks at the clock.
+const CHUNK: usize = 2_048;
+
+/// The share of a dimmed square's color that is left, of 256.
+const DIMMED: u32 = 40;
+
+/// A canvas with a pixel for each square, and the squares that wait to be painted.
+pub(crate) struct Bitmap {
+    canvas: HtmlCanvasElement,
+    grid: Grid,
+    /// Four bytes a square: red, green, blue, and opacity.
+    pixels: Vec<u8>,
+    /// All positions from this one on wait.
+    all_from: u32,
+    /// These wait as well.
+    waiting: Vec<Position>,
+}
+
+impl Bitmap {
+    /// `None` where the browser has no canvas.
+    pub(crate) fn new(canvas: HtmlCanvasElement, grid: Grid) -> Option<Self> {
+        context(&canvas)?;
+        let mut bitmap = Self { canvas, grid, pixels: Vec::new(), all_from: 0, waiting: Vec::new() };
+        bitmap.allocate();
+        Some(bitmap)
+    }
+
+    pub(crate) fn canvas(&self) -> &HtmlCanvasElement {
+        &self.canvas
+    }
+
+    fn allocate(&mut self) {
+        let (rows, columns) = (self.grid.rows(), self.grid.columns());
+        self.pixels.resize(usize::from(rows) * usize::from(columns) * 4, 0);
+        if (self.canvas.width(), self.canvas.height()) != (columns.into(), rows.into()) {
+            // Setting the size clears the canvas.
+            self.canvas.set_width(columns.into());
+            self.canvas.set_height(rows.into());
+            self.all_from = 0;
+        }
+    }
+
+    /// Notes what has to be painted, in a quilt that may have grown.
+    pub(crate) fn add(&mut self, grid: Grid, dirty: Dirty) {
+        if grid != self.grid {
+            self.grid = grid;
+            self.allocate();
+        }
+        match dirty {
+            Dirty::All => {
+                self.all_from = 0;
+                self.waiting.clear();
+            }
+            Dirty::Squares(squares) => self.waiting.extend(squares),
+        }
+    }
+
+    /// Whether everything is painted.
+    pub(crate) fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.all_from >= self.grid.squares()
+    }
+
+    /// Paints for as long as a frame has time, and calls `painted` for each square.
+    pub(crate) fn work(&mut self, scene: Scene<'_>, theme: &Theme, mut painted: impl FnMut(Position, Paint)) {
+        let started = now();
+        let mut area = None;
+        while !self.is_done() && now() - started <= BUDGET_MS {
+            let all = self.all_from..self.grid.squares().min(self.all_from.saturating_add(CHUNK as u32));
+            self.all_from = all.end;
+            let rest = self.waiting.len().saturating_sub(CHUNK - all.len());
+            let squares = self.waiting.split_off(rest);
+            for position in all.map(Position).chain(squares) {
+                let paint = scene.paint(position);
+                let square = self.set(scene, position, color_of(paint, theme));
+                area = Some(Area::with(area, square));
+                painted(position, paint);
+            }
+        }
+        if let Some(area) = area {
+            self.put(area);
+        }
+    }
+
+    fn set(&mut self, scene: Scene<'_>, position: Position, [red, green, blue]: [u8; 3]) -> Square {
+        let index = scene.quilt.order().index(position);
+        let place = index.0 as usize * 4;
+        if let Some(pixel) = self.pixels.get_mut(place..place + 4) {
+            pixel.copy_from_slice(&[red, green, blue, u8::MAX]);
+        }
+        self.grid.square(index)
+    }
+
+    /// Copies the painted rows to the canvas, and of those only the painted columns.
+    fn put(&self, Area { first, last }: Area) {
+        let columns = usize::from(self.grid.columns());
+        let rows = usize::from(first.row)..usize::from(last.row) + 1;
+        let bytes = self.pixels.get(rows.start * columns * 4..rows.end * columns * 4).unwrap_or_default();
+        let image = ImageData::new_with_u8_clamped_array(Clamped(bytes), columns as u32);
+        if let (Ok(image), Some(context)) = (image, context(&self.canvas)) {
+            // Fails only for sizes that a grid does not have.
+            let _ = context.put_image_data_with_dirty_x_and_dirty_y_and_dirty_width_and_dirty_height(
+                &image,
+                0.0,
+                f64::from(first.row),
+                f64::from(first.column),
+                0.0,
+                f64::from(last.column - first.column) + 1.0,
+                rows.len() as f64,
+            );
+        }
+    }
+}
+
+/// The smallest rectangle around the painted squares.
+#[derive(Clone, Copy)]
+struct Area {
+    first: Square,
+    last: Square,
+}
+
+impl Area {
+    fn with(before: Option<Self>, square: Square) -> Self {
+        let Self { first, last } = before.unwrap_or(Self { first: square, last: square });
+        Self {
+            first: Square { row: first.row.min(square.row), column: first.column.min(square.column) },
+            last: Square { row: last.row.max(square.row), column: last.column.max(square.column) },
+        }
+    }
+}
+
+/// The color of a square's pixel. A dimmed one is mixed with the color of pending squares.
+fn color_of(paint: Paint, theme: &Theme) -> [u8; 3] {
+    let [red, green, blue] = channels(paint.color.unwrap_or_else(|| theme.color(paint.state)));
+    if !paint.is_dimmed {
+        return [red, green, blue];
+    }
+    let ground = channels(theme.color(TaskState::Pending));
+    let mix = |color: u8, ground: u8| ((u32::from(color) * DIMMED + u32::from(ground) * (256 - DIMMED)) / 256) as u8;
+    [mix(red, ground[0]), mix(green, ground[1]), mix(blue, ground[2])]
+}
+
+fn channels(color: Color) -> [u8; 3] {
+    let [_, red, green, blue] = color.rgb().to_be_bytes();
+    [red, green, blue]
+}

@@ -1,0 +1,144 @@
+//! What is drawn over the pixels: patterns for states, so that color alone does not tell them apart, and rings around squares.
+
+use quilt::{Index, Position, Square};
+use viewer::{Scene, TaskState, Zoom};
+use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
+
+use crate::theme::Theme;
+use crate::{context, device_pixels, now};
+
+/// From this size in CSS pixels on, squares have threads between them and marks on them.
+pub(crate) const DETAILED: f64 = 7.0;
+
+/// Squares that stand out have rings while there are at most this many, so that a single one is visible among a million.
+const MAX_RINGS: usize = 500;
+
+/// How often squares are counted again that were too many for rings, in milliseconds.
+const RECOUNT_MS: f64 = 1_000.0;
+
+/// The canvas above the pixels.
+pub(crate) struct Marks {
+    canvas: HtmlCanvasElement,
+    /// Squares that stand out, up to one more than [`MAX_RINGS`].
+    rings: Vec<Position>,
+    /// When they were last counted, by the clock of [`now`].
+    counted_at: f64,
+    pub(crate) last_across: Option<Index>,
+}
+
+impl Marks {
+    pub(crate) fn new(canvas: HtmlCanvasElement) -> Self {
+        Self { canvas, rings: Vec::new(), counted_at: 0.0, last_across: None }
+    }
+
+    /// Forgets which squares stand out.
+    pub(crate) fn clear(&mut self) {
+        self.rings.clear();
+    }
+
+    /// Notes a square that stands out.
+    pub(crate) fn add(&mut self, position: Position) {
+        if self.rings.len() <= MAX_RINGS && !self.rings.contains(&position) {
+            self.rings.push(position);
+        }
+    }
+
+    /// Counts the squares that stand out again, if there were too many and the last count is old: by now there may be few.
+    pub(crate) fn recount(&mut self, scene: Scene<'_>) {
+        if self.rings.len() > MAX_RINGS && now() - self.counted_at > RECOUNT_MS {
+            let all = (0..scene.tasks()).map(Position);
+            self.rings = all.filter(|position| !scene.paint(*position).is_dimmed).take(MAX_RINGS + 1).collect();
+            self.counted_at = now();
+        }
+    }
+
+    /// Draws all marks for the visible part.
+    pub(crate) fn draw(&self, scene: Scene<'_>, theme: &Theme, window: &HtmlElement, zoom: Zoom) {
+        let Some(context) = context(&self.canvas) else { return };
+        let pixels = device_pixels();
+        let (width, height) = (window.client_width(), window.client_height());
+        let (device_width, device_height) = ((f64::from(width) * pixels) as u32, (f64::from(height) * pixels) as u32);
+        if (self.canvas.width(), self.canvas.height()) != (device_width, device_height) {
+            self.canvas.set_width(device_width);
+            self.canvas.set_height(device_height);
+        }
+        // Valid numbers, which is all that could be wrong.
+        let _ = context.set_transform(pixels, 0.0, 0.0, pixels, 0.0, 0.0);
+        context.clear_rect(0.0, 0.0, width.into(), height.into());
+        if zoom.scale >= DETAILED {
+            draw_states(scene, theme, &context, zoom);
+        }
+        if scene.look.only.is_some() && self.rings.len() <= MAX_RINGS && zoom.scale < DETAILED {
+            context.set_stroke_style_str(&theme.ink);
+            context.set_line_width(1.5);
+            // Some may have changed since they were noted.
+            for position in self.rings.iter().filter(|position| !scene.paint(**position).is_dimmed) {
+                ring(&context, zoom, scene.quilt.place_of(*position), 4.0);
+            }
+        }
+        if let Some(last) = self.last_across {
+            let square = scene.grid().square(last);
+            context.set_line_width(5.0);
+            context.set_stroke_style_str(&theme.paper);
+            ring(&context, zoom, square, 6.0);
+            context.set_line_width(2.5);
+            context.set_stroke_style_str(&theme.ink);
+            ring(&context, zoom, square, 6.0);
+        }
+    }
+}
+
+/// A cross on failed squares, a stitch on pending ones, a dash on those that are retried.
+fn draw_states(scene: Scene<'_>, theme: &Theme, context: &CanvasRenderingContext2d, zoom: Zoom) {
+    context.set_line_width((zoom.scale / 10.0).max(1.0));
+    for (state, color) in [
+        (TaskState::Failed, &theme.failed_mark),
+        (TaskState::Pending, &theme.pending_mark),
+        (TaskState::Retrying, &theme.retrying_mark),
+    ] {
+        context.set_stroke_style_str(color);
+        context.set_fill_style_str(color);
+        context.begin_path();
+        for square in visible(scene, zoom).filter(|square| scene.state_of(*square) == Some(state)) {
+            trace(context, state, zoom.corner(square), zoom.scale);
+        }
+        if state == TaskState::Pending { context.fill() } else { context.stroke() }
+    }
+}
+
+fn visible(scene: Scene<'_>, zoom: Zoom) -> impl Iterator<Item = Square> {
+    let (first, last) = zoom.in_sight();
+    let squares = (first.row..=last.row)
+        .flat_map(move |row| (first.column..=last.column).map(move |column| Square { row, column }));
+    squares.filter(move |square| scene.grid().index(*square).is_some())
+}
+
+fn trace(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64, f64), side: f64) {
+    let (near, middle, far) = (side * 0.25, side * 0.5, side * 0.75);
+    match state {
+        TaskState::Failed => {
+            context.move_to(x + near, y + near);
+            context.line_to(x + far, y + far);
+            context.move_to(x + far, y + near);
+            context.line_to(x + near, y + far);
+        }
+        TaskState::Pending => {
+            context.rect(x + middle - side / 16.0, y + middle - side / 16.0, side / 8.0, side / 8.0);
+        }
+        TaskState::Retrying => {
+            context.move_to(x + near, y + middle);
+            context.line_to(x + far, y + middle);
+        }
+        TaskState::Done => {}
+    }
+}
+
+/// A ring around a square, with a radius of at least `least` pixels.
+fn ring(context: &CanvasRenderingContext2d, zoom: Zoom, square: Square, least: f64) {
+    let (x, y) = zoom.corner(square);
+    let half = zoom.scale / 2.0;
+    context.begin_path();
+    // A radius is never negative, which is all that could be wrong.
+    let _ = context.arc(x + half, y + half, (half * 1.3).max(least), 0.0, std::f64::consts::TAU);
+    context.stroke();
+}

@@ -1,0 +1,28 @@
+//! When to reconnect.
+
+use std::time::Duration;
+
+const BASE: Duration = Duration::from_millis(250);
+const CAP: Duration = Duration::from_secs(10);
+
+/// The wait before a connection is tried again after `failures` in a row. It grows exponentially from a quarter of a second to
+/// ten; `random`, from 0 to 1, takes up to half of it away, so that many pages do not come back at the same moment.
+#[must_use]
+pub fn delay(failures: u32, random: f64) -> Duration {
+    let full = (BASE * 2_u32.pow(failures.min(8))).min(CAP);
+    full.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0).max(BASE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_grows_from_a_quarter_of_a_second_to_ten() {
+        let longest: Vec<u128> = (0..8).map(|failures| delay(failures, 0.0).as_millis()).collect();
+        assert_eq!(longest, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
+        let shortest: Vec<u128> = (0..8).map(|failures| delay(failures, 1.0).as_millis()).collect();
+        assert_eq!(shortest, [250, 250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+        assert_eq!(delay(u32::MAX, 0.0), CAP);
+    }
+}

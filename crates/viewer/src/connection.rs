@@ -1,0 +1,72 @@
+//! What a viewer knows of its connection.
+
+/// The state of the connection to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connection {
+    /// The first connection is being established.
+    Connecting,
+    /// Events arrive as they happen.
+    Live,
+    /// The connection was lost and is being established again.
+    Reconnecting,
+    /// The server announced that it restarts.
+    Restarting,
+    /// The batch was deleted; the viewer does not connect again.
+    Removed,
+}
+
+impl Connection {
+    /// The word in `data-connection`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Live => "live",
+            Self::Reconnecting => "reconnecting",
+            Self::Restarting => "restarting",
+            Self::Removed => "removed",
+        }
+    }
+
+    /// The words on the page.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Connecting => "Connecting…",
+            Self::Live => "Live",
+            Self::Reconnecting => "Connection lost, reconnecting…",
+            Self::Restarting => "Server is restarting, back in a moment…",
+            Self::Removed => "Removed",
+        }
+    }
+
+    /// The state after the connection closed with a WebSocket close code.
+    #[must_use]
+    pub const fn closed(self, code: u16) -> Self {
+        match (code, self) {
+            (REMOVED, _) | (_, Self::Removed) => Self::Removed,
+            (SERVICE_RESTART, _) | (_, Self::Restarting) => Self::Restarting,
+            _ => Self::Reconnecting,
+        }
+    }
+}
+
+/// The close code of a server that restarts (RFC 6455 registry).
+const SERVICE_RESTART: u16 = 1012;
+
+/// The close code for a deleted batch, in the range that is free for applications.
+const REMOVED: u16 = 4404;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_codes_tell_restarts_and_removals_from_lost_connections() {
+        assert_eq!(Connection::Live.closed(1006), Connection::Reconnecting);
+        assert_eq!(Connection::Live.closed(1012), Connection::Restarting);
+        assert_eq!(Connection::Restarting.closed(1006), Connection::Restarting);
+        assert_eq!(Connection::Restarting.closed(4404), Connection::Removed);
+        assert_eq!(Connection::Removed.closed(1012), Connection::Removed);
+    }
+}

@@ -1,0 +1,42 @@
+//! Which squares have to be painted.
+
+use quilt::{Change, Position, PutBack};
+
+/// The squares whose appearance may have changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Dirty {
+    /// Every square: the quilt or the look is new, or all failed squares are pending again.
+    All,
+    /// These squares.
+    Squares(Vec<Position>),
+}
+
+impl Dirty {
+    /// Adds the squares that `changes` touched, in a quilt of `tasks` squares.
+    pub fn extend(&mut self, changes: &[Change], tasks: u32) {
+        if changes.contains(&Change::LapStarted(PutBack::All)) {
+            *self = Self::All;
+        }
+        let changed = changes.iter().filter_map(|change| match change {
+            Change::Settled(position) | Change::LapStarted(PutBack::One(position)) => Some(*position),
+            _ => None,
+        });
+        self.extend_with(changed, tasks);
+    }
+
+    /// Adds squares of a quilt of `tasks` squares. The list never exceeds that, however long nobody takes it.
+    pub fn extend_with(&mut self, squares: impl Iterator<Item = Position>, tasks: u32) {
+        if let Self::Squares(positions) = self {
+            positions.extend(squares.filter(|position| position.0 < tasks));
+            if positions.len() > tasks as usize {
+                *self = Self::All;
+            }
+        }
+    }
+
+    /// Returns what is dirty and leaves nothing.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Squares(Vec::new()))
+    }
+}

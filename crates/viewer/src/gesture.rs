@@ -1,0 +1,120 @@
+//! Pointers on a quilt: one moves it, two enlarge it. Works on plain numbers; coordinates are CSS pixels from the corner of the quilt's window.
+
+use std::collections::BTreeMap;
+
+use crate::zoom::Zoom;
+
+/// A press that moves farther than this many pixels is a drag, not a tap.
+const SLACK: f64 = 5.0;
+
+/// What a pointer did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// The primary button went down.
+    Down,
+    /// It moved with a button down.
+    Move,
+    /// It moved with no button down: a release was missed.
+    Hover,
+    /// It was released or canceled.
+    Up,
+}
+
+/// The pointers that are down.
+#[derive(Debug, Default)]
+pub struct Gesture {
+    /// Their last positions.
+    down: BTreeMap<i32, (f64, f64)>,
+    /// The distance moved since the first one came down.
+    travelled: f64,
+    has_dragged: bool,
+}
+
+impl Gesture {
+    /// Takes an action of the pointer `id` and returns the new zoom, if it changes.
+    pub fn act(&mut self, action: Action, id: i32, at: (f64, f64), zoom: Zoom) -> Option<Zoom> {
+        match action {
+            Action::Down => {
+                if self.down.is_empty() {
+                    self.travelled = 0.0;
+                    self.has_dragged = false;
+                }
+                self.down.insert(id, at);
+                None
+            }
+            Action::Hover => {
+                self.down.clear();
+                None
+            }
+            Action::Move => self.drag(id, at, zoom),
+            Action::Up => {
+                self.down.remove(&id);
+                None
+            }
+        }
+    }
+
+    /// Whether the present press is a drag. A drag captures its pointer; a tap does not, so that it ends as a click on what is below it.
+    #[must_use]
+    pub fn is_drag(&self) -> bool {
+        self.has_dragged
+    }
+
+    /// Whether the press that just ended was a drag. Resets the answer.
+    #[must_use]
+    pub fn take_dragged(&mut self) -> bool {
+        std::mem::take(&mut self.has_dragged)
+    }
+
+    fn drag(&mut self, id: i32, (x, y): (f64, f64), zoom: Zoom) -> Option<Zoom> {
+        let other = self.down.iter().find(|(other, _)| **other != id).map(|(_, at)| *at);
+        let before = self.down.get_mut(&id)?;
+        let (old_x, old_y) = std::mem::replace(before, (x, y));
+        self.travelled += (x - old_x).hypot(y - old_y);
+        self.has_dragged |= self.travelled > SLACK;
+        match other {
+            // The point between the two stays between them.
+            Some((other_x, other_y)) => {
+                let old_distance = (old_x - other_x).hypot(old_y - other_y).max(1.0);
+                let distance = (x - other_x).hypot(y - other_y).max(1.0);
+                let moved = zoom.moved((x - old_x) / 2.0, (y - old_y) / 2.0);
+                Some(moved.scaled(distance / old_distance, f64::midpoint(x, other_x), f64::midpoint(y, other_y)))
+            }
+            None if self.has_dragged => Some(zoom.moved(x - old_x, y - old_y)),
+            None => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::Grid;
+
+    use super::*;
+
+    fn zoom() -> Zoom {
+        Zoom::new(Grid::new(1_000, 1_000).expect("allowed"), 500.0, 500.0).scaled(8.0, 250.0, 250.0)
+    }
+
+    #[test]
+    fn one_pointer_moves_the_quilt_once_it_is_no_tap_any_more() {
+        let mut pointers = Gesture::default();
+        pointers.down.insert(1, (100.0, 100.0));
+        assert_eq!(pointers.drag(1, (102.0, 100.0), zoom()), None);
+        assert!(!pointers.has_dragged);
+        let moved = pointers.drag(1, (120.0, 90.0), zoom()).expect("far enough");
+        assert_eq!((moved.left, moved.top), (zoom().left + 18.0, zoom().top - 10.0));
+        assert!(pointers.take_dragged());
+        assert!(!pointers.take_dragged());
+        assert_eq!(pointers.drag(2, (0.0, 0.0), zoom()), None);
+    }
+
+    #[test]
+    fn two_pointers_enlarge_it() {
+        let mut pointers = Gesture::default();
+        pointers.down.insert(1, (200.0, 250.0));
+        pointers.down.insert(2, (300.0, 250.0));
+        let larger = pointers.drag(2, (400.0, 250.0), zoom()).expect("two are down");
+        assert!((larger.scale - 2.0 * zoom().scale).abs() < 1e-9);
+    }
+}

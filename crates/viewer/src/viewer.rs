@@ -1,0 +1,335 @@
+//! Folds the frames of a channel into a quilt and notes which squares have to be painted.
+
+use quilt::wire::{Assembler, DecodeError, FramedEvent, Load, ServerFrame};
+use quilt::{Event, Index, Offset, Position, Quilt, Race, Square, SquareState, Step, Summary, Timestamp};
+
+use crate::dirty::Dirty;
+use crate::look::Look;
+use crate::replay::Replay;
+use crate::scene::Scene;
+
+/// What a message contained.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// The quilt changed; acknowledge this step.
+    Changed(Step),
+    /// The state of the workers.
+    Load(Load),
+    /// More attempts.
+    Raced,
+    /// Attempts are missing; read them from the journal.
+    Missed,
+    /// A part of a message, or attempts that the journal will contain.
+    Part,
+    /// The message follows one that was never received. Reconnect for a snapshot.
+    OutOfStep,
+}
+
+/// One viewer's copy of a quilt and of its attempts.
+#[derive(Debug)]
+pub struct Viewer {
+    quilt: Option<Quilt>,
+    race: Race,
+    /// Shown instead of the quilt.
+    replay: Option<Replay>,
+    dirty: Dirty,
+    assembler: Assembler,
+}
+
+impl Viewer {
+    /// Knows nothing but the summary.
+    #[must_use]
+    pub fn new(summary: &Summary) -> Self {
+        let mut race = Race::new(summary.progress.tasks, summary.created_at);
+        race.start_lap(summary.lap, summary.started_at);
+        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default() }
+    }
+
+    /// The quilt, once a snapshot has arrived.
+    #[must_use]
+    pub fn quilt(&self) -> Option<&Quilt> {
+        self.quilt.as_ref()
+    }
+
+    /// The attempts, as far as they are known.
+    #[must_use]
+    pub fn race(&self) -> &Race {
+        &self.race
+    }
+
+    /// The quilt that is shown: the present one, or a moment of the past.
+    fn shown(&self) -> Option<&Quilt> {
+        self.replay.as_ref().map(Replay::quilt).or(self.quilt.as_ref())
+    }
+
+    /// What there is to draw, once a snapshot has arrived.
+    #[must_use]
+    pub fn scene(&self, look: Look) -> Option<Scene<'_>> {
+        Some(Scene { quilt: self.shown()?, race: &self.race, look, is_past: self.replay.is_some() })
+    }
+
+    /// The step to resume from after a reconnect.
+    #[must_use]
+    pub fn step(&self) -> Option<Step> {
+        self.quilt.as_ref().map(Quilt::step)
+    }
+
+    /// Discards the quilt, so that the next connection starts with a snapshot.
+    pub fn forget(&mut self) {
+        self.quilt = None;
+        self.dirty = Dirty::All;
+    }
+
+    /// Call when a connection is established: a partial message of the last one is discarded.
+    pub fn connected(&mut self) {
+        self.assembler = Assembler::default();
+    }
+
+    /// Returns which squares changed since the last call.
+    #[must_use]
+    pub fn take_dirty(&mut self) -> Dirty {
+        self.dirty.take()
+    }
+
+    /// Marks every square dirty.
+    pub fn repaint(&mut self) {
+        self.dirty = Dirty::All;
+    }
+
+    /// Moves the replay to another moment; [`Viewer::advance_replay`] gets there.
+    pub fn seek(&mut self, until: Timestamp) {
+        if let Some(replay) = &mut self.replay {
+            replay.seek(until, &mut self.dirty);
+        }
+    }
+
+    /// Shows a replay, or the present again.
+    pub fn set_replay(&mut self, replay: Option<Replay>) {
+        self.replay = replay;
+        self.dirty = Dirty::All;
+    }
+
+    /// Folds up to `budget` bytes of the replay's journal and returns whether its moment is reached.
+    pub fn advance_replay(&mut self, budget: usize) -> bool {
+        match &mut self.replay {
+            Some(replay) => replay.advance(budget, &mut self.dirty),
+            None => true,
+        }
+    }
+
+    /// Folds a message. While the journal is being read, attempts that arrive are skipped: the journal contains them.
+    pub fn receive(&mut self, message: &[u8], is_reading: bool) -> Received {
+        match self.assembler.receive(message) {
+            Ok(Some(ServerFrame::Attempts { .. })) if is_reading => Received::Part,
+            Ok(Some(frame)) => self.fold(frame),
+            Ok(None) => Received::Part,
+            Err(_) => Received::OutOfStep,
+        }
+    }
+
+    /// Removes up to `budget` bytes of a journal from its front and folds their attempts.
+    ///
+    /// # Errors
+    ///
+    /// Bytes that are no journal are a [`DecodeError`].
+    pub fn read_journal(&mut self, journal: &mut &[u8], budget: usize) -> Result<(), DecodeError> {
+        let rest = journal.len().saturating_sub(budget);
+        while journal.len() > rest {
+            let Some(event) = FramedEvent::take(journal)? else { break };
+            if event.is_attempts() || event.is_lap_start() {
+                self.race_on(&event.decode()?);
+            }
+            self.race.set_offset(Offset(self.race.offset().0 + 1));
+        }
+        Ok(())
+    }
+
+    /// The failed square that follows `here` in reading order; the first one after the last.
+    #[must_use]
+    pub fn next_failure(&self, here: Option<Square>) -> Option<Square> {
+        let quilt = self.quilt.as_ref()?;
+        let grid = quilt.grid();
+        let here = here.and_then(|square| grid.index(square));
+        let positions = (0..quilt.progress().tasks).map(Position);
+        let failed = positions.filter(|position| matches!(quilt.at(*position), SquareState::Failed(_)));
+        // Those after `here` sort before those up to it.
+        let rank = |index: &Index| (here.is_some_and(|here| *index <= here), *index);
+        failed.map(|position| quilt.order().index(position)).min_by_key(rank).map(|index| grid.square(index))
+    }
+
+    /// The lap, and the number of the last attempt at a square in it, 0 if there is none.
+    #[must_use]
+    pub fn last_attempt(&self, square: Square) -> (u32, u8) {
+        let last = self.quilt.as_ref().and_then(|quilt| self.race.last_try(quilt.position_of(square)?));
+        (self.quilt.as_ref().map_or(0, Quilt::lap_number), last.map_or(0, |last| last.number))
+    }
+
+    fn fold(&mut self, frame: ServerFrame) -> Received {
+        match frame {
+            ServerFrame::Snapshot(quilt) => {
+                let step = quilt.step();
+                self.race.start_lap(quilt.lap_number(), quilt.lap().started_at);
+                self.quilt = Some(*quilt);
+                if self.replay.is_none() {
+                    self.dirty = Dirty::All;
+                }
+                Received::Changed(step)
+            }
+            ServerFrame::Delta { from, events } => {
+                let Some(quilt) = self.quilt.as_mut().filter(|quilt| quilt.step() == from) else {
+                    return Received::OutOfStep;
+                };
+                let mut changes = Vec::new();
+                for event in &events {
+                    quilt.apply(event, &mut changes);
+                    if let Event::LapStarted { lap, at, .. } = event {
+                        self.race.start_lap(*lap, *at);
+                    }
+                }
+                if self.replay.is_none() {
+                    self.dirty.extend(&changes, quilt.progress().tasks);
+                }
+                Received::Changed(quilt.step())
+            }
+            ServerFrame::Status(load) => Received::Load(load),
+            ServerFrame::Attempts { after, upto, events } => {
+                if after != self.race.offset() {
+                    return Received::Missed;
+                }
+                events.iter().for_each(|event| self.race_on(event));
+                self.race.set_offset(upto);
+                Received::Raced
+            }
+        }
+    }
+
+    /// Attempts can change how a square without an outcome looks.
+    fn race_on(&mut self, event: &Event) {
+        self.race.apply(event);
+        if let Event::Attempted { runs, .. } = event
+            && self.replay.is_none()
+        {
+            let tried = runs.iter().flat_map(|run| run.positions()).map(Position);
+            self.dirty.extend_with(tried, self.race.tasks());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::wire::{encode_event, put_framed_event};
+    use quilt::{AttemptRun, BatchSpec, Color, Grid, Launched, Outcome, Settlement, WorkSpec};
+
+    use super::*;
+
+    fn quilt() -> Quilt {
+        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+        let grid = Grid::new(2, 2).expect("small");
+        let spec = BatchSpec::new(work, grid, 1);
+        Quilt::new(Launched { spec, at: Timestamp(1) })
+    }
+
+    fn viewer() -> Viewer {
+        Viewer::new(&quilt().summary())
+    }
+
+    fn attempted(position: u32) -> Event {
+        let run = AttemptRun {
+            first: Position(position),
+            count: 1,
+            number: 1,
+            started_at: Timestamp(1),
+            took_ms: 5,
+            error: Some("no".into()),
+        };
+        Event::Attempted { lap: 1, worker: "a".into(), runs: vec![run] }
+    }
+
+    fn settled(position: u32) -> Event {
+        let outcome = Outcome::Done(Color::from_rgb(position));
+        Event::Settled {
+            lap: 1,
+            at: Timestamp(2),
+            settlements: vec![Settlement { position: Position(position), outcome }],
+        }
+    }
+
+    fn delta(from: u64, position: u32) -> ServerFrame {
+        ServerFrame::Delta { from: Step(from), events: vec![settled(position)] }
+    }
+
+    #[test]
+    fn deltas_follow_a_snapshot_and_name_the_squares_to_paint() {
+        let mut viewer = viewer();
+        assert_eq!(viewer.fold(ServerFrame::Snapshot(Box::new(quilt()))), Received::Changed(Step(0)));
+        assert_eq!(viewer.take_dirty(), Dirty::All);
+        assert_eq!(viewer.fold(delta(0, 3)), Received::Changed(Step(1)));
+        assert_eq!(viewer.fold(delta(1, 0)), Received::Changed(Step(2)));
+        assert_eq!(viewer.take_dirty(), Dirty::Squares(vec![Position(3), Position(0)]));
+        assert_eq!(viewer.step(), Some(Step(2)));
+    }
+
+    #[test]
+    fn a_gap_is_noticed_and_nothing_is_folded() {
+        let mut viewer = viewer();
+        assert_eq!(viewer.fold(delta(0, 1)), Received::OutOfStep);
+        viewer.fold(ServerFrame::Snapshot(Box::new(quilt())));
+        assert_eq!(viewer.fold(delta(1, 1)), Received::OutOfStep);
+        assert_eq!(viewer.step(), Some(Step(0)));
+    }
+    #[test]
+    fn attempts_follow_those_of_the_journal_without_a_gap() {
+        let mut viewer = viewer();
+        let _ = viewer.take_dirty();
+        let mut journal = Vec::new();
+        for event in
+            [Event::Launched(Launched { spec: quilt().spec().clone(), at: Timestamp(1) }), attempted(2), settled(0)]
+        {
+            put_framed_event(&mut journal, &event);
+        }
+        let mut rest = &*journal;
+        while !rest.is_empty() {
+            viewer.read_journal(&mut rest, 1).expect("readable");
+        }
+        assert_eq!(viewer.race().offset(), Offset(3));
+        assert_eq!(viewer.take_dirty(), Dirty::Squares(vec![Position(2)]));
+        let live = |after, upto| ServerFrame::Attempts {
+            after: Offset(after),
+            upto: Offset(upto),
+            events: vec![attempted(1)],
+        };
+        assert_eq!(viewer.fold(live(4, 6)), Received::Missed);
+        assert_eq!(viewer.fold(live(3, 6)), Received::Raced);
+        assert_eq!(viewer.race().offset(), Offset(6));
+        assert!(viewer.read_journal(&mut &[200, 1][..], 9).is_err());
+    }
+
+    #[test]
+    fn the_next_failure_is_the_one_after_here_in_reading_order() {
+        let mut viewer = viewer();
+        let mut quilt = quilt();
+        let failed: Vec<Position> = [1, 2].map(|index| quilt.order().position(Index(index))).to_vec();
+        let settlement = |position| Settlement { position, outcome: Outcome::Failed("no".into()) };
+        let settlements = failed.into_iter().map(settlement).collect();
+        quilt.apply(&Event::Settled { lap: 1, at: Timestamp(2), settlements }, &mut Vec::new());
+        assert_eq!(viewer.next_failure(None), None);
+        viewer.fold(ServerFrame::Snapshot(Box::new(quilt)));
+        let (first, second) = (Square { row: 0, column: 1 }, Square { row: 1, column: 0 });
+        assert_eq!(viewer.next_failure(None), Some(first));
+        assert_eq!(viewer.next_failure(Some(first)), Some(second));
+        assert_eq!(viewer.next_failure(Some(second)), Some(first));
+    }
+
+    #[test]
+    fn a_page_that_nobody_looks_at_does_not_grow() {
+        let mut viewer = viewer();
+        viewer.fold(ServerFrame::Snapshot(Box::new(quilt())));
+        let _ = viewer.take_dirty();
+        for _ in 0..5 {
+            let events = vec![attempted(1)];
+            viewer.fold(ServerFrame::Attempts { after: viewer.race().offset(), upto: viewer.race().offset(), events });
+        }
+        assert_eq!(viewer.take_dirty(), Dirty::All);
+        assert_eq!(viewer.receive(&encode_event(&settled(1)), false), Received::OutOfStep);
+    }
+}

@@ -1,0 +1,149 @@
+// What stays as it is while everything around it changes.
+
+import { banner, finished, launchOverApi, root, squares } from "./quilt";
+import { expect, test } from "./server";
+
+test("a batch that is removed elsewhere shows no second banner", async ({ page, context }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [50, 200] }, { concurrency: 4 });
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
+  await page.goto(`/batches/${id}`);
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await page.getByRole("status", { name: "Finish" }).evaluate((place) => {
+    const inserted = ((window as any).inserted = [] as string[]);
+    new MutationObserver((records) => {
+      for (const node of records.flatMap(({ addedNodes }) => [...addedNodes])) {
+        if (node instanceof HTMLElement && (node.matches("[data-banner], .confetti") || node.querySelector(".confetti"))) inserted.push(node.className);
+      }
+    }).observe(place, { childList: true, subtree: true });
+  });
+  await page.getByRole("button", { name: "Resume" }).click();
+  await finished(page);
+  await expect(banner(page)).toHaveCount(1);
+  await expect(page.locator(".confetti")).toHaveCount(1);
+  const before = await page.evaluate(() => (window as any).inserted.length);
+  const removed = await context.request.delete(`/api/batches/${id}`, { headers: { origin: new URL(page.url()).origin } });
+  expect(removed.ok()).toBe(true);
+  await expect(root(page)).toHaveAttribute("data-connection", "removed");
+  await expect(page.getByRole("button", { name: "Run again" })).toHaveCount(0);
+  await expect(banner(page)).toHaveCount(1);
+  expect(await page.evaluate(() => (window as any).inserted.length)).toBe(before);
+});
+
+test("text in the figures can be selected while they change", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 16, 16, { duration_ms: [50, 100] }, { concurrency: 2 });
+  await page.goto(`/batches/${id}`);
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  const progress = page.getByRole("region", { name: "Progress" });
+  await progress.evaluate((region) => {
+    const [start, end] = [region.querySelector("dt")!, region.querySelectorAll("dt")[2]];
+    getSelection()!.setBaseAndExtent(start.firstChild!, 0, end.firstChild!, 4);
+  });
+  const selected = () => page.evaluate(() => getSelection()!.toString());
+  expect(await selected()).toContain("Done");
+  const done = Number(await root(page).getAttribute("data-done"));
+  await expect.poll(async () => Number(await root(page).getAttribute("data-done"))).toBeGreaterThan(done + 5);
+  expect(await selected()).toContain("Done");
+  expect(await selected()).toContain("Pend");
+});
+
+test("figures and controls keep their elements while nothing but their words changes", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 16, 16, { duration_ms: [50, 100] }, { concurrency: 4 });
+  await page.goto(`/batches/${id}`);
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await expect(page.getByRole("region", { name: "Workers" })).toContainText(/worker-\d+/);
+  await page.evaluate(() => {
+    for (const element of document.querySelectorAll(".progress-panel *, .batch-tools *, .legend *, .charts *")) (element as any).isOld = true;
+  });
+  const done = Number(await root(page).getAttribute("data-done"));
+  await expect.poll(async () => Number(await root(page).getAttribute("data-done"))).toBeGreaterThan(done + 20);
+  const replaced = await page.evaluate(() =>
+    [...document.querySelectorAll(".progress-panel *, .batch-tools *, .legend *, .charts *")].filter((element) => !(element as any).isOld).map(({ outerHTML }) => outerHTML),
+  );
+  expect(replaced).toEqual([]);
+});
+
+test("the race goes on while the keyboard is in it", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 16, 16, { duration_ms: [100, 300] }, { concurrency: 2 });
+  await page.goto(`/batches/${id}`);
+  const workers = page.getByRole("region", { name: "Workers" });
+  const lane = workers.locator(".lane").filter({ has: page.getByRole("button") }).first();
+  await lane.getByRole("button").focus();
+  const tries = async () => Number(/^\d+/.exec((await workers.locator(".lane-tries").allTextContents()).join(" "))![0]);
+  const before = await tries();
+  await workers.focus();
+  await expect.poll(tries).toBeGreaterThan(before + 3);
+  await expect(workers).toBeFocused();
+});
+
+test("a field that is being filled in goes with its batch", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [60_000, 60_000] });
+  await page.goto(`/batches/${id}`);
+  await page.getByLabel("Tasks at the same time").fill("3");
+  expect((await page.request.post(`/api/batches/${id}/cancel`)).status()).toBe(200);
+  await expect(root(page)).toHaveAttribute("data-status", "cancelled");
+  await expect(page.getByLabel("Tasks at the same time")).toHaveCount(0);
+});
+
+test("the buttons of the zoom keep the keyboard focus", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 64, 64);
+  await page.goto(`/batches/${id}`);
+  await finished(page);
+  const larger = page.getByRole("button", { name: "Larger" });
+  await larger.focus();
+  await page.evaluate(() => {
+    (window as any).blurs = 0;
+    document.addEventListener("focusout", () => (window as any).blurs++);
+  });
+  const zoom = async () => Number(await root(page).getAttribute("data-zoom"));
+  const before = await zoom();
+  for (let press = 0; press < 3; press++) await page.keyboard.press("Enter");
+  await expect.poll(zoom).toBeGreaterThan(before * 3);
+  await expect(larger).toBeFocused();
+  expect(await page.evaluate(() => (window as any).blurs)).toBe(0);
+});
+
+test("a notice that is given twice is announced twice", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 4, 4);
+  await page.goto(`/batches/${id}`);
+  await finished(page);
+  const notice = page.getByRole("status", { name: "Notice" });
+  await notice.evaluate((place) => {
+    (window as any).announced = 0;
+    new MutationObserver((records) => {
+      for (const { addedNodes } of records) (window as any).announced += addedNodes.length > 0 ? 1 : 0;
+    }).observe(place, { childList: true, subtree: true });
+  });
+  const goTo = page.getByLabel("Go to");
+  for (let times = 1; times <= 2; times++) {
+    await goTo.fill("nowhere");
+    await goTo.press("Enter");
+    await expect(notice).toHaveText("Type a row and a column, such as 3,4.");
+    await expect.poll(() => page.evaluate(() => (window as any).announced)).toBe(times);
+  }
+});
+
+test("nothing moves at the finish line", async ({ page }) => {
+  await page.addInitScript(() => {
+    (window as any).shifts = [] as number[];
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as any[]) if (!entry.hadRecentInput) (window as any).shifts.push(entry.value);
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [100, 600] }, { concurrency: 8 });
+  await page.goto(`/batches/${id}`);
+  await expect(squares(page, "done").nth(8)).toBeVisible();
+  await page.evaluate(() => ((window as any).shifts.length = 0));
+  await finished(page);
+  await expect(banner(page)).toBeVisible();
+  await expect(page.getByRole("button", { name: "Replay" })).toBeVisible();
+  const shifts: number[] = await page.evaluate(() => (window as any).shifts);
+  expect(shifts.reduce((sum, shift) => sum + shift, 0)).toBeLessThan(0.02);
+});
