@@ -2,9 +2,10 @@
 
 #![allow(missing_docs, reason = "the server macro makes a type of each function's arguments")]
 
+use api::LaunchRequest;
 use axum::http::StatusCode;
 use leptos::prelude::*;
-use quilt::{BatchId, Control, LaunchRequest, Square};
+use quilt::{BatchId, BatchSpec, Control, Square};
 
 use crate::launch;
 use crate::model::ActionError;
@@ -17,7 +18,7 @@ pub async fn run_again(id: BatchId, #[server(default)] same_seed: bool) -> Resul
     let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
     let tasks = batch.folded().quilt.progress().tasks;
     // Where the last row is shorter, the number of tasks says more than rows and columns.
-    let spec = request.into_spec(&crate::server::limits(), rand::random(), Some(tasks))?;
+    let spec = BatchSpec::from_request(request, &crate::server::limits(), rand::random(), Some(tasks))?;
     let input = crate::server::engine().input(id).await?;
     let id = BatchId::from_bytes(rand::random());
     crate::server::engine().launch(id, crate::server::visitor()?, spec, input).await?;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use api::{LaunchRequest, WorkSpec};
 use engine::work::{FieldKind, Form};
-use quilt::{LaunchRequest, WorkSpec};
 use serde_json::{Map, Number, Value, json};
 
 /// What comes before the names of the fields that are the kind's own.
@@ -137,7 +137,8 @@ mod tests {
         let posted = [("size", "8x8"), ("concurrency", "4"), ("tolerated_percent", "5"), ("deadline_s", "1.5")];
         let request = request_of(&posted).expect("valid");
         assert_eq!(request.concurrency, Some(4.into()));
-        let spec = request.into_spec(&quilt::Limits::default(), 1, None).expect("within the limits");
+        let spec =
+            quilt::BatchSpec::from_request(request, &quilt::Limits::default(), 1, None).expect("within the limits");
         assert_eq!((spec.tolerated_failures, spec.deadline_ms), (Some(0.05), Some(1_500)));
     }
 

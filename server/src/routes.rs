@@ -4,6 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::api::LaunchRequest;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use engine::Engine;
 use leptos::config::LeptosOptions;
 use leptos_axum::{site_pkg_dir_service, site_pkg_dir_service_route_path};
-use quilt::{BatchId, LaunchRequest, Limits, OwnerId, Summary};
+use quilt::{BatchId, BatchSpec, Limits, OwnerId, Summary};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -92,7 +93,7 @@ impl AppState {
     ) -> Result<Summary, Problem> {
         let prepared = self.engine.registry().prepare(request.work.clone(), upload).await?;
         let request = LaunchRequest { work: prepared.work, ..request };
-        let spec = request.into_spec(&self.limits, seed, prepared.tasks)?;
+        let spec = BatchSpec::from_request(request, &self.limits, seed, prepared.tasks)?;
         Ok(self.engine.launch(id, visitor, spec, prepared.input).await?)
     }
 }
