@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
+use api::{LaunchRequest, WorkSpec};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use engine::work::{FieldKind, Form};
 use leptos::server_fn::codec::MultipartData;
 use multer::Multipart;
-use quilt::{BatchId, LaunchRequest, WorkSpec};
+use quilt::BatchId;
 use serde_json::{Map, Number, Value, json};
 
 use crate::model::ActionError;
@@ -184,7 +185,8 @@ mod tests {
         let posted = [("size", "8x8"), ("concurrency", "4"), ("tolerated_percent", "5"), ("deadline_s", "1.5")];
         let request = request_of(&posted).expect("valid");
         assert_eq!(request.concurrency, Some(4.into()));
-        let spec = request.into_spec(&quilt::Limits::default(), 1, None).expect("within the limits");
+        let spec =
+            quilt::BatchSpec::from_request(request, &quilt::Limits::default(), 1, None).expect("within the limits");
         assert_eq!((spec.tolerated_failures, spec.deadline_ms), (Some(0.05), Some(1_500)));
     }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use api::LaunchRequest;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooManyRunning};
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
-use quilt::{BatchId, Control, LaunchRequest, Limits, OwnerId, SpecError, Summary};
+use quilt::{BatchId, BatchSpec, Control, Limits, OwnerId, SpecError, Summary};
 use viewer::format;
 
 use crate::functions::Command;
@@ -106,7 +107,7 @@ async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<Str
     let request: LaunchRequest = spec.into();
     let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
     // Where the last row is shorter, the number of tasks says more than rows and columns.
-    let spec = request.into_spec(&limits(), rand::random(), Some(tasks))?;
+    let spec = BatchSpec::from_request(request, &limits(), rand::random(), Some(tasks))?;
     let input = engine().input(id).await?;
     let id = BatchId::from_bytes(rand::random());
     engine().launch(id, visitor, spec, input).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::api::ProblemDocument;
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, StatusCode};
@@ -9,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use engine::work::InvalidWork;
 use engine::{ControlError, JournalError, LaunchError, TooManyRunning};
 use quilt::SpecError;
-use serde::Serialize;
 use thiserror::Error;
 
 /// An error for whoever called the API: what kind it is, for programs, and what is wrong, for people.
@@ -17,17 +17,9 @@ use thiserror::Error;
 #[error("{detail}")]
 pub(crate) struct Problem {
     status: StatusCode,
-    /// Stable; stands in `type` behind `urn:quilt:problem:`.
+    /// Stable; see [`ProblemDocument::name`].
     name: &'static str,
     detail: String,
-}
-
-#[derive(Serialize)]
-struct Document<'a> {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
 }
 
 impl Problem {
@@ -96,13 +88,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: format!("urn:quilt:problem:{}", self.name),
-            title: self.status.canonical_reason().unwrap_or("Error"),
-            status: self.status.as_u16(),
-            detail: &self.detail,
-        };
-        let mut response = (self.status, Json(document)).into_response();
+        let Self { status, name, detail } = self;
+        let title = status.canonical_reason().unwrap_or("Error");
+        let document = ProblemDocument::new(name, title, status.as_u16(), detail);
+        let mut response = (status, Json(document)).into_response();
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod process;
+mod record;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,17 +11,17 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::work::{
-    AsyncWork, Column, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters,
-};
+use engine::work::{AsyncWork, Column, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters};
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 
 use self::arguments::{Item, fill_in, mentions_item};
 use self::process::{Ended, Ran, run};
 use crate::lines::{self, Lines, gather, store};
+
+pub use self::record::CommandRecord;
 
 /// The most bytes that are kept of what one command writes, of standard output and of standard error each. As JSON each may take six, and all of
 /// it has to fit into a detail.
@@ -107,7 +108,7 @@ struct Parameters {
     dir: Option<PathBuf>,
     /// What the tasks are about, one for each.
     #[serde(default, skip_serializing)]
-    items: Option<serde_json::Value>,
+    items: Option<Value>,
 }
 
 /// The kind.
@@ -239,19 +240,7 @@ impl AsyncWork for CommandWork {
         let started = Instant::now();
         let args = fill_in(&command.args, &item);
         let Ran { ended, stdout, stderr } = run(command, &args).await?;
-        let mut record = serde_json::Map::new();
-        record.insert("exit".into(), ended.status().into());
-        record.insert("ms".into(), (started.elapsed().as_millis() as u64).into());
-        for (name, output) in [("stdout", &stdout), ("stderr", &stderr)] {
-            record.insert(name.into(), String::from_utf8_lossy(&output.kept).into());
-            if output.bytes > output.kept.len() as u64 {
-                record.insert(format!("{name}_bytes"), output.bytes.into());
-            }
-        }
-        if let Some(signal) = ended.signal() {
-            record.insert("signal".into(), json!(signal));
-        }
-        let detail = Detail::Record(record);
+        let detail = CommandRecord::new(ended, started.elapsed(), &stdout, &stderr).into_detail();
         match ended {
             // Shades of one colour, so that neighbours can be told apart.
             Ended::Exit(0) => {

@@ -8,7 +8,7 @@
 //! - [`id`]: 128-bit names of batches and of their owners
 //! - [`grid`]: rows, columns and the squares between them
 //! - [`order`]: the seeded permutation in which squares are run
-//! - [`spec`]: what a client asks for, its limits, and what a batch is made of
+//! - [`spec`]: what a batch is made of, and the limits that a request for one has to keep
 //! - [`event`]: what a journal holds
 //! - [`state`]: [`Quilt`], the fold of a journal
 //! - [`summary`]: what is said of a batch without its squares
@@ -41,6 +41,6 @@ pub use id::{BatchId, OwnerId};
 pub use order::{Order, Position};
 pub use race::Race;
 pub use receipt::{Ledger, Receipt};
-pub use spec::{BatchSpec, LaunchRequest, Limits, SpecError, WorkSpec};
+pub use spec::{BatchSpec, Limits, SpecError, WorkSpec};
 pub use state::{Change, Lap, Quilt, SquareState, Step};
 pub use summary::{Progress, Status, Summary};

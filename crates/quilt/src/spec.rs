@@ -1,28 +1,18 @@
-//! What a client asks for, the limits it has to keep, and what a batch is made of.
+//! What a batch is made of, and the limits that a request for one has to keep.
 
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use api::{LaunchRequest, Number};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::grid::{Grid, MAX_SIDE, MAX_SQUARES};
+
+pub use api::WorkSpec;
 
 /// The largest seed: what a JSON client in any language can hold exactly.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
 /// The most tasks of a batch that can be told to run at the same time.
 pub const MAX_CONCURRENCY: u32 = 1 << 16;
-
-/// What a task does: a kind, and whatever parameters that kind takes.
-///
-/// In JSON the kind stands among its parameters: `{"kind": "color", "failure_rate": 0.1}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct WorkSpec {
-    /// The name under which the kind of work is registered.
-    pub kind: String,
-    /// The kind's own parameters, checked by the kind.
-    #[serde(flatten)]
-    pub parameters: Map<String, Value>,
-}
 
 /// A batch as it was accepted: everything that its tasks depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -205,104 +195,54 @@ pub enum SpecError {
     },
 }
 
-/// Any JSON number. Which of them are allowed is for [`Limits`] to say, in a sentence of ours.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Number(serde_json::Number);
-
-impl<'de> Deserialize<'de> for Number {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        serde_json::Number::deserialize(deserializer).map(Self)
-    }
-}
-
-impl From<serde_json::Number> for Number {
-    fn from(value: serde_json::Number) -> Self {
-        Self(value)
-    }
-}
-
-impl From<u32> for Number {
-    fn from(value: u32) -> Self {
-        Self(value.into())
-    }
-}
-
-impl std::fmt::Display for Number {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// What a client sends to launch a batch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LaunchRequest {
-    /// What each task shall do.
-    pub work: WorkSpec,
-    /// The number of rows. Where the work says how many tasks there are, rows and columns can be left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Number>,
-    /// The number of columns.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub columns: Option<Number>,
-    /// Determines the order; drawn at random where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<Number>,
-    /// How often a task is tried; 3 where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<Number>,
-    /// How long one attempt may take, in milliseconds; one minute where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<Number>,
-    /// How many of its tasks may run at the same time; as many as are of use where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<Number>,
-    /// The share of a lap's tasks that may fail before the batch is cancelled, from 0 to 1; all where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tolerated_failures: Option<Number>,
-    /// How long a lap may take before the batch is cancelled, in milliseconds; as long as it takes where it is left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deadline_ms: Option<Number>,
-}
-
 /// How often a task is tried unless the request says otherwise.
 pub const DEFAULT_ATTEMPTS: u8 = 3;
 
 /// How long one attempt may take unless the request says otherwise, in milliseconds.
 pub const DEFAULT_TIMEOUT_MS: u32 = 60_000;
 
-impl LaunchRequest {
-    /// Checks every number against the limits. `fallback_seed` is used where the request names none; `tasks` is how many there are, where the
-    /// work says so.
+impl BatchSpec {
+    /// What a request asks for, with every number checked against the limits. `fallback_seed` is used where the request names none; `tasks` is
+    /// how many there are, where the work says so.
     ///
     /// # Errors
     ///
     /// The first [`SpecError`] found, in the order of the members.
-    pub fn into_spec(self, limits: &Limits, fallback_seed: u64, tasks: Option<u32>) -> Result<BatchSpec, SpecError> {
-        let grid = self.grid(limits, tasks)?;
-        let seed = match &self.seed {
-            Some(seed) => within("seed", seed, 0, MAX_SEED)?,
-            None => fallback_seed & MAX_SEED,
-        };
-        let attempts = match &self.attempts {
-            Some(attempts) => within("attempts", attempts, 1, limits.attempts)?,
-            None => DEFAULT_ATTEMPTS.min(limits.attempts),
-        };
-        let timeout_ms = match &self.timeout_ms {
-            Some(timeout_ms) => within("timeout_ms", timeout_ms, 1, limits.timeout_ms)?,
-            None => DEFAULT_TIMEOUT_MS.min(limits.timeout_ms),
-        };
-        let deadline_ms = self.deadline_ms.as_ref();
-        Ok(BatchSpec {
-            work: self.work,
-            grid,
+    pub fn from_request(
+        request: LaunchRequest,
+        limits: &Limits,
+        fallback_seed: u64,
+        tasks: Option<u32>,
+    ) -> Result<Self, SpecError> {
+        let LaunchRequest {
+            work,
+            rows,
+            columns,
             seed,
             attempts,
             timeout_ms,
-            concurrency: self.concurrency.as_ref().map(concurrency_within).transpose()?,
-            tolerated_failures: self.tolerated_failures.as_ref().map(share).transpose()?,
-            deadline_ms: deadline_ms.map(|ms| within("deadline_ms", ms, 1, limits.deadline_ms)).transpose()?,
-        })
+            concurrency,
+            tolerated_failures,
+            deadline_ms,
+        } = request;
+        let grid = grid_within(limits, rows.as_ref(), columns.as_ref(), tasks)?;
+        let seed = match &seed {
+            Some(seed) => within("seed", seed, 0, MAX_SEED)?,
+            None => fallback_seed & MAX_SEED,
+        };
+        let attempts = match &attempts {
+            Some(attempts) => within("attempts", attempts, 1, limits.attempts)?,
+            None => DEFAULT_ATTEMPTS.min(limits.attempts),
+        };
+        let timeout_ms = match &timeout_ms {
+            Some(timeout_ms) => within("timeout_ms", timeout_ms, 1, limits.timeout_ms)?,
+            None => DEFAULT_TIMEOUT_MS.min(limits.timeout_ms),
+        };
+        let concurrency = concurrency.as_ref().map(concurrency_within).transpose()?;
+        let tolerated_failures = tolerated_failures.as_ref().map(share).transpose()?;
+        let deadline_ms =
+            deadline_ms.as_ref().map(|ms| within("deadline_ms", ms, 1, limits.deadline_ms)).transpose()?;
+        Ok(Self { work, grid, seed, attempts, timeout_ms, concurrency, tolerated_failures, deadline_ms })
     }
 }
 
@@ -315,46 +255,48 @@ pub fn concurrency_within(number: &Number) -> Result<u32, SpecError> {
     within("concurrency", number, 1, MAX_CONCURRENCY)
 }
 
-impl LaunchRequest {
-    fn grid(&self, limits: &Limits, tasks: Option<u32>) -> Result<Grid, SpecError> {
-        let side = limits.side.min(MAX_SIDE);
-        let max = limits.squares.min(MAX_SQUARES);
-        let side_of =
-            |field, number: &Option<Number>| number.as_ref().map(|number| within(field, number, 1, side)).transpose();
-        let (rows, columns) = (side_of("rows", &self.rows)?, side_of("columns", &self.columns)?);
-        let Some(tasks) = tasks else {
-            let rows = rows.ok_or(SpecError::Missing { field: "rows" })?;
-            let columns = columns.ok_or(SpecError::Missing { field: "columns" })?;
-            let squares = u32::from(rows) * u32::from(columns);
-            let grid = Grid::new(rows, columns).filter(|_| squares <= max);
-            return grid.ok_or(SpecError::TooManySquares { rows, columns, squares, max });
-        };
-        if !(1..=max).contains(&tasks) {
-            return Err(SpecError::OutOfRange {
-                field: "the number of tasks",
-                value: tasks.into(),
-                min: 1,
-                max: max.into(),
-            });
-        }
-        let (rows, columns) = match (rows, columns) {
-            (None, None) => match Grid::near_square(tasks) {
-                Some(grid) => (grid.rows().into(), grid.columns().into()),
-                None => (0, 0),
-            },
-            (Some(rows), None) => (rows.into(), tasks.div_ceil(rows.into())),
-            (None, Some(columns)) => (tasks.div_ceil(columns.into()), columns.into()),
-            (Some(rows), Some(columns)) => (rows.into(), columns.into()),
-        };
-        let in_side = |length: u32| u16::try_from(length).ok().filter(|length| *length <= side);
-        let grid = in_side(rows).zip(in_side(columns));
-        let grid = grid.and_then(|(rows, columns)| Grid::with_squares(rows, columns, tasks));
-        grid.ok_or(SpecError::OtherShape { rows: rows.into(), columns: columns.into(), tasks })
+fn grid_within(
+    limits: &Limits,
+    rows: Option<&Number>,
+    columns: Option<&Number>,
+    tasks: Option<u32>,
+) -> Result<Grid, SpecError> {
+    let side = limits.side.min(MAX_SIDE);
+    let max = limits.squares.min(MAX_SQUARES);
+    let side_of = |field, number: Option<&Number>| number.map(|number| within(field, number, 1, side)).transpose();
+    let (rows, columns) = (side_of("rows", rows)?, side_of("columns", columns)?);
+    let Some(tasks) = tasks else {
+        let rows = rows.ok_or(SpecError::Missing { field: "rows" })?;
+        let columns = columns.ok_or(SpecError::Missing { field: "columns" })?;
+        let squares = u32::from(rows) * u32::from(columns);
+        let grid = Grid::new(rows, columns).filter(|_| squares <= max);
+        return grid.ok_or(SpecError::TooManySquares { rows, columns, squares, max });
+    };
+    if !(1..=max).contains(&tasks) {
+        return Err(SpecError::OutOfRange {
+            field: "the number of tasks",
+            value: tasks.into(),
+            min: 1,
+            max: max.into(),
+        });
     }
+    let (rows, columns) = match (rows, columns) {
+        (None, None) => match Grid::near_square(tasks) {
+            Some(grid) => (grid.rows().into(), grid.columns().into()),
+            None => (0, 0),
+        },
+        (Some(rows), None) => (rows.into(), tasks.div_ceil(rows.into())),
+        (None, Some(columns)) => (tasks.div_ceil(columns.into()), columns.into()),
+        (Some(rows), Some(columns)) => (rows.into(), columns.into()),
+    };
+    let in_side = |length: u32| u16::try_from(length).ok().filter(|length| *length <= side);
+    let grid = in_side(rows).zip(in_side(columns));
+    let grid = grid.and_then(|(rows, columns)| Grid::with_squares(rows, columns, tasks));
+    grid.ok_or(SpecError::OtherShape { rows: rows.into(), columns: columns.into(), tasks })
 }
 
 fn share(number: &Number) -> Result<f64, SpecError> {
-    let share = number.0.as_f64().filter(|share| (0.0..=1.0).contains(share));
+    let share = number.as_f64().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| SpecError::NotAShare { field: "tolerated_failures", value: number.clone() })
 }
 
@@ -364,11 +306,11 @@ impl From<BatchSpec> for LaunchRequest {
         Self {
             rows: Some(u32::from(spec.grid.rows()).into()),
             columns: Some(u32::from(spec.grid.columns()).into()),
-            seed: Some(serde_json::Number::from(spec.seed).into()),
+            seed: Some(Number::from_u64(spec.seed)),
             attempts: Some(u32::from(spec.attempts).into()),
             timeout_ms: Some(spec.timeout_ms.into()),
             concurrency: spec.concurrency.map(Into::into),
-            tolerated_failures: spec.tolerated_failures.and_then(serde_json::Number::from_f64).map(Into::into),
+            tolerated_failures: spec.tolerated_failures.and_then(Number::from_f64),
             deadline_ms: spec.deadline_ms.map(Into::into),
             work: spec.work,
         }
@@ -380,7 +322,6 @@ where
     T: Copy + Into<u64> + TryFrom<u64>,
 {
     number
-        .0
         .as_u64()
         .filter(|value| (min..=max.into()).contains(value))
         .and_then(|value| T::try_from(value).ok())
@@ -392,10 +333,8 @@ mod tests {
     use super::*;
 
     fn spec_of(json: &str) -> Result<BatchSpec, String> {
-        serde_json::from_str::<LaunchRequest>(json)
-            .map_err(|error| error.to_string())?
-            .into_spec(&Limits::default(), 7, None)
-            .map_err(|error| error.to_string())
+        let request = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        BatchSpec::from_request(request, &Limits::default(), 7, None).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::LaunchRequest;
 use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::work::{Detail, Registry};
 use engine::{Engine, Settings};
-use quilt::{BatchId, LaunchRequest, Limits, OwnerId};
+use quilt::{BatchId, BatchSpec, Limits, OwnerId};
 use serde_json::json;
 use word_count::WordCount;
 
@@ -24,7 +25,8 @@ async fn the_words_of_each_line_are_counted() {
     let request = json!({"work": {"kind": "words", "lines": lines, "shortest": 3}});
     let request: LaunchRequest = serde_json::from_value(request).expect("a request");
     let launch = engine.registry().prepare(request.work.clone(), None).await.expect("valid");
-    let spec = LaunchRequest { work: launch.work, ..request }.into_spec(&Limits::default(), 1, launch.tasks);
+    let request = LaunchRequest { work: launch.work, ..request };
+    let spec = BatchSpec::from_request(request, &Limits::default(), 1, launch.tasks);
     let (id, owner) = (BatchId::from_bytes([1; 16]), OwnerId::from_bytes([2; 16]));
     engine.launch(id, owner, spec.expect("within the limits"), launch.input).await.expect("it is accepted");
 

@@ -1,5 +1,6 @@
 //! Launch, list, look, control and remove.
 
+use ::api::{BatchChanges, BatchDocument, BatchList, LaunchRequest, ListQuery};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Multipart, Query, Request, State};
@@ -7,12 +8,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use bytes::Bytes;
-use quilt::spec::{Number, concurrency_within};
-use quilt::{Control, LaunchRequest, OwnerId};
-use serde::Deserialize;
+use quilt::spec::concurrency_within;
+use quilt::{Control, OwnerId};
+use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use super::document::{BatchDocument, ListDocument};
+use super::document::batch_document;
 use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
 use crate::routes::AppState;
@@ -39,15 +40,7 @@ pub(super) async fn launch(
     let summary = state.engine.launch_request(launch, visitor, request, upload, &state.limits).await?;
     let (id, _) = launch;
     let location = format!("/api/batches/{id}");
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(BatchDocument::new(id, summary))))
-}
-
-/// The query of `GET /api/batches`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    after: Option<u64>,
-    limit: Option<u32>,
+    Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(batch_document(id, summary))))
 }
 
 /// `GET /api/batches`.
@@ -55,7 +48,7 @@ pub(super) async fn list(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
     query: Result<Query<ListQuery>, QueryRejection>,
-) -> Result<Json<ListDocument>, Problem> {
+) -> Result<Json<BatchList>, Problem> {
     let Query(ListQuery { after, limit }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
     let limit = limit.unwrap_or(MAX_LIMIT);
@@ -64,8 +57,8 @@ pub(super) async fn list(
         return Err(Problem::bad_request("invalid-query", detail));
     }
     let listing = state.engine.list(visitor, after, limit).await?;
-    let batches = listing.batches.into_iter().map(|(id, summary)| BatchDocument::new(id, summary)).collect();
-    Ok(Json(ListDocument { batches, next: listing.next }))
+    let batches = listing.batches.into_iter().map(|(id, summary)| batch_document(id, summary)).collect();
+    Ok(Json(BatchList { batches, next: listing.next }))
 }
 
 /// `GET /api/batches/{id}`.
@@ -75,16 +68,7 @@ pub(super) async fn look(
 ) -> Result<Json<BatchDocument>, Problem> {
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let summary = batch.folded().quilt.summary();
-    Ok(Json(BatchDocument::new(id, summary)))
-}
-
-/// The body of `PATCH /api/batches/{id}`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Changes {
-    /// `null` takes the limit away.
-    #[serde(deserialize_with = "Option::deserialize")]
-    concurrency: Option<Number>,
+    Ok(Json(batch_document(id, summary)))
 }
 
 /// `PATCH /api/batches/{id}`.
@@ -95,10 +79,10 @@ pub(super) async fn change(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<BatchDocument>, Problem> {
-    let Changes { concurrency } = read_json(&headers, body).await?;
+    let BatchChanges { concurrency } = read_json(&headers, body).await?;
     let concurrency = concurrency.as_ref().map(concurrency_within).transpose()?;
     let summary = state.engine.control(id, visitor, Control::SetConcurrency(concurrency)).await?;
-    Ok(Json(BatchDocument::new(id, summary)))
+    Ok(Json(batch_document(id, summary)))
 }
 
 /// `POST /api/batches/{id}/pause`.
@@ -107,7 +91,7 @@ pub(super) async fn pause(
     Extension(visitor): Extension<OwnerId>,
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(BatchDocument::new(id, state.engine.control(id, visitor, Control::Pause).await?)))
+    Ok(Json(batch_document(id, state.engine.control(id, visitor, Control::Pause).await?)))
 }
 
 /// `POST /api/batches/{id}/resume`.
@@ -116,7 +100,7 @@ pub(super) async fn resume(
     Extension(visitor): Extension<OwnerId>,
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(BatchDocument::new(id, state.engine.control(id, visitor, Control::Resume).await?)))
+    Ok(Json(batch_document(id, state.engine.control(id, visitor, Control::Resume).await?)))
 }
 
 /// `POST /api/batches/{id}/cancel`.
@@ -125,7 +109,7 @@ pub(super) async fn cancel(
     Extension(visitor): Extension<OwnerId>,
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(BatchDocument::new(id, state.engine.cancel(id, visitor).await?)))
+    Ok(Json(batch_document(id, state.engine.cancel(id, visitor).await?)))
 }
 
 /// `POST /api/batches/{id}/retry`.
@@ -134,7 +118,7 @@ pub(super) async fn retry(
     Extension(visitor): Extension<OwnerId>,
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(BatchDocument::new(id, state.engine.retry_failed(id, visitor).await?)))
+    Ok(Json(batch_document(id, state.engine.retry_failed(id, visitor).await?)))
 }
 
 /// `POST /api/batches/{id}/squares/{row}/{column}/retry`.
@@ -143,7 +127,7 @@ pub(super) async fn retry_square(
     Extension(visitor): Extension<OwnerId>,
     SquarePath(id, square): SquarePath,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(BatchDocument::new(id, state.engine.retry_square(id, visitor, square).await?)))
+    Ok(Json(batch_document(id, state.engine.retry_square(id, visitor, square).await?)))
 }
 
 /// `DELETE /api/batches/{id}`.
@@ -185,7 +169,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     })
 }
 
-async fn read_json<T: serde::de::DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
+async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let essence = essence(headers);
     if !essence.eq_ignore_ascii_case("application/json") {
         let detail = format!("the body must be application/json, not '{essence}'");
@@ -204,7 +188,7 @@ fn essence(headers: &HeaderMap) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
 }
 
-fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| match error.classify() {
         Category::Data => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", error.to_string()),
         Category::Io | Category::Syntax | Category::Eof => {

@@ -1,180 +1,185 @@
-//! How batches look in JSON.
+//! How what the engine knows looks in JSON: from its types to those of the API. Each is taken apart by name, so that a new member has to be
+//! dealt with here.
 
+use ::api::{
+    Attempt, BatchDocument, BatchStatus, CancelCause, LastAcross, ReceiptDocument, SlowTask, SquareDocument, TaskState,
+};
 use engine::SquareRecord;
 use engine::work::Detail;
-use quilt::receipt::{LastAcross, SlowTask};
 use quilt::{
-    AttemptRecord, BatchId, CancelCause, Color, Outcome, Receipt, Square, Status, Summary, Timestamp, WorkSpec,
+    AttemptRecord, BatchId, BatchSpec, Outcome, Progress, Receipt, Square, Status, Summary, Timestamp, receipt,
 };
-use serde::Serialize;
-use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// One batch.
-#[derive(Debug, Serialize)]
-pub(super) struct BatchDocument {
-    id: BatchId,
-    work: WorkSpec,
-    rows: u16,
-    columns: u16,
-    seed: u64,
-    attempts: u8,
-    timeout_ms: u32,
-    /// How many of its tasks may run at the same time; `null` for as many as are of use.
-    concurrency: Option<u32>,
-    tolerated_failures: Option<f64>,
-    deadline_ms: Option<u32>,
-    status: Status,
-    lap: u32,
-    tasks: u32,
-    done: u32,
-    failed: u32,
-    created_at: String,
-    /// When this lap was started.
-    started_at: String,
-    /// When this lap crossed its finish line.
-    finished_at: Option<String>,
-    /// When the batch was cancelled.
-    cancelled_at: Option<String>,
-    cancelled_because: Option<CancelCause>,
-    last_across: Option<Square>,
-}
-
-/// A part of a list of batches.
-#[derive(Debug, Serialize)]
-pub(super) struct ListDocument {
-    pub(super) batches: Vec<BatchDocument>,
-    /// To be sent as `after` for the next part; `null` at the end.
-    pub(super) next: Option<u64>,
-}
-
-impl BatchDocument {
-    pub(super) fn new(id: BatchId, summary: Summary) -> Self {
-        let Summary { spec, status, lap, progress, created_at, started_at, ended_at, last_across, .. } = summary;
-        let Summary { concurrency, cancelled_because, .. } = summary;
-        let ended_as = |wanted| ended_at.filter(|_| status == wanted).map(rfc3339);
-        Self {
-            id,
-            rows: spec.grid.rows(),
-            columns: spec.grid.columns(),
-            work: spec.work,
-            seed: spec.seed,
-            attempts: spec.attempts,
-            timeout_ms: spec.timeout_ms,
-            concurrency,
-            tolerated_failures: spec.tolerated_failures,
-            deadline_ms: spec.deadline_ms,
-            status,
-            lap,
-            tasks: progress.tasks,
-            done: progress.done,
-            failed: progress.failed,
-            created_at: rfc3339(created_at),
-            started_at: rfc3339(started_at),
-            finished_at: ended_as(Status::Finished),
-            cancelled_at: ended_as(Status::Cancelled),
-            cancelled_because,
-            last_across,
-        }
+pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
+    let Summary {
+        spec,
+        status,
+        lap,
+        lap_tasks: _,
+        progress: Progress { tasks, done, failed },
+        created_at,
+        started_at,
+        ended_at,
+        last_across,
+        concurrency,
+        cancelled_because,
+    } = summary;
+    // The limit that the batch was launched with may have been changed since.
+    let BatchSpec { work, grid, seed, attempts, timeout_ms, concurrency: _, tolerated_failures, deadline_ms } = spec;
+    let ended_as = |wanted| ended_at.filter(|_| status == wanted).map(rfc3339);
+    BatchDocument {
+        id: id.to_string(),
+        work,
+        rows: grid.rows().into(),
+        columns: grid.columns().into(),
+        seed,
+        attempts: attempts.into(),
+        timeout_ms,
+        concurrency,
+        tolerated_failures,
+        deadline_ms,
+        status: batch_status(status),
+        lap,
+        tasks,
+        done,
+        failed,
+        created_at: rfc3339(created_at),
+        started_at: rfc3339(started_at),
+        finished_at: ended_as(Status::Finished),
+        cancelled_at: ended_as(Status::Cancelled),
+        cancelled_because: cancelled_because.map(cancel_cause),
+        last_across: last_across.map(square_of),
     }
 }
 
 /// One square, with every attempt at it.
-#[derive(Debug, Serialize)]
-pub(super) struct SquareDocument {
-    #[serde(flatten)]
+pub(super) fn square_document(
+    id: BatchId,
     square: Square,
-    /// What its task is about, as far as that is more than its place.
     item: Option<String>,
-    state: &'static str,
-    color: Option<Color>,
-    /// The reason, where it failed.
-    failed: Option<Box<str>>,
-    /// What else there is to know, where that is no picture.
-    detail: Option<Map<String, Value>>,
-    /// Where the picture of its task is, if it made one.
-    picture: Option<String>,
-    attempts: Vec<AttemptDocument>,
-}
-
-/// One attempt.
-#[derive(Debug, Serialize)]
-struct AttemptDocument {
-    lap: u32,
-    attempt: u8,
-    worker: Box<str>,
-    started_at: String,
-    took_ms: u32,
-    /// Why it failed; `null` where the task was done.
-    error: Option<Box<str>>,
-}
-
-impl SquareDocument {
-    pub(super) fn new(id: BatchId, square: Square, item: Option<String>, record: SquareRecord) -> Self {
-        let (state, color, failed) = match record.outcome {
-            None => ("pending", None, None),
-            Some(Outcome::Done(color)) => ("done", Some(color), None),
-            Some(Outcome::Failed(reason)) => ("failed", None, Some(reason)),
-        };
-        let attempts = record.attempts.into_iter().map(AttemptDocument::from).collect();
-        let (detail, picture) = match record.detail {
-            Some(Detail::Record(record)) => (Some(record), None),
-            Some(Detail::Picture(_)) => {
-                let Square { row, column } = square;
-                (None, Some(format!("/api/batches/{id}/squares/{row}/{column}/picture.png")))
-            }
-            None => (None, None),
-        };
-        Self { square, item, state, color, failed, detail, picture, attempts }
+    record: SquareRecord,
+) -> SquareDocument {
+    let SquareRecord { outcome, detail, attempts } = record;
+    let Square { row, column } = square;
+    let Shown { state, color, failed } = Shown::from(outcome);
+    let (detail, picture) = match detail {
+        Some(Detail::Record(record)) => (Some(record), None),
+        Some(Detail::Picture(_)) => (None, Some(format!("/api/batches/{id}/squares/{row}/{column}/picture.png"))),
+        None => (None, None),
+    };
+    SquareDocument {
+        row: row.into(),
+        column: column.into(),
+        item,
+        state,
+        color,
+        failed,
+        detail,
+        picture,
+        attempts: attempts.into_iter().map(attempt).collect(),
     }
 }
 
-impl From<AttemptRecord> for AttemptDocument {
-    fn from(record: AttemptRecord) -> Self {
-        let AttemptRecord { lap, number, worker, started_at, took_ms, error } = record;
-        Self { lap, attempt: number, worker, started_at: rfc3339(started_at), took_ms, error }
+fn attempt(record: AttemptRecord) -> Attempt {
+    let AttemptRecord { lap, number, worker, started_at, took_ms, error } = record;
+    Attempt {
+        lap,
+        attempt: number.into(),
+        worker: worker.into(),
+        started_at: rfc3339(started_at),
+        took_ms,
+        error: error.map(Into::into),
     }
 }
 
 /// What is left of a lap at its finish line.
-#[derive(Debug, Serialize)]
-pub(super) struct ReceiptDocument {
-    batch: BatchId,
-    lap: u32,
-    /// How many tasks the lap had to run.
-    lap_tasks: u32,
-    /// How many attempts at them were recorded.
-    attempts: u64,
-    tasks: u32,
-    done: u32,
-    failed: u32,
-    started_at: String,
-    finished_at: String,
-    last_across: LastAcross,
-    slowest: Vec<SlowTask>,
-    outcomes_sha256: String,
+pub(super) fn receipt_document(batch: BatchId, receipt: Receipt) -> ReceiptDocument {
+    let Receipt {
+        lap,
+        lap_tasks,
+        attempts,
+        tasks,
+        done,
+        failed,
+        started_at,
+        finished_at,
+        last_across,
+        slowest,
+        outcomes_sha256,
+    } = receipt;
+    ReceiptDocument {
+        batch: batch.to_string(),
+        lap,
+        lap_tasks,
+        attempts,
+        tasks,
+        done,
+        failed,
+        started_at: rfc3339(started_at),
+        finished_at: rfc3339(finished_at),
+        last_across: last_task(last_across),
+        slowest: slowest.into_iter().map(slow_task).collect(),
+        outcomes_sha256,
+    }
 }
 
-impl ReceiptDocument {
-    pub(super) fn new(batch: BatchId, receipt: Receipt) -> Self {
-        let Receipt { lap, lap_tasks, attempts, tasks, done, failed, started_at, finished_at, .. } = receipt;
-        let Receipt { last_across, slowest, outcomes_sha256, .. } = receipt;
-        let (started_at, finished_at) = (rfc3339(started_at), rfc3339(finished_at));
-        Self {
-            batch,
-            lap,
-            lap_tasks,
-            attempts,
-            tasks,
-            done,
-            failed,
-            started_at,
-            finished_at,
-            last_across,
-            slowest,
-            outcomes_sha256,
+fn last_task(last: receipt::LastAcross) -> LastAcross {
+    let receipt::LastAcross { square: Square { row, column }, worker, attempt } = last;
+    LastAcross {
+        row: row.into(),
+        column: column.into(),
+        worker: worker.map(Into::into),
+        attempt: attempt.map(Into::into),
+    }
+}
+
+fn slow_task(slow: receipt::SlowTask) -> SlowTask {
+    let receipt::SlowTask { square: Square { row, column }, worker, attempt, took_ms } = slow;
+    SlowTask { row: row.into(), column: column.into(), worker: worker.into(), attempt: attempt.into(), took_ms }
+}
+
+/// An outcome, as documents and events show it.
+pub(super) struct Shown {
+    pub(super) state: TaskState,
+    pub(super) color: Option<String>,
+    /// Why the task failed.
+    pub(super) failed: Option<String>,
+}
+
+impl From<Option<Outcome>> for Shown {
+    fn from(outcome: Option<Outcome>) -> Self {
+        match outcome {
+            None => Self { state: TaskState::Pending, color: None, failed: None },
+            Some(Outcome::Done(color)) => Self { state: TaskState::Done, color: Some(color.into()), failed: None },
+            Some(Outcome::Failed(reason)) => {
+                Self { state: TaskState::Failed, color: None, failed: Some(reason.into()) }
+            }
         }
+    }
+}
+
+/// The place of a square.
+pub(super) fn square_of(Square { row, column }: Square) -> ::api::Square {
+    ::api::Square { row: row.into(), column: column.into() }
+}
+
+fn batch_status(status: Status) -> BatchStatus {
+    match status {
+        Status::Running => BatchStatus::Running,
+        Status::Paused => BatchStatus::Paused,
+        Status::Finished => BatchStatus::Finished,
+        Status::Cancelled => BatchStatus::Cancelled,
+    }
+}
+
+fn cancel_cause(cause: quilt::CancelCause) -> CancelCause {
+    match cause {
+        quilt::CancelCause::Asked => CancelCause::Asked,
+        quilt::CancelCause::Deadline => CancelCause::Deadline,
+        quilt::CancelCause::Failures => CancelCause::Failures,
     }
 }
 
@@ -193,5 +198,13 @@ mod tests {
     fn times_are_written_in_utc_with_milliseconds() {
         assert_eq!(rfc3339(Timestamp(1_790_000_000_123)), "2026-09-21T14:13:20.123Z");
         assert_eq!(rfc3339(Timestamp(u64::MAX)), "");
+    }
+
+    #[test]
+    fn a_status_has_one_word_on_pages_and_in_the_api() {
+        for status in [Status::Running, Status::Paused, Status::Finished, Status::Cancelled] {
+            assert_eq!(batch_status(status).as_str(), status.as_str());
+            assert_eq!(batch_status(status).is_over(), status.is_over());
+        }
     }
 }

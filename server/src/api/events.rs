@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 
+use ::api::{BatchEvent, ConcurrencyEvent, EventStatus, LapEvent, SquareEvent, StatusEvent};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -10,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use engine::Viewer;
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
-use quilt::{Color, Control, Index, Progress, PutBack, Quilt, Square, SquareState, Status, Step};
-use serde::Serialize;
+use quilt::{Control, Index, Progress, PutBack, Quilt, Square, SquareState, Status, Step};
 use tokio::sync::watch;
 
+use super::document::{Shown, square_of};
 use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::routes::AppState;
@@ -110,10 +111,7 @@ impl Reader {
             return Found::Events;
         }
         for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(PAGE) {
-            let (name, data) = describe(&folded.quilt, entry);
-            let event = Event::default().id(step.0.to_string()).event(name);
-            // Plain numbers and texts can always be written.
-            self.made.extend(event.json_data(data));
+            self.made.extend(written(&describe(&folded.quilt, entry), Some(step)));
             self.after = step;
         }
         if !self.made.is_empty() {
@@ -128,20 +126,17 @@ impl Reader {
     /// Tells some squares as they stand. Those that change meanwhile are told again.
     fn catch_up(&mut self, quilt: &Quilt) {
         let (start, step) = self.catching_up.take().unwrap_or_else(|| {
-            let lap = ("lap", Data::Lap { lap: quilt.lap_number(), square: None });
-            let limit = ("concurrency", Data::Concurrency { concurrency: quilt.concurrency() });
-            let paused = (quilt.status() == Status::Paused).then(|| standing(Status::Paused));
-            for (name, data) in [lap, limit].into_iter().chain(paused) {
-                self.made.extend(Event::default().event(name).json_data(data));
-            }
+            let first = [lap(quilt, quilt.lap_number(), PutBack::All), limit(quilt.concurrency())];
+            let paused = (quilt.status() == Status::Paused).then(|| status(EventStatus::Paused, None));
+            self.made.extend(first.iter().chain(&paused).filter_map(|event| written(event, None)));
             // How a batch ended is told in any case.
             (Index(0), Step(quilt.step().0 - u64::from(quilt.status().is_over())))
         });
         let end = Index((start.0 + PAGE as u32).min(quilt.progress().tasks));
         for index in (start.0..end.0).map(Index) {
-            let (name, data) = describe_square(quilt, index, quilt.square(index));
-            if !matches!(data, Data::Pending { .. }) {
-                self.made.extend(Event::default().event(name).json_data(data));
+            let state = quilt.square(index);
+            if !matches!(state, SquareState::Pending) {
+                self.made.extend(written(&square(quilt, index, state), None));
             }
         }
         if end.0 < quilt.progress().tasks {
@@ -152,74 +147,43 @@ impl Reader {
     }
 }
 
-/// The data of an event, in the order in which its members are written.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Data<'quilt> {
-    Done {
-        row: u16,
-        column: u16,
-        color: Color,
-    },
-    Failed {
-        row: u16,
-        column: u16,
-        failed: &'quilt str,
-    },
-    Pending {
-        row: u16,
-        column: u16,
-    },
-    Status {
-        status: &'static str,
-        done: u32,
-        failed: u32,
-    },
-    Standing {
-        status: &'static str,
-    },
-    Lap {
-        lap: u32,
-        /// The square that was put back, where it was one alone.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        square: Option<Square>,
-    },
-    Concurrency {
-        concurrency: Option<u32>,
-    },
+fn status(status: EventStatus, counts: Option<Progress>) -> BatchEvent {
+    let (done, failed) = counts.map(|Progress { tasks: _, done, failed }| (done, failed)).unzip();
+    BatchEvent::Status(StatusEvent { status, done, failed })
 }
 
-fn standing(status: Status) -> (&'static str, Data<'static>) {
-    ("status", Data::Standing { status: status.as_str() })
+fn limit(concurrency: Option<u32>) -> BatchEvent {
+    BatchEvent::Concurrency(ConcurrencyEvent { concurrency })
 }
 
-fn describe_square<'quilt>(quilt: &Quilt, index: Index, state: SquareState<'quilt>) -> (&'static str, Data<'quilt>) {
+fn square(quilt: &Quilt, index: Index, state: SquareState<'_>) -> BatchEvent {
     let Square { row, column } = quilt.grid().square(index);
-    let data = match state {
-        SquareState::Done(color) => Data::Done { row, column, color },
-        SquareState::Failed(failed) => Data::Failed { row, column, failed },
-        SquareState::Pending => Data::Pending { row, column },
-    };
-    ("square", data)
+    let Shown { state: _, color, failed } = Shown::from(state.outcome());
+    BatchEvent::Square(SquareEvent { row: row.into(), column: column.into(), color, failed })
 }
 
-fn lap_of(quilt: &Quilt, lap: u32, put_back: PutBack) -> Data<'static> {
+fn lap(quilt: &Quilt, lap: u32, put_back: PutBack) -> BatchEvent {
     let square = match put_back {
         PutBack::All => None,
-        PutBack::One(position) => Some(quilt.place_of(position)),
+        PutBack::One(position) => Some(square_of(quilt.place_of(position))),
     };
-    Data::Lap { lap, square }
+    BatchEvent::Lap(LapEvent { lap, square })
 }
 
-fn describe<'quilt>(quilt: &'quilt Quilt, entry: Entry<'quilt>) -> (&'static str, Data<'quilt>) {
-    let status = |status, Progress { done, failed, .. }: Progress| ("status", Data::Status { status, done, failed });
+fn describe(quilt: &Quilt, entry: Entry<'_>) -> BatchEvent {
     match entry {
-        Entry::Settled(position, state) => describe_square(quilt, quilt.order().index(position), state),
-        Entry::Finished(progress) => status("complete", progress),
-        Entry::Cancelled => status("cancelled", quilt.progress()),
-        Entry::LapStarted(lap, put_back) => ("lap", lap_of(quilt, lap, put_back)),
-        Entry::Controlled(Control::Pause) => standing(Status::Paused),
-        Entry::Controlled(Control::Resume) => standing(Status::Running),
-        Entry::Controlled(Control::SetConcurrency(concurrency)) => ("concurrency", Data::Concurrency { concurrency }),
+        Entry::Settled(position, state) => square(quilt, quilt.order().index(position), state),
+        Entry::Finished(progress) => status(EventStatus::Complete, Some(progress)),
+        Entry::Cancelled => status(EventStatus::Cancelled, Some(quilt.progress())),
+        Entry::LapStarted(number, put_back) => lap(quilt, number, put_back),
+        Entry::Controlled(Control::Pause) => status(EventStatus::Paused, None),
+        Entry::Controlled(Control::Resume) => status(EventStatus::Running, None),
+        Entry::Controlled(Control::SetConcurrency(concurrency)) => limit(concurrency),
     }
+}
+
+/// An event with a name and data. Plain numbers and texts can always be written.
+fn written(event: &BatchEvent, id: Option<Step>) -> Option<Event> {
+    let numbered = id.map_or_else(Event::default, |Step(step)| Event::default().id(step.to_string()));
+    numbered.event(event.name()).json_data(event).ok()
 }

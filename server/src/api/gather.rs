@@ -3,12 +3,12 @@
 use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ::api::{ResultLine, TaskState};
 use engine::LiveBatch;
 use engine::work::{Column, Detail};
 use quilt::{Color, Index, Outcome, Quilt, Square};
 use serde_json::{Map, Value};
 
-use super::results::Standing;
 use crate::problem::Problem;
 
 /// The result of one square.
@@ -27,11 +27,11 @@ impl Row {
         Self { square: quilt.grid().square(index), item, outcome, detail }
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn state(&self) -> TaskState {
         match self.outcome {
-            None => Standing::Pending,
-            Some(Outcome::Done(_)) => Standing::Done,
-            Some(Outcome::Failed(_)) => Standing::Failed,
+            None => TaskState::Pending,
+            Some(Outcome::Done(_)) => TaskState::Done,
+            Some(Outcome::Failed(_)) => TaskState::Failed,
         }
     }
 
@@ -75,23 +75,17 @@ impl Pieces for Lines {
     fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for row in rows {
-            let mut object = Map::new();
-            object.insert("row".into(), row.square.row.into());
-            object.insert("column".into(), row.square.column.into());
-            if let Some(item) = &row.item {
-                object.insert("item".into(), item.clone().into());
-            }
-            object.insert("state".into(), row.standing().as_str().into());
-            if let Some(color) = row.color() {
-                object.insert("color".into(), color.to_string().into());
-            }
-            if let Some(reason) = row.failed() {
-                object.insert("failed".into(), reason.into());
-            }
-            if let Some(record) = row.record() {
-                object.insert("detail".into(), record.clone().into());
-            }
-            serde_json::to_writer(&mut bytes, &object)?;
+            let Square { row: number, column } = row.square;
+            let line = ResultLine {
+                row: number.into(),
+                column: column.into(),
+                item: row.item.clone(),
+                state: row.state(),
+                color: row.color().map(Into::into),
+                failed: row.failed().map(Into::into),
+                detail: row.record().cloned(),
+            };
+            serde_json::to_writer(&mut bytes, &line)?;
             bytes.push(b'\n');
         }
         Ok(bytes)
@@ -122,14 +116,8 @@ impl Pieces for Csv {
             let color = row.color().map(|color| color.to_string()).unwrap_or_default();
             let item = row.item.as_deref().unwrap_or_default();
             let failed = row.failed().unwrap_or_default();
-            let own = [
-                number.to_string(),
-                column.to_string(),
-                tame(item),
-                row.standing().as_str().into(),
-                color,
-                tame(failed),
-            ];
+            let own =
+                [number.to_string(), column.to_string(), tame(item), row.state().as_str().into(), color, tame(failed)];
             let values =
                 self.columns.iter().map(|column| match row.record().and_then(|record| record.get(column.name)) {
                     None | Some(Value::Null) => String::new(),

@@ -5,7 +5,7 @@
 //! - [`batches`]: launch, list, look, control and remove
 //! - [`records`]: one square with its attempts, receipts, and the journal itself
 //! - [`results`]: all outcomes with their details, as they are gathered; [`gather`]: the formats
-//! - [`document`]: how batches look in JSON
+//! - [`document`]: how what the engine knows looks in JSON
 //! - [`events`]: a batch's events as they happen
 //! - [`path`]: the parts of addresses
 
@@ -25,7 +25,6 @@ use crate::problem::Problem;
 use crate::routes::AppState;
 
 pub(crate) use records::JOURNALS_AT_ONCE;
-pub(crate) use results::{Format, Standing};
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use ::api::{JournalQuery, ReceiptDocument, ReceiptQuery, SquareDocument};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -12,9 +13,8 @@ use engine::work::Detail;
 use futures::{StreamExt, future, stream};
 use quilt::Offset;
 use quilt::wire::put_framed_event;
-use serde::Deserialize;
 
-use super::document::{ReceiptDocument, SquareDocument};
+use super::document::{receipt_document, square_document};
 use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
 use crate::routes::AppState;
@@ -33,7 +33,7 @@ pub(super) async fn square(
     };
     let index = batch.spec().grid.index(square).map_or(0, |index| index.0);
     let item = items.into_iter().nth(index as usize);
-    Ok(Json(SquareDocument::new(id, square, item, record)))
+    Ok(Json(square_document(id, square, item, record)))
 }
 
 /// `GET /api/batches/{id}/squares/{row}/{column}/picture.png`: what the task of a square has drawn.
@@ -48,13 +48,6 @@ pub(super) async fn picture(
         Some((_, Detail::Picture(png))) => Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response()),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "no-picture", "the task of this square has drawn no picture")),
     }
-}
-
-/// The query of `GET /api/batches/{id}/receipt`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReceiptQuery {
-    lap: Option<u32>,
 }
 
 /// `GET /api/batches/{id}/receipt`: that of the last finish line, or of a lap's own.
@@ -74,19 +67,11 @@ pub(super) async fn receipt(
         };
         Problem::new(StatusCode::NOT_FOUND, "no-receipt", detail)
     })?;
-    Ok(Json(ReceiptDocument::new(id, receipt)))
+    Ok(Json(receipt_document(id, receipt)))
 }
 
 /// How many readers of journals there are at the same time. Each holds a part of one in memory for as long as it takes to read.
 pub(crate) const JOURNALS_AT_ONCE: usize = 256;
-
-/// The query of `GET /api/batches/{id}/journal`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct JournalQuery {
-    #[serde(default)]
-    after: u64,
-}
 
 /// `GET /api/batches/{id}/journal`: the events as they stand in the journal, in the format of [`quilt::wire`], behind the first `after` of them
 /// and as far as the journal goes at this moment.

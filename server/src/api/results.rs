@@ -2,17 +2,16 @@
 
 use std::sync::Arc;
 
+use ::api::{ResultFormat, ResultsQuery, TaskState};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use clap::ValueEnum;
 use engine::work::Column;
 use engine::{Engine, LiveBatch};
 use futures::stream;
-use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gather::{Csv, Lines, Picture, Pieces, Row};
@@ -24,85 +23,27 @@ use crate::routes::AppState;
 const AT_ONCE: u32 = 1_024;
 const DETAILED_AT_ONCE: u32 = 32;
 
-/// The query of `GET /api/batches/{id}/results`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ResultsQuery {
-    /// What is asked for, where the headers cannot say it.
-    format: Option<Format>,
-    /// Only squares that stand like this.
-    state: Option<Standing>,
-    /// Only so many squares.
-    limit: Option<u32>,
+/// The first one of those formats that a client accepts.
+fn accepted(headers: &HeaderMap) -> Option<ResultFormat> {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+    accept.split(',').find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/json"
+        | "*/*"
+        | "application/*" => Some(ResultFormat::Ndjson),
+        "text/csv" | "text/*" => Some(ResultFormat::Csv),
+        "image/png" | "image/*" => Some(ResultFormat::Png),
+        _ => None,
+    })
 }
 
-/// How results are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Format {
-    /// An object a line.
-    Ndjson,
-    /// A table, with a line of names first.
-    Csv,
-    /// The picture that the tasks have drawn together; a pixel a square, where they drew none.
-    Png,
-}
-
-/// How a square stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Standing {
-    /// Not yet run.
-    Pending,
-    /// Run with success.
-    Done,
-    /// Failed for good.
-    Failed,
-}
-
-impl Standing {
-    /// The word for it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Done => "done",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl Format {
-    /// The first one of those that a client accepts.
-    fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
-        accept.split(',').find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
-            "application/x-ndjson"
-            | "application/ndjson"
-            | "application/jsonl"
-            | "application/json"
-            | "*/*"
-            | "application/*" => Some(Self::Ndjson),
-            "text/csv" | "text/*" => Some(Self::Csv),
-            "image/png" | "image/*" => Some(Self::Png),
-            _ => None,
-        })
-    }
-
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Ndjson => "application/x-ndjson",
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Png => "image/png",
-        }
-    }
-
-    /// The word for it, which ends the names of such files.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Ndjson => "ndjson",
-            Self::Csv => "csv",
-            Self::Png => "png",
-        }
+fn content_type(format: ResultFormat) -> &'static str {
+    match format {
+        ResultFormat::Ndjson => "application/x-ndjson",
+        ResultFormat::Csv => "text/csv; charset=utf-8",
+        ResultFormat::Png => "image/png",
     }
 }
 
@@ -113,13 +54,13 @@ pub(super) async fn results(
     query: Result<Query<ResultsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(ResultsQuery { format, state: standing, limit }) =
+    let Query(ResultsQuery { format, state: wanted, limit }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
-    let format = format.or_else(|| Format::accepted(&headers)).ok_or_else(|| {
+    let format = format.or_else(|| accepted(&headers)).ok_or_else(|| {
         let detail = "results are application/x-ndjson, text/csv or image/png";
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
     })?;
-    if format == Format::Png && (standing.is_some() || limit.is_some()) {
+    if format == ResultFormat::Png && (wanted.is_some() || limit.is_some()) {
         return Err(Problem::bad_request(
             "invalid-query",
             "a picture is of all squares: it takes no state and no limit",
@@ -128,18 +69,18 @@ pub(super) async fn results(
     let permit = Arc::clone(&state.journals).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::too_many_journals(super::JOURNALS_AT_ONCE))?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let gathering = Gathering::new(state.engine.clone(), batch, standing, limit, permit).await?;
+    let gathering = Gathering::new(state.engine.clone(), batch, wanted, limit, permit).await?;
     let stopping = state.stopping.clone();
     let pieces: Box<dyn Pieces> = match format {
-        Format::Ndjson => Box::new(Lines),
-        Format::Csv => Box::new(Csv::new(gathering.columns)),
-        Format::Png => Box::new(Picture::new(&gathering.batch)?),
+        ResultFormat::Ndjson => Box::new(Lines),
+        ResultFormat::Csv => Box::new(Csv::new(gathering.columns)),
+        ResultFormat::Png => Box::new(Picture::new(&gathering.batch)?),
     };
     let step = match format {
         // A row of squares is as much of a picture as can be put together.
-        Format::Png => u32::from(gathering.batch.folded().quilt.grid().columns()),
-        Format::Ndjson | Format::Csv if gathering.columns.is_empty() => AT_ONCE,
-        Format::Ndjson | Format::Csv => DETAILED_AT_ONCE,
+        ResultFormat::Png => u32::from(gathering.batch.folded().quilt.grid().columns()),
+        ResultFormat::Ndjson | ResultFormat::Csv if gathering.columns.is_empty() => AT_ONCE,
+        ResultFormat::Ndjson | ResultFormat::Csv => DETAILED_AT_ONCE,
     };
     let body = stream::try_unfold(Some((gathering, pieces, step)), move |state| {
         let stopping = stopping.clone();
@@ -164,8 +105,7 @@ pub(super) async fn results(
         }
     });
     let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.as_str());
-    let headers =
-        [(header::CONTENT_TYPE, format.content_type().to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let headers = [(header::CONTENT_TYPE, content_type(format).to_owned()), (header::CONTENT_DISPOSITION, disposition)];
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
@@ -176,7 +116,8 @@ struct Gathering {
     columns: &'static [Column],
     /// What each task is about, as far as that is more than its square.
     items: Vec<String>,
-    standing: Option<Standing>,
+    /// Only squares in this state.
+    wanted: Option<TaskState>,
     /// The next square.
     next: u32,
     /// How many more are told.
@@ -188,7 +129,7 @@ impl Gathering {
     async fn new(
         engine: Engine,
         batch: Arc<LiveBatch>,
-        standing: Option<Standing>,
+        wanted: Option<TaskState>,
         limit: Option<u32>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, Problem> {
@@ -201,7 +142,7 @@ impl Gathering {
             None => (&[][..], Vec::new()),
         };
         let left = limit.unwrap_or(u32::MAX);
-        Ok(Self { engine, batch, columns, items, standing, next: 0, left, _permit: permit })
+        Ok(Self { engine, batch, columns, items, wanted, next: 0, left, _permit: permit })
     }
 
     /// The results of the next squares; `None` after the last one.
@@ -220,7 +161,7 @@ impl Gathering {
             let detail = details.next_if(|(of, _)| *of == index).map(|(_, detail)| detail);
             let item = self.items.get(index.0 as usize);
             let row = Row::new(&folded.quilt, index, item.cloned(), detail);
-            if self.standing.is_none_or(|standing| standing == row.standing()) && self.left > 0 {
+            if self.wanted.is_none_or(|wanted| wanted == row.state()) && self.left > 0 {
                 self.left -= 1;
                 rows.push(row);
             }

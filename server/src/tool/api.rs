@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use ::api::{BatchDocument, BatchList, BatchStatus, LaunchRequest, ListQuery, ProblemDocument, ResultsQuery};
 use futures::{SinkExt, StreamExt};
 use quilt::BatchId;
 use quilt::wire::{Assembler, ClientFrame, ServerFrame};
 use reqwest::header::{ACCEPT, COOKIE, SET_COOKIE};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -71,10 +72,10 @@ impl Api {
             return Ok(response);
         }
         let status = response.status();
-        let problem: Option<Value> = response.json().await.ok();
-        let detail = problem.as_ref().and_then(|problem| problem.get("detail")?.as_str());
+        let problem: Option<ProblemDocument> = response.json().await.ok();
+        let detail = problem.map(|problem| problem.detail).filter(|detail| !detail.is_empty());
         Err(match detail {
-            Some(detail) if status.is_client_error() => ToolError::Refused(detail.into()),
+            Some(detail) if status.is_client_error() => ToolError::Refused(detail),
             Some(detail) => self.unreachable(detail),
             None => self.unreachable(format!("it answers with {status}")),
         })
@@ -91,75 +92,67 @@ impl Api {
         self.cookie = Some(cookie);
     }
 
-    async fn json(&mut self, method: Method, path: &str) -> Result<Value, ToolError> {
-        let request = self.request(method, path);
+    async fn json<T: DeserializeOwned>(&mut self, request: RequestBuilder) -> Result<T, ToolError> {
         let answer = self.answer(request).await?;
         answer.json().await.map_err(|error| self.unreachable(error))
     }
 
     /// Launches a batch, maybe with a file.
-    pub(crate) async fn launch(&mut self, launch: &Value, file: Option<Vec<u8>>) -> Result<BatchId, ToolError> {
+    pub(crate) async fn launch(&mut self, launch: &LaunchRequest, file: Option<Vec<u8>>) -> Result<BatchId, ToolError> {
         let request = self.request(Method::POST, "/api/batches");
         let request = match file {
             None => request.json(launch),
             Some(file) => {
+                let launch = serde_json::to_string(launch).map_err(|error| ToolError::Usage(error.to_string()))?;
                 let file = Part::bytes(file).file_name("input");
-                request.multipart(Form::new().text("launch", launch.to_string()).part("file", file))
+                request.multipart(Form::new().text("launch", launch).part("file", file))
             }
         };
-        let answer = self.answer(request).await?;
-        let batch: Value = answer.json().await.map_err(|error| self.unreachable(error))?;
+        let batch = self.json(request).await?;
         id_of(&batch).ok_or_else(|| self.unreachable("its answer names no batch"))
     }
 
     /// One batch.
-    pub(crate) async fn look(&mut self, id: BatchId) -> Result<Value, ToolError> {
-        self.json(Method::GET, &format!("/api/batches/{id}")).await
+    pub(crate) async fn look(&mut self, id: BatchId) -> Result<BatchDocument, ToolError> {
+        self.json(self.request(Method::GET, &format!("/api/batches/{id}"))).await
     }
 
-    /// Some batches behind a cursor, newest first, and where the list goes on, if it does.
-    pub(crate) async fn list(
-        &mut self,
-        after: Option<u64>,
-        limit: u32,
-    ) -> Result<(Vec<Value>, Option<u64>), ToolError> {
-        let after = after.map(|after| format!("&after={after}")).unwrap_or_default();
-        let mut list = self.json(Method::GET, &format!("/api/batches?limit={limit}{after}")).await?;
-        let next = list.get("next").and_then(Value::as_u64);
-        match list.get_mut("batches").map(Value::take) {
-            Some(Value::Array(batches)) => Ok((batches, next)),
-            _ => Err(self.unreachable("its answer is no list")),
-        }
+    /// Some batches behind a cursor, newest first.
+    pub(crate) async fn list(&mut self, after: Option<u64>, limit: u32) -> Result<BatchList, ToolError> {
+        let query = ListQuery { after, limit: Some(limit) };
+        self.json(self.request(Method::GET, "/api/batches").query(&query)).await
     }
 
     /// The last batch that was launched.
     pub(crate) async fn last(&mut self) -> Result<BatchId, ToolError> {
-        let (batches, _) = self.list(None, 1).await?;
-        batches.first().and_then(id_of).ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
+        let list = self.list(None, 1).await?;
+        list.batches.first().and_then(id_of).ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
     }
 
     /// Cancels, pauses, resumes or retries a batch.
-    pub(crate) async fn control(&mut self, id: BatchId, action: &str) -> Result<Value, ToolError> {
-        self.json(Method::POST, &format!("/api/batches/{id}/{action}")).await
+    pub(crate) async fn control(&mut self, id: BatchId, action: &str) -> Result<BatchDocument, ToolError> {
+        self.json(self.request(Method::POST, &format!("/api/batches/{id}/{action}"))).await
     }
 
     /// Puts back what has failed, if the batch has crossed its finish line.
     pub(crate) async fn retry(&mut self, id: BatchId) -> Result<(), ToolError> {
-        let batch = self.look(id).await?;
-        let status = batch.get("status").and_then(Value::as_str).unwrap_or_default();
+        let status = self.look(id).await?.status;
         match status {
-            "finished" => self.control(id, "retry").await.map(drop),
-            "cancelled" => {
+            BatchStatus::Finished => self.control(id, "retry").await.map(drop),
+            BatchStatus::Cancelled => {
                 Err(ToolError::Usage("the batch was stopped before its finish line, and is not run again".into()))
             }
-            _ => Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it"))),
+            BatchStatus::Running | BatchStatus::Paused => {
+                let status = status.as_str();
+                Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it")))
+            }
         }
     }
 
     /// All results, as they come.
-    pub(crate) async fn results(&mut self, id: BatchId, query: &str) -> Result<Response, ToolError> {
-        let request = self.request(Method::GET, &format!("/api/batches/{id}/results?{query}"));
-        self.answer(request.header(ACCEPT, "*/*")).await
+    pub(crate) async fn results(&mut self, id: BatchId, query: &ResultsQuery) -> Result<Response, ToolError> {
+        let request = self.request(Method::GET, &format!("/api/batches/{id}/results"));
+        self.answer(request.query(query).header(ACCEPT, "*/*")).await
     }
 
     /// The channel of a batch.
@@ -182,8 +175,8 @@ fn client(url: &str, is_own: bool) -> Result<reqwest::Client, ToolError> {
     built.map_err(|error| ToolError::Unreachable { url: url.into(), reason: error.to_string() })
 }
 
-pub(super) fn id_of(batch: &Value) -> Option<BatchId> {
-    batch.get("id")?.as_str()?.parse().ok()
+pub(super) fn id_of(batch: &BatchDocument) -> Option<BatchId> {
+    batch.id.parse().ok()
 }
 
 fn innermost(error: &dyn std::error::Error) -> String {

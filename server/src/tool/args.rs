@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ::api::{ResultFormat, TaskState};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use quilt::BatchId;
-
-use crate::api::{Format, Standing};
 
 /// Where batches are.
 #[derive(Debug, Clone, Args)]
@@ -66,8 +66,8 @@ pub(crate) struct RunOptions {
     pub(crate) output: Option<PathBuf>,
 
     /// How the results are written [default: what the name of the file says]
-    #[arg(long, global = true, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = result_format())]
+    pub(crate) format: Option<ResultFormat>,
 
     /// Networks that may be fetched from though they are not public, such as 127.0.0.0/8, with commas between them
     #[arg(long, global = true, value_name = "NETWORKS", conflicts_with = "url")]
@@ -242,11 +242,48 @@ pub(crate) struct ResultsOptions {
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,
     /// How they are written [default: what the name of the file says, or ndjson]
-    #[arg(long, value_name = "FORMAT")]
-    pub(crate) format: Option<Format>,
+    #[arg(long, value_name = "FORMAT", value_parser = result_format())]
+    pub(crate) format: Option<ResultFormat>,
     /// Only squares that stand like this
-    #[arg(long, value_name = "STATE")]
-    pub(crate) state: Option<Standing>,
+    #[arg(long, value_name = "STATE", value_parser = task_state())]
+    pub(crate) state: Option<TaskState>,
+}
+
+/// The formats of results, with what `--help` says of them.
+fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
+    let described = |format: ResultFormat| match format {
+        ResultFormat::Ndjson => (format.as_str(), "An object a line"),
+        ResultFormat::Csv => (format.as_str(), "A table, with a line of names first"),
+        ResultFormat::Png => {
+            (format.as_str(), "The picture that the tasks have drawn together; a pixel a square, where they drew none")
+        }
+    };
+    one_of(ResultFormat::ALL, described)
+}
+
+/// The states of tasks, with what `--help` says of them.
+fn task_state() -> impl TypedValueParser<Value = TaskState> {
+    let described = |state: TaskState| match state {
+        TaskState::Pending => (state.as_str(), "Not yet run"),
+        TaskState::Done => (state.as_str(), "Run with success"),
+        TaskState::Failed => (state.as_str(), "Failed for good"),
+    };
+    one_of(TaskState::ALL, described)
+}
+
+/// A parser of values that have a word and a description each.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    values: [T; N],
+    described: fn(T) -> (&'static str, &'static str),
+) -> impl TypedValueParser<Value = T> {
+    let words = values.map(|value| {
+        let (word, help) = described(value);
+        PossibleValue::new(word).help(help)
+    });
+    PossibleValuesParser::new(words).try_map(move |text| {
+        let value = values.into_iter().find(|value| described(*value).0 == text);
+        value.ok_or_else(|| format!("'{text}' is none of these words"))
+    })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -273,6 +310,27 @@ fn percent(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_word_means_one_value() {
+        #[derive(Debug, clap::Parser)]
+        struct Words {
+            #[command(flatten)]
+            results: ResultsOptions,
+        }
+        let parse = |name: &str, word: &str| {
+            <Words as clap::Parser>::try_parse_from(["results", name, word]).map(|words| words.results)
+        };
+        for format in ResultFormat::ALL {
+            let options = parse("--format", format.as_str()).expect("it has a value");
+            assert_eq!(options.format, Some(format));
+        }
+        for state in TaskState::ALL {
+            assert_eq!(parse("--state", state.as_str()).expect("it has a value").state, Some(state));
+        }
+        let refused = parse("--state", "lost").expect_err("no state").to_string();
+        assert!(refused.contains("pending, done, failed"), "{refused}");
+    }
 
     #[test]
     fn times_and_shares_have_units() {

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
+use ::api::{LaunchRequest, Number, WorkSpec};
 use serde_json::{Map, Value, json};
 
 use super::args::{RunOptions, Work};
@@ -14,7 +15,7 @@ const ITEMS: &str = ":::";
 
 /// A batch to launch.
 pub(super) struct ToLaunch {
-    pub(super) request: Value,
+    pub(super) request: LaunchRequest,
     pub(super) file: Option<Vec<u8>>,
     /// Whether what the tasks write is to be shown.
     pub(super) shows_output: bool,
@@ -50,27 +51,21 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
     let described = describe(work, options.place.url.is_some())?;
     let options = &options.batch;
     let is_command = described.kind == "command";
-    let Described { kind, mut parameters, file, side } = described;
-    parameters.insert("kind".into(), kind.into());
-    let mut request = Map::new();
-    request.insert("work".into(), parameters.into());
+    let Described { kind, parameters, file, side } = described;
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let timeout = options.timeout.map(millis).or(is_command.then_some(3_600_000));
-    for (name, value) in [
-        ("rows", json!(options.rows.or(side))),
-        ("columns", json!(options.columns.or(side))),
-        ("seed", json!(options.seed)),
-        ("attempts", json!(options.attempts.or(is_command.then_some(1)))),
-        ("timeout_ms", json!(timeout)),
-        ("deadline_ms", json!(options.deadline.map(millis))),
-        ("concurrency", json!(options.jobs.or(is_command.then(processors)))),
-        ("tolerated_failures", json!(options.halt)),
-    ] {
-        if !value.is_null() {
-            request.insert(name.into(), value);
-        }
-    }
-    Ok(ToLaunch { request: request.into(), file, shows_output: is_command })
+    let request = LaunchRequest {
+        work: WorkSpec { kind: kind.into(), parameters },
+        rows: options.rows.or(side).map(Into::into),
+        columns: options.columns.or(side).map(Into::into),
+        seed: options.seed.map(Number::from_u64),
+        attempts: options.attempts.or(is_command.then_some(1)).map(Into::into),
+        timeout_ms: timeout.map(Number::from_u64),
+        concurrency: options.jobs.or(is_command.then(processors)).map(Into::into),
+        tolerated_failures: options.halt.and_then(Number::from_f64),
+        deadline_ms: options.deadline.map(millis).map(Number::from_u64),
+    };
+    Ok(ToLaunch { request, file, shows_output: is_command })
 }
 
 fn processors() -> u32 {

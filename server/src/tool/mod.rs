@@ -22,8 +22,8 @@ mod watch;
 use std::io::Write;
 use std::time::Duration;
 
+use ::api::{BatchDocument, BatchList};
 use quilt::BatchId;
-use serde_json::Value;
 
 use self::api::{Api, LISTED};
 use self::args::{ListOptions, OneOptions, ResultsOptions, Telling};
@@ -82,7 +82,7 @@ async fn list(ListOptions { place, json }: ListOptions) -> Result<Ended, ToolErr
             )?;
         }
         loop {
-            let (batches, next) = opened.api.list(after, LISTED).await?;
+            let BatchList { batches, next } = opened.api.list(after, LISTED).await?;
             for batch in &batches {
                 if json {
                     progress::tell(batch)?;
@@ -100,19 +100,10 @@ async fn list(ListOptions { place, json }: ListOptions) -> Result<Ended, ToolErr
 }
 
 /// A batch in a line.
-fn line(batch: &Value) -> String {
-    let text = |name: &str| batch.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let number = |name: &str| batch.get(name).and_then(Value::as_u64).unwrap_or_default();
-    let kind = batch.get("work").and_then(|work| work.get("kind")?.as_str()).unwrap_or_default();
-    format!(
-        "{:32}  {:9}  {kind:8}  {:>9}  {:>9}  {:>9}  {}",
-        text("id"),
-        text("status"),
-        number("tasks"),
-        number("done"),
-        number("failed"),
-        text("created_at")
-    )
+fn line(batch: &BatchDocument) -> String {
+    let BatchDocument { id, status, work, tasks, done, failed, created_at, .. } = batch;
+    let (status, kind) = (status.as_str(), &work.kind);
+    format!("{id:32}  {status:9}  {kind:8}  {tasks:>9}  {done:>9}  {failed:>9}  {created_at}")
 }
 
 async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
@@ -125,10 +116,11 @@ async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended,
 }
 
 /// What is known of a batch, a line each.
-fn tell(batch: &Value, telling: Telling) -> std::io::Result<()> {
+fn tell(batch: &BatchDocument, telling: Telling) -> std::io::Result<()> {
     if telling.json {
         return progress::tell(batch);
     }
+    let batch = serde_json::to_value(batch)?;
     let members = batch.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && !telling.quiet);
     for (name, value) in members {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use quilt::{BatchId, Quilt, Status};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::args::Telling;
 
@@ -14,6 +14,15 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How often the bar is drawn anew while nothing happens.
 const TICK: Duration = Duration::from_millis(200);
+
+/// What is told in JSON.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum RunEvent<'a> {
+    Launched { batch: BatchId, page: &'a str },
+    Progress { done: u32, failed: u32, tasks: u32 },
+    Ended { status: Status, done: u32, failed: u32, tasks: u32 },
+}
 
 /// Tells how a batch goes on.
 pub(super) struct Progress {
@@ -30,7 +39,7 @@ impl Progress {
     /// A batch begins, or goes on.
     pub(super) fn begin(&self, id: BatchId, page: &str) -> std::io::Result<()> {
         if self.telling.json {
-            return tell(&json!({"event": "launched", "batch": id, "page": page}));
+            return tell(&RunEvent::Launched { batch: id, page });
         }
         if !self.telling.quiet {
             eprintln!("Watch it at {page}");
@@ -41,12 +50,11 @@ impl Progress {
     /// How far it is.
     pub(super) fn update(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         let progress = quilt.progress();
-        let settled = u64::from(progress.done + progress.failed);
+        let settled = u64::from(progress.settled());
         if self.telling.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
             self.told = Some(Instant::now());
-            return tell(
-                &json!({"event": "progress", "done": progress.done, "failed": progress.failed, "tasks": progress.tasks}),
-            );
+            let quilt::Progress { tasks, done, failed } = progress;
+            return tell(&RunEvent::Progress { done, failed, tasks });
         }
         if self.telling.json || self.telling.quiet || !std::io::stderr().is_terminal() {
             return Ok(());
@@ -77,15 +85,9 @@ impl Progress {
     /// It is over.
     pub(super) fn end(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         self.clear();
-        let (progress, status) = (quilt.progress(), quilt.status());
         if self.telling.json {
-            return tell(&json!({
-                "event": "ended",
-                "status": status.as_str(),
-                "done": progress.done,
-                "failed": progress.failed,
-                "tasks": progress.tasks,
-            }));
+            let quilt::Progress { tasks, done, failed } = quilt.progress();
+            return tell(&RunEvent::Ended { status: quilt.status(), done, failed, tasks });
         }
         if !self.telling.quiet {
             let summary = quilt.summary();
@@ -104,8 +106,8 @@ pub(super) fn counts(quilt: &Quilt) -> String {
 }
 
 /// A line of JSON on standard output.
-pub(super) fn tell(event: &Value) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{event}")
+pub(super) fn tell(event: &impl Serialize) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(event)?)
 }
 
 fn style() -> ProgressStyle {

@@ -3,31 +3,31 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use ::api::{ResultFormat, ResultLine, ResultsQuery, TaskState};
+use kinds::command::CommandRecord;
 use quilt::BatchId;
 use reqwest::Response;
-use serde_json::Value;
 
 use super::api::Api;
 use super::error::ToolError;
-use crate::api::{Format, Standing};
 
 /// Where results go.
 pub(super) struct Target {
     path: PathBuf,
-    format: Format,
+    format: ResultFormat,
 }
 
 impl Target {
     /// What a path and a format mean.
-    pub(super) fn of(path: &Path, format: Option<Format>) -> Result<Self, ToolError> {
+    pub(super) fn of(path: &Path, format: Option<ResultFormat>) -> Result<Self, ToolError> {
         let named = path.extension().and_then(|extension| extension.to_str()).and_then(|extension| match extension {
-            "csv" => Some(Format::Csv),
-            "ndjson" | "jsonl" | "json" => Some(Format::Ndjson),
-            "png" => Some(Format::Png),
+            "csv" => Some(ResultFormat::Csv),
+            "ndjson" | "jsonl" | "json" => Some(ResultFormat::Ndjson),
+            "png" => Some(ResultFormat::Png),
             _ => None,
         });
         let is_stdout = path.as_os_str() == "-";
-        let format = format.or(named).or(is_stdout.then_some(Format::Ndjson)).ok_or_else(|| {
+        let format = format.or(named).or(is_stdout.then_some(ResultFormat::Ndjson)).ok_or_else(|| {
             ToolError::Usage(format!(
                 "the name {} does not end with .csv, .ndjson or .png; --format says how to write it",
                 path.display()
@@ -42,10 +42,10 @@ pub(super) async fn write(
     api: &mut Api,
     id: BatchId,
     target: &Target,
-    state: Option<Standing>,
+    state: Option<TaskState>,
 ) -> Result<(), ToolError> {
-    let state = state.map(|state| format!("&state={}", state.as_str())).unwrap_or_default();
-    let results = api.results(id, &format!("format={}{state}", target.format.as_str())).await?;
+    let query = ResultsQuery { format: Some(target.format), state, limit: None };
+    let results = api.results(id, &query).await?;
     if target.path.as_os_str() == "-" {
         return copy(api, results, &mut std::io::stdout().lock()).await;
     }
@@ -66,10 +66,10 @@ async fn copy(api: &Api, mut results: Response, to: &mut impl Write) -> Result<(
 }
 
 /// Hands on each line of results that comes.
-async fn each_row(
+async fn each_line(
     api: &Api,
     mut results: Response,
-    mut take: impl FnMut(Value) -> std::io::Result<()>,
+    mut take: impl FnMut(ResultLine) -> Result<(), ToolError>,
 ) -> Result<(), ToolError> {
     let mut rest = Vec::new();
     while let Some(piece) = results.chunk().await.map_err(|error| api.unreachable(error))? {
@@ -82,30 +82,31 @@ async fn each_row(
     Ok(())
 }
 
-/// Some results.
-pub(super) async fn rows(api: &mut Api, id: BatchId, query: &str) -> Result<Vec<Value>, ToolError> {
+/// Some results; the query asks for [`ResultFormat::Ndjson`].
+pub(super) async fn lines(api: &mut Api, id: BatchId, query: &ResultsQuery) -> Result<Vec<ResultLine>, ToolError> {
     let results = api.results(id, query).await?;
-    let mut rows = Vec::new();
-    each_row(api, results, |row| {
-        rows.push(row);
+    let mut lines = Vec::new();
+    each_line(api, results, |line| {
+        lines.push(line);
         Ok(())
     })
     .await?;
-    Ok(rows)
+    Ok(lines)
 }
 
 /// What the commands of a batch wrote, in the order of their items.
 pub(super) async fn print_output(api: &mut Api, id: BatchId) -> Result<(), ToolError> {
-    let results = api.results(id, "format=ndjson").await?;
+    let query = ResultsQuery { format: Some(ResultFormat::Ndjson), state: None, limit: None };
+    let results = api.results(id, &query).await?;
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
     let mut is_cut = false;
-    each_row(api, results, |row| {
-        let detail = row.get("detail");
-        is_cut |=
-            detail.is_some_and(|detail| detail.get("stdout_bytes").is_some() || detail.get("stderr_bytes").is_some());
-        let of = |name: &str| detail.and_then(|detail| detail.get(name)?.as_str()).unwrap_or_default();
-        stdout.write_all(of("stdout").as_bytes())?;
-        stderr.write_all(of("stderr").as_bytes())
+    each_line(api, results, |line| {
+        // A command that could not be started has left none.
+        let Some(detail) = line.detail else { return Ok(()) };
+        let record = CommandRecord::from_detail(detail).map_err(|error| api.unreachable(error))?;
+        is_cut |= record.stdout_bytes.is_some() || record.stderr_bytes.is_some();
+        stdout.write_all(record.stdout.as_bytes())?;
+        Ok(stderr.write_all(record.stderr.as_bytes())?)
     })
     .await?;
     stdout.flush()?;

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
+use ::api::{BatchStatus, ResultFormat, ResultLine, ResultsQuery, TaskState};
 use quilt::BatchId;
-use serde_json::Value;
 
 use super::api::{Api, LISTED, id_of};
 use super::args::{Place, RunOptions, Telling};
@@ -78,12 +78,8 @@ async fn go_on(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolError
 
 /// The last batch that has not come to its end.
 async fn unfinished(api: &mut Api) -> Result<BatchId, ToolError> {
-    let (batches, _) = api.list(None, LISTED).await?;
-    let is_unfinished = |batch: &&Value| {
-        let status = batch.get("status").and_then(Value::as_str);
-        matches!(status, Some("running" | "paused"))
-    };
-    let id = batches.iter().find(is_unfinished).and_then(id_of);
+    let list = api.list(None, LISTED).await?;
+    let id = list.batches.iter().find(|batch| !batch.status.is_over()).and_then(id_of);
     id.ok_or_else(|| ToolError::Usage("there is no batch here that was interrupted".into()))
 }
 
@@ -125,25 +121,17 @@ async fn interrupted(opened: &mut Opened, id: BatchId, telling: Telling) -> Resu
 }
 
 async fn show_failures(api: &mut Api, id: BatchId, place: &Place) -> Result<(), ToolError> {
-    let rows = results::rows(api, id, &format!("state=failed&limit={SHOWN}")).await?;
+    let (format, state) = (Some(ResultFormat::Ndjson), Some(TaskState::Failed));
+    let lines = results::lines(api, id, &ResultsQuery { format, state, limit: Some(SHOWN) }).await?;
     let mut stderr = std::io::stderr();
-    for row in &rows {
-        let of = |name: &str| row.get(name).and_then(Value::as_str);
-        let place = match of("item") {
-            Some(item) => item.to_owned(),
-            None => format!(
-                "row {}, column {}",
-                row.get("row").unwrap_or(&Value::Null),
-                row.get("column").unwrap_or(&Value::Null)
-            ),
-        };
-        writeln!(stderr, "  {place}: {}", of("failed").unwrap_or_default())?;
+    for ResultLine { row, column, item, failed, .. } in &lines {
+        let place = item.clone().unwrap_or_else(|| format!("row {row}, column {column}"));
+        writeln!(stderr, "  {place}: {}", failed.as_deref().unwrap_or_default())?;
     }
-    if rows.len() == SHOWN as usize {
+    if lines.len() == SHOWN as usize {
         writeln!(stderr, "  and maybe others: quilt results --state failed")?;
     }
-    let batch = api.look(id).await?;
-    if batch.get("status").is_some_and(|status| status != "finished") {
+    if api.look(id).await?.status != BatchStatus::Finished {
         return Ok(());
     }
     let where_to = place.url.as_ref().map(|url| format!(" --url {url}")).unwrap_or_default();

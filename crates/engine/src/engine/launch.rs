@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use api::LaunchRequest;
 use bytes::Bytes;
-use quilt::{BatchId, BatchSpec, LaunchRequest, Launched, Limits, OwnerId, Position, Summary};
+use quilt::{BatchId, BatchSpec, Launched, Limits, OwnerId, Position, Summary};
 use tokio::time::{Instant, sleep};
 
 use super::laps::Share;
@@ -56,7 +57,7 @@ impl Engine {
     ) -> Result<Summary, LaunchError> {
         let prepared = self.registry().prepare(request.work.clone(), upload).await?;
         let request = LaunchRequest { work: prepared.work, ..request };
-        let spec = request.into_spec(limits, seed, prepared.tasks)?;
+        let spec = BatchSpec::from_request(request, limits, seed, prepared.tasks)?;
         self.launch(id, owner, spec, prepared.input).await
     }
 
