@@ -9,16 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::{OWNER, SETTINGS, WORKERS, finished, id, open, spec, until};
+use common::{OWNER, SETTINGS, finished, id, open, spec, until};
+use engine::Engine;
 use engine::embedded::MemoryQueue;
 use engine::work::{Allowance, BlockingWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, Settings};
-use quilt::{BatchSpec, Color, Index, SquareState, Status};
+use quilt::{BatchSpec, Color, Grid, Index, SquareState, Status};
 
 use crate::memory::MemoryJournal;
 
-/// Its first task does not look whether its time is over, the second one does nothing else, and the third one panics.
-struct Blocking;
+/// Work that takes its time: its first task does not look whether that is over, and the second one does nothing else.
+struct Slow;
 
 static IS_HELD: AtomicBool = AtomicBool::new(true);
 static WAITING: AtomicU32 = AtomicU32::new(0);
@@ -32,23 +32,29 @@ impl Drop for LetGo {
     }
 }
 
-impl BlockingWork for Blocking {
+impl BlockingWork for Slow {
     fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
+        WAITING.fetch_add(1, Ordering::SeqCst);
         let goes_on = || match task.index.0 {
             0 => IS_HELD.load(Ordering::SeqCst),
             _ => !allowance.is_over(),
         };
-        match task.index.0 {
-            0 | 1 => {
-                WAITING.fetch_add(1, Ordering::SeqCst);
-                while goes_on() {
-                    std::thread::park_timeout(Duration::from_millis(1));
-                }
-            }
-            2 => panic!("square 2 panics"),
-            _ => {}
+        while goes_on() {
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         Ok(Color::from_rgb(task.index.0).into())
+    }
+}
+
+/// Work that ends at once; its third task panics.
+struct Quick;
+
+impl BlockingWork for Quick {
+    fn run(&self, task: Task, _: &Allowance) -> Result<Done, TaskError> {
+        match task.index.0 {
+            2 => panic!("square 2 panics"),
+            index => Ok(Color::from_rgb(index).into()),
+        }
     }
 }
 
@@ -56,14 +62,13 @@ impl BlockingWork for Blocking {
 #[tokio::test(start_paused = true)]
 async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_costs_its_worker_alone() {
     let _let_go = LetGo;
-    let registry = Registry::default().with_work("blocking", || Work::blocking(Blocking));
-    // With fewer processors the two that wait would be all that run.
-    let settings = Settings { processors: WORKERS, ..SETTINGS() };
-    let engine =
-        Engine::start(Arc::new(MemoryJournal::default()), Arc::new(MemoryQueue::default()), registry, settings);
-    let engine = engine.await.expect("it starts");
-    let blocking = BatchSpec { timeout_ms: 200, attempts: 1, ..spec(r#"{"kind": "blocking"}"#, 4) };
-    engine.launch(id(1), OWNER, blocking, None).await.expect("accepted");
+    let registry =
+        Registry::default().with_work("slow", || Work::blocking(Slow)).with_work("quick", || Work::blocking(Quick));
+    let (journal, queue) = (Arc::new(MemoryJournal::default()), Arc::new(MemoryQueue::default()));
+    let engine = Engine::start(journal, queue, registry, SETTINGS()).await.expect("it starts");
+    let grid = Grid::new(1, 2).expect("a small grid");
+    let slow = BatchSpec { grid, timeout_ms: 200, attempts: 1, ..spec(r#"{"kind": "slow"}"#, 1) };
+    engine.launch(id(1), OWNER, slow, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     let state_of = |index| {
         let folded = batch.folded();
@@ -72,10 +77,12 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
             _ => None,
         }
     };
-    until("all others have ended", || batch.folded().quilt.progress().settled() == 14).await;
-    until("both wait", || WAITING.load(Ordering::SeqCst) == 2).await;
-    assert_eq!(batch.folded().quilt.progress().done, 13);
-    assert_eq!(state_of(2).as_deref(), Some("panicked: square 2 panics"));
+    until("both run", || WAITING.load(Ordering::SeqCst) == 2).await;
+    let quick = BatchSpec { attempts: 1, ..spec(r#"{"kind": "quick"}"#, 4) };
+    engine.launch(id(2), OWNER, quick, None).await.expect("accepted");
+    let quick = finished(&engine, id(2)).await;
+    assert_eq!(quick.square(Index(2)), SquareState::Failed("panicked: square 2 panics"));
+    assert_eq!(quick.progress().done, 15);
 
     tokio::time::advance(Duration::from_millis(199)).await;
     assert_eq!((state_of(0), state_of(1)), (None, None), "their time is not over");
@@ -88,8 +95,8 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     assert_eq!(state_of(0).as_deref(), Some("took longer than 200 ms and does not stop"));
 
     until("its worker waits", || engine.load(id(1)).stuck == 1).await;
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
-    finished(&engine, id(2)).await;
+    engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
+    finished(&engine, id(3)).await;
     IS_HELD.store(false, Ordering::SeqCst);
     until("its worker is back", || engine.load(id(1)).stuck == 0).await;
 }
