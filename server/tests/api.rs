@@ -7,7 +7,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{PATIENCE, Server, SseEvent, events, folder, launch, stranger, visitor};
+use common::{FOREVER, PATIENCE, Server, SseEvent, events, folder, launch, stranger, visitor};
 use reqwest::multipart::Form;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -277,7 +277,7 @@ async fn a_batch_is_its_visitors_own_to_control_and_everybodys_to_look_at() {
     let folder = folder();
     let server = Server::start(folder.path());
     let (owner, stranger) = (visitor(), visitor());
-    let id = launch(&owner, &server, 8, 8, json!({"duration_ms": [60_000, 60_000]})).await;
+    let id = launch(&owner, &server, 8, 8, json!({"duration_ms": FOREVER})).await;
     let look = stranger.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
     assert_eq!(look.status(), StatusCode::OK);
     for action in ["cancel", "retry"] {
@@ -387,7 +387,7 @@ async fn a_visitor_has_a_limit_of_running_batches() {
     let server = Server::start_with(folder.path(), &["--max-running", "2"]);
     let client = visitor();
     for _ in 0..2 {
-        launch(&client, &server, 1, 1, json!({"duration_ms": [60_000, 60_000]})).await;
+        launch(&client, &server, 1, 1, json!({"duration_ms": FOREVER})).await;
     }
     let third = post(&client, &server, r#"{"work":{"kind":"color"},"rows":1,"columns":1}"#).await;
     let (status, kind, detail) = problem(third).await;

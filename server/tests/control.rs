@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Server, events, folder, launch, visitor};
+use common::{FOREVER, Server, events, folder, launch, visitor};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ async fn a_batch_is_paused_limited_resumed_and_cancelled_and_the_events_say_so()
     let folder = folder();
     let server = Server::start(folder.path());
     let client = visitor();
-    let id = launch(&client, &server, 8, 8, json!({"duration_ms": [60_000, 60_000]})).await;
+    let id = launch(&client, &server, 8, 8, json!({"duration_ms": FOREVER})).await;
     let at = |path: &str| server.at(&format!("/api/batches/{id}{path}"));
     for _ in 0..2 {
         let (status, batch) = post(&client, at("/pause")).await;
@@ -75,7 +75,7 @@ async fn a_batch_stops_when_more_fails_than_it_tolerates_or_its_time_is_over() {
     let client = visitor();
     for (members, cause) in [
         (json!({"work": {"kind": "color", "permanent_rate": 1}, "tolerated_failures": 0.25}), "failures"),
-        (json!({"work": {"kind": "color", "duration_ms": [60_000, 60_000]}, "deadline_ms": 100}), "deadline"),
+        (json!({"work": {"kind": "color", "duration_ms": FOREVER}, "deadline_ms": 100}), "deadline"),
     ] {
         let mut body = json!({"rows": 4, "columns": 4});
         body.as_object_mut().expect("an object").extend(members.as_object().expect("an object").clone());
@@ -146,7 +146,7 @@ async fn a_batch_that_is_over_is_removed_for_everybody() {
     let folder = folder();
     let server = Server::start(folder.path());
     let client = visitor();
-    let id = launch(&client, &server, 4, 4, json!({"duration_ms": [60_000, 60_000]})).await;
+    let id = launch(&client, &server, 4, 4, json!({"duration_ms": FOREVER})).await;
     let at = |path: &str| server.at(&format!("/api/batches/{id}{path}"));
     let delete = async |client: &Client| ask(client, Method::DELETE, at(""), None).await;
     assert_eq!(delete(&client).await.1["type"], problem("batch-not-over"));

@@ -4,9 +4,7 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
-
-use common::{Server, command, events, folder, launch, visitor};
+use common::{FOREVER, Server, command, events, folder, launch, visitor};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -52,16 +50,16 @@ async fn read_some(mut response: reqwest::Response, count: usize) -> Vec<common:
 }
 
 #[tokio::test]
-async fn a_stop_ends_streams_gives_up_what_runs_and_exits_in_time() {
+async fn a_stop_ends_streams_gives_up_what_runs_and_exits_without_waiting_for_it() {
     let folder = folder();
     let server = Server::start_with(folder.path(), &["--grace-ms", "300"]);
     let client = visitor();
-    let id = launch(&client, &server, 8, 8, json!({"duration_ms": [600_000, 600_000]})).await;
+    let id = launch(&client, &server, 8, 8, json!({"duration_ms": FOREVER})).await;
     let stream = client.get(server.at(&format!("/api/batches/{id}/events"))).send().await.expect("an answer");
-    let started = Instant::now();
+    // The tasks take an hour.
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.expect("no panic");
     assert!(status.success(), "{log}");
-    assert!(started.elapsed() < Duration::from_secs(10), "{log}");
+    assert!(log.contains("giving up the tasks that still run"), "{log}");
     assert!(stream.text().await.is_ok(), "the stream ends and does not break");
     assert!(!log.contains("panicked"), "{log}");
 }

@@ -176,7 +176,7 @@ fn a_server_elsewhere_is_driven_in_the_same_way() {
     let refused = run(folder.path(), &with(&["run", "command", "--", "id", ":::", "x"]));
     assert_eq!(code(&refused), 2);
     assert!(text(&refused.stderr).contains("only commands that its operator has named"), "{}", text(&refused.stderr));
-    let mut child = quilt(folder.path(), &with(&["run", "--json", "color", "--duration-ms", "100000", "100000"]))
+    let mut child = quilt(folder.path(), &with(&["run", "--json", "color", "--duration-ms", "3600000", "3600000"]))
         .stdout(Stdio::piped())
         .spawn()
         .expect("it runs");
@@ -192,7 +192,7 @@ fn a_server_elsewhere_is_driven_in_the_same_way() {
 #[tokio::test]
 async fn nobody_else_runs_anything_on_a_users_own_server() {
     let folder = folder();
-    let mut child = quilt(folder.path(), &["run", "--json", "color", "--duration-ms", "100000", "100000"])
+    let mut child = quilt(folder.path(), &["run", "--json", "color", "--duration-ms", "3600000", "3600000"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("it runs");
@@ -216,20 +216,38 @@ async fn nobody_else_runs_anything_on_a_users_own_server() {
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
 }
 
-/// Runs in a terminal of a kind, and returns what was drawn in it.
-fn in_a_terminal(folder: &Path, args: &str) -> String {
+/// Runs in a terminal of a kind, and returns what was drawn in it. Calls back after each piece with what there is so far.
+fn in_a_terminal(folder: &Path, args: &str, mut drawn_so_far: impl FnMut(&str)) -> String {
     let mut command = Command::new("script");
     let quilt = env!("CARGO_BIN_EXE_quilt");
     command.current_dir(folder).args(["-qec", &format!("stty cols 60 rows 20; {quilt} {args}"), "/dev/null"]);
-    text(&command.stdin(Stdio::null()).output().expect("script is there").stdout)
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("script is there");
+    let mut stdout = child.stdout.take().expect("it is piped");
+    let (mut drawn, mut piece) = (Vec::new(), [0; 4_096]);
+    loop {
+        match stdout.read(&mut piece).expect("readable") {
+            0 => break,
+            length => drawn.extend_from_slice(&piece[..length]),
+        }
+        drawn_so_far(&text(&drawn));
+    }
+    child.wait().expect("it ends");
+    text(&drawn)
 }
 
 #[test]
 fn in_a_terminal_there_is_a_bar_and_a_picture() {
     let folder = folder();
-    let drawn = in_a_terminal(folder.path(), "run color --duration-ms 50 400");
-    assert!(drawn.contains("/64 (") && drawn.contains("left"), "{drawn:?}");
-    let drawn = in_a_terminal(folder.path(), "watch");
+    // The tasks wait until the bar was drawn.
+    let go = folder.path().join("go");
+    let waiting = "run command -- sh -c 'until [ -e go ]; do sleep 0.05; done' ::: 1 2 3";
+    let drawn = in_a_terminal(folder.path(), waiting, |drawn| {
+        if drawn.contains("left") && !go.exists() {
+            std::fs::write(&go, "").expect("writable");
+        }
+    });
+    assert!(drawn.contains("/3 (") && drawn.contains("left"), "{drawn:?}");
+    let drawn = in_a_terminal(folder.path(), "watch", |_| {});
     assert!(
         drawn.contains("\u{1b}[?25l") && drawn.contains("\u{1b}[?25h"),
         "the cursor is hidden and shown again: {drawn:?}"

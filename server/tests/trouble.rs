@@ -7,7 +7,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{Server, folder, launch, visitor};
+use common::{FOREVER, Server, folder, launch, visitor};
 use serde_json::{Value, json};
 
 /// Sends bytes as they are, and returns the first line of the answer.
@@ -85,7 +85,7 @@ async fn a_damaged_batch_is_told_and_harms_no_other() {
     let folder = folder();
     let server = Server::start(folder.path());
     let client = visitor();
-    let damaged = launch(&client, &server, 2, 2, json!({"duration_ms": [60_000, 60_000]})).await;
+    let damaged = launch(&client, &server, 2, 2, json!({"duration_ms": FOREVER})).await;
     let whole = launch(&client, &server, 2, 2, json!({})).await;
     common::events(&client, &server, &whole, None).await;
     server.kill();

@@ -1,16 +1,16 @@
 //! One try at a task: within its time, and whatever happens, with a result.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::panics::PanicLog;
 use crate::work::{Allowance, AsyncWork, BlockingWork, Done, Task, TaskError, Work};
 
 /// The longest reason that is kept, in characters.
@@ -36,10 +36,45 @@ pub(crate) async fn run(
     started: Instant,
     time: Duration,
     given_up: impl Future<Output = ()>,
+    panics: &Arc<PanicLog>,
 ) -> Tried {
     match work {
-        Work::Async(work) => wait(&**work, task, started, time, given_up).await,
-        Work::Blocking(work) => block(Arc::clone(work), task, started, time, given_up).await,
+        Work::Async(work) => wait(&**work, task, started, time, given_up, panics).await,
+        Work::Blocking(work) => block(Arc::clone(work), task, started, time, given_up, panics).await,
+    }
+}
+
+/// The future of an attempt. Nothing of it runs outside of [`PanicLog::catch`], its destructors included.
+struct Attempt<'a> {
+    /// `None` once it has ended.
+    future: Option<BoxFuture<'a, Result<Done, TaskError>>>,
+    task: Task,
+    panics: &'a PanicLog,
+}
+
+impl Future for Attempt<'_> {
+    type Output = Result<Done, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { future, task, panics } = &mut *self;
+        let polled = panics.catch(task, || {
+            let Some(running) = future else { return Poll::Pending };
+            let polled = running.as_mut().poll(context);
+            if polled.is_ready() {
+                *future = None;
+            }
+            polled
+        });
+        polled.unwrap_or_else(|panicked| Poll::Ready(Err(panicked)))
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            // Counted. Nobody waits for the error any more.
+            let _ = self.panics.catch(&self.task, || drop(future));
+        }
     }
 }
 
@@ -49,20 +84,20 @@ async fn wait(
     started: Instant,
     time: Duration,
     given_up: impl Future<Output = ()>,
+    panics: &PanicLog,
 ) -> Tried {
-    // Nothing of a future that panicked is used again.
-    let mut attempt = std::pin::pin!(AssertUnwindSafe(work.run(task)).catch_unwind());
+    let mut attempt = match panics.catch(&task, || work.run(task)) {
+        Ok(future) => Attempt { future: Some(future), task, panics },
+        Err(panicked) => return Tried::Ended(Err(panicked)),
+    };
     // Most tasks that take no time are done when they are first looked at, and timers cost more than they do.
     if let Poll::Ready(result) = futures::poll!(&mut attempt) {
-        return Tried::Ended(result.unwrap_or_else(|panic| Err(panicked(&*panic))));
+        return Tried::Ended(result);
     }
     tokio::select! {
         biased;
         () = given_up => Tried::GivenUp,
-        result = timeout_at(started + time, attempt) => Tried::Ended(match result {
-            Ok(result) => result.unwrap_or_else(|panic| Err(panicked(&*panic))),
-            Err(_) => Err(too_slow(time)),
-        }),
+        result = timeout_at(started + time, attempt) => Tried::Ended(result.unwrap_or_else(|_| Err(too_slow(time)))),
     }
 }
 
@@ -72,18 +107,23 @@ async fn block(
     started: Instant,
     time: Duration,
     given_up: impl Future<Output = ()>,
+    panics: &Arc<PanicLog>,
 ) -> Tried {
     let cancelled = CancellationToken::new();
     let allowance = Allowance { deadline: started + time, cancelled: cancelled.clone() };
+    let panics = Arc::clone(panics);
     // Its end is when it ended, and not when somebody came to look.
-    let mut attempt = tokio::task::spawn_blocking(move || (work.run(task, &allowance), Instant::now()));
+    let mut attempt = tokio::task::spawn_blocking(move || {
+        let result = panics.catch(&task, || work.run(task, &allowance)).flatten();
+        (result, Instant::now())
+    });
     let is_too_slow = tokio::select! {
         biased;
         result = &mut attempt => return Tried::Ended(match result {
             // What comes when its time is over comes too late, whatever it is.
             Ok((_, ended)) if ended >= started + time => Err(too_slow(time)),
             Ok((result, _)) => result,
-            Err(error) => Err(error.try_into_panic().map_or_else(|_| never_ran(), |panic| panicked(&*panic))),
+            Err(_) => Err(never_ran()),
         }),
         () = given_up => false,
         () = tokio::time::sleep_until(started + time) => true,
@@ -111,15 +151,6 @@ fn unstoppable(time: Option<Duration>) -> TaskError {
 /// The runtime starts no more threads because the process is ending.
 fn never_ran() -> TaskError {
     TaskError::retryable("the process was ending")
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> TaskError {
-    let message = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    TaskError::retryable(format!("panicked: {message}"))
 }
 
 /// An error as it is kept with the square.

@@ -154,7 +154,8 @@ impl<'a> LeaseRun<'a> {
                 () = worker.aborting.cancelled() => {}
             }
         };
-        let mut trying = std::pin::pin!(attempt::run(&batch.work, task, started, self.time(), given_up));
+        let trying = attempt::run(&batch.work, task, started, self.time(), given_up, &batch.panics);
+        let mut trying = std::pin::pin!(trying);
         if let Poll::Ready(tried) = futures::poll!(&mut trying) {
             return Ok(Timed { tried, waited: false, ended: Instant::now() });
         }

@@ -10,6 +10,7 @@
 //! - [`live`]: batches that are being followed, folded and kept in memory
 //! - `worker`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
 //! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
+//! - `panics`: catches the panics of tasks, and logs them once a batch
 //! - `clock`: the time of day; `activity`: what the workers of this node do; `colleagues`: the other nodes
 //! - [`work`]: what tasks do, a file for each kind
 //! - [`embedded`]: both seams in one process, on SQLite and in memory; [`jetstream`]: on NATS, for many processes
@@ -27,6 +28,7 @@ pub mod journal;
 mod lease_run;
 pub mod live;
 mod pace;
+mod panics;
 pub mod queue;
 pub mod work;
 mod worker;

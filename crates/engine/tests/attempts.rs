@@ -1,23 +1,24 @@
-//! Attempts: each is recorded, they are counted across restarts, and one that does not stop costs its worker alone.
+//! Attempts: each is recorded, and they are counted across restarts.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod common;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{OWNER, finished, id, open, spec, start, start_with, until};
-use engine::work::{Allowance, AsyncWork, BlockingWork, Detail, Done, Registry, Task, TaskError, Work};
-use quilt::{Color, Index, Outcome, Progress, Square, SquareState};
+use common::{OWNER, SETTINGS, finished, id, misbehaving, node, open, spec, start, start_as, start_with, until};
+use engine::Settings;
+use engine::work::{AsyncWork, Detail, Done, Registry, Task, TaskError, Work};
+use quilt::{Color, Index, Outcome, Progress, Square};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4), None).await.expect("accepted");
+    engine.launch(id(1), OWNER, misbehaving(), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
     let record = async |index| {
         let square = quilt.grid().square(Index(index));
@@ -41,7 +42,21 @@ async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     let receipts = engine.receipts(id(1)).await.expect("answers").expect("it is there");
     let [receipt] = &receipts[..] else { panic!("one finish line") };
     assert_eq!((receipt.attempts, receipt.done, receipt.failed), (12 + 3 + 1 + 3 + 3, 13, 3));
-    assert_eq!(receipt.slowest[0].square, quilt.grid().square(Index(2)));
+    // Which tasks took longest is this machine's to say, and their records have it. The one that hung took its 200 ms at least.
+    let mut longest = Vec::new();
+    for index in 0..16 {
+        longest.extend(record(index).await.attempts.iter().map(|attempt| attempt.took_ms).max());
+    }
+    longest.sort_unstable_by(|one, other| other.cmp(one));
+    longest.retain(|took_ms| *took_ms > 0);
+    assert!(longest[0] >= 200, "{longest:?}");
+    let slowest: Vec<u32> = receipt.slowest.iter().map(|slow| slow.took_ms).collect();
+    assert_eq!(slowest, longest[..longest.len().min(5)]);
+    for slow in &receipt.slowest {
+        let attempts = record(quilt.grid().index(slow.square).expect("inside").0).await.attempts;
+        let attempt = attempts.iter().find(|attempt| attempt.number == slow.attempt).expect("it was made");
+        assert_eq!((&attempt.worker, attempt.took_ms), (&slow.worker, slow.took_ms));
+    }
     let last = &receipt.last_across;
     assert_eq!(Some(last.square), quilt.summary().last_across);
     assert!(last.worker.is_some() && last.attempt.is_some());
@@ -54,13 +69,16 @@ async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     let batch = open(&again, id(1)).await;
     assert_eq!(batch.folded().ledger.receipts(), receipts);
     // A second run with the same outcomes has the same digest.
-    again.launch(id(2), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4), None).await.expect("accepted");
+    again.launch(id(2), OWNER, misbehaving(), None).await.expect("accepted");
     finished(&again, id(2)).await;
     assert_eq!(again.receipts(id(2)).await.expect("answers").expect("it is there")[0].outcomes_sha256, digest);
 }
 
-/// Work of which every task fails twice, slowly enough to be stopped in between.
+/// Work of which every task fails twice. While it is held, third attempts do not end.
 struct Stubborn;
+
+static IS_HELD: AtomicBool = AtomicBool::new(true);
+static THIRD_ATTEMPTS: AtomicU32 = AtomicU32::new(0);
 
 #[async_trait]
 impl AsyncWork for Stubborn {
@@ -68,7 +86,10 @@ impl AsyncWork for Stubborn {
         if task.attempt < 3 {
             return Err(TaskError::retryable(format!("attempt {}", task.attempt)));
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        THIRD_ATTEMPTS.fetch_add(1, Ordering::SeqCst);
+        if IS_HELD.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(Color::from_rgb(task.index.0).into())
     }
 }
@@ -77,16 +98,19 @@ impl AsyncWork for Stubborn {
 async fn attempts_are_counted_across_restarts() {
     let folder = TempDir::new().expect("a folder");
     let registry = || Registry::default().with_work("stubborn", || Work::waiting(Stubborn));
-    let engine = start_with(folder.path(), registry()).await;
+    let settings = || Settings { node: node(64), ..SETTINGS() };
+    let engine = start_as(folder.path(), registry(), settings()).await;
     engine.launch(id(1), OWNER, spec(r#"{"kind": "stubborn"}"#, 20), None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
-    until("some have failed twice", || {
+    until("all workers make third attempts", || THIRD_ATTEMPTS.load(Ordering::SeqCst) == 64).await;
+    let failed_twice = {
         let folded = batch.folded();
-        (0..400).filter(|position| folded.ledger.failed_tries(quilt::Position(*position)) == 2).count() > 50
-    })
-    .await;
+        (0..400).filter(|position| folded.ledger.failed_tries(quilt::Position(*position)) == 2).count()
+    };
+    assert!(failed_twice > 50, "{failed_twice} have failed twice, and are not over");
     engine.shutdown(Duration::ZERO).await;
     drop((engine, batch));
+    IS_HELD.store(false, Ordering::SeqCst);
     let engine = start_with(folder.path(), registry()).await;
     let quilt = finished(&engine, id(1)).await;
     assert_eq!(quilt.progress(), Progress { tasks: 400, done: 400, failed: 0 });
@@ -96,50 +120,6 @@ async fn attempts_are_counted_across_restarts() {
         let numbers: Vec<u8> = attempts.iter().map(|attempt| attempt.number).collect();
         assert_eq!(numbers, [1, 2, 3], "square {index}");
     }
-}
-
-/// Work that blocks its thread; its first task does not look whether its time is over.
-struct Blocking;
-
-static HELD: AtomicBool = AtomicBool::new(true);
-
-impl BlockingWork for Blocking {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
-        match task.index.0 {
-            0 => {
-                while HELD.load(Ordering::SeqCst) {
-                    std::thread::park_timeout(Duration::from_millis(1));
-                }
-            }
-            1 => {
-                while !allowance.is_over() {
-                    std::thread::park_timeout(Duration::from_millis(1));
-                }
-            }
-            2 => panic!("square 2 panics"),
-            _ => {}
-        }
-        Ok(Color::from_rgb(task.index.0).into())
-    }
-}
-
-#[tokio::test]
-async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_costs_its_worker_alone() {
-    let folder = TempDir::new().expect("a folder");
-    // The test has one thread for everything that does not block.
-    let engine =
-        start_with(folder.path(), Registry::default().with_work("blocking", || Work::blocking(Blocking))).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "blocking"}"#, 4), None).await.expect("accepted");
-    let quilt = finished(&engine, id(1)).await;
-    assert_eq!(quilt.square(Index(0)), SquareState::Failed("took longer than 200 ms and does not stop"));
-    assert_eq!(quilt.square(Index(1)), SquareState::Failed("took longer than 200 ms"));
-    assert_eq!(quilt.square(Index(2)), SquareState::Failed("panicked: square 2 panics"));
-    assert_eq!(quilt.progress().done, 13);
-    until("its worker waits", || engine.load(id(1)).stuck == 1).await;
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 16), None).await.expect("accepted");
-    finished(&engine, id(2)).await;
-    HELD.store(false, Ordering::SeqCst);
-    until("its worker is back", || engine.load(id(1)).stuck == 0).await;
 }
 
 /// Fails with a detail in the first lap, and without one in the next.

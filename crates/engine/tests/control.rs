@@ -7,7 +7,7 @@ mod common;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{Gate, Gated, OWNER, STRANGER, WORKERS, finished, id, open, spec, start, start_with, until};
+use common::{Gate, Gated, OWNER, PATIENCE, STRANGER, WORKERS, finished, id, open, spec, start, start_with, until};
 use engine::work::{Registry, Work};
 use engine::{ControlError, Engine};
 use quilt::state::MAX_LAPS;
@@ -22,8 +22,7 @@ async fn a_paused_batch_starts_nothing_ends_what_runs_and_goes_on_when_it_is_res
     let folder = TempDir::new().expect("a folder");
     let engine =
         start_with(folder.path(), Registry::default().with_work("gate", || Work::waiting(Gated(&PAUSED)))).await;
-    let mut gated = spec(r#"{"kind": "gate"}"#, 6);
-    gated.timeout_ms = 3_600_000;
+    let gated = spec(r#"{"kind": "gate"}"#, 6);
     engine.launch(id(1), OWNER, gated, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     until("all workers run it", || PAUSED.running() == WORKERS).await;
@@ -62,7 +61,6 @@ async fn no_more_tasks_run_at_once_than_a_batch_is_allowed_and_that_can_be_chang
     let engine =
         start_with(folder.path(), Registry::default().with_work("gate", || Work::waiting(Gated(&LIMITED)))).await;
     let mut gated = spec(r#"{"kind": "gate"}"#, 6);
-    gated.timeout_ms = 3_600_000;
     gated.concurrency = Some(2);
     engine.launch(id(1), OWNER, gated, None).await.expect("accepted");
     until("two run", || LIMITED.running() == 2).await;
@@ -90,13 +88,12 @@ async fn a_batch_is_stopped_when_more_has_failed_than_it_tolerates_or_its_time_i
     failing.tolerated_failures = Some(0.1);
     engine.launch(id(1), OWNER, failing, None).await.expect("accepted");
     let mut slow = spec(r#"{"kind": "hanging"}"#, 3);
-    slow.timeout_ms = 3_600_000;
     slow.deadline_ms = Some(150);
     engine.launch(id(2), OWNER, slow, None).await.expect("accepted");
     for (number, cause) in [(1, CancelCause::Failures), (2, CancelCause::Deadline)] {
         let batch = open(&engine, id(number)).await;
         let over = batch.wait_until(|quilt| quilt.status() == Status::Cancelled);
-        tokio::time::timeout(Duration::from_secs(30), over).await.expect("it is stopped");
+        tokio::time::timeout(PATIENCE, over).await.expect("it is stopped");
         let summary = batch.folded().quilt.summary();
         assert_eq!(summary.cancelled_because, Some(cause));
         if cause == CancelCause::Failures {
@@ -111,8 +108,7 @@ async fn a_batch_is_stopped_when_more_has_failed_than_it_tolerates_or_its_time_i
 /// An engine that finds a batch of four tasks, and behind its launch these events of another life.
 async fn start_after(folder: &TempDir, events: Vec<Event>) -> Engine {
     let engine = start(folder.path()).await;
-    let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
-    hanging.timeout_ms = 3_600_000;
+    let hanging = spec(r#"{"kind": "hanging"}"#, 2);
     engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     engine.shutdown(Duration::ZERO).await;
     drop(engine);

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{OWNER, STRANGER, WORKERS, finished, id, open, spec, start, start_with};
+use common::{
+    Gate, Gated, OWNER, PATIENCE, STRANGER, WORKERS, finished, id, misbehaving, open, spec, start, start_with, until,
+};
 use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{ControlError, LaunchError, TooManyRunning};
@@ -33,7 +35,7 @@ async fn a_batch_fills_every_square_and_its_quilt_outlives_the_engine() {
 async fn tasks_that_panic_err_or_hang_fail_alone_and_the_batch_reaches_its_finish_line() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "misbehaving"}"#, 4), None).await.expect("accepted");
+    engine.launch(id(1), OWNER, misbehaving(), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
     assert_eq!(quilt.progress(), Progress { tasks: 16, done: 13, failed: 3 });
     assert_eq!(quilt.square(Index(0)), SquareState::Failed("panicked: square 0 panics"));
@@ -42,24 +44,41 @@ async fn tasks_that_panic_err_or_hang_fail_alone_and_the_batch_reaches_its_finis
     assert_eq!(quilt.square(Index(3)), SquareState::Done(Color::from_rgb(3)));
 }
 
+static RETRIED: Gate = Gate::new();
+
+/// Work of which every third task fails in the first lap. In the others tasks go through a gate.
+struct Improving;
+
+#[async_trait]
+impl AsyncWork for Improving {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
+        match task.lap {
+            1 if task.index.0.is_multiple_of(3) => Err(TaskError::permanent("not in the first lap")),
+            1 => Ok(Color::from_rgb(task.index.0).into()),
+            _ => RETRIED.pass(task).await,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
     let folder = TempDir::new().expect("a folder");
-    let engine = start(folder.path()).await;
-    // Long enough for the second retry to find the first one's lap under way.
-    let mut spec = spec(r#"{"kind": "color", "failure_rate": 0.5, "duration_ms": [20, 30]}"#, 10);
-    spec.attempts = 1;
-    engine.launch(id(1), OWNER, spec, None).await.expect("accepted");
+    let engine =
+        start_with(folder.path(), Registry::default().with_work("improving", || Work::waiting(Improving))).await;
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "improving"}"#, 10), None).await.expect("accepted");
     let first = finished(&engine, id(1)).await;
     let Progress { done, failed, .. } = first.progress();
     assert!(failed > 0 && done > 0, "{done} done, {failed} failed");
 
     assert!(matches!(engine.retry_failed(id(1), STRANGER).await, Err(ControlError::NotOwner)));
     let (one, other) = tokio::join!(engine.retry_failed(id(1), OWNER), engine.retry_failed(id(1), OWNER));
-    assert!(one.expect("accepted").lap >= 2 && other.expect("accepted").lap >= 2);
+    assert_eq!((one.expect("accepted").lap, other.expect("accepted").lap), (2, 2));
+    // The second retry has found the lap of the first one under way, because it could not end before this.
+    RETRIED.passes.add_permits(100);
     let second = finished(&engine, id(1)).await;
     assert_eq!(second.lap_number(), 2);
     assert_eq!(second.lap().tasks, failed);
+    assert_eq!(RETRIED.started(), failed);
     assert!(second.progress().done > done);
     for index in (0..100).map(Index) {
         if let SquareState::Done(color) = first.square(index) {
@@ -72,7 +91,7 @@ async fn a_retry_runs_only_what_failed_and_ends_at_a_finish_line_of_its_own() {
 async fn a_retry_of_one_square_runs_it_alone_and_is_remembered_after_a_restart() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    let mut spec = spec(r#"{"kind": "misbehaving"}"#, 4);
+    let mut spec = misbehaving();
     spec.attempts = 1;
     engine.launch(id(1), OWNER, spec, None).await.expect("accepted");
     let first = finished(&engine, id(1)).await;
@@ -107,13 +126,10 @@ async fn a_retry_of_one_square_runs_it_alone_and_is_remembered_after_a_restart()
 async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
-    let mut hanging = spec(r#"{"kind": "hanging"}"#, 8);
-    hanging.timeout_ms = 3_600_000;
+    let hanging = spec(r#"{"kind": "hanging"}"#, 8);
     engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
-    while batch.busy() < WORKERS {
-        tokio::task::yield_now().await;
-    }
+    until("all workers run it", || batch.busy() == WORKERS).await;
     assert!(matches!(engine.cancel(id(1), STRANGER).await, Err(ControlError::NotOwner)));
     assert_eq!(engine.cancel(id(1), OWNER).await.expect("accepted").status, Status::Cancelled);
     assert_eq!(engine.cancel(id(1), OWNER).await.expect("cancelling again changes nothing").status, Status::Cancelled);
@@ -150,10 +166,8 @@ async fn a_long_lease_that_meets_a_slow_task_is_handed_on_to_idle_workers() {
         Work::waiting(Deceiving { started: AtomicU32::new(0), together: tokio::sync::Barrier::new(4) })
     });
     let engine = start_with(folder.path(), registry).await;
-    let mut deceiving = spec(r#"{"kind": "deceiving"}"#, 12);
     // No attempt is over before its time: only company helps.
-    deceiving.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, deceiving, None).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "deceiving"}"#, 12), None).await.expect("accepted");
     assert_eq!(finished(&engine, id(1)).await.progress().done, 144);
 }
 
@@ -175,30 +189,32 @@ async fn what_is_done_is_written_and_all_else_is_run_while_one_task_takes_for_ev
     let folder = TempDir::new().expect("a folder");
     let registry = Registry::default().with_work("stuck", || Work::waiting(Stuck(AtomicU32::new(0))));
     let engine = start_with(folder.path(), registry).await;
-    let mut stuck = spec(r#"{"kind": "stuck"}"#, 30);
-    stuck.timeout_ms = 3_600_000;
-    engine.launch(id(1), OWNER, stuck, None).await.expect("accepted");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "stuck"}"#, 30), None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     let all_but_one = batch.wait_until(|quilt| quilt.progress().settled() == 899);
-    tokio::time::timeout(Duration::from_secs(30), all_but_one).await.expect("one slow task holds up nothing else");
+    tokio::time::timeout(PATIENCE, all_but_one).await.expect("one slow task holds up nothing else");
     assert_eq!(batch.folded().quilt.status(), Status::Running);
 }
+
+static STOPPED: Gate = Gate::new();
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unfinished_batch_goes_on_when_the_engine_is_started_again() {
     let folder = TempDir::new().expect("a folder");
-    let engine = start(folder.path()).await;
-    let slow = r#"{"kind": "color", "duration_ms": [5, 15]}"#;
-    engine.launch(id(1), OWNER, spec(slow, 20), None).await.expect("accepted");
+    let registry = || Registry::default().with_work("gate", || Work::waiting(Gated(&STOPPED)));
+    let engine = start_with(folder.path(), registry()).await;
+    STOPPED.passes.add_permits(50);
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "gate"}"#, 20), None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
-    batch.wait_until(|quilt| quilt.progress().settled() >= 50).await;
+    batch.wait_until(|quilt| quilt.progress().settled() == 50).await;
     // No time for the running tasks: they are given up.
     engine.shutdown(Duration::ZERO).await;
     let before = batch.folded().quilt.clone();
-    assert!(before.progress().pending() > 0, "it was stopped in the middle");
+    assert_eq!(before.progress().pending(), 350, "it was stopped in the middle");
     drop((engine, batch));
 
-    let again = start(folder.path()).await;
+    STOPPED.passes.add_permits(350);
+    let again = start_with(folder.path(), registry()).await;
     let after = finished(&again, id(1)).await;
     assert_eq!(after.progress().done, 400);
     for index in (0..400).map(Index) {
@@ -226,8 +242,7 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     for number in 1..=4 {
-        let mut hanging = spec(r#"{"kind": "hanging"}"#, 2);
-        hanging.timeout_ms = 3_600_000;
+        let hanging = spec(r#"{"kind": "hanging"}"#, 2);
         engine.launch(id(number), OWNER, hanging, None).await.expect("within the limit");
     }
     let fifth = spec(r#"{"kind": "color"}"#, 2);
@@ -243,7 +258,7 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), free).await.expect("a place becomes free");
+    tokio::time::timeout(PATIENCE, free).await.expect("a place becomes free");
 
     let first = engine.list(OWNER, None, 3).await.expect("answers");
     let ids: Vec<BatchId> = first.batches.iter().map(|(batch, _)| *batch).collect();

@@ -308,7 +308,7 @@ mod tests {
         let (width, height) = (width.expect("a number") as u32, height.expect("a number") as u32);
         let mut whole = RgbaImage::new(width, height);
         let allowance = Allowance {
-            deadline: Instant::now() + std::time::Duration::from_secs(60),
+            deadline: Instant::now() + std::time::Duration::from_secs(3_600),
             cancelled: CancellationToken::new(),
         };
         for index in (0..spec.grid.squares()).map(Index) {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{build, prepare, record, task};
+use common::{PATIENCE, build, prepare, record, task};
 use engine::work::{AsyncWork, Done, Retry, TaskError};
 use kinds::command::{Command, CommandKind, Commands};
 use serde_json::json;
@@ -109,7 +109,7 @@ async fn what_nobody_waits_for_is_killed_with_everything_it_has_started() {
         pid = content(&file) => pid,
     };
     drop(running);
-    tokio::time::timeout(Duration::from_secs(20), is_gone(&pid)).await.expect("what it started ends with it");
+    tokio::time::timeout(PATIENCE, is_gone(&pid)).await.expect("what it started ends with it");
 }
 
 #[tokio::test]
@@ -119,9 +119,9 @@ async fn what_a_command_leaves_behind_with_its_output_ends_with_it() {
     let script = "sleep 1000 & echo $! > \"$1\"; echo over";
     let items = [file.to_str().expect("plain")];
     let running = run(script, &items);
-    let done = tokio::time::timeout(Duration::from_secs(20), running).await.expect("it ends").expect("it succeeds");
+    let done = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it succeeds");
     assert_eq!(record(done.detail)["stdout"], "over\n");
-    is_gone(&content(&file).await).await;
+    tokio::time::timeout(PATIENCE, is_gone(&content(&file).await)).await.expect("what it started ends with it");
 }
 
 #[tokio::test]
@@ -130,13 +130,19 @@ async fn what_a_command_leaves_behind_without_its_output_ends_with_it_as_well() 
     let file = folder.path().join("pids");
     let script = "sleep 1000 > /dev/null 2>&1 & echo $! > \"$1\"";
     run(script, &[file.to_str().expect("plain")]).await.expect("it succeeds");
-    tokio::time::timeout(Duration::from_secs(20), is_gone(&content(&file).await)).await.expect("it ends with it");
+    tokio::time::timeout(PATIENCE, is_gone(&content(&file).await)).await.expect("it ends with it");
 }
 
 #[tokio::test]
 async fn output_that_others_hold_open_is_not_waited_for() {
-    let running = run("setsid sleep 30 & echo over", &["x"]);
-    let done = tokio::time::timeout(Duration::from_secs(20), running).await.expect("it ends").expect("it succeeds");
+    let folder = tempfile::tempdir().expect("a folder");
+    let held = folder.path().join("held");
+    std::fs::write(&held, "").expect("writable");
+    // It holds the output until this test has ended, one way or the other.
+    let script = "setsid sh -c 'while [ -e \"$1\" ]; do sleep 0.1; done' sh \"$1\" & echo over";
+    let items = [held.to_str().expect("plain")];
+    let running = run(script, &items);
+    let done = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it succeeds");
     assert_eq!(record(done.detail)["stdout"], "over\n");
 }
 

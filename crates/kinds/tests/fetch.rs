@@ -16,12 +16,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::get;
 use bytes::Bytes;
-use common::{build, prepare, record, task};
+use common::{PATIENCE, build, prepare, record, task};
 use engine::work::{AsyncWork, Done, Retry, TaskError};
 use futures::future::join_all;
 use kinds::fetch::{FetchKind, Policy};
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::Barrier;
 
 /// This machine may be asked, as far as it is at this address.
 fn kind() -> FetchKind {
@@ -203,7 +204,10 @@ async fn answers_that_are_broken_are_told() {
         let retry = error.retry;
         assert_eq!((&details(error)["error"], retry), (&json!(class), Retry::Never), "{answer:?}");
     }
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("it was bound");
+    // Held, so that nobody else gets the port, but nobody listens at it.
+    let silent = TcpSocket::new_v4().expect("a socket");
+    silent.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
+    let nobody = silent.local_addr().expect("it is bound");
     let error = fetch(&format!("http://{nobody}/")).await.expect_err("nobody listens");
     assert_eq!(details(error)["error"], "connect");
     // No TLS is spoken there.
@@ -217,15 +221,18 @@ async fn answers_that_are_broken_are_told() {
 async fn a_host_is_asked_no_more_at_once_than_it_may_be() {
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (entered, peak) = (Arc::clone(&now), Arc::clone(&most));
+    // Nobody is answered before three have asked.
+    let three = Arc::new(Barrier::new(3));
     let slow = move || async move {
         peak.fetch_max(entered.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        three.wait().await;
         entered.fetch_sub(1, Ordering::SeqCst);
     };
     let address = serve(Router::new().route("/{page}", get(slow))).await;
     let urls: Vec<String> = (0..24).map(|page| format!("http://{address}/{page}")).collect();
     let work = work(&kind(), &json!({"urls": urls, "per_host": 3})).await;
-    let results = join_all((0..24).map(|index| work.run(task(index)))).await;
+    let asking = join_all((0..24).map(|index| work.run(task(index))));
+    let results = tokio::time::timeout(PATIENCE, asking).await.expect("three are asked at once");
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(most.load(Ordering::SeqCst), 3);
 }

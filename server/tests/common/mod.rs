@@ -3,20 +3,24 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its share of this")]
 
 pub(crate) mod cluster;
+pub(crate) mod gate;
 pub(crate) mod socket;
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take before a test gives up on it. Nothing that goes well takes nearly as long, on whatever machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long the attempts at tasks take that are not to end in a test.
+pub(crate) const FOREVER: [u32; 2] = [3_600_000, 3_600_000];
 
 /// A server that is running.
 pub(crate) struct Server {
@@ -88,7 +92,14 @@ impl Server {
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
-        let status = self.child.wait().expect("it ends");
+        let started = Instant::now();
+        let status = loop {
+            match self.child.try_wait().expect("it is ours") {
+                Some(status) => break status,
+                None => assert!(started.elapsed() < PATIENCE, "it does not end"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
         (status, self.log.recv_timeout(PATIENCE).expect("the log ends with the server"))
     }
 }
@@ -116,18 +127,18 @@ pub(crate) fn folder() -> TempDir {
 /// A client with a cookie jar: one visitor.
 pub(crate) fn visitor() -> Client {
     kinds::fetch::install_tls();
-    Client::builder().cookie_store(true).timeout(PATIENCE).build().expect("a client")
+    Client::builder().cookie_store(true).timeout(3 * PATIENCE).build().expect("a client")
 }
 
 /// A client that keeps no cookies: another visitor with each request.
 pub(crate) fn stranger() -> Client {
     kinds::fetch::install_tls();
-    Client::builder().timeout(PATIENCE).build().expect("a client")
+    Client::builder().timeout(3 * PATIENCE).build().expect("a client")
 }
 
-/// Launches a batch of `color` with these parameters, and returns its id.
+/// Launches a batch of `color` with these parameters, and returns its id. No attempt is over before it ends.
 pub(crate) async fn launch(client: &Client, server: &Server, rows: u32, columns: u32, work: Value) -> String {
-    let mut body = json!({"work": {"kind": "color"}, "rows": rows, "columns": columns});
+    let mut body = json!({"work": {"kind": "color"}, "rows": rows, "columns": columns, "timeout_ms": FOREVER[0]});
     for (key, value) in work.as_object().expect("an object") {
         body["work"][key] = value.clone();
     }

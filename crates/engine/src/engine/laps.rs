@@ -307,6 +307,7 @@ impl Engine {
         let Some((summary, receipts)) = conclusion(batch) else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
+        batch.panics.report();
         let note = || self.shared.journal.conclude(batch.id(), lap.lap, summary.clone(), receipts.clone());
         until_available(note).await?;
         self.shared.queue.let_go(lap).await;

@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::colleagues::{Announcement, Colleagues, Node, worker_name};
 use crate::journal::{Journal, JournalError, Listed, Retention};
 use crate::live::{LiveBatch, LiveBatches};
+use crate::panics::install_hook;
 use crate::queue::{ANNOUNCE, Queue};
 use crate::work::Registry;
 use crate::worker::Worker;
@@ -121,6 +122,9 @@ struct Shared {
 impl Engine {
     /// Starts the workers, and goes on with every batch that has not come to its finish line.
     ///
+    /// The first call in a process installs a panic hook. It passes over the panics of tasks, which the engine catches and logs once a batch,
+    /// and hands all others to the hook that was installed before. A program that wants a hook of its own installs it before this call.
+    ///
     /// # Errors
     ///
     /// Where the journal cannot be asked for the unfinished batches. One that is damaged is logged and left alone.
@@ -130,6 +134,7 @@ impl Engine {
         registry: Registry,
         settings: Settings,
     ) -> Result<Self, JournalError> {
+        install_hook();
         let node = &settings.node;
         let desk = |number| Arc::new(Desk::new(worker_name(node, number)));
         let desks = (1..=node.slots).map(desk).collect();

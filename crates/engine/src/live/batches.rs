@@ -16,6 +16,7 @@ use super::places::Places;
 use super::{Folded, LiveBatch};
 use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
 use crate::pace::Pace;
+use crate::panics::PanicLog;
 use crate::work::{Registry, Unavailable, Work, has_input};
 
 use super::recently_used::RecentlyUsed;
@@ -128,6 +129,7 @@ impl LiveBatches {
             removed: CancellationToken::new(),
             pace: Pace::default(),
             work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
+            panics: Arc::new(PanicLog::new(id)),
             places: Places::new(self.computing),
             viewers: AtomicUsize::new(0),
             frames: Frames::default(),

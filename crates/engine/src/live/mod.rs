@@ -30,6 +30,7 @@ use self::recent::Recent;
 use crate::colleagues::Colleagues;
 use crate::journal::{Mark, Offset, Page};
 use crate::pace::Pace;
+use crate::panics::PanicLog;
 use crate::queue::Lease;
 use crate::work::Work;
 
@@ -127,6 +128,7 @@ pub struct LiveBatch {
     removed: CancellationToken,
     pub(crate) pace: Pace,
     pub(crate) work: Work,
+    pub(crate) panics: Arc<PanicLog>,
     pub(crate) places: Places,
     viewers: AtomicUsize,
     frames: Frames,

@@ -144,8 +144,7 @@ impl Luck {
                 return Err(TaskError::permanent("out of luck: the permanent failure rate struck"));
             }
             if drawn < failure_rate + permanent_rate + panic_rate {
-                // What was asked for. Unlike `panic!` it does not go through the hook, which would write to the log for each of them.
-                std::panic::resume_unwind(Box::new("the panic rate struck"));
+                panic!("the panic rate struck");
             }
         }
         Ok(Color::from_rgb(task.square_rng().next_u32()).into())

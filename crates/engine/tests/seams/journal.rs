@@ -13,7 +13,7 @@ use quilt::{
     Settlement, Summary, Timestamp,
 };
 
-use crate::{OWNER, STRANGER, Side, id, launched};
+use crate::{OWNER, PATIENCE, STRANGER, Side, id, launched};
 
 crate::on_all_sides!(
     a_batch_is_created_once_and_its_events_keep_their_order,
@@ -233,7 +233,7 @@ async fn what_is_over_can_be_removed_and_is_gone_for_all(side: &Side) {
             }
         }
     };
-    let told = tokio::time::timeout(Duration::from_secs(10), told).await.expect("who follows is told");
+    let told = tokio::time::timeout(PATIENCE, told).await.expect("who follows is told");
     assert!(matches!(told, JournalError::Removed), "{told:?}");
     assert!(!side.journal.remove(id(1)).await.expect("it answers"), "once");
     assert_eq!(side.journal.find(id(1)).await.expect("it answers"), None);

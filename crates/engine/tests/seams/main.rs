@@ -10,6 +10,7 @@ mod queue;
 mod shared;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::jetstream::{JetStream, Options};
@@ -20,6 +21,9 @@ use tempfile::TempDir;
 
 const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
 const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
+
+/// How long a test waits for something before it has failed. Nothing that goes well takes nearly as long, on whatever machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A side of both seams, fresh.
 struct Side {
@@ -45,6 +49,15 @@ async fn jetstream() -> Side {
     let connected = connect(&nats).await;
     let (journal, queue) = (connected.journal(), connected.queue());
     Side { journal: Arc::new(journal), queue: Arc::new(queue), _under: (None, Some(nats)) }
+}
+
+/// Waits until a queue holds nothing any more: no lease that waits, is put off, or is claimed.
+async fn until_idle(queue: &dyn Queue) {
+    let started = Instant::now();
+    while !queue.is_idle().await.expect("it answers") {
+        assert!(started.elapsed() < PATIENCE, "there still is a lease");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn id(number: u8) -> BatchId {

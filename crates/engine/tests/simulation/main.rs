@@ -83,8 +83,7 @@ impl AsyncWork for Fickle {
         match fate(index) {
             Fate::FailsTwice if attempt <= 2 => Err(TaskError::retryable("not yet")),
             Fate::HangsOnce if attempt == 1 => std::future::pending().await,
-            // As a panic, but without a word on standard error.
-            Fate::Panics => std::panic::resume_unwind(Box::new("as always")),
+            Fate::Panics => panic!("as always"),
             Fate::FailsForGood => Err(TaskError::permanent("never")),
             _ => Ok(Color::from_rgb(index.0).into()),
         }

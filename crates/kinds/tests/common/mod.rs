@@ -1,11 +1,15 @@
 //! What the tests of kinds whose tasks wait have in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use engine::work::{AsyncWork, Detail, Kind, Launch, Task, Work};
 use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use serde_json::{Map, Value};
+
+/// How long a test waits for something before it has failed. Nothing that goes well takes nearly as long, on whatever machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(crate) async fn prepare(kind: &impl Kind, parameters: &Value, upload: Option<Bytes>) -> Result<Launch, String> {
     let parameters = parameters.as_object().expect("an object").clone();

@@ -1,0 +1,102 @@
+//! Work that blocks its thread, on a clock that goes on when the test says so.
+
+#![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod common;
+mod memory;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use common::{OWNER, SETTINGS, finished, id, open, spec, until};
+use engine::Engine;
+use engine::embedded::MemoryQueue;
+use engine::work::{Allowance, BlockingWork, Done, Registry, Task, TaskError, Work};
+use quilt::{BatchSpec, Color, Grid, Index, SquareState, Status};
+
+use crate::memory::MemoryJournal;
+
+/// Work that takes its time: its first task does not look whether that is over, and the second one does nothing else.
+struct Slow;
+
+static IS_HELD: AtomicBool = AtomicBool::new(true);
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
+/// Ends the first task with the test, which otherwise waits for it also when it has failed.
+struct LetGo;
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        IS_HELD.store(false, Ordering::SeqCst);
+    }
+}
+
+impl BlockingWork for Slow {
+    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
+        WAITING.fetch_add(1, Ordering::SeqCst);
+        let goes_on = || match task.index.0 {
+            0 => IS_HELD.load(Ordering::SeqCst),
+            _ => !allowance.is_over(),
+        };
+        while goes_on() {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(Color::from_rgb(task.index.0).into())
+    }
+}
+
+/// Work that ends at once; its third task panics.
+struct Quick;
+
+impl BlockingWork for Quick {
+    fn run(&self, task: Task, _: &Allowance) -> Result<Done, TaskError> {
+        match task.index.0 {
+            2 => panic!("square 2 panics"),
+            index => Ok(Color::from_rgb(index).into()),
+        }
+    }
+}
+
+/// The test has one thread for everything that does not block. While anything blocks, tokio does not let the time go on by itself.
+#[tokio::test(start_paused = true)]
+async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_costs_its_worker_alone() {
+    let _let_go = LetGo;
+    let registry =
+        Registry::default().with_work("slow", || Work::blocking(Slow)).with_work("quick", || Work::blocking(Quick));
+    let (journal, queue) = (Arc::new(MemoryJournal::default()), Arc::new(MemoryQueue::default()));
+    let engine = Engine::start(journal, queue, registry, SETTINGS()).await.expect("it starts");
+    let grid = Grid::new(1, 2).expect("a small grid");
+    let slow = BatchSpec { grid, timeout_ms: 200, attempts: 1, ..spec(r#"{"kind": "slow"}"#, 1) };
+    engine.launch(id(1), OWNER, slow, None).await.expect("accepted");
+    let batch = open(&engine, id(1)).await;
+    let state_of = |index| {
+        let folded = batch.folded();
+        match folded.quilt.square(Index(index)) {
+            SquareState::Failed(reason) => Some(reason.to_owned()),
+            _ => None,
+        }
+    };
+    until("both run", || WAITING.load(Ordering::SeqCst) == 2).await;
+    let quick = BatchSpec { attempts: 1, ..spec(r#"{"kind": "quick"}"#, 4) };
+    engine.launch(id(2), OWNER, quick, None).await.expect("accepted");
+    let quick = finished(&engine, id(2)).await;
+    assert_eq!(quick.square(Index(2)), SquareState::Failed("panicked: square 2 panics"));
+    assert_eq!(quick.progress().done, 15);
+
+    tokio::time::advance(Duration::from_millis(199)).await;
+    assert_eq!((state_of(0), state_of(1)), (None, None), "their time is not over");
+    tokio::time::advance(Duration::from_millis(1)).await;
+    until("the one that looks has stopped", || state_of(1).is_some()).await;
+    assert_eq!(state_of(1).as_deref(), Some("took longer than 200 ms"));
+    assert_eq!(state_of(0), None, "the other one has time to stop as well");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    until("it is given up", || batch.folded().quilt.status() == Status::Finished).await;
+    assert_eq!(state_of(0).as_deref(), Some("took longer than 200 ms and does not stop"));
+
+    until("its worker waits", || engine.load(id(1)).stuck == 1).await;
+    engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
+    finished(&engine, id(3)).await;
+    IS_HELD.store(false, Ordering::SeqCst);
+    until("its worker is back", || engine.load(id(1)).stuck == 0).await;
+}
