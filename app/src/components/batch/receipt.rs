@@ -6,19 +6,32 @@ use quilt::Square;
 use viewer::format;
 
 use super::banner::SquareLink;
-use crate::components::shared::{all, maybe};
+use crate::components::shared::{When, all, maybe};
 use crate::live::fetch::use_document;
+use crate::live::shared::effect;
 use crate::live::use_batch;
 
 /// Folded away: it arrives a moment after the banner, which was announced already. Without JavaScript it is in the API.
 #[component]
 pub(crate) fn Receipt() -> impl IntoView {
     let batch = use_batch();
+    // The server renders no `Suspense`: what it would wait for is loaded by the browser alone.
+    let is_live = RwSignal::new(false);
+    effect(move || is_live.set(true));
     let path = Signal::derive(move || {
         let summary = batch.channel.told.summary.get();
         let lap = summary.last_across.map(|_| summary.lap)?;
         Some(format!("/api/batches/{}/receipt?lap={lap}", batch.id))
     });
+    view! {
+        <When condition=is_live.into()>
+            <Loaded path />
+        </When>
+    }
+}
+
+#[component]
+fn Loaded(path: Signal<Option<String>>) -> impl IntoView {
     let receipt = use_document(path, Signal::stored(String::new()));
     view! {
         <Transition>

@@ -9,8 +9,8 @@ use quilt::wire::Load;
 use viewer::{Viewer, format};
 
 use super::square_of;
-use crate::components::batch::SquareLink;
-use crate::components::shared::{Each, each, keys, maybe, text};
+use crate::components::batch::SquareButton;
+use crate::components::shared::{Each, each, keys, text};
 use crate::live::use_batch;
 
 /// What a line shows.
@@ -50,8 +50,7 @@ fn Line(worker: String, facts: Memo<Vec<Facts>>) -> impl IntoView {
     let name = worker.clone();
     let lane = Signal::derive(move || facts.with(|facts| facts.iter().find(|lane| lane.worker == worker).cloned()));
     let of = move |of: fn(&Facts) -> String| text(move || lane.with(|lane| lane.as_ref().map_or(String::new(), of)));
-    // None, or the one that it runs.
-    let square = Memo::new(move |_| lane.with(|lane| lane.as_ref().and_then(|lane| lane.doing.0)));
+    let square = Signal::derive(move || lane.get()?.doing.0);
     view! {
         <div class="lane" data-state=of(|lane| lane.state.into())>
             <span class="lane-name">{name}</span>
@@ -60,7 +59,7 @@ fn Line(worker: String, facts: Memo<Vec<Facts>>) -> impl IntoView {
             </svg>
             <span class="lane-tries">{of(|lane| lane.tries.clone())}</span>
             <span class="lane-doing">
-                {move || maybe(square.get().map(|square| view! { <SquareLink square /> }))}
+                <SquareButton square />
                 {of(|lane| lane.doing.1.clone())}
             </span>
         </div>
