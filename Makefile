@@ -10,19 +10,31 @@ help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: serve
-serve: build ## Set up, build and serve at http://127.0.0.1:3000 (SITE_ADDR takes another address)
-	cargo run --quiet --release --bin quilt -- serve --addr $(SITE_ADDR)
+serve: setup ## Set up, build and serve at http://127.0.0.1:3000 (SITE_ADDR takes another address)
+	@scripts/xtask.sh serve --addr $(SITE_ADDR)
 
 .PHONY: test
-test: test-rust test-e2e ## Set up and run every test
+test: test-rust test-e2e test-binary ## Set up and run every test
 
 .PHONY: test-rust
 test-rust: setup nats ## Run the unit, property and integration tests
 	cargo test
+	cargo test --profile serve --package xtask
 
 .PHONY: test-e2e
-test-e2e: build nats ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
-	scripts/e2e.sh $(ARGS)
+test-e2e: setup nats ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
+	@scripts/xtask.sh build
+	scripts/e2e.sh serve $(ARGS)
+
+.PHONY: test-binary
+test-binary: setup ## Check that the binary needs nothing beside it
+	@scripts/xtask.sh build
+	scripts/test-binary.sh serve
+
+.PHONY: test-release
+test-release: build nats ## Run the browser tests against what `make build` makes
+	scripts/e2e.sh release $(ARGS)
+	scripts/test-binary.sh release
 
 .PHONY: chaos
 chaos: setup nats ## Kill servers, workers and NATS hundreds of times, check that every promise is kept; simulate 3,000 worlds
@@ -31,7 +43,7 @@ chaos: setup nats ## Kill servers, workers and NATS hundreds of times, check tha
 	SIMULATION_RUNS=$${SIMULATION_RUNS:-3000} cargo test --package engine --test simulation -- --nocapture
 
 .PHONY: lint
-lint: setup ## Check format, lints, types of the browser tests, dependencies and the site's metadata
+lint: setup ## Check format, lints, types of the browser tests, dependencies, and the rules of `cargo xtask lint`
 	scripts/lint.sh
 
 .PHONY: format
@@ -39,12 +51,11 @@ format: ## Format the code
 	cargo fmt
 
 .PHONY: build
-build: setup ## Build the server and the site for production
-	cargo build --release --bin quilt
-	scripts/build-site.sh
+build: setup ## Build for production: one binary, target/release/quilt, which holds its site. Fails if the WebAssembly is over 285 kB
+	@cargo xtask build release
 
 .PHONY: setup
-setup: ## Install what building needs: the WebAssembly target and wasm-bindgen
+setup: ## Install what building needs: the WebAssembly target
 	@scripts/setup-wasm.sh
 
 .PHONY: nats

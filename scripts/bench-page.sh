@@ -4,6 +4,6 @@
 
 chromium=$("$ROOT/scripts/setup-browser.sh")
 cd "$ROOT"
-target=$(target_dir)
+binary=$(target_dir)/release/quilt
 cd end2end
-CHROMIUM=$chromium QUILT_BINARY=$target/release/quilt npx playwright test --config bench.config.ts
+CHROMIUM=$chromium QUILT_BINARY=$binary npx playwright test --config bench.config.ts

@@ -6,8 +6,7 @@ if ! command -v parallel >/dev/null || ! parallel --version 2>/dev/null | grep -
   sudo=$(command -v sudo || true)
   $sudo apt-get install -y -q parallel >/dev/null || fail "GNU parallel is missing; please install it"
 fi
-target=$(target_dir)
-quilt=$target/release/quilt
+quilt=$(cd "$ROOT" && target_dir)/release/quilt
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

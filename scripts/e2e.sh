@@ -1,9 +1,11 @@
 #!/bin/sh
-# Runs the browser tests against the production build. Arguments go to Playwright.
+# Runs the browser tests against what was built with a profile, `serve` or `release`. The other arguments go to Playwright.
 . "$(dirname "$0")/lib.sh"
 
+profile=$1
+shift
 chromium=$("$ROOT/scripts/setup-browser.sh")
 cd "$ROOT"
-target=$(target_dir)
+binary=$(target_dir)/$profile/quilt
 cd end2end
-CHROMIUM=$chromium QUILT_BINARY=$target/release/quilt NATS_SERVER=$TOOLS/nats-server npx playwright test "$@"
+CHROMIUM=$chromium QUILT_BINARY=$binary NATS_SERVER=$TOOLS/nats-server npx playwright test "$@"

@@ -8,13 +8,15 @@ cargo fmt --check
 
 say "lints, for the server and for the browser"
 cargo clippy --all-targets -- --deny warnings
+cargo clippy --package xtask --all-targets -- --deny warnings
 cargo clippy --package frontend --target $WASM_TARGET -- --deny warnings
 
 say "documentation"
 RUSTDOCFLAGS="--deny warnings --cfg erase_components" cargo doc --quiet --no-deps --document-private-items
+RUSTDOCFLAGS="--deny warnings --cfg erase_components" cargo doc --quiet --no-deps --document-private-items --package xtask
 
-say "site metadata"
-python3 scripts/check_site.py
+say "rules of our own"
+cargo xtask lint
 
 say "browser tests"
 "$ROOT/scripts/setup-browser.sh" >/dev/null

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes this checkout able to build WebAssembly: a standard library for the target, and wasm-bindgen.
-# Prints nothing and changes nothing where both are there already.
+# Makes this checkout able to build WebAssembly: a standard library for the target.
+# Prints nothing and changes nothing where it is there already.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
@@ -58,11 +58,4 @@ ensure_target() {
   links_wasm rustc || fail "this checkout still cannot build for $WASM_TARGET. 'rustup show' tells which toolchain is in use."
 }
 
-ensure_wasm_bindgen() {
-  version=$(locked_version wasm-bindgen)
-  [ -n "$version" ] || fail "Cargo.lock names no version of wasm-bindgen"
-  install_cargo_tool wasm-bindgen wasm-bindgen-cli "$version" "1 to 3 minutes"
-}
-
 ensure_target
-ensure_wasm_bindgen

@@ -1,10 +1,13 @@
 #!/bin/sh
-# Runs `cargo leptos watch`, with a cargo-leptos of our own where there is none.
+# Runs `cargo leptos watch`, with a cargo-leptos and a wasm-bindgen of our own where there are none.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
 CARGO_LEPTOS=0.3.11
-PATH=$TOOLS/cargo-leptos-$CARGO_LEPTOS/bin:$TOOLS/wasm-bindgen-$(locked_version wasm-bindgen)/bin:$PATH
+WASM_BINDGEN=$(locked_version wasm-bindgen)
+[ -n "$WASM_BINDGEN" ] || fail "Cargo.lock names no version of wasm-bindgen"
+PATH=$TOOLS/cargo-leptos-$CARGO_LEPTOS/bin:$TOOLS/wasm-bindgen-$WASM_BINDGEN/bin:$PATH
+install_cargo_tool wasm-bindgen wasm-bindgen-cli "$WASM_BINDGEN" "1 to 3 minutes"
 if ! have cargo-leptos; then
   if have cargo-binstall; then
     say "installing cargo-leptos $CARGO_LEPTOS"

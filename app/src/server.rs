@@ -10,6 +10,7 @@ use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooMany
 use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
 use quilt::{BatchId, BatchSpec, Control, Limits, OwnerId, SpecError, Summary};
+use site::Names;
 use viewer::format;
 
 use crate::functions::Command;
@@ -26,6 +27,8 @@ pub struct AppContext {
     pub engine: Engine,
     /// What a launch may ask for.
     pub limits: Limits,
+    /// The files that every page loads; nothing where no site was built.
+    pub site: Option<Names>,
 }
 
 /// The engine of this server.

@@ -153,7 +153,7 @@ pub(crate) struct ServeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
-    /// The folder with what the browser loads [default: target/site]
+    /// A folder with what the browser loads [default: this program holds it]
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<PathBuf>,

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use engine::jetstream::Options;
 use engine::{MAX_SLOTS, Node, Retention, Settings};
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Env, Serialized};
 use kinds::command::{Command, Commands};
 use kinds::fetch::Policy;
 use quilt::grid::{MAX_SIDE, MAX_SQUARES};
@@ -19,14 +19,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
+use crate::assets::Site;
 use crate::cli::{ServeOptions, WorkOptions};
 use crate::origin::{InvalidOrigin, OwnOrigin};
+use crate::settings_file::SettingsFile;
 
 /// The name of the file that is read where no other one is named.
 const FILE: &str = "quilt.toml";
-
-/// The folder with what the browser loads, in the folder of the project.
-const SITE: &str = "target/site";
 
 /// The longest name of a node.
 const MAX_NAME: usize = 64;
@@ -85,7 +84,7 @@ pub(crate) enum LogFormat {
 pub(crate) struct RawConfig {
     addr: SocketAddr,
     data: PathBuf,
-    site: PathBuf,
+    site: Option<PathBuf>,
     origin: Option<String>,
     nats: Option<String>,
     nats_credentials: Option<PathBuf>,
@@ -122,7 +121,7 @@ impl Default for RawConfig {
         Self {
             addr: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 3000),
             data: "data".into(),
-            site: SITE.into(),
+            site: None,
             origin: None,
             nats: None,
             nats_credentials: None,
@@ -160,8 +159,8 @@ pub(crate) struct Config {
     pub(crate) addr: SocketAddr,
     /// The folder for the journal and the session key.
     pub(crate) data: PathBuf,
-    /// The folder with what the browser loads.
-    pub(crate) site: PathBuf,
+    /// The files that the browser loads.
+    pub(crate) site: Site,
     /// The server's own origin.
     pub(crate) origin: OwnOrigin,
     /// Where the other nodes are met, if there are any.
@@ -247,7 +246,7 @@ impl RawConfig {
         };
         let mut settings = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
-            settings = settings.merge(Toml::file_exact(file));
+            settings = settings.merge(SettingsFile(file));
         }
         settings
             // `QUILT_URL` is for those who use a server.
@@ -280,7 +279,7 @@ impl RawConfig {
         Ok(Config {
             addr: self.addr,
             data: self.data,
-            site: find_site(self.site),
+            site: Site::find(self.site),
             origin: OwnOrigin::new(self.origin.as_deref())?,
             nats,
             engine: Settings {
@@ -350,18 +349,6 @@ impl RawConfig {
             name: node.name.to_string(),
         }))
     }
-}
-
-/// The site, where it is; beside the program, or where programs have such things, if it is not where it usually is.
-fn find_site(site: PathBuf) -> PathBuf {
-    if site != Path::new(SITE) || site.is_dir() {
-        return site;
-    }
-    let program = std::env::current_exe().ok();
-    let beside = program.as_deref().and_then(Path::parent).into_iter();
-    let beside =
-        beside.flat_map(|folder| [folder.join("site"), folder.join("../site"), folder.join("../share/quilt/site")]);
-    beside.into_iter().find(|site| site.is_dir()).unwrap_or(site)
 }
 
 fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {

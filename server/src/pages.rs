@@ -3,24 +3,42 @@
 use app::server::AppContext;
 use app::{App, shell};
 use axum::Router;
-use axum::http::{HeaderValue, header};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
-use leptos_axum::{LeptosRoutes, ResponseOptions, file_and_error_handler_with_context, generate_route_list};
+use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
 
+use crate::assets;
 use crate::routes::AppState;
 
-/// Every page, every server function, and the files of the site folder.
+/// Every page, every server function, and the files of the site that are not below its `pkg`.
 pub(crate) fn routes(state: &AppState) -> Router<AppState> {
-    let context = AppContext { engine: state.engine.clone(), limits: state.limits };
-    let provide = move || {
-        provide_context(context.clone());
-        restrict_content();
-    };
     let options = state.leptos.clone();
     Router::new()
-        .leptos_routes_with_context(state, generate_route_list(App), provide.clone(), move || shell(options.clone()))
-        .fallback(file_and_error_handler_with_context::<AppState, _>(provide, shell))
+        .leptos_routes_with_context(state, generate_route_list(App), provide(state), move || shell(options.clone()))
+        .fallback(assets::file_or_page)
+}
+
+/// The page of an address that leads nowhere.
+pub(crate) async fn not_found(state: &AppState, request: Request) -> Response {
+    let options = state.leptos.clone();
+    let mut response = render_app_async_with_context(provide(state), move || shell(options.clone()))(request).await;
+    // A page may have set another status, for example that of a redirection.
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::NOT_FOUND;
+    }
+    response
+}
+
+/// What pages and server functions find as context.
+fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
+    let context = AppContext { engine: state.engine.clone(), limits: state.limits, site: state.names.clone() };
+    move || {
+        provide_context(context.clone());
+        restrict_content();
+    }
 }
 
 /// Adds a Content-Security-Policy for the nonce of this response: scripts are this site's own, and inline ones are those that the
@@ -28,7 +46,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
 fn restrict_content() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
     // cargo-leptos reloads the page over a WebSocket of its own.
-    let reload = if std::env::var_os("LEPTOS_WATCH").is_some() { " ws:" } else { "" };
+    let reload = if assets::is_watched() { " ws:" } else { "" };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
          style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self'{reload}; form-action 'self'; \

@@ -13,8 +13,8 @@ use axum::routing::get;
 use axum_extra::extract::cookie::Key;
 use engine::Engine;
 use leptos::config::LeptosOptions;
-use leptos_axum::{site_pkg_dir_service, site_pkg_dir_service_route_path};
 use quilt::{Limits, OwnerId};
+use site::Names;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,13 +23,14 @@ use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::assets::Site;
 use crate::body;
 use crate::config::Config;
 use crate::origin::{OwnOrigin, refuse_foreign_changes};
 use crate::preview::Previews;
 use crate::problem::Problem;
 use crate::session::{find_visitor, refuse_strangers};
-use crate::{api, channel, pages, picture, preview};
+use crate::{api, assets, channel, pages, picture, preview};
 
 /// What handlers share. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +45,10 @@ pub(crate) struct AppState {
     pub(crate) origin: Arc<OwnOrigin>,
     pub(crate) key: Key,
     pub(crate) leptos: LeptosOptions,
+    /// The files that the browser loads.
+    pub(crate) site: Site,
+    /// Those that every page loads, if they are there.
+    pub(crate) names: Option<Names>,
     /// The presets that were drawn already.
     pub(crate) previews: Arc<Previews>,
     /// Taken by each picture while it is drawn.
@@ -70,6 +75,8 @@ impl AppState {
             origin: Arc::new(config.origin.clone()),
             key,
             leptos,
+            site: config.site.clone(),
+            names: config.site.names(),
             previews: Arc::default(),
             pictures: Arc::new(Semaphore::new(picture::AT_ONCE)),
             large_bodies: Arc::new(Semaphore::new(body::LARGE_AT_ONCE)),
@@ -105,11 +112,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), body::limit))
         // The one limit is the layer's above.
         .layer(DefaultBodyLimit::disable());
-    // What the browser loads asks only whether it has changed, and needs no session.
-    let site = site_pkg_dir_service(&state.leptos);
+    // What the browser loads needs no session.
     Router::new()
-        .route_service(&site_pkg_dir_service_route_path(&state.leptos), site.clone())
-        .route_service("/favicon.svg", site)
+        .route(&format!("/{}/{{*path}}", site::PKG), get(assets::file))
+        .route("/favicon.svg", get(assets::file))
         .route("/healthz", get(|| async { "ok\n" }))
         .merge(for_visitors)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))

@@ -13,6 +13,7 @@ use leptos::config::LeptosOptions;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+use crate::assets::OUTPUT_NAME;
 use crate::backend::Backend;
 use crate::config::{Config, ConfigError};
 use crate::routes::{AppState, router};
@@ -69,9 +70,6 @@ impl Server {
         let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
         let engine = backend.start(&config).await?;
-        if !config.site.join("pkg").is_dir() {
-            tracing::warn!(site = %config.site.display(), "there is no site in this folder, so pages come without style and life; 'make serve' builds it");
-        }
         let leptos = leptos_options(&config, addr);
         let state = AppState::new(&config, engine, backend.key, leptos);
         Ok(Self { listener, addr, state, grace: config.grace, _lock: backend.lock })
@@ -120,8 +118,8 @@ impl Server {
 
 fn leptos_options(config: &Config, addr: SocketAddr) -> LeptosOptions {
     let mut options = LeptosOptions::builder()
-        .output_name("quilt")
-        .site_root(config.site.to_string_lossy().into_owned())
+        .output_name(OUTPUT_NAME)
+        .site_root(config.site.root().to_string_lossy().into_owned())
         .site_addr(addr)
         .build();
     // Set by `cargo leptos watch`.

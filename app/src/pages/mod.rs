@@ -7,15 +7,18 @@ mod home;
 mod not_found;
 mod squares;
 
+use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos::server_fn::error::ServerFnUrlError;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{Route, Router, Routes};
 use leptos_router::hooks::use_query_map;
 use leptos_router::{SsrMode, path};
+use site::Names;
 
 use crate::components::home::header::Header;
 use crate::model::ActionError;
+use crate::server::AppContext;
 use batch::BatchPage;
 use home::HomePage;
 use not_found::NotFound;
@@ -23,6 +26,8 @@ use not_found::NotFound;
 /// The document around every page.
 #[must_use]
 pub fn shell(options: LeptosOptions) -> impl IntoView {
+    let names = use_context::<AppContext>().and_then(|context| context.site);
+    let style = names.as_ref().map(|names| view! { <link rel="stylesheet" href=format!("/{}", names.css) /> });
     view! {
         <!DOCTYPE html>
         <html lang="en">
@@ -32,15 +37,36 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
                 <meta name="color-scheme" content="light dark" />
                 <meta name="description" content="Run many independent tasks and watch every one of them finish." />
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
-                <link rel="stylesheet" href="/pkg/quilt.css" />
-                <AutoReload options=options.clone() />
-                <HydrationScripts options islands=true />
+                {style}
+                <AutoReload options />
+                {names.map(|names| view! { <IslandScripts names /> })}
                 <MetaTags />
             </head>
             <body>
                 <App />
             </body>
         </html>
+    }
+}
+
+/// Loads the script and the WebAssembly, and then hydrates the islands.
+///
+/// It does what `HydrationScripts` does with `islands=true`. That one reads the names of hashed files from beside the binary, where a binary that
+/// holds its site has none, and puts the nonce into `crossorigin`.
+#[component]
+fn IslandScripts(names: Names) -> impl IntoView {
+    // What is rendered outside of islands is not hydrated, and needs no data to be.
+    if let Some(context) = Owner::current_shared_context() {
+        context.set_is_hydrating(false);
+    }
+    let (js, wasm) = (format!("/{}", names.js), format!("/{}", names.wasm));
+    let script = format!("{}({js:?},{wasm:?})", include_str!("islands.js").trim_end());
+    view! {
+        <link rel="modulepreload" href=js nonce=use_nonce() />
+        <link rel="preload" href=wasm r#as="fetch" r#type="application/wasm" crossorigin="anonymous" />
+        <script type="module" nonce=use_nonce()>
+            {script}
+        </script>
     }
 }
 

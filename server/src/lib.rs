@@ -1,0 +1,126 @@
+//! The code of the `quilt` binary.
+//!
+//! # Layout
+//!
+//! - [`cli`], [`config`] and [`settings_file`]: commands and settings
+//! - [`server`]: starts everything, and ends it in order; [`work`]: the same for a node that serves nothing
+//! - [`tool`]: what is done from the command line, with or without a server elsewhere
+//! - [`backend`]: what stands below the engine, on this machine or on NATS
+//! - [`routes`]: which address leads where
+//! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
+//! - [`api`]: the public API; [`problem`]: its errors
+//! - [`picture`]: quilts as pictures; [`preview`]: presets as pictures
+//! - [`assets`]: the files that the browser loads
+//! - [`channel`]: the WebSocket of a batch's page
+//! - [`session`] and [`origin`]: who asks, and from where
+//! - [`body`]: the limit of what is sent, and answers that reach whoever is still sending
+
+mod api;
+mod assets;
+mod backend;
+mod body;
+mod channel;
+mod cli;
+mod config;
+mod origin;
+mod pages;
+mod picture;
+mod preview;
+mod problem;
+mod routes;
+mod server;
+mod session;
+mod settings_file;
+mod tool;
+mod work;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command, Tool};
+use crate::config::{Config, ConfigError};
+use crate::server::{ServeError, Server};
+
+/// Threads for whatever blocks besides work.
+const SPARE_THREADS: usize = 64;
+
+/// Does what the command line says. `site` is the bundle that the binary was linked with; it may be empty.
+#[must_use]
+pub fn main(site: &'static [u8]) -> ExitCode {
+    if let Err(error) = assets::embed(site) {
+        eprintln!("error: the site in this program: {error}");
+        return ExitCode::FAILURE;
+    }
+    let Cli { command, serve } = Cli::parse();
+    let result = match command.unwrap_or_else(|| Command::Serve(Box::new(serve))) {
+        Command::Serve(options) => run(Config::load(&options), |config| async {
+            let server = Box::pin(Server::bind(config)).await?;
+            server.announce();
+            server.run(server::asked_to_stop()).await
+        }),
+        Command::Work(options) => {
+            run(Config::load_for_work(&options), |config| work::work(config, server::asked_to_stop()))
+        }
+        Command::Tool(tool) => return use_tool(tool),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "quilt", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Man { folder } => {
+            return match write_manual(&folder) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("error: cannot write to {}: {error}", folder.display());
+                    ExitCode::FAILURE
+                }
+            };
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn use_tool(tool: Tool) -> ExitCode {
+    match tool::run(tool) {
+        Ok(ended) => ExitCode::from(ended.status()),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.ended().status())
+        }
+    }
+}
+
+fn write_manual(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Cli::command(), folder)
+}
+
+/// Does what a node does, from its settings to its end.
+fn run<F>(config: Result<Config, ConfigError>, node: impl FnOnce(Config) -> F) -> Result<(), ServeError>
+where
+    F: Future<Output = Result<(), ServeError>>,
+{
+    let config = config?;
+    config.log.start();
+    // Every viewer takes a file descriptor, and the limit that a shell sets is for programs with few.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // Work that blocks takes a thread for each worker; reading the journal and files takes some more.
+        .max_blocking_threads(config.engine.node.slots as usize + SPARE_THREADS)
+        .build()
+        .map_err(ServeError::Runtime)?;
+    let result = runtime.block_on(node(config));
+    // An attempt that does not stop is no reason to stay.
+    runtime.shutdown_background();
+    result
+}

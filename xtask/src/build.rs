@@ -1,0 +1,114 @@
+//! Builds everything in its order: the server's library, the WebAssembly, the site, and the binary that holds it.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::output::{report, say};
+use crate::project::{Project, cargo};
+use crate::site_files::SiteFiles;
+use crate::{bindgen, style};
+
+/// What the browser runs.
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// The largest WebAssembly that visitors may have to download in a production build, in bytes after compression.
+const MAX_WASM: usize = 285_000;
+
+/// How things are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Soon: for `make serve` and `make test`.
+    Serve,
+    /// For production.
+    Release,
+}
+
+impl Profile {
+    /// The profile of what runs here, which is also the name of its folder.
+    fn host(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Release => "release",
+        }
+    }
+
+    /// The profile of what runs in the browser. With the same one, macros that both need are compiled once.
+    fn wasm(self, project: &Project) -> &str {
+        match self {
+            Self::Serve => "serve",
+            Self::Release => &project.leptos.lib_profile_release,
+        }
+    }
+}
+
+/// Builds the site and the binary that holds it, and prints their sizes.
+pub(crate) fn build(project: &Project, profile: Profile) -> Result<()> {
+    let (binary, files) = build_both(project, profile)?;
+    let size = std::fs::metadata(&binary).with_context(|| format!("cannot find {}", binary.display()))?.len();
+    let (raw, compressed) = files.sizes(&files.names.wasm).context("the site has no WebAssembly")?;
+    report(&format!("{}: {:.1} MB, with its site", project.shown(&binary), size as f64 / 1e6));
+    report(&format!("{}: {:.1} kB, {:.1} kB with brotli", files.names.wasm, raw as f64 / 1e3, compressed as f64 / 1e3));
+    if profile == Profile::Release && compressed > MAX_WASM {
+        bail!(
+            "the WebAssembly has {compressed} bytes with brotli; {MAX_WASM} are the most that visitors shall download"
+        );
+    }
+    Ok(())
+}
+
+/// Builds with the profile `serve`, and runs the server until it ends.
+pub(crate) fn serve(project: &Project, options: &[&str]) -> Result<()> {
+    let (binary, _) = build_both(project, Profile::Serve)?;
+    run(Command::new(binary).arg("serve").args(options))
+}
+
+/// Becomes the program, so that it gets the signals that are meant for it.
+#[cfg(unix)]
+fn run(command: &mut Command) -> Result<()> {
+    Err(std::os::unix::process::CommandExt::exec(command)).context("cannot start the server")
+}
+
+#[cfg(not(unix))]
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().context("cannot start the server")?;
+    if status.success() { Ok(()) } else { bail!("the server ended with {status}") }
+}
+
+fn build_both(project: &Project, profile: Profile) -> Result<(PathBuf, SiteFiles)> {
+    // The library does not depend on the site: with it compiled, the binary with the new site is only linked.
+    say("building the server");
+    build_server(project, profile, &["--lib"])?;
+    let files = build_site(project, profile)?;
+    say("linking the binary with its site");
+    build_server(project, profile, &["--bin", &project.leptos.bin_target])?;
+    let name = format!("{}{}", project.leptos.bin_exe_name, std::env::consts::EXE_SUFFIX);
+    Ok((project.target_dir.join(profile.host()).join(name), files))
+}
+
+fn build_server(project: &Project, profile: Profile, target: &[&str]) -> Result<()> {
+    let mut parameters = vec!["build", "--profile", profile.host(), "--package", &project.leptos.bin_package];
+    if profile == Profile::Serve {
+        // As scripts/xtask.sh does: other packages can mean other features of what they share, which then is compiled again.
+        parameters.extend(["--package", "xtask"]);
+    }
+    parameters.extend(target);
+    cargo(&parameters)
+}
+
+/// Builds the site into its folder, and into the bundle that the binary takes it from.
+pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFiles> {
+    let leptos = &project.leptos;
+    let wasm_profile = profile.wasm(project);
+    say("building the WebAssembly (a minute or two the first time)");
+    cargo(&["build", "--package", &leptos.lib_package, "--lib", "--target", WASM_TARGET, "--profile", wasm_profile])?;
+    let built = project.target_dir.join(WASM_TARGET).join(wasm_profile);
+    let module = built.join(format!("{}.wasm", leptos.lib_package.replace('-', "_")));
+    let module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;
+    let style = style::bundle(&project.root.join(&leptos.style_file))?;
+    let files = SiteFiles::new(&leptos.output_name, module, style, &project.root.join(&leptos.assets_dir))?;
+    files.write_folder(&project.site_dir())?;
+    files.write_bundle(&project.bundle())?;
+    Ok(files)
+}

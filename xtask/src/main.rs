@@ -1,0 +1,57 @@
+//! `cargo xtask`: builds the site and the binary that holds it, and checks what the compiler does not.
+//!
+//! - [`project`]: what Cargo knows of the workspace, with the settings that are shared with cargo-leptos
+//! - [`build`]: everything in its order; [`bindgen`], [`style`] and [`site_files`]: the parts of the site
+//! - [`lint`]: the checks; [`output`]: what is printed
+
+mod bindgen;
+mod build;
+mod lint;
+mod output;
+mod project;
+mod site_files;
+mod style;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::build::Profile;
+use crate::project::Project;
+
+const HELP: &str = "\
+cargo xtask build [serve|release]    builds the site and the binary that holds it, and prints their sizes
+cargo xtask site [serve|release]     builds the site alone
+cargo xtask serve [OPTION]...        builds with the profile `serve`, and runs `quilt serve` with these options
+cargo xtask lint                     checks what the compiler does not";
+
+fn main() -> ExitCode {
+    let parameters: Vec<String> = std::env::args().skip(1).collect();
+    let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
+    match run(&parameters) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(parameters: &[&str]) -> Result<()> {
+    let project = Project::load()?;
+    match parameters {
+        ["build", profile @ ..] => build::build(&project, profile_of(profile)?),
+        ["site", profile @ ..] => build::build_site(&project, profile_of(profile)?).map(drop),
+        ["serve", options @ ..] => build::serve(&project, options),
+        ["lint"] => lint::lint(&project),
+        _ => bail!("usage:\n{HELP}"),
+    }
+}
+
+fn profile_of(parameters: &[&str]) -> Result<Profile> {
+    match parameters {
+        [] | ["serve"] => Ok(Profile::Serve),
+        ["release"] => Ok(Profile::Release),
+        _ => bail!("the profiles are `serve` and `release`, unlike {parameters:?}"),
+    }
+}
