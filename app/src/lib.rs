@@ -6,24 +6,28 @@
 //!
 //! An arrow reads "is used by": `functions`, `live` → `components` → `islands` → `pages`.
 //!
-//! - [`model`]: what the server hands to islands, and why an action was refused
-//! - [`functions`]: the server functions, compiled on both sides
+//! - [`model`]: what the server hands to islands, and why an action was refused; `command`: what can be done with a batch
+//! - [`functions`]: the server functions, compiled on both sides; `actions` (with `ssr`): what they do
 //! - `live`: the signals of a batch: its channel, how the visitor looks at it, and what follows from both; no views
 //! - `components`: the views
 //! - [`islands`]: the components that live on in the browser
-//! - `pages`, [`launch`], [`server`] (with `ssr`): documents, the launch form as it is posted, and what both reach on the server
+//! - `pages` (with `ssr`): the documents
+//! - [`server`], `status` (with `ssr`): what pages and actions use of the server
 
+#[cfg(feature = "ssr")]
+mod actions;
+mod command;
 mod components;
 pub mod functions;
 pub mod islands;
-#[cfg(feature = "ssr")]
-pub mod launch;
 mod live;
 pub mod model;
 #[cfg(feature = "ssr")]
 mod pages;
 #[cfg(feature = "ssr")]
 pub mod server;
+#[cfg(feature = "ssr")]
+mod status;
 
 #[cfg(feature = "ssr")]
 pub use pages::{App, shell};

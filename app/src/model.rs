@@ -93,7 +93,7 @@ impl FromServerFnError for ActionError {
             | ServerFnErrorErr::Deserialization(reason)
             | ServerFnErrorErr::MissingArg(reason) => {
                 #[cfg(feature = "ssr")]
-                crate::server::set_status(axum::http::StatusCode::BAD_REQUEST);
+                crate::status::set_status(axum::http::StatusCode::BAD_REQUEST);
                 Self::Refused(reason)
             }
             error => Self::Transport(error.to_string()),

@@ -2,23 +2,15 @@
 
 use std::sync::Arc;
 
-use api::LaunchRequest;
-use axum::http::header::ACCEPT;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{Method, StatusCode};
 use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooManyRunning};
 use leptos::prelude::{expect_context, use_context};
-use leptos_axum::ResponseOptions;
-use quilt::{BatchId, BatchSpec, Control, Limits, OwnerId, SpecError, Summary};
+use quilt::{BatchId, Limits, OwnerId, SpecError};
 use site::Names;
-use viewer::format;
 
-use crate::functions::Command;
-use crate::launch;
-use crate::model::{ActionError, BatchCard};
-
-/// How many batches the front page lists.
-const LISTED: u32 = 12;
+use crate::model::ActionError;
+use crate::status::set_status;
 
 /// Provided as context to every page and server function.
 #[derive(Clone)]
@@ -57,89 +49,10 @@ pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
     }
 }
 
-/// This visitor's newest batches.
-pub(crate) async fn list() -> Result<Vec<BatchCard>, ActionError> {
-    let batches = engine().list(visitor()?, None, LISTED).await?.batches;
-    let now = engine::now();
-    let card = |(id, summary): (BatchId, Summary)| BatchCard {
-        id,
-        shape: format::shape(summary.spec.grid),
-        status: summary.status,
-        progress: summary.progress,
-        age_ms: now.millis_since(summary.created_at),
-        ended_at: summary.ended_at,
-    };
-    Ok(batches.into_iter().map(card).collect())
-}
-
-/// Runs a command on a batch of this visitor and returns the path of the page that shows the result.
-pub(crate) async fn run_command(id: BatchId, command: Command) -> Result<String, ActionError> {
-    let (engine, visitor) = (engine(), visitor()?);
-    match command {
-        Command::Pause => engine.control(id, visitor, Control::Pause).await.map(drop)?,
-        Command::Resume => engine.control(id, visitor, Control::Resume).await.map(drop)?,
-        Command::SetConcurrency(typed) => {
-            let concurrency = concurrency(&typed)?;
-            engine.control(id, visitor, Control::SetConcurrency(concurrency)).await.map(drop)?;
-        }
-        Command::Cancel => engine.cancel(id, visitor).await.map(drop)?,
-        Command::RetryFailed => engine.retry_failed(id, visitor).await.map(drop)?,
-        Command::RetrySquare(square) => engine.retry_square(id, visitor, square).await.map(drop)?,
-        Command::RunAgain { same_seed } => return run_again(id, visitor, same_seed).await,
-        Command::Remove => {
-            engine.remove(id, visitor).await?;
-            return Ok("/".into());
-        }
-    }
-    Ok(path_of(id))
-}
-
-/// A limit as it was typed; empty for none.
-fn concurrency(typed: &str) -> Result<Option<u32>, ActionError> {
-    let number = launch::optional_number("the number of tasks at the same time", typed)
-        .map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
-    Ok(number.map(Into::into).as_ref().map(quilt::spec::concurrency_within).transpose()?)
-}
-
-async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<String, ActionError> {
-    let batch = open(id).await?;
-    let (spec, tasks) = {
-        let folded = batch.folded();
-        (folded.quilt.spec().clone(), folded.quilt.progress().tasks)
-    };
-    let request: LaunchRequest = spec.into();
-    let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
-    // Where the last row is shorter, the number of tasks says more than rows and columns.
-    let spec = BatchSpec::from_request(request, &limits(), rand::random(), Some(tasks))?;
-    let input = engine().input(id).await?;
-    let id = BatchId::from_bytes(rand::random());
-    engine().launch(id, visitor, spec, input).await?;
-    Ok(path_of(id))
-}
-
-/// The path of a batch's page.
-pub(crate) fn path_of(id: BatchId) -> String {
-    format!("/batches/{id}")
-}
-
 /// There is no such batch, and the answer's status says so.
 pub(crate) fn not_found() -> ActionError {
     set_status(StatusCode::NOT_FOUND);
     ActionError::NotFound
-}
-
-/// Sets the status of the answer, unless it has to be a redirection: a form that was posted without JavaScript goes back to its page.
-pub(crate) fn set_status(status: StatusCode) {
-    if let Some(response) = use_context::<ResponseOptions>().filter(|_| !is_plain_form_post()) {
-        response.set_status(status);
-    }
-}
-
-fn is_plain_form_post() -> bool {
-    use_context::<Parts>().is_some_and(|parts| {
-        let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        parts.method == Method::POST && accept.contains("text/html")
-    })
 }
 
 /// The request cannot be done as it is, for a reason that whoever sent it can understand.

@@ -3,8 +3,8 @@
 use leptos::form::ActionForm;
 use leptos::prelude::*;
 
+use crate::command::Command;
 use crate::components::shared::{When, flag, on, optional, text};
-use crate::functions::Command;
 use crate::live::{Batch, use_batch};
 
 /// A form that sends a command.

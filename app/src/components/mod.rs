@@ -10,3 +10,4 @@ pub(crate) mod quilt;
 pub(crate) mod race;
 pub(crate) mod results;
 pub(crate) mod shared;
+pub(crate) mod square_link;

@@ -86,3 +86,9 @@ pub(crate) struct EachView(Arc<dyn Fn(String) -> AnyView + Send + Sync>);
 pub(crate) fn each<V: IntoView + 'static>(view: impl Fn(String) -> V + Send + Sync + 'static) -> EachView {
     EachView(Arc::new(move |key| view(key).into_any()))
 }
+
+/// Whether the element of a `toggle` event is open.
+pub(crate) fn is_details_open(event: &web_sys::Event) -> bool {
+    let element = event.target().and_then(|target| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(target).ok());
+    element.is_some_and(|element| element.has_attribute("open"))
+}

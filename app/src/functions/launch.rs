@@ -8,7 +8,7 @@ use crate::model::ActionError;
 /// Launches the batch that a form describes, with the file that it may contain, and leads to its page.
 #[server(prefix = "/actions", endpoint = "launch", input = MultipartFormData)]
 pub async fn launch(form: MultipartData) -> Result<(), ActionError> {
-    let id = crate::launch::launch_posted(form).await?;
+    let id = crate::actions::launch(form).await?;
     leptos_axum::redirect(&format!("/batches/{id}"));
     Ok(())
 }

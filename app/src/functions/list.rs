@@ -7,5 +7,5 @@ use crate::model::{ActionError, BatchCard};
 /// This visitor's newest batches.
 #[server(prefix = "/actions", endpoint = "list")]
 pub async fn list_batches() -> Result<Vec<BatchCard>, ActionError> {
-    crate::server::list().await
+    crate::actions::list().await
 }

@@ -6,6 +6,6 @@ mod control;
 mod launch;
 mod list;
 
-pub use control::{Command, Control, control};
+pub use control::{Control, control};
 pub use launch::{Launch, launch};
 pub use list::{ListBatches, list_batches};

@@ -9,8 +9,9 @@ use crate::components::forms::Refusals;
 use crate::components::quilt::{Legend, NoticeLine, QuiltGrid, Readout, ReplayControls, SquareDetails, Toolbar};
 use crate::components::race::Race;
 use crate::components::results::ResultsPanel;
-use crate::components::shared::text;
+use crate::components::shared::{flag, text};
 use crate::live::address::use_address;
+use crate::live::attempts::follow_when;
 use crate::live::playback::end_when_running;
 use crate::live::stage::Stage;
 use crate::live::tab::use_tab;
@@ -43,9 +44,8 @@ pub fn LiveBatch(
     use_address(batch);
     use_tab(batch);
     end_when_running(batch);
-    batch.channel.follow_attempts_when(Signal::derive(move || {
-        batch.view.is_race_open.get() || batch.view.look.get().needs_attempts()
-    }));
+    let needs_attempts = flag(move || batch.view.is_race_open.get() || batch.view.look.get().needs_attempts());
+    follow_when(batch.channel, needs_attempts);
     let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
     let (told, progress) = (batch.channel.told, batch.channel.progress);
     let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());

@@ -7,27 +7,15 @@ use leptos::task::spawn_local;
 
 use super::channel::Channel;
 use super::fetch;
+use super::following::Following;
 use super::shared::effect;
 use crate::model::ActionError;
 
 /// How much of a journal is folded at a time, in bytes. It takes some milliseconds at most.
 const BUDGET: usize = 16 * 1024;
 
-/// How far the viewer is with the attempts, which it receives only on request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Following {
-    /// Not requested.
-    No,
-    /// The journal is being read.
-    Reading,
-    /// All are known, and later ones arrive as they happen.
-    Live,
-    /// The journal could not be read. It is tried again with the next connection.
-    Failed,
-}
-
-/// Follows the attempts from the moment on at which something needs them.
-pub(super) fn follow_when(channel: Channel, is_needed: Signal<bool>) {
+/// Follows the attempts from the moment on at which something needs them, and reads the journal again when some were missed.
+pub(crate) fn follow_when(channel: Channel, is_needed: Signal<bool>) {
     effect(move || {
         if is_needed.get() && channel.told.following.get() == Following::No {
             read_on(channel);
@@ -36,7 +24,7 @@ pub(super) fn follow_when(channel: Channel, is_needed: Signal<bool>) {
 }
 
 /// Reads the journal from where the viewer is.
-pub(super) fn read_on(channel: Channel) {
+fn read_on(channel: Channel) {
     channel.told.following.set(Following::Reading);
     let Some(after) = channel.quilt.with_untracked(|viewer| viewer.race().offset().0) else { return };
     spawn_local(async move {

@@ -9,8 +9,8 @@ use quilt::wire::{ClientFrame, Load};
 use quilt::{BatchId, Progress, Status, Summary, Timestamp};
 use viewer::{Connection, Pace, Received, Samples, Viewer};
 
-use super::attempts::{self, Following};
 use super::fetch;
+use super::following::Following;
 use super::frames::{Frames, use_frames};
 use super::shared::{Shared, effect};
 use super::socket::{Event, Socket, use_socket};
@@ -157,11 +157,6 @@ impl Channel {
         summary.ended_at.unwrap_or_else(|| self.told.now.get()).millis_since(summary.started_at)
     }
 
-    /// Follows the attempts from the moment on at which something needs them.
-    pub(crate) fn follow_attempts_when(self, is_needed: Signal<bool>) {
-        attempts::follow_when(self, is_needed);
-    }
-
     /// Asks the server for the attempts after those that are known.
     pub(super) fn send_follow(self) {
         if self.told.following.try_get_untracked() == Some(Following::Live) {
@@ -244,7 +239,8 @@ impl Channel {
             Received::Raced => self.race_changed(),
             Received::Missed => {
                 if self.told.following.try_get_untracked() == Some(Following::Live) {
-                    attempts::read_on(self);
+                    // They are in the journal, which is read again.
+                    self.told.following.set(Following::No);
                 }
             }
             Received::OutOfStep => {

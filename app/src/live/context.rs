@@ -47,18 +47,23 @@ impl Batch {
         self.channel.connection.get() == Connection::Removed
     }
 
+    /// Moves the keyboard focus to a square of the quilt.
+    pub(crate) fn focus(self, square: Square) {
+        self.stage.focus(self.channel, self.view, square);
+    }
+
     /// Moves the keyboard to a square and shows its details.
     pub(crate) fn choose(self, square: Square) {
         if self.view.chosen.get_untracked() != Some(square) {
             self.view.chosen.set(Some(square));
         }
-        self.stage.focus(self, square);
+        self.focus(square);
     }
 
     /// Moves the keyboard to a square, if the quilt has it.
     pub(crate) fn show(self, square: Square) {
         if self.grid().index(square).is_some() {
-            self.stage.focus(self, square);
+            self.focus(square);
         } else {
             self.view.notify("There is no such square.");
         }
@@ -68,7 +73,7 @@ impl Batch {
     pub(crate) fn show_next_failure(self) {
         let here = self.view.focused.get_untracked();
         match self.channel.quilt.with_untracked(|viewer| viewer.next_failure(here)).flatten() {
-            Some(square) => self.stage.focus(self, square),
+            Some(square) => self.focus(square),
             None => self.view.notify("No square has failed."),
         }
     }
@@ -76,5 +81,17 @@ impl Batch {
     /// The shape of the quilt now.
     pub(crate) fn grid(self) -> quilt::Grid {
         self.channel.told.summary.get_untracked().spec.grid
+    }
+
+    /// Enlarges by a factor, around the focused square where that is visible.
+    pub(crate) fn zoom(self, factor: f64) {
+        let focused = self.view.focused.get_untracked();
+        self.view.update_zoom(|zoom| zoom.stepped_at(factor, focused));
+    }
+
+    /// Shows the whole quilt.
+    pub(crate) fn zoom_to_whole(self) {
+        // As small as it gets.
+        self.zoom(0.0);
     }
 }

@@ -73,7 +73,7 @@ fn close(batch: Batch) {
     let view = batch.view;
     if let Some(square) = view.chosen.get_untracked() {
         view.chosen.set(None);
-        batch.stage.focus(batch, square);
+        batch.focus(square);
     } else if view.playback.get_untracked().is_some() {
         playback::end(batch);
     } else {
@@ -84,18 +84,4 @@ fn close(batch: Batch) {
 fn is_in_field(event: &KeyboardEvent) -> bool {
     let element = event.target().and_then(|target| target.dyn_into::<Element>().ok());
     element.is_some_and(|element| matches!(element.tag_name().as_str(), "INPUT" | "SELECT" | "TEXTAREA"))
-}
-
-impl Batch {
-    /// Enlarges by a factor, around the focused square where that is visible.
-    pub(crate) fn zoom(self, factor: f64) {
-        let focused = self.view.focused.get_untracked();
-        self.view.update_zoom(|zoom| zoom.stepped_at(factor, focused));
-    }
-
-    /// Shows the whole quilt.
-    pub(crate) fn zoom_to_whole(self) {
-        // As small as it gets.
-        self.zoom(0.0);
-    }
 }

@@ -14,10 +14,11 @@
 //! - [`context`]: all of it, for the components
 
 pub(crate) mod address;
-mod attempts;
+pub(crate) mod attempts;
 pub(crate) mod channel;
 pub(crate) mod context;
 pub(crate) mod fetch;
+mod following;
 mod frames;
 pub(crate) mod keys;
 pub(crate) mod playback;
@@ -28,6 +29,6 @@ pub(crate) mod stage;
 pub(crate) mod tab;
 pub(crate) mod view;
 
-pub(crate) use attempts::Following;
 pub(crate) use channel::use_channel;
 pub(crate) use context::{Batch, use_batch};
+pub(crate) use following::Following;

@@ -8,27 +8,13 @@ use viewer::Replay;
 use super::attempts::journal;
 use super::context::Batch;
 use super::shared::effect;
+use super::view::Playback;
 
 /// How long a whole replay takes at first, in milliseconds.
 const LENGTH_MS: f64 = 8_000.0;
 
 /// How much of the journal is folded in one frame, in bytes. It takes some milliseconds.
 const BUDGET: usize = 256 * 1024;
-
-/// A moment of the batch's past, and whether it moves.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Playback {
-    /// The moment, in milliseconds since the launch.
-    pub(crate) at_ms: f64,
-    /// The length of the batch, in milliseconds.
-    pub(crate) length_ms: f64,
-    /// Whether it moves.
-    pub(crate) is_playing: bool,
-    /// How many times faster than it was.
-    pub(crate) speed: f64,
-    /// Grows each time it starts to move, so that an earlier motion ends.
-    run: u32,
-}
 
 /// Ends the replay when the batch runs again: what is running is not shown in the past.
 pub(crate) fn end_when_running(batch: Batch) {

@@ -7,8 +7,9 @@ use quilt::Square;
 use viewer::{Scene, Viewer, Zoom};
 use web_sys::HtmlElement;
 
-use super::context::Batch;
+use super::channel::Channel;
 use super::shared::{Shared, effect};
+use super::view::View;
 
 /// The painter. A handle: all copies are the same.
 #[derive(Clone, Copy)]
@@ -25,12 +26,12 @@ impl Stage {
     }
 
     /// Moves the keyboard focus to a square.
-    pub(crate) fn focus(self, batch: Batch, square: Square) {
-        batch.view.focused.set(Some(square));
-        batch.view.pointed_at.set(Some(square));
-        let element = self.with_scene(batch, |painter, scene| {
+    pub(crate) fn focus(self, channel: Channel, view: View, square: Square) {
+        view.focused.set(Some(square));
+        view.pointed_at.set(Some(square));
+        let element = self.with_scene(channel, view, |painter, scene| {
             let element = painter.move_to(scene, scene.grid().index(square)?);
-            batch.view.zoom.set(painter.zoom());
+            view.zoom.set(painter.zoom());
             element
         });
         if let Some(element) = element.flatten() {
@@ -40,23 +41,23 @@ impl Stage {
     }
 
     /// Fits the drawing into a window of another size.
-    fn resize(self, batch: Batch) {
+    fn resize(self, view: View) {
         let zoom = self.painter.try_update_value(|painter| {
             let painter = painter.as_mut()?;
             painter.resize();
             painter.zoom()
         });
-        batch.view.zoom.try_set(zoom.flatten());
+        view.zoom.try_set(zoom.flatten());
     }
 
     /// Paints what has changed, or as much of it as this frame has time for.
-    fn paint(self, batch: Batch, zoom: Option<Zoom>) {
+    fn paint(self, channel: Channel, view: View, zoom: Option<Zoom>) {
         let is_done = self.painter.try_update_value(|painter| {
             let painter = painter.as_mut()?;
-            let dirty = batch.channel.quilt.update(Viewer::take_dirty)?;
-            let finish = batch.channel.told.summary.get_untracked().last_across;
-            let finish = finish.filter(|_| batch.view.playback.get_untracked().is_none());
-            let look = batch.view.look.get_untracked();
+            let dirty = channel.quilt.update(Viewer::take_dirty)?;
+            let finish = channel.told.summary.get_untracked().last_across;
+            let finish = finish.filter(|_| view.playback.get_untracked().is_none());
+            let look = view.look.get_untracked();
             let paint = |viewer: &Viewer| {
                 let scene = viewer.scene(look)?;
                 if let Some(zoom) = zoom.filter(|zoom| painter.zoom() != Some(*zoom)) {
@@ -66,42 +67,66 @@ impl Stage {
                 painter.mark_last_across(scene, finish.and_then(|square| scene.grid().index(square)));
                 Some((is_done, painter.zoom()))
             };
-            batch.channel.quilt.with_untracked(paint)?
+            channel.quilt.with_untracked(paint)?
         });
         let Some(Some((is_done, zoom))) = is_done else { return };
-        if zoom != batch.view.zoom.get_untracked() {
-            batch.view.zoom.set(zoom);
+        if zoom != view.zoom.get_untracked() {
+            view.zoom.set(zoom);
         }
         if !is_done {
-            batch.channel.request_frame();
+            channel.request_frame();
         }
     }
 
-    fn with_scene<T>(self, batch: Batch, act: impl FnOnce(&mut Painter, Scene<'_>) -> T) -> Option<T> {
-        let look = batch.view.look.get_untracked();
+    /// Creates the painter with the first snapshot.
+    fn create_painter(self, channel: Channel, view: View, grid: &HtmlElement) {
+        if self.painter.with_value(Option::is_some) {
+            return;
+        }
+        let look = view.look.get_untracked();
+        let wanted_scale = self.wanted_scale.with(|scale| *scale).flatten();
+        let painter = channel.quilt.with_untracked(|viewer| {
+            let scene = viewer.scene(look)?;
+            let mut painter = Painter::new(scene, grid)?;
+            if let Some((scale, zoom)) = wanted_scale.zip(painter.zoom()) {
+                let grid = scene.grid();
+                let middle = Square { row: grid.rows() / 2, column: grid.columns() / 2 };
+                painter.set_zoom(scene, zoom.at_scale(scale, view.chosen.get_untracked().unwrap_or(middle)));
+            }
+            Some(painter)
+        });
+        if let Some(Some(painter)) = painter {
+            self.painter.set_value(Some(painter));
+            self.wanted_scale.with(|scale| *scale = None);
+            // Nothing is painted yet.
+            channel.quilt.update(Viewer::repaint);
+        }
+    }
+
+    fn with_scene<T>(self, channel: Channel, view: View, act: impl FnOnce(&mut Painter, Scene<'_>) -> T) -> Option<T> {
+        let look = view.look.get_untracked();
         self.painter.try_update_value(|painter| {
             let painter = painter.as_mut()?;
-            batch.channel.quilt.with_untracked(|viewer| Some(act(painter, viewer.scene(look)?)))?
+            channel.quilt.with_untracked(|viewer| Some(act(painter, viewer.scene(look)?)))?
         })?
     }
 }
 
 /// Paints the quilt into `grid`, the element with that role, whenever the batch or the look changes.
-pub(crate) fn use_painter(batch: Batch, grid: NodeRef<leptos::html::Div>) {
-    let stage = batch.stage;
-    let mut painted_look = batch.view.look.get_untracked();
+pub(crate) fn use_painter(stage: Stage, channel: Channel, view: View, grid: NodeRef<leptos::html::Div>) {
+    let mut painted_look = view.look.get_untracked();
     // The quilt is painted in this frame: the signals are written before the browser draws, and effects run right after.
     effect(move || {
-        let look = batch.view.look.get();
+        let look = view.look.get();
         if painted_look != look {
-            batch.channel.quilt.update(Viewer::repaint);
+            channel.quilt.update(Viewer::repaint);
             painted_look = look;
         }
-        let zoom = batch.view.zoom.get();
-        batch.channel.quilt.track();
+        let zoom = view.zoom.get();
+        channel.quilt.track();
         if let Some(grid) = grid.get() {
-            create_painter(batch, &grid);
-            stage.paint(batch, zoom);
+            stage.create_painter(channel, view, &grid);
+            stage.paint(channel, view, zoom);
         }
     });
     let is_dark = use_media_query("(prefers-color-scheme: dark)");
@@ -110,38 +135,13 @@ pub(crate) fn use_painter(batch: Batch, grid: NodeRef<leptos::html::Div>) {
         let is_dark = is_dark.get();
         if painted_dark.is_some_and(|before: bool| before != is_dark) {
             stage.painter.update_value(|painter| painter.iter_mut().for_each(Painter::update_theme));
-            batch.channel.quilt.update(Viewer::repaint);
-            batch.channel.quilt.notify();
+            channel.quilt.update(Viewer::repaint);
+            channel.quilt.notify();
         }
         painted_dark = Some(is_dark);
     });
     effect(move || {
-        let resized = window_event_listener(leptos::ev::resize, move |_| stage.resize(batch));
+        let resized = window_event_listener(leptos::ev::resize, move |_| stage.resize(view));
         on_cleanup(move || resized.remove());
     });
-}
-
-/// Creates the painter with the first snapshot.
-fn create_painter(batch: Batch, grid: &HtmlElement) {
-    if batch.stage.painter.with_value(Option::is_some) {
-        return;
-    }
-    let look = batch.view.look.get_untracked();
-    let wanted_scale = batch.stage.wanted_scale.with(|scale| *scale).flatten();
-    let painter = batch.channel.quilt.with_untracked(|viewer| {
-        let scene = viewer.scene(look)?;
-        let mut painter = Painter::new(scene, grid)?;
-        if let Some((scale, zoom)) = wanted_scale.zip(painter.zoom()) {
-            let grid = scene.grid();
-            let middle = Square { row: grid.rows() / 2, column: grid.columns() / 2 };
-            painter.set_zoom(scene, zoom.at_scale(scale, batch.view.chosen.get_untracked().unwrap_or(middle)));
-        }
-        Some(painter)
-    });
-    if let Some(Some(painter)) = painter {
-        batch.stage.painter.set_value(Some(painter));
-        batch.stage.wanted_scale.with(|scale| *scale = None);
-        // Nothing is painted yet.
-        batch.channel.quilt.update(Viewer::repaint);
-    }
 }

@@ -4,8 +4,6 @@ use leptos::prelude::*;
 use quilt::{Grid, Square};
 use viewer::{Look, Zoom};
 
-use super::playback::Playback;
-
 /// Quilts up to this size show the race from the start; for larger ones there is more to read first than everybody wants.
 const RACE_OPEN_UP_TO: u32 = 65_536;
 
@@ -14,6 +12,21 @@ const RACE_OPEN_UP_TO: u32 = 65_536;
 pub(crate) struct Notice {
     pub(crate) number: u32,
     pub(crate) words: &'static str,
+}
+
+/// A moment of the batch's past, and whether it moves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Playback {
+    /// The moment, in milliseconds since the launch.
+    pub(crate) at_ms: f64,
+    /// The length of the batch, in milliseconds.
+    pub(crate) length_ms: f64,
+    /// Whether it moves.
+    pub(crate) is_playing: bool,
+    /// How many times faster than it was.
+    pub(crate) speed: f64,
+    /// Grows each time it starts to move, so that an earlier motion ends.
+    pub(super) run: u32,
 }
 
 /// The signals that the visitor changes.

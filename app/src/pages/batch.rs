@@ -9,7 +9,7 @@ use viewer::table::Column;
 use viewer::{MAX_ELEMENTS, words};
 
 use super::not_found::Missing;
-use super::posted_refusal;
+use super::refusal::posted_refusal;
 use super::squares::{canvas_html, rows_html};
 use crate::islands::LiveBatch;
 use crate::model::{ActionError, BatchView};

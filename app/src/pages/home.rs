@@ -3,8 +3,8 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::posted_refusal;
-use crate::components::home::launch_form::{LaunchTabs, Launchable};
+use super::launch_form::{LaunchTabs, Launchable};
+use super::refusal::posted_refusal;
 use crate::islands::BatchList;
 
 /// The kind of work that is offered unless another one was chosen.
@@ -33,7 +33,7 @@ pub(super) fn HomePage() -> impl IntoView {
             <section class="batches" aria-labelledby="your-batches">
                 <h2 id="your-batches">"Your batches"</h2>
                 {Suspend::new(async move {
-                    match crate::server::list().await {
+                    match crate::actions::list().await {
                         Ok(batches) => view! { <BatchList batches /> }.into_any(),
                         Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
                     }

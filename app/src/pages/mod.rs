@@ -3,23 +3,23 @@
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
 
 mod batch;
+mod header;
 mod home;
+mod launch_form;
 mod not_found;
+mod refusal;
 mod squares;
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
-use leptos::server_fn::error::ServerFnUrlError;
 use leptos_meta::{MetaTags, Title, provide_meta_context};
 use leptos_router::components::{Route, Router, Routes};
-use leptos_router::hooks::use_query_map;
 use leptos_router::{SsrMode, path};
 use site::Names;
 
-use crate::components::home::header::Header;
-use crate::model::ActionError;
 use crate::server::AppContext;
 use batch::BatchPage;
+use header::Header;
 use home::HomePage;
 use not_found::NotFound;
 
@@ -88,12 +88,4 @@ pub fn App() -> impl IntoView {
             </main>
         </Router>
     }
-}
-
-/// Why the form that was posted from this page, without JavaScript, was refused: that stands in the address then.
-fn posted_refusal() -> Option<String> {
-    let query = use_query_map();
-    query.with_untracked(|query| {
-        query.get_str("__err").map(|error| ServerFnUrlError::<ActionError>::decode_err(error).to_string())
-    })
 }

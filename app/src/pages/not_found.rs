@@ -6,7 +6,7 @@ use leptos_meta::Title;
 /// For addresses that lead nowhere.
 #[component]
 pub(super) fn NotFound() -> impl IntoView {
-    crate::server::set_status(axum::http::StatusCode::NOT_FOUND);
+    crate::status::set_status(axum::http::StatusCode::NOT_FOUND);
     view! { <Missing reason="This address leads nowhere.".to_string() /> }
 }
 

@@ -5,8 +5,8 @@ use viewer::{Dirty, Paint, Scene, TaskState};
 use wasm_bindgen::Clamped;
 use web_sys::{HtmlCanvasElement, ImageData};
 
+use crate::browser::{context, now};
 use crate::theme::Theme;
-use crate::{context, now};
 
 /// How long painting may take in one frame, in milliseconds.
 const BUDGET_MS: f64 = 7.0;

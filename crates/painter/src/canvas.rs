@@ -8,7 +8,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 use crate::bitmap::Bitmap;
-use crate::device_pixels;
+use crate::browser::device_pixels;
 use crate::marks::{DETAILED, Marks};
 use crate::theme::Theme;
 

@@ -11,9 +11,11 @@
 //!
 //! - `elements`, `canvas`: the two painters
 //! - `bitmap`: one pixel a square; `marks`: what is drawn over them
+//! - `browser`: what they ask of the browser
 //! - [`theme`]: the colors of the page's theme, read from its style
 
 mod bitmap;
+mod browser;
 mod canvas;
 mod elements;
 mod marks;
@@ -104,19 +106,4 @@ impl Painter {
             Self::Canvas(painter) => painter.set_zoom(scene, zoom),
         }
     }
-}
-
-/// The device pixels in a CSS pixel.
-fn device_pixels() -> f64 {
-    web_sys::window().map_or(1.0, |window| window.device_pixel_ratio())
-}
-
-/// A clock for durations, in milliseconds.
-fn now() -> f64 {
-    web_sys::window().and_then(|window| window.performance()).map_or(0.0, |performance| performance.now())
-}
-
-/// The drawing context of a canvas.
-fn context(canvas: &web_sys::HtmlCanvasElement) -> Option<web_sys::CanvasRenderingContext2d> {
-    wasm_bindgen::JsCast::dyn_into(canvas.get_context("2d").ok()??).ok()
 }

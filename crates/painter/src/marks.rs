@@ -4,8 +4,8 @@ use quilt::{Index, Position, Square};
 use viewer::{Scene, TaskState, Zoom};
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
 
+use crate::browser::{context, device_pixels, now};
 use crate::theme::Theme;
-use crate::{context, device_pixels, now};
 
 /// From this size in CSS pixels on, squares have threads between them and marks on them.
 pub(crate) const DETAILED: f64 = 7.0;

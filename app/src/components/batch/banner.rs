@@ -1,12 +1,12 @@
 //! The finish banner.
 
 use leptos::prelude::*;
-use quilt::Square;
 use viewer::{format, words};
 
 use super::receipt::Receipt;
 use crate::components::forms::{CommandForm, Place, Refusal, Submit};
-use crate::components::shared::{Each, When, all, each, flag, keys, maybe, on, text};
+use crate::components::shared::{Each, When, all, each, flag, keys, maybe, text};
+use crate::components::square_link::SquareLink;
 use crate::live::{Following, use_batch};
 
 /// How many pieces of confetti there are.
@@ -96,31 +96,6 @@ fn Actions() -> impl IntoView {
                     }
                 }))}
             </div>
-        </When>
-    }
-}
-
-/// A square's name, which leads to it.
-#[component]
-pub(crate) fn SquareLink(square: Square) -> impl IntoView {
-    view! { <SquareButton square=Signal::stored(Some(square)) /> }
-}
-
-/// A button that leads to a square. It keeps the keyboard focus when the square changes, and is not there without one.
-#[component]
-pub(crate) fn SquareButton(square: Signal<Option<Square>>) -> impl IntoView {
-    let batch = use_batch();
-    let name = text(move || {
-        square.get().map_or(String::new(), |Square { row, column }| format!("row {row}, column {column}"))
-    });
-    let show = move || {
-        if let Some(square) = square.get_untracked() {
-            batch.show(square);
-        }
-    };
-    view! {
-        <When condition=flag(move || square.get().is_some())>
-            <button type="button" class="link" on:click=on(move |_| show())>{name}</button>
         </When>
     }
 }

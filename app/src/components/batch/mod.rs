@@ -7,7 +7,7 @@ mod help;
 mod progress;
 mod receipt;
 
-pub(crate) use banner::{Banner, SquareButton, SquareLink};
+pub(crate) use banner::Banner;
 pub(crate) use controls::{Concurrency, Controls};
 pub(crate) use head::{ConnectionState, Heading};
 pub(crate) use help::Help;

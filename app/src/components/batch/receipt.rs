@@ -5,8 +5,8 @@ use leptos::prelude::*;
 use quilt::Square;
 use viewer::format;
 
-use super::banner::SquareLink;
 use crate::components::shared::{When, all, maybe};
+use crate::components::square_link::SquareLink;
 use crate::live::fetch::use_document;
 use crate::live::shared::effect;
 use crate::live::use_batch;

@@ -4,8 +4,9 @@ use leptos::prelude::*;
 use viewer::format;
 
 use crate::components::shared::{When, all, flag, on, text};
-use crate::live::playback::{self, Playback};
+use crate::live::playback;
 use crate::live::use_batch;
+use crate::live::view::Playback;
 
 /// The speeds to choose from, besides the one at first.
 const SPEEDS: [f64; 5] = [0.1, 0.5, 1.0, 4.0, 16.0];

@@ -19,7 +19,7 @@ pub(crate) fn QuiltGrid(
 ) -> impl IntoView {
     let batch = use_batch();
     let element = NodeRef::<Div>::new();
-    use_painter(batch, element);
+    use_painter(batch.stage, batch.channel, batch.view, element);
     let pointer = Pointer::new(batch);
     let summary = batch.channel.told.summary;
     let grid = move || summary.get().spec.grid;
@@ -62,7 +62,7 @@ fn on_key(batch: Batch, event: &KeyboardEvent) {
     match event.key().as_str() {
         "Enter" | " " => batch.choose(here),
         key => match keys::step(batch.grid(), here, key, event.ctrl_key()) {
-            Some(there) => batch.stage.focus(batch, there),
+            Some(there) => batch.focus(there),
             None => return,
         },
     }
@@ -79,7 +79,7 @@ fn on_focus(batch: Batch, cell: Option<Square>) {
     if focused == Some(square) {
         view.pointed_at.set(Some(square));
     } else {
-        batch.stage.focus(batch, square);
+        batch.focus(square);
     }
 }
 

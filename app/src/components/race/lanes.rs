@@ -8,9 +8,9 @@ use quilt::race::Lane;
 use quilt::wire::Load;
 use viewer::{Viewer, format};
 
-use super::square_of;
-use crate::components::batch::SquareButton;
+use super::running::square_of;
 use crate::components::shared::{Each, each, keys, text};
+use crate::components::square_link::SquareButton;
 use crate::live::use_batch;
 
 /// What a line shows.

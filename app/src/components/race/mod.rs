@@ -3,14 +3,12 @@
 mod charts;
 mod lanes;
 mod nodes;
+mod running;
 mod stragglers;
 
 use leptos::prelude::*;
-use quilt::Square;
-use quilt::wire::Running;
-use viewer::Viewer;
 
-use crate::components::shared::{When, flag, on, text};
+use crate::components::shared::{When, flag, is_details_open, on, text};
 use crate::live::{Following, use_batch};
 use charts::Charts;
 use lanes::Lanes;
@@ -50,16 +48,4 @@ pub(crate) fn Race() -> impl IntoView {
             </When>
         </details>
     }
-}
-
-/// Whether the element of a `toggle` event is open.
-pub(crate) fn is_details_open(event: &web_sys::Event) -> bool {
-    let element = event.target().and_then(|target| wasm_bindgen::JsCast::dyn_into::<web_sys::Element>(target).ok());
-    element.is_some_and(|element| element.has_attribute("open"))
-}
-
-/// The square that a worker runs, if the quilt has it.
-fn square_of(viewer: &Viewer, running: Running) -> Option<Square> {
-    let quilt = viewer.quilt()?;
-    (running.position.0 < quilt.progress().tasks).then(|| quilt.place_of(running.position))
 }

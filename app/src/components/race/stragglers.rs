@@ -5,9 +5,9 @@ use quilt::wire::{Load, Running};
 use quilt::{Square, SquareState};
 use viewer::{Viewer, address, format};
 
-use super::square_of;
-use crate::components::batch::SquareLink;
+use super::running::square_of;
 use crate::components::shared::{Each, When, each, flag, keys, maybe, text};
+use crate::components::square_link::SquareLink;
 use crate::live::use_batch;
 
 /// When less than this part of the tasks is left, those are named.

@@ -1,90 +1,18 @@
 //! The results as a table.
 
 mod rows;
+mod state;
 mod tools;
 
-use api::ResultLine;
 use leptos::prelude::*;
-use viewer::Table;
-use viewer::table::{Column, MAX_ROWS};
+use viewer::table::Column;
 
 use crate::components::forms::RefusalText;
-use crate::components::race::is_details_open;
-use crate::components::shared::{When, flag, on, text};
-use crate::live::fetch::use_document;
-use crate::live::shared::{Shared, effect};
-use crate::live::{Batch, use_batch};
+use crate::components::shared::{When, flag, is_details_open, on, text};
+use crate::live::use_batch;
 use rows::Rows;
+use state::Results;
 use tools::Tools;
-
-/// The table. A signal that counts, around rows that are no signals.
-#[derive(Clone, Copy)]
-pub(crate) struct Results {
-    version: RwSignal<u32>,
-    table: Shared<Table>,
-    /// Grows when the rows are to be loaded again.
-    loads: RwSignal<u32>,
-    /// Why they were not loaded; empty if they were.
-    failure: RwSignal<String>,
-}
-
-impl Results {
-    fn new(batch: Batch, columns: Vec<Column>) -> Self {
-        let results = Self {
-            version: RwSignal::new(0),
-            table: Shared::new(Table::new(columns)),
-            loads: RwSignal::new(0),
-            failure: RwSignal::new(String::new()),
-        };
-        let is_open = batch.view.is_results_open;
-        let path = Signal::derive(move || {
-            is_open.get().then(|| format!("/api/batches/{}/results?format=ndjson&limit={MAX_ROWS}", batch.id))
-        });
-        // Loaded when the table is opened, and again when a lap is over.
-        let version = text(move || {
-            let summary = batch.channel.told.summary.get();
-            let lap = (summary.lap, summary.status.is_over());
-            format!("{lap:?} {}", results.loads.get())
-        });
-        let lines = use_document(path, version);
-        effect(move || match lines.get_lines::<ResultLine>() {
-            Some(Ok(lines)) => {
-                results.update(|table| table.set_results(&lines));
-                results.failure.set(String::new());
-            }
-            Some(Err(error)) => results.failure.set(error.to_string()),
-            None => {}
-        });
-        results
-    }
-
-    /// Looks at the table, again whenever it has changed.
-    fn with<T: Default>(self, look: impl FnOnce(&Table) -> T) -> T {
-        self.version.track();
-        self.with_untracked(look)
-    }
-
-    /// Looks at the table once.
-    fn with_untracked<T: Default>(self, look: impl FnOnce(&Table) -> T) -> T {
-        self.table.with(|table| look(table)).unwrap_or_default()
-    }
-
-    /// A key of the row at a place among those that match: another one when the table has changed.
-    fn key(self, place: usize) -> String {
-        format!("{place} {}", self.version.get_untracked())
-    }
-
-    /// The place in a key.
-    fn place(key: &str) -> usize {
-        key.split_once(' ').and_then(|(place, _)| place.parse().ok()).unwrap_or_default()
-    }
-
-    /// Changes the table.
-    fn update(self, change: impl FnOnce(&mut Table)) {
-        self.table.with(change);
-        self.version.update(|version| *version += 1);
-    }
-}
 
 /// Empty until it is opened.
 #[component]

@@ -6,7 +6,7 @@ use quilt::Square;
 use viewer::Table;
 use viewer::table::{Column, Direction, ROW_HEIGHT, SQUARE, STATE, WINDOW};
 
-use super::Results;
+use super::state::Results;
 use crate::components::shared::{Each, When, all, each, flag, keys, on, optional, text};
 use crate::live::shared::effect;
 use crate::live::{Batch, use_batch};

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use viewer::format;
 use viewer::table::MAX_ROWS;
 
-use super::Results;
+use super::state::Results;
 use crate::components::shared::{all, on, text};
 use crate::live::use_batch;
 

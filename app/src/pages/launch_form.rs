@@ -4,8 +4,8 @@ use engine::work::{Field, FieldKind, Form, Preset};
 use leptos::prelude::*;
 use viewer::format;
 
+use crate::actions::PARAMETER;
 use crate::islands::LaunchForm;
-use crate::launch::PARAMETER;
 
 /// A kind of work that can be launched from here.
 pub(crate) struct Launchable {

@@ -1,0 +1,85 @@
+//! What the server functions do, on the server.
+
+mod form;
+mod launch;
+
+use api::LaunchRequest;
+use axum::http::StatusCode;
+use quilt::{BatchId, BatchSpec, Control, OwnerId, Summary};
+use viewer::format;
+
+use crate::command::Command;
+use crate::model::{ActionError, BatchCard};
+use crate::server::{engine, limits, open, refuse, visitor};
+use form::optional_number;
+
+pub(crate) use form::PARAMETER;
+pub(crate) use launch::launch;
+
+/// How many batches the front page lists.
+const LISTED: u32 = 12;
+
+/// This visitor's newest batches.
+pub(crate) async fn list() -> Result<Vec<BatchCard>, ActionError> {
+    let batches = engine().list(visitor()?, None, LISTED).await?.batches;
+    let now = engine::now();
+    let card = |(id, summary): (BatchId, Summary)| BatchCard {
+        id,
+        shape: format::shape(summary.spec.grid),
+        status: summary.status,
+        progress: summary.progress,
+        age_ms: now.millis_since(summary.created_at),
+        ended_at: summary.ended_at,
+    };
+    Ok(batches.into_iter().map(card).collect())
+}
+
+/// Runs a command on a batch of this visitor and returns the path of the page that shows the result.
+pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionError> {
+    let (engine, visitor) = (engine(), visitor()?);
+    match command {
+        Command::Pause => engine.control(id, visitor, Control::Pause).await.map(drop)?,
+        Command::Resume => engine.control(id, visitor, Control::Resume).await.map(drop)?,
+        Command::SetConcurrency(typed) => {
+            let concurrency = concurrency(&typed)?;
+            engine.control(id, visitor, Control::SetConcurrency(concurrency)).await.map(drop)?;
+        }
+        Command::Cancel => engine.cancel(id, visitor).await.map(drop)?,
+        Command::RetryFailed => engine.retry_failed(id, visitor).await.map(drop)?,
+        Command::RetrySquare(square) => engine.retry_square(id, visitor, square).await.map(drop)?,
+        Command::RunAgain { same_seed } => return run_again(id, visitor, same_seed).await,
+        Command::Remove => {
+            engine.remove(id, visitor).await?;
+            return Ok("/".into());
+        }
+    }
+    Ok(path_of(id))
+}
+
+/// A limit as it was typed; empty for none.
+fn concurrency(typed: &str) -> Result<Option<u32>, ActionError> {
+    let number = optional_number("the number of tasks at the same time", typed)
+        .map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
+    Ok(number.map(Into::into).as_ref().map(quilt::spec::concurrency_within).transpose()?)
+}
+
+async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<String, ActionError> {
+    let batch = open(id).await?;
+    let (spec, tasks) = {
+        let folded = batch.folded();
+        (folded.quilt.spec().clone(), folded.quilt.progress().tasks)
+    };
+    let request: LaunchRequest = spec.into();
+    let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
+    // Where the last row is shorter, the number of tasks says more than rows and columns.
+    let spec = BatchSpec::from_request(request, &limits(), rand::random(), Some(tasks))?;
+    let input = engine().input(id).await?;
+    let id = BatchId::from_bytes(rand::random());
+    engine().launch(id, visitor, spec, input).await?;
+    Ok(path_of(id))
+}
+
+/// The path of a batch's page.
+fn path_of(id: BatchId) -> String {
+    format!("/batches/{id}")
+}

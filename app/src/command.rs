@@ -1,0 +1,137 @@
+//! What can be done with a batch.
+
+use quilt::Square;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// What to do with a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Fields", try_from = "Fields")]
+pub enum Command {
+    /// Start no more tasks.
+    Pause,
+    /// Go on after a pause.
+    Resume,
+    /// Stop; finished tasks keep their outcomes.
+    Cancel,
+    /// Limit how many tasks run at the same time: the number as typed, empty for no limit.
+    SetConcurrency(String),
+    /// Run the failed squares again, as a new lap.
+    RetryFailed,
+    /// Run one failed square again, as a new lap.
+    RetrySquare(Square),
+    /// Launch a batch like this one, with an order and colors of its own or with the same ones.
+    RunAgain {
+        /// Whether order and colors are the same.
+        same_seed: bool,
+    },
+    /// Delete a batch that is over.
+    Remove,
+}
+
+/// A command as the fields `command[name]`, `command[row]` and so on of a form.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Fields {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    concurrency: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    row: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    column: Option<u16>,
+    #[serde(default)]
+    same_seed: bool,
+}
+
+/// The fields are no command.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+enum CommandError {
+    #[error("there is no command '{0}'")]
+    Unknown(String),
+    #[error("retry-square needs a row and a column")]
+    NoSquare,
+}
+
+impl Command {
+    /// The value of the field `command[name]`.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::SetConcurrency(_) => "set-concurrency",
+            Self::RetryFailed => "retry-failed",
+            Self::RetrySquare(_) => "retry-square",
+            Self::RunAgain { .. } => "run-again",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+impl From<Command> for Fields {
+    fn from(command: Command) -> Self {
+        let fields = Self { name: command.name().into(), ..Self::default() };
+        match command {
+            Command::SetConcurrency(concurrency) => Self { concurrency: Some(concurrency), ..fields },
+            Command::RetrySquare(Square { row, column }) => Self { row: Some(row), column: Some(column), ..fields },
+            Command::RunAgain { same_seed } => Self { same_seed, ..fields },
+            Command::Pause | Command::Resume | Command::Cancel | Command::RetryFailed | Command::Remove => fields,
+        }
+    }
+}
+
+impl TryFrom<Fields> for Command {
+    type Error = CommandError;
+
+    fn try_from(fields: Fields) -> Result<Self, CommandError> {
+        Ok(match fields.name.as_str() {
+            "pause" => Self::Pause,
+            "resume" => Self::Resume,
+            "cancel" => Self::Cancel,
+            "set-concurrency" => Self::SetConcurrency(fields.concurrency.unwrap_or_default()),
+            "retry-failed" => Self::RetryFailed,
+            "retry-square" => match (fields.row, fields.column) {
+                (Some(row), Some(column)) => Self::RetrySquare(Square { row, column }),
+                _ => return Err(CommandError::NoSquare),
+            },
+            "run-again" => Self::RunAgain { same_seed: fields.same_seed },
+            "remove" => Self::Remove,
+            _ => return Err(CommandError::Unknown(fields.name)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_survives_its_form() {
+        let square = Square { row: 3, column: 4 };
+        for command in [
+            Command::Pause,
+            Command::Resume,
+            Command::Cancel,
+            Command::SetConcurrency("12".into()),
+            Command::RetryFailed,
+            Command::RetrySquare(square),
+            Command::RunAgain { same_seed: true },
+            Command::RunAgain { same_seed: false },
+            Command::Remove,
+        ] {
+            let posted = serde_json::to_value(&command).expect("fields");
+            assert_eq!(serde_json::from_value::<Command>(posted).expect("a command"), command);
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        for (posted, reason) in [
+            (r#"{"name": "explode"}"#, "there is no command 'explode'"),
+            (r#"{"name": "retry-square", "row": 1}"#, "retry-square needs a row and a column"),
+        ] {
+            let refused = serde_json::from_str::<Command>(posted).expect_err("refused");
+            assert!(refused.to_string().contains(reason), "{refused}");
+        }
+    }
+}
