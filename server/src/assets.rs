@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, VARY,
 };
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -135,24 +136,26 @@ pub(crate) fn is_watched() -> bool {
 
 /// Answers with a file of the site, or with 404.
 pub(crate) async fn file(State(state): State<AppState>, request: Request) -> Response {
-    find_file(&state, &request).await.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
+    let (head, _) = request.into_parts();
+    find_file(&state, &head).await.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
 }
 
 /// Answers with a file of the site, or with the page for addresses that lead nowhere.
 pub(crate) async fn file_or_page(State(state): State<AppState>, request: Request) -> Response {
-    match find_file(&state, &request).await {
+    let (head, body) = request.into_parts();
+    match find_file(&state, &head).await {
         Some(response) => response,
-        None => pages::not_found(&state, request).await,
+        None => pages::not_found(&state, Request::from_parts(head, body)).await,
     }
 }
 
-async fn find_file(state: &AppState, request: &Request) -> Option<Response> {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+async fn find_file(state: &AppState, request: &Parts) -> Option<Response> {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
         return None;
     }
-    let path = request.uri().path().strip_prefix('/')?;
+    let path = request.uri.path().strip_prefix('/')?;
     match state.site.file(path).await {
-        Ok(file) => Some(respond(path, file?, request.headers())),
+        Ok(file) => Some(respond(path, file?, &request.headers)),
         Err(error) => {
             tracing::error!(path, %error, "cannot read a file of the site");
             Some(StatusCode::INTERNAL_SERVER_ERROR.into_response())
