@@ -30,7 +30,7 @@ export class Server {
 
   /** Starts the server, and waits until it says that it listens. */
   async start(): Promise<void> {
-    const own = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data, "--site", join(root, "target/site")];
+    const own = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data];
     this.process = await spawnQuilt(["serve", ...own, ...this.options]);
   }
 

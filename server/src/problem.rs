@@ -32,15 +32,6 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a fault of the server, and was logged")
     }
 
-    /// What is wrong, for people.
-    pub(crate) fn detail(&self) -> &str {
-        &self.detail
-    }
-
-    pub(crate) fn status(&self) -> StatusCode {
-        self.status
-    }
-
     pub(crate) fn no_such_batch() -> Self {
         Self::new(StatusCode::NOT_FOUND, "no-such-batch", "there is no batch of this id")
     }

@@ -36,6 +36,14 @@ pub struct Viewer {
     assembler: Assembler,
 }
 
+/// Knows nothing before the first snapshot.
+impl Default for Viewer {
+    fn default() -> Self {
+        let race = Race::new(0, Timestamp(0));
+        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default() }
+    }
+}
+
 impl Viewer {
     /// Knows nothing but the summary.
     #[must_use]
@@ -168,6 +176,11 @@ impl Viewer {
         match frame {
             ServerFrame::Snapshot(quilt) => {
                 let step = quilt.step();
+                if self.race.tasks() < quilt.progress().tasks {
+                    let offset = self.race.offset();
+                    self.race = Race::new(quilt.progress().tasks, quilt.lap().started_at);
+                    self.race.set_offset(offset);
+                }
                 self.race.start_lap(quilt.lap_number(), quilt.lap().started_at);
                 self.quilt = Some(*quilt);
                 if self.replay.is_none() {

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ::api::{BatchDocument, BatchList, BatchStatus, LaunchRequest, ListQuery, ProblemDocument, ResultsQuery};
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use quilt::BatchId;
-use quilt::wire::{Assembler, ClientFrame, ServerFrame};
+use quilt::wire::ClientFrame;
 use reqwest::header::{ACCEPT, COOKIE, SET_COOKIE};
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, RequestBuilder, Response};
@@ -162,7 +163,7 @@ impl Api {
         let origin = self.url.parse().map_err(|_| self.unreachable("its address is none"))?;
         request.headers_mut().insert("origin", origin);
         let (socket, _) = connect_async(request).await.map_err(|error| self.unreachable(error))?;
-        Ok(Channel { socket, assembler: Assembler::default() })
+        Ok(Channel { socket })
     }
 }
 
@@ -197,23 +198,19 @@ fn keep(session: &Path, cookie: &str) -> std::io::Result<()> {
 /// The channel of a batch, as its page has one.
 pub(crate) struct Channel {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    assembler: Assembler,
 }
 
 impl Channel {
-    pub(crate) async fn say(&mut self, frame: ClientFrame) -> Option<()> {
+    /// Sends a frame; `None` if the connection is closed.
+    pub(crate) async fn send(&mut self, frame: ClientFrame) -> Option<()> {
         self.socket.send(Message::Binary(frame.encode().into())).await.ok()
     }
 
-    /// The next frame; `None` where there is no other one.
-    pub(crate) async fn hear(&mut self) -> Option<ServerFrame> {
+    /// Receives the next message; `None` if the connection is closed.
+    pub(crate) async fn recv(&mut self) -> Option<Bytes> {
         loop {
             match self.socket.next().await? {
-                Ok(Message::Binary(message)) => match self.assembler.receive(&message) {
-                    Ok(Some(frame)) => return Some(frame),
-                    Ok(None) => {}
-                    Err(_) => return None,
-                },
+                Ok(Message::Binary(message)) => return Some(message),
                 Ok(Message::Close(_)) | Err(_) => return None,
                 Ok(_) => {}
             }

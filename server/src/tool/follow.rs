@@ -1,87 +1,83 @@
-//! Follows a batch with the same fold as everybody else.
+//! Follows a batch with the fold of the page.
 
 use std::time::Duration;
 
-use quilt::wire::{ClientFrame, ServerFrame};
-use quilt::{BatchId, Quilt};
+use quilt::wire::ClientFrame;
+use quilt::{BatchId, Quilt, Step};
 use tokio::time::{Instant, sleep};
+use viewer::{Received, Viewer};
 
 use super::api::{Api, Channel};
 use super::error::ToolError;
 
-/// How long a server may be away before we stop waiting for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may be unreachable before the tool gives up.
+const RETRY_BUDGET: Duration = Duration::from_secs(60);
 
-/// The pause before a connection is tried again.
-const PAUSE: Duration = Duration::from_millis(500);
+/// The pause between two connection attempts.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// A batch that is being followed.
 pub(crate) struct Follower {
     api: Api,
     id: BatchId,
     channel: Option<Channel>,
-    quilt: Option<Quilt>,
+    viewer: Viewer,
 }
 
 impl Follower {
     pub(crate) fn new(api: Api, id: BatchId) -> Self {
-        Self { api, id, channel: None, quilt: None }
+        Self { api, id, channel: None, viewer: Viewer::default() }
     }
 
-    /// The batch as far as it is known, once something of it has changed. Connections that are lost are made again. Given up in the middle,
-    /// it goes on with the next call.
+    /// Waits for a change of the batch and returns it. Lost connections are established again. The future may be dropped; the next call
+    /// continues.
     pub(crate) async fn next(&mut self) -> Result<&Quilt, ToolError> {
         let mut lost_at = None;
         loop {
-            let step = match self.hear().await {
-                Ok(Some(())) => self.quilt.as_ref().map(Quilt::step),
-                Ok(None) => continue,
+            match self.recv().await {
+                Ok(Some(step)) => {
+                    if let Some(channel) = &mut self.channel {
+                        // A lost connection is noticed with the next message.
+                        let _ = channel.send(ClientFrame::Ack { step }).await;
+                    }
+                    break;
+                }
+                Ok(None) => {}
                 Err(error) => {
                     self.channel = None;
                     let lost_at = *lost_at.get_or_insert_with(Instant::now);
-                    if lost_at.elapsed() > PATIENCE {
+                    if lost_at.elapsed() > RETRY_BUDGET {
                         return Err(error);
                     }
-                    sleep(PAUSE).await;
-                    continue;
+                    sleep(RETRY_PAUSE).await;
                 }
-            };
-            if let (Some(step), Some(channel)) = (step, &mut self.channel) {
-                let _ = channel.say(ClientFrame::Ack { step }).await;
             }
-            break;
         }
-        self.quilt.as_ref().ok_or_else(|| self.api.unreachable("it tells nothing of the batch"))
+        self.viewer.quilt().ok_or_else(|| self.api.unreachable("it sends no snapshot of the batch"))
     }
 
-    /// Takes a frame; `None` where it has changed nothing.
-    async fn hear(&mut self) -> Result<Option<()>, ToolError> {
+    /// Folds the next message and returns the step to acknowledge, if the batch changed.
+    async fn recv(&mut self) -> Result<Option<Step>, ToolError> {
         let lost = |api: &Api| api.unreachable("the connection is lost");
         let channel = match &mut self.channel {
             Some(channel) => channel,
             None => {
                 let mut channel = self.api.channel(self.id).await?;
-                let from = self.quilt.as_ref().map(Quilt::step);
-                channel.say(ClientFrame::Hello { from }).await.ok_or_else(|| lost(&self.api))?;
+                self.viewer.connected();
+                let from = self.viewer.step();
+                channel.send(ClientFrame::Hello { from }).await.ok_or_else(|| lost(&self.api))?;
                 self.channel.insert(channel)
             }
         };
-        match channel.hear().await.ok_or_else(|| lost(&self.api))? {
-            ServerFrame::Snapshot(quilt) => {
-                self.quilt = Some(*quilt);
-                Ok(Some(()))
+        let message = channel.recv().await.ok_or_else(|| lost(&self.api))?;
+        match self.viewer.receive(&message, false) {
+            Received::Changed(step) => Ok(Some(step)),
+            Received::OutOfStep => {
+                // The next connection starts with a snapshot.
+                self.viewer.forget();
+                Err(lost(&self.api))
             }
-            ServerFrame::Delta { from, events } => {
-                let Some(quilt) = self.quilt.as_mut().filter(|quilt| quilt.step() == from) else {
-                    // Something was missed. A new connection begins with everything.
-                    self.quilt = None;
-                    return Err(lost(&self.api));
-                };
-                let mut changes = Vec::new();
-                events.iter().for_each(|event| quilt.apply(event, &mut changes));
-                Ok(Some(()))
-            }
-            ServerFrame::Status(_) | ServerFrame::Attempts { .. } => Ok(None),
+            Received::Load(_) | Received::Raced | Received::Missed | Received::Part => Ok(None),
         }
     }
 }
