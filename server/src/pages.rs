@@ -5,12 +5,15 @@ use app::{App, shell};
 use axum::Router;
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
+use leptos::server_fn::ServerFn;
 use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app_async_with_context};
 
 use crate::assets;
+use crate::problem::Problem;
 use crate::routes::AppState;
 
 /// Every page, every server function, and the files of the site that are not below its `pkg`.
@@ -18,7 +21,24 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
     let options = state.leptos.clone();
     Router::new()
         .leptos_routes_with_context(state, generate_route_list(App), provide(state), move || shell(options.clone()))
+        .layer(from_fn(require_boundary))
         .fallback(assets::file_or_page)
+}
+
+/// Refuses a launch whose parts cannot be told apart: the codec of multipart server functions panics without a boundary.
+async fn require_boundary(request: Request, next: Next) -> Response {
+    if request.uri().path() != app::functions::Launch::PATH {
+        return next.run(request).await;
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    match multer::parse_boundary(kind) {
+        Ok(_) => next.run(request).await,
+        Err(error) => {
+            let detail =
+                format!("a launch form is sent as multipart/form-data with a boundary, not as '{kind}': {error}");
+            Problem::bad_request("malformed-form", detail).into_response()
+        }
+    }
 }
 
 /// The page of an address that leads nowhere.

@@ -205,9 +205,11 @@ async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
     let client = visitor();
     for (path, form, status) in [
         ("/actions/launch", "kind=color&size=8x8", 400),
-        ("/actions/cancel", "id=x", 400),
-        ("/actions/cancel", "id=00000000000000000000000000000000", 404),
-        ("/actions/retry_failed", "", 400),
+        ("/actions/control", "id=x&command[name]=cancel", 400),
+        ("/actions/control", "id=00000000000000000000000000000000&command[name]=cancel", 404),
+        ("/actions/control", "id=00000000000000000000000000000000&command[name]=explode", 400),
+        ("/actions/control", "id=00000000000000000000000000000000&command[name]=retry-square&command[row]=x", 400),
+        ("/actions/control", "", 400),
     ] {
         let request = client.post(server.at(path)).header("content-type", "application/x-www-form-urlencoded");
         let response = request.body(form).send().await.expect("an answer");
@@ -234,6 +236,11 @@ async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
     }
     let broken = client.post(server.at("/actions/launch")).header("content-type", "multipart/form-data; boundary=x");
     assert_eq!(broken.body("--x\r\nno field").send().await.expect("an answer").status(), 400);
+    for kind in ["multipart/form-data", "multipart/form-data; boundary=", "application/json", "nonsense"] {
+        let request = client.post(server.at("/actions/launch")).header("content-type", kind).body("--x\r\n");
+        let (status, name, _) = problem(request.send().await.expect("an answer")).await;
+        assert_eq!((status, &*name), (400, "malformed-form"), "{kind}");
+    }
     // A length that is not told beforehand is limited as well.
     let chunks = (0..32).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1 << 16]));
     let request = client.post(server.at("/api/batches")).header("content-type", "application/json");
@@ -337,9 +344,12 @@ async fn changes_that_other_sites_ask_for_are_refused() {
     let server = Server::start(folder.path());
     let client = visitor();
     let id = launch(&client, &server, 1, 1, json!({})).await;
-    for path in
-        ["/api/batches".into(), format!("/api/batches/{id}/cancel"), "/actions/launch".into(), "/actions/cancel".into()]
-    {
+    for path in [
+        "/api/batches".into(),
+        format!("/api/batches/{id}/cancel"),
+        "/actions/launch".into(),
+        "/actions/control".into(),
+    ] {
         for origin in ["https://evil.example", "null"] {
             let response = client.post(server.at(&path)).header("origin", origin).send().await.expect("an answer");
             assert_eq!(problem(response).await.1, "foreign-origin", "{path} from {origin}");

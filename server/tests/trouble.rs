@@ -34,7 +34,7 @@ fn a_body_that_is_too_large_or_breaks_off_is_told_as_what_it_is() {
     let form = "application/x-www-form-urlencoded";
     for (request, expected) in [
         (chunked("/api/batches", "application/json", &large), "413"),
-        (chunked("/actions/cancel", form, &large), "413"),
+        (chunked("/actions/control", form, &large), "413"),
         (chunked("/api/batches", "application/json", "what is no chunk\r\n"), "400"),
         (chunked("/api/batches", "application/json", "5\r\n{\"a\""), "400"),
     ] {
