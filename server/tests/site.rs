@@ -1,5 +1,7 @@
 //! The files that the browser loads: names, caches and compression.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+
 mod common;
 
 use std::path::Path;

@@ -90,11 +90,9 @@ impl Refusals {
             let place = input.with(|input| input.as_ref().map(|input| Place::of(&input.command)));
             place.or(before.copied()).unwrap_or(Place::Tools)
         });
-        Self(Memo::new(move |_| match (value.get(), &posted) {
-            (Some(Ok(())), _) => None,
-            (Some(Err(error)), _) => Some((place.get(), error.to_string())),
-            (None, Some(reason)) => Some((Place::Tools, reason.clone())),
-            (None, None) => None,
+        Self(Memo::new(move |_| match value.get() {
+            Some(answer) => answer.err().map(|error| (place.get(), error.to_string())),
+            None => posted.clone().map(|reason| (Place::Tools, reason)),
         }))
     }
 }

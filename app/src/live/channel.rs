@@ -159,10 +159,10 @@ impl Channel {
 
     /// Asks the server for the attempts after those that are known.
     pub(super) fn send_follow(self) {
-        if self.told.following.try_get_untracked() == Some(Following::Live) {
-            if let Some(after) = self.quilt.with_untracked(|viewer| viewer.race().offset()) {
-                self.send(&ClientFrame::Follow { after });
-            }
+        if self.told.following.try_get_untracked() == Some(Following::Live)
+            && let Some(after) = self.quilt.with_untracked(|viewer| viewer.race().offset())
+        {
+            self.send(&ClientFrame::Follow { after });
         }
     }
 

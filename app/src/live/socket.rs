@@ -50,12 +50,18 @@ pub(super) enum Event<'a> {
     Closed(u16),
 }
 
+/// Sends a frame.
+type SendFrame = Arc<dyn Fn(&ClientFrame) + Send + Sync>;
+
+/// Opens or closes the connection.
+type Act = Arc<dyn Fn() + Send + Sync>;
+
 /// The socket.
 #[derive(Clone, Copy)]
 pub(super) struct Socket {
-    send: StoredValue<Arc<dyn Fn(&ClientFrame) + Send + Sync>>,
-    open: StoredValue<Arc<dyn Fn() + Send + Sync>>,
-    close: StoredValue<Arc<dyn Fn() + Send + Sync>>,
+    send: StoredValue<SendFrame>,
+    open: StoredValue<Act>,
+    close: StoredValue<Act>,
     state: Shared<State>,
 }
 

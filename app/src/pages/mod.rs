@@ -1,6 +1,7 @@
 //! The pages, one for each kind of address, and the document around them. Rendered on the server alone.
 
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
+#![allow(clippy::needless_pass_by_value, reason = "properties are values")]
 
 mod batch;
 mod header;
