@@ -124,7 +124,7 @@ impl PanicLog {
         let further = self.caught.load(Ordering::Relaxed).saturating_sub(1);
         let reported = self.reported.fetch_max(further, Ordering::Relaxed);
         if further > reported {
-            tracing::error!(batch = %self.batch, further = further - reported, "more attempts of the batch panicked");
+            tracing::warn!(batch = %self.batch, further = further - reported, "more attempts of the batch panicked");
         }
     }
 }

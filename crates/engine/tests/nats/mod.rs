@@ -2,15 +2,20 @@
 
 #![allow(dead_code, reason = "each program that uses it uses its share")]
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What the server writes, in its folder.
+const LOG: &str = "nats.log";
 
 /// A NATS server with JetStream.
 pub(crate) struct Nats {
@@ -80,24 +85,25 @@ impl Nats {
 
     /// Starts the server, also again with what it has stored.
     pub(crate) fn run(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.log()).expect("writable");
+        let log = self.folder.path().join(LOG);
+        let log = std::fs::File::options().create(true).append(true).open(log).expect("writable");
         let child = Command::new(binary())
             .args(&self.arguments)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .expect("nats-server starts; 'make test' installs it");
-        self.child = Some(child);
+        let child = self.child.insert(child);
         let started = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            let log = || std::fs::read_to_string(self.log()).unwrap_or_default();
-            assert!(started.elapsed() < PATIENCE, "the NATS server does not start:\n{}", log());
+        let log = || std::fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+        loop {
+            let ended = child.try_wait().expect("it is ours");
+            assert!(ended.is_none() && started.elapsed() < PATIENCE, "the NATS server does not start:\n{}", log());
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return;
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-    }
-
-    fn log(&self) -> PathBuf {
-        self.folder.path().join("nats.log")
     }
 
     pub(crate) fn url(&self) -> String {
@@ -128,9 +134,17 @@ pub(crate) fn urls(servers: &[Nats]) -> String {
     servers.iter().map(Nats::url).collect::<Vec<_>>().join(",")
 }
 
-/// A port that nobody has just now.
+/// A port that nobody has just now, each once. It is lower than those that the system gives to whoever asks for any: another listener, or the
+/// other end of a connection, cannot take it before the server does.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = rand::random_range(10_000..32_768);
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Where `make test` has put the server, or the one that is on the path.
