@@ -2,18 +2,18 @@
 //!
 //! # Layout
 //!
-//! - [`cli`], [`config`] and [`settings_file`]: commands and settings
-//! - [`server`]: starts everything, and ends it in order; [`work`]: the same for a node that serves nothing
-//! - [`tool`]: what is done from the command line, with or without a server elsewhere
-//! - [`backend`]: what stands below the engine, on this machine or on NATS
-//! - [`routes`]: which address leads where
-//! - [`pages`]: the app's pages and server functions, with their Content-Security-Policy
-//! - [`api`]: the public API; [`problem`]: its errors
-//! - [`picture`]: quilts as pictures; [`preview`]: presets as pictures
-//! - [`assets`]: the files that the browser loads
-//! - [`channel`]: the WebSocket of a batch's page
-//! - [`session`] and [`origin`]: who asks, and from where
-//! - [`body`]: the limit of what is sent, and answers that reach whoever is still sending
+//! - `cli`, `config` and `settings_file`: commands and settings
+//! - `server`: starts everything, and ends it in order; `work`: the same for a node that serves nothing
+//! - `tool`: what is done from the command line, with or without a server elsewhere
+//! - `backend`: what stands below the engine, on this machine or on NATS
+//! - `routes`: which address leads where
+//! - `pages`: the app's pages and server functions, with their Content-Security-Policy
+//! - `api`: the public API; `problem`: its errors
+//! - `picture`: quilts as pictures; `preview`: presets as pictures
+//! - `assets`: the files that the browser loads
+//! - `channel`: the WebSocket of a batch's page
+//! - `session` and `origin`: who asks, and from where
+//! - `body`: the limit of what is sent, and answers that reach whoever is still sending
 
 mod api;
 mod assets;

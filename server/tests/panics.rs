@@ -1,6 +1,6 @@
 //! Tasks that panic, as whoever reads the server's log sees them.
 
-#![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod common;
 

@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn colors_are_read_as_browsers_compute_them() {
-        let color = Some(Color::from_rgb(0x0102_03));
+        let color = Some(Color::from_rgb(0x0001_0203));
         for text in ["rgb(1, 2, 3)", "rgb(1 2 3)", "#010203"] {
             assert_eq!(parse(text), color, "{text}");
         }

@@ -154,7 +154,7 @@ impl Crate {
             match item.keyword.as_str() {
                 "mod" => {
                     let name = item.name.context("a module has a name")?;
-                    let child = [path.as_slice(), &[name.clone()]].concat();
+                    let child = [path.as_slice(), std::slice::from_ref(&name)].concat();
                     match item.body {
                         Some(body) => self.read_module(child, file, &folder.join(&name), body.stream())?,
                         None => self.read_file(child, &name, item.file.as_deref(), file, folder)?,
