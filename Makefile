@@ -51,7 +51,7 @@ format: ## Format the code
 	cargo fmt
 
 .PHONY: build
-build: setup ## Build for production: one binary, target/release/quilt, which holds its site. Fails if the WebAssembly is over 285 kB
+build: setup ## Build for production: one binary, target/release/quilt, which holds its site. Fails if the WebAssembly is over its budget
 	@cargo xtask build release
 
 .PHONY: setup

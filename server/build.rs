@@ -16,7 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             std::fs::write(file, [])?;
         }
     }
-    println!("cargo::rustc-env=QUILT_SITE_BUNDLE={}", bundle.display());
+    println!("cargo::rustc-env=SITE_BUNDLE={}", bundle.display());
     println!("cargo::rerun-if-changed={}", marker.display());
     println!("cargo::rerun-if-changed=build.rs");
     Ok(())

@@ -95,6 +95,7 @@ for (const colorScheme of ["light", "dark"] as const) {
       test.use({ colorScheme, viewport, contextOptions: { reducedMotion: "reduce" } });
 
       test("every state is accessible and fits", async ({ page }) => {
+        test.slow();
         const look = async (name: string) => {
           await page.screenshot({ path: `artifacts/screenshots/${name}-${colorScheme}-${device}.png`, fullPage: true });
           const { violations } = await new AxeBuilder({ page }).analyze();

@@ -70,7 +70,9 @@ test("squares arrive in an order of their own in each batch, and not row by row"
 
 test("squares are painted on the page in the order of the events", async ({ page }) => {
   await page.goto("/");
-  const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [100, 3000] });
+  const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [100, 3000] }, { concurrency: 2 });
+  // However long it takes to look, it is not over before that.
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   await page.goto(`/batches/${id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await page.getByRole("grid").evaluate(async (grid) => {
@@ -84,6 +86,7 @@ test("squares are painted on the page in the order of the events", async ({ page
       }
     }).observe(grid, { attributes: true, attributeFilter: ["data-state"], subtree: true });
   });
+  expect((await page.request.post(`/api/batches/${id}/resume`)).status()).toBe(200);
   await finished(page);
   const order = (await events(page.request, id)).filter(({ event }) => event === "square").map(({ data }) => `Row ${data.row}, column ${data.column}`);
   const painted: string[] = await page.evaluate(() => (window as any).painted);

@@ -236,7 +236,7 @@ async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
     }
     let broken = client.post(server.at("/actions/launch")).header("content-type", "multipart/form-data; boundary=x");
     assert_eq!(broken.body("--x\r\nno field").send().await.expect("an answer").status(), 400);
-    for kind in ["multipart/form-data", "multipart/form-data; boundary=", "application/json", "nonsense"] {
+    for kind in ["multipart/form-data", "application/json", "nonsense"] {
         let request = client.post(server.at("/actions/launch")).header("content-type", kind).body("--x\r\n");
         let (status, name, _) = problem(request.send().await.expect("an answer")).await;
         assert_eq!((status, &*name), (400, "malformed-form"), "{kind}");

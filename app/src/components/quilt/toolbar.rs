@@ -40,16 +40,16 @@ pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl Into
                 />
             </label>
             <ZoomButtons />
+            <button type="button" class="link" on:click=on(move |_| copy_link(batch))>"Copy link"</button>
+            <a class="link" id="download" href=picture download=format!("quilt-{id}.png")>"Download PNG"</a>
+            <button type="button" class="link" on:click=on(move |_| open(help))>"Keys"</button>
             // Hidden ones keep their places, so that nothing moves when they appear.
             <button type="button" class="link" class:reserved=has_none_failed on:click=on(move |_| batch.show_next_failure())>
                 "Next failure"
             </button>
-            <button type="button" class="link" on:click=on(move |_| copy_link(batch))>"Copy link"</button>
-            <a class="link" id="download" href=picture download=format!("quilt-{id}.png")>"Download PNG"</a>
             <button type="button" class="link" class:reserved=is_over on:click=on(move |_| ask_to_notify(batch))>
                 "Notify me"
             </button>
-            <button type="button" class="link" on:click=on(move |_| open(help))>"Keys"</button>
         </div>
     }
 }
