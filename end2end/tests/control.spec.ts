@@ -10,9 +10,13 @@ const STATUS = 3;
 test("a batch is paused and goes on", async ({ page }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [200, 400] }, { concurrency: 4 });
+  // However long it takes to look, it is not over before that.
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   const connected = page.waitForEvent("websocket");
   await page.goto(`/batches/${id}`);
   const socket = await connected;
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await page.getByRole("button", { name: "Resume" }).click();
   await expect(squares(page, "done").first()).toBeVisible();
   await page.getByRole("button", { name: "Pause" }).click();
   await expect(root(page)).toHaveAttribute("data-status", "paused");
