@@ -89,6 +89,8 @@ test("a large quilt is explored with the keyboard alone", async ({ page }) => {
   const batch = await launchOverApi(page.request, 100, 100, { failure_rate: 0.01 }, { attempts: 1 });
   await page.goto(`/batches/${batch.id}`);
   await finished(page);
+  // Keys and wheels need the page alive, and not only rendered.
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
   const cell = page.getByRole("gridcell");
   await cell.focus();
   await page.keyboard.press("ArrowRight");
@@ -132,6 +134,8 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   const batch = await launchOverApi(page.request, 256, 256);
   await page.goto(`/batches/${batch.id}`);
   await finished(page);
+  // Keys and wheels need the page alive, and not only rendered.
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
   const quilt = page.getByRole("grid");
   const { x, y } = (await quilt.boundingBox())!;
   const zoom = async () => Number(await root(page).getAttribute("data-zoom"));
