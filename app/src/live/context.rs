@@ -78,6 +78,11 @@ impl Batch {
         }
     }
 
+    /// Whether one cell stands for all squares.
+    pub(crate) fn is_on_canvas(self) -> bool {
+        self.grid().squares() > viewer::MAX_ELEMENTS
+    }
+
     /// The shape of the quilt now.
     pub(crate) fn grid(self) -> quilt::Grid {
         self.channel.told.summary.get_untracked().spec.grid

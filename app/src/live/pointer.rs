@@ -80,6 +80,8 @@ impl Pointer {
     fn square_under(self, event: &MouseEvent) -> Option<Square> {
         let square = match self.batch.view.zoom.get_untracked() {
             Some(zoom) => zoom.square_at(event.offset_x().into(), event.offset_y().into()),
+            // Not painted yet.
+            None if self.batch.is_on_canvas() => None,
             None => square_of(event),
         };
         square.filter(|square| self.batch.grid().index(*square).is_some())

@@ -74,7 +74,7 @@ fn on_focus(batch: Batch, cell: Option<Square>) {
     let view = batch.view;
     let focused = view.focused.get_untracked();
     // On a canvas one cell stands for all squares.
-    let is_canvas = view.zoom.get_untracked().is_some();
+    let is_canvas = batch.is_on_canvas();
     let square = cell.filter(|_| !is_canvas).or(focused).unwrap_or(Square { row: 0, column: 0 });
     if focused == Some(square) {
         view.pointed_at.set(Some(square));
