@@ -9,7 +9,7 @@ const STATUS = 3;
 
 test("a batch is paused and goes on", async ({ page }) => {
   await page.goto("/");
-  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [200, 400] }, { concurrency: 4 });
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [200, 400] }, { concurrency: 2 });
   // However long it takes to look, it is not over before that.
   expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   const connected = page.waitForEvent("websocket");
