@@ -13,6 +13,7 @@ const binary = process.env.QUILT_BINARY ?? join(root, "target/debug/quilt");
 
 export class Server {
   private process?: ChildProcess;
+  private readonly panics: string[] = [];
   private constructor(
     readonly url: string,
     private readonly port: number,
@@ -31,7 +32,7 @@ export class Server {
   /** Starts the server, and waits until it says that it listens. */
   async start(): Promise<void> {
     const own = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data];
-    this.process = await spawnQuilt(["serve", ...own, ...this.options]);
+    this.process = await spawnQuilt(["serve", ...own, ...this.options], this.panics);
   }
 
   /** Ends the server as a crash would (SIGKILL) or as a service manager would (SIGTERM); resolves with its exit code. */
@@ -50,17 +51,25 @@ export class Server {
     await rm(this.data, { recursive: true });
   }
 
+  /** Ends the server. It must not have panicked. */
   async dispose(): Promise<void> {
     if (this.process?.exitCode === null && this.process.signalCode === null) {
       await this.stop("SIGKILL");
     }
     await rm(this.data, { recursive: true, force: true });
+    if (this.panics.length > 0) {
+      throw new Error(`the server panicked: ${this.panics.join("\n")}`);
+    }
   }
 }
 
-/** Starts the program, and waits until it says on its output that it is ready. */
-export async function spawnQuilt(parameters: string[]): Promise<ChildProcess> {
-  const child = spawn(binary, parameters, { stdio: ["ignore", "pipe", "inherit"], env: environment() });
+/** Starts the program, and waits until it says on its output that it is ready. Collects the lines of its log that report a panic. */
+export async function spawnQuilt(parameters: string[], panics: string[] = []): Promise<ChildProcess> {
+  const child = spawn(binary, parameters, { stdio: ["ignore", "pipe", "pipe"], env: environment() });
+  createInterface(child.stderr!).on("line", (line) => {
+    console.error(line);
+    if (line.includes("panicked at")) panics.push(line);
+  });
   await new Promise<void>((resolve, reject) => {
     child.once("error", reject);
     child.once("exit", (code) => reject(new Error(`quilt ${parameters[0]} ended with ${code}`)));

@@ -149,3 +149,41 @@ test("nothing moves at the finish line", async ({ page }) => {
   const shifts: number[] = await page.evaluate(() => (window as any).shifts);
   expect(shifts.reduce((sum, shift) => sum + shift, 0)).toBeLessThan(0.02);
 });
+
+test("what is changed before the page is alive counts", async ({ page }) => {
+  let start = (): void => {};
+  const started = new Promise<void>((resolve) => (start = resolve));
+  await page.route("**/*.wasm", async (route) => {
+    await started;
+    await route.continue();
+  });
+  await page.goto("/?work=render");
+  await page.getByRole("radio", { name: "Dragon (Julia)" }).check();
+  await page.getByText("Make it harder").click();
+  await page.getByLabel("Points along a square's side").fill("1");
+  start();
+  await expect(page.getByLabel("View", { exact: true })).toHaveValue("dragon");
+  await expect(page.getByLabel("Points along a square's side")).toHaveValue("1");
+});
+
+test("what is opened and chosen before the page is alive stays", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8);
+  let start = (): void => {};
+  const started = new Promise<void>((resolve) => (start = resolve));
+  await page.route("**/*.wasm", async (route) => {
+    await started;
+    await route.continue();
+  });
+  await page.goto(`/batches/${id}`);
+  await page.getByLabel("Colour by").selectOption("duration");
+  await page.getByText("Results", { exact: true }).click();
+  await page.getByLabel("Show", { exact: true }).selectOption("failed");
+  await page.getByLabel("Find").fill("7, 7");
+  start();
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await expect(page).toHaveURL(/duration/);
+  await expect(page.getByLabel("Colour by")).toHaveValue("duration");
+  await expect(page.getByRole("status", { name: "Rows" })).toContainText("0 of 64 squares");
+  await expect(page.getByLabel("Find")).toHaveValue("7, 7");
+});

@@ -91,3 +91,37 @@ pub fn LiveBatch(
         </article>
     }
 }
+
+#[cfg(all(test, feature = "ssr"))]
+mod tests {
+    use std::sync::Arc;
+
+    use hydration_context::SsrSharedContext;
+    use quilt::{BatchId, BatchSpec, Grid, Launched, Summary, Timestamp, WorkSpec};
+
+    use super::*;
+
+    /// A request moves between the threads of the server while its page is rendered.
+    #[test]
+    fn a_page_may_move_to_another_thread() {
+        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
+        let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
+        let mut summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
+        for status in [quilt::Status::Running, quilt::Status::Finished] {
+            summary.status = status;
+            let now = Timestamp(2_000);
+            let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary: summary.clone(), now };
+            let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
+            let page = owner.with(|| {
+                view! { <LiveBatch view columns=Vec::new() refusal=None><p>"squares"</p></LiveBatch> }.into_any()
+            });
+            let rendered = std::thread::spawn(move || {
+                let html = owner.with(|| page.to_html());
+                owner.unset_with_forced_cleanup();
+                html
+            });
+            let html = rendered.join().expect("nothing belongs to a thread");
+            assert!(html.contains("<p>squares"), "{html}");
+        }
+    }
+}

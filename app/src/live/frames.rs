@@ -1,5 +1,6 @@
 //! Runs something once a frame, however often it is requested.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use leptos::ev;
@@ -13,13 +14,13 @@ const HIDDEN_INTERVAL: Duration = Duration::from_millis(250);
 /// Requests that the function given to [`use_frames`] runs before the browser draws the next frame.
 #[derive(Clone, Copy)]
 pub(crate) struct Frames {
-    run: StoredValue<Box<dyn Fn()>, LocalStorage>,
+    run: StoredValue<Arc<dyn Fn() + Send + Sync>>,
     is_requested: Shared<bool>,
 }
 
 /// Calls `run` once before each frame in which that was requested, and at once when a hidden page becomes visible or is hidden.
-pub(crate) fn use_frames(run: impl Fn() + 'static) -> Frames {
-    let frames = Frames { run: StoredValue::new_local(Box::new(run)), is_requested: Shared::new(false) };
+pub(crate) fn use_frames(run: impl Fn() + Send + Sync + 'static) -> Frames {
+    let frames = Frames { run: StoredValue::new(Arc::new(run)), is_requested: Shared::new(false) };
     effect(move || {
         let shown = window_event_listener_untyped("visibilitychange", move |_: ev::Event| frames.run());
         on_cleanup(move || shown.remove());
@@ -43,6 +44,8 @@ impl Frames {
 
     fn run(self) {
         self.is_requested.with(|requested| *requested = false);
-        self.run.try_with_value(|run| run());
+        if let Some(run) = self.run.try_get_value() {
+            run();
+        }
     }
 }

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_use_media_query::use_media_query;
 use painter::Painter;
 use quilt::Square;
+use send_wrapper::SendWrapper;
 use viewer::{Scene, Viewer, Zoom};
 use web_sys::HtmlElement;
 
@@ -14,7 +15,8 @@ use super::view::View;
 /// The painter. A handle: all copies are the same.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
-    painter: StoredValue<Option<Painter>, LocalStorage>,
+    /// Empty on the server: a request moves between threads, and elements of a document must not.
+    painter: Shared<Option<SendWrapper<Painter>>>,
     /// The scale from the address, until the painter knows how large its window is.
     pub(super) wanted_scale: Shared<Option<f64>>,
 }
@@ -22,7 +24,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// Paints nothing yet.
     pub(crate) fn new() -> Self {
-        Self { painter: StoredValue::new_local(None), wanted_scale: Shared::new(None) }
+        Self { painter: Shared::new(None), wanted_scale: Shared::new(None) }
     }
 
     /// Moves the keyboard focus to a square.
@@ -42,7 +44,7 @@ impl Stage {
 
     /// Fits the drawing into a window of another size.
     fn resize(self, view: View) {
-        let zoom = self.painter.try_update_value(|painter| {
+        let zoom = self.painter.with(|painter| {
             let painter = painter.as_mut()?;
             painter.resize();
             painter.zoom()
@@ -52,7 +54,7 @@ impl Stage {
 
     /// Paints what has changed, or as much of it as this frame has time for.
     fn paint(self, channel: Channel, view: View, zoom: Option<Zoom>) {
-        let is_done = self.painter.try_update_value(|painter| {
+        let is_done = self.painter.with(|painter| {
             let painter = painter.as_mut()?;
             let dirty = channel.quilt.update(Viewer::take_dirty)?;
             let finish = channel.told.summary.get_untracked().last_across;
@@ -80,7 +82,7 @@ impl Stage {
 
     /// Creates the painter with the first snapshot.
     fn create_painter(self, channel: Channel, view: View, grid: &HtmlElement) {
-        if self.painter.with_value(Option::is_some) {
+        if self.painter.with(|painter| painter.is_some()) == Some(true) {
             return;
         }
         let look = view.look.get_untracked();
@@ -96,7 +98,7 @@ impl Stage {
             Some(painter)
         });
         if let Some(Some(painter)) = painter {
-            self.painter.set_value(Some(painter));
+            self.painter.with(|place| *place = Some(SendWrapper::new(painter)));
             self.wanted_scale.with(|scale| *scale = None);
             // Nothing is painted yet.
             channel.quilt.update(Viewer::repaint);
@@ -105,7 +107,7 @@ impl Stage {
 
     fn with_scene<T>(self, channel: Channel, view: View, act: impl FnOnce(&mut Painter, Scene<'_>) -> T) -> Option<T> {
         let look = view.look.get_untracked();
-        self.painter.try_update_value(|painter| {
+        self.painter.with(|painter| {
             let painter = painter.as_mut()?;
             channel.quilt.with_untracked(|viewer| Some(act(painter, viewer.scene(look)?)))?
         })?
@@ -134,7 +136,7 @@ pub(crate) fn use_painter(stage: Stage, channel: Channel, view: View, grid: Node
     effect(move || {
         let is_dark = is_dark.get();
         if painted_dark.is_some_and(|before: bool| before != is_dark) {
-            stage.painter.update_value(|painter| painter.iter_mut().for_each(Painter::update_theme));
+            stage.painter.with(|painter| painter.iter_mut().for_each(|painter| painter.update_theme()));
             channel.quilt.update(Viewer::repaint);
             channel.quilt.notify();
         }
