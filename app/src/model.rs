@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A batch when its page was rendered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BatchView {
     /// The batch.
     pub id: BatchId,
@@ -21,25 +20,36 @@ pub struct BatchView {
     pub now: Timestamp,
 }
 
+/// A [`BatchView`] as it is written into the page: a text with the bytes of the wire, because the browser decodes those for the channel anyway.
+///
+/// A type of its own, so that the browser has no code to encode one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EncodedView(String);
+
 /// The text is no [`BatchView`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("this is not the view of a batch")]
 pub struct NotAView;
 
-/// In the page it is a text with the bytes of the wire: the browser decodes those for the channel anyway.
-impl From<BatchView> for String {
-    fn from(view: BatchView) -> Self {
-        let BatchView { id, is_own, summary, now } = view;
-        let digits: Self = encode_summary(&summary).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{id} {} {} {digits}", u8::from(is_own), now.0)
+impl BatchView {
+    /// As it is written into the page.
+    #[must_use]
+    pub fn encode(&self) -> EncodedView {
+        let Self { id, is_own, summary, now } = self;
+        let digits: String = encode_summary(summary).iter().map(|byte| format!("{byte:02x}")).collect();
+        EncodedView(format!("{id} {} {} {digits}", u8::from(*is_own), now.0))
     }
 }
 
-impl TryFrom<String> for BatchView {
-    type Error = NotAView;
-
-    fn try_from(text: String) -> Result<Self, NotAView> {
-        let mut parts = text.split(' ');
+impl EncodedView {
+    /// Reads it.
+    ///
+    /// # Errors
+    ///
+    /// When the text is no view.
+    pub fn decode(&self) -> Result<BatchView, NotAView> {
+        let mut parts = self.0.split(' ');
         let mut part = || parts.next().ok_or(NotAView);
         let id = part()?.parse().map_err(|_| NotAView)?;
         let is_own = part()? == "1";
@@ -48,7 +58,7 @@ impl TryFrom<String> for BatchView {
         let byte = |place| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
         let summary: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
         let summary = decode_summary(&summary.ok_or(NotAView)?).map_err(|_| NotAView)?;
-        Ok(Self { id, is_own, summary, now })
+        Ok(BatchView { id, is_own, summary, now })
     }
 }
 
@@ -113,10 +123,10 @@ mod tests {
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
         let summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
         let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary, now: Timestamp(2_000) };
-        let text = serde_json::to_string(&view).expect("a text");
-        assert_eq!(serde_json::from_str::<BatchView>(&text).expect("a view"), view);
+        let text = serde_json::to_string(&view.encode()).expect("a text");
+        assert_eq!(serde_json::from_str::<EncodedView>(&text).expect("a text").decode(), Ok(view));
         for text in ["", "x", "07070707070707070707070707070707 1 2 zz", "07070707070707070707070707070707 1 2 012"] {
-            assert_eq!(BatchView::try_from(text.to_owned()), Err(NotAView), "{text}");
+            assert_eq!(EncodedView(text.to_owned()).decode(), Err(NotAView), "{text}");
         }
     }
 }

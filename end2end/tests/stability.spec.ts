@@ -1,5 +1,6 @@
 // What stays as it is while everything around it changes.
 
+import type { Page } from "@playwright/test";
 import { banner, finished, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
 
@@ -150,39 +151,47 @@ test("nothing moves at the finish line", async ({ page }) => {
   expect(shifts.reduce((sum, shift) => sum + shift, 0)).toBeLessThan(0.02);
 });
 
-test("what is changed before the page is alive counts", async ({ page }) => {
-  let start = (): void => {};
-  const started = new Promise<void>((resolve) => (start = resolve));
+/** Keeps the page from coming alive until the returned function is called. */
+async function hold(page: Page): Promise<() => void> {
+  let release = (): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
   await page.route("**/*.wasm", async (route) => {
-    await started;
+    await released;
     await route.continue();
   });
+  return release;
+}
+
+test("what is changed in a form before the page is alive counts", async ({ page }) => {
+  const release = await hold(page);
   await page.goto("/?work=render");
   await page.getByRole("radio", { name: "Dragon (Julia)" }).check();
   await page.getByText("Make it harder").click();
   await page.getByLabel("Points along a square's side").fill("1");
-  start();
+  release();
   await expect(page.getByLabel("View", { exact: true })).toHaveValue("dragon");
   await expect(page.getByLabel("Points along a square's side")).toHaveValue("1");
 });
 
-test("what is opened and chosen before the page is alive stays", async ({ page }) => {
+test("what is opened, chosen and pressed before the page is alive counts", async ({ page }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8);
-  let start = (): void => {};
-  const started = new Promise<void>((resolve) => (start = resolve));
-  await page.route("**/*.wasm", async (route) => {
-    await started;
-    await route.continue();
-  });
+  const release = await hold(page);
   await page.goto(`/batches/${id}`);
+  await finished(page);
   await page.getByLabel("Colour by").selectOption("duration");
   await page.getByText("Results", { exact: true }).click();
   await page.getByLabel("Show", { exact: true }).selectOption("failed");
   await page.getByLabel("Find").fill("7, 7");
-  start();
+  await page.getByRole("group", { name: "Show only" }).getByRole("button", { name: "done" }).click();
+  await squares(page).first().focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  release();
   await expect(root(page)).toHaveAttribute("data-connection", "live");
-  await expect(page).toHaveURL(/duration/);
+  await expect(page.getByRole("region", { name: "Attempts" })).toContainText("Row 1, column 1");
+  await expect(page).toHaveURL(/by=duration.*only=done/);
   await expect(page.getByLabel("Colour by")).toHaveValue("duration");
   await expect(page.getByRole("status", { name: "Rows" })).toContainText("0 of 64 squares");
   await expect(page.getByLabel("Find")).toHaveValue("7, 7");

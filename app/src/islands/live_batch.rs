@@ -17,13 +17,13 @@ use crate::live::stage::Stage;
 use crate::live::tab::use_tab;
 use crate::live::view::View;
 use crate::live::{Batch, use_channel};
-use crate::model::BatchView;
+use crate::model::{BatchView, EncodedView};
 
 /// Connects to a batch, and follows it to its finish line and beyond.
 #[island]
 pub fn LiveBatch(
     /// The batch when the page was rendered.
-    view: BatchView,
+    view: EncodedView,
     /// The kind's own columns in the table of results.
     columns: Vec<Column>,
     /// Why a form of this page was refused when it was posted without JavaScript.
@@ -31,6 +31,14 @@ pub fn LiveBatch(
     /// The squares as they were when the page was rendered.
     children: Children,
 ) -> impl IntoView {
+    match view.decode() {
+        Ok(view) => view! { <Live view columns refusal children /> }.into_any(),
+        Err(error) => error.to_string().into_any(),
+    }
+}
+
+#[component]
+fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children: Children) -> impl IntoView {
     let batch = Batch {
         id: view.id,
         is_own: view.is_own,
@@ -113,7 +121,8 @@ mod tests {
             let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary: summary.clone(), now };
             let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
             let page = owner.with(|| {
-                view! { <LiveBatch view columns=Vec::new() refusal=None><p>"squares"</p></LiveBatch> }.into_any()
+                view! { <LiveBatch view=view.encode() columns=Vec::new() refusal=None><p>"squares"</p></LiveBatch> }
+                    .into_any()
             });
             let rendered = std::thread::spawn(move || {
                 let html = owner.with(|| page.to_html());

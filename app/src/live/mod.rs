@@ -9,7 +9,7 @@
 //! - `attempts`: reads attempts from the journal; `playback`: plays it
 //! - [`view`]: how the visitor looks at the batch; `address`, `keys`, `pointer`: the address, the keyboard and the pointer change it
 //! - [`stage`]: paints the quilt when one of these signals changes
-//! - `tab`: title, icon and notification
+//! - `tab`: title, icon and notification; `setting`: what the browser keeps
 //! - [`shared`]: stored values and effects; [`fetch`]: typed requests to the HTTP API
 //! - [`context`]: all of it, for the components
 
@@ -23,6 +23,7 @@ mod frames;
 pub(crate) mod keys;
 pub(crate) mod playback;
 pub(crate) mod pointer;
+pub(crate) mod setting;
 pub(crate) mod shared;
 mod socket;
 pub(crate) mod stage;

@@ -57,7 +57,7 @@ fn Batch(view: BatchView, rows: String) -> impl IntoView {
     let refresh = if view.summary.status == Status::Running { REFRESH } else { "" };
     view! {
         <Title text=words::title(&view.summary) />
-        <LiveBatch view columns refusal=posted_refusal()>
+        <LiveBatch view=view.encode() columns refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>
         <noscript inner_html=refresh></noscript>

@@ -19,27 +19,43 @@
     if (tag === "leptos-children") onHydrate.pop();
   }
 
-  // What the visitor changed before there was anybody to hear of it. Browsers also bring changes back when a page is loaded again.
+  // What happens before the islands are alive is told to them once they are: keys and buttons, and fields that were changed, which browsers
+  // also do when a page is loaded again.
+  const early = [];
+  const types = ["keydown", "click"];
+
+  function remember(event) {
+    const isHeard = event.type === "keydown" || event.target.closest?.("button[type=button], [role=grid]");
+    if (isHeard && early.length < 100) early.push(event);
+  }
+
+  function isChanged(field) {
+    if (field.options) {
+      const standard = [...field.options].findIndex((option) => option.defaultSelected);
+      return field.selectedIndex !== Math.max(standard, 0);
+    }
+    if (field.type === "radio") return field.checked && !field.defaultChecked;
+    if (field.type === "checkbox") return field.checked !== field.defaultChecked;
+    return field.value !== field.defaultValue;
+  }
+
   function collectChanges() {
-    const fields = [...document.querySelectorAll("leptos-island :is(input, select, textarea)")].filter((field) =>
-      field.options
-        ? [...field.options].some((option) => option.selected !== option.defaultSelected)
-        : field.type === "radio"
-          ? field.checked && !field.defaultChecked
-          : field.value !== field.defaultValue || field.checked !== field.defaultChecked,
-    );
+    const fields = [...document.querySelectorAll("leptos-island :is(input, select, textarea)")].filter(isChanged);
     return fields.map((field) => ({ field, value: field.value, checked: field.checked }));
   }
 
-  function tellChanges(changes) {
+  function tellAll(changes) {
     for (const { field, value, checked } of changes) {
       if (field.type !== "file") field.value = value;
       if (checked !== undefined) field.checked = checked;
-      for (const name of ["input", "change"]) field.dispatchEvent(new Event(name, { bubbles: true }));
+      for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
     }
     for (const details of document.querySelectorAll("leptos-island details")) details.dispatchEvent(new Event("toggle"));
+    for (const type of types) document.removeEventListener(type, remember, true);
+    for (const event of early) event.target.dispatchEvent(new event.constructor(event.type, event));
   }
 
+  for (const type of types) document.addEventListener(type, remember, true);
   const whenIdle = window.requestIdleCallback ?? ((task) => task());
   whenIdle(async () => {
     const module = await import(js);
@@ -48,6 +64,6 @@
     module.hydrate();
     await hydrate(document.body, module);
     // After the effects of the islands.
-    setTimeout(tellChanges, 0, changes);
+    setTimeout(tellAll, 0, changes);
   });
 })

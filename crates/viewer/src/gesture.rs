@@ -1,7 +1,5 @@
 //! Pointers on a quilt: one moves it, two enlarge it. Works on plain numbers; coordinates are CSS pixels from the corner of the quilt's window.
 
-use std::collections::BTreeMap;
-
 use crate::zoom::Zoom;
 
 /// A press that moves farther than this many pixels is a drag, not a tap.
@@ -23,8 +21,8 @@ pub enum Action {
 /// The pointers that are down.
 #[derive(Debug, Default)]
 pub struct Gesture {
-    /// Their last positions.
-    down: BTreeMap<i32, (f64, f64)>,
+    /// Their last positions. They are few.
+    down: Vec<(i32, (f64, f64))>,
     /// The distance moved since the first one came down.
     travelled: f64,
     has_dragged: bool,
@@ -39,7 +37,8 @@ impl Gesture {
                     self.travelled = 0.0;
                     self.has_dragged = false;
                 }
-                self.down.insert(id, at);
+                self.release(id);
+                self.down.push((id, at));
                 None
             }
             Action::Hover => {
@@ -48,7 +47,7 @@ impl Gesture {
             }
             Action::Move => self.drag(id, at, zoom),
             Action::Up => {
-                self.down.remove(&id);
+                self.release(id);
                 None
             }
         }
@@ -66,9 +65,13 @@ impl Gesture {
         std::mem::take(&mut self.has_dragged)
     }
 
+    fn release(&mut self, id: i32) {
+        self.down.retain(|(down, _)| *down != id);
+    }
+
     fn drag(&mut self, id: i32, (x, y): (f64, f64), zoom: Zoom) -> Option<Zoom> {
-        let other = self.down.iter().find(|(other, _)| **other != id).map(|(_, at)| *at);
-        let before = self.down.get_mut(&id)?;
+        let other = self.down.iter().find(|(other, _)| *other != id).map(|(_, at)| *at);
+        let (_, before) = self.down.iter_mut().find(|(down, _)| *down == id)?;
         let (old_x, old_y) = std::mem::replace(before, (x, y));
         self.travelled += (x - old_x).hypot(y - old_y);
         self.has_dragged |= self.travelled > SLACK;
@@ -99,7 +102,7 @@ mod tests {
     #[test]
     fn one_pointer_moves_the_quilt_once_it_is_no_tap_any_more() {
         let mut pointers = Gesture::default();
-        pointers.down.insert(1, (100.0, 100.0));
+        pointers.down.push((1, (100.0, 100.0)));
         assert_eq!(pointers.drag(1, (102.0, 100.0), zoom()), None);
         assert!(!pointers.has_dragged);
         let moved = pointers.drag(1, (120.0, 90.0), zoom()).expect("far enough");
@@ -112,8 +115,8 @@ mod tests {
     #[test]
     fn two_pointers_enlarge_it() {
         let mut pointers = Gesture::default();
-        pointers.down.insert(1, (200.0, 250.0));
-        pointers.down.insert(2, (300.0, 250.0));
+        pointers.down.push((1, (200.0, 250.0)));
+        pointers.down.push((2, (300.0, 250.0)));
         let larger = pointers.drag(2, (400.0, 250.0), zoom()).expect("two are down");
         assert!((larger.scale - 2.0 * zoom().scale).abs() < 1e-9);
     }

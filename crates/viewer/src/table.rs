@@ -84,7 +84,12 @@ pub struct Row {
     pub square: Square,
     /// Its values, one for each column.
     pub cells: Vec<Value>,
+    /// All of them, as they are searched.
+    searched: String,
 }
+
+/// Makes texts that differ in case alone the same, such as [`str::to_lowercase`]. A browser has the tables for that itself.
+pub type Fold = fn(&str) -> String;
 
 /// The direction in which a column is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,8 +112,9 @@ impl Direction {
 }
 
 /// The table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Table {
+    fold: Fold,
     columns: Vec<Column>,
     rows: Vec<Row>,
     sort: Option<(usize, Direction)>,
@@ -119,11 +125,19 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table with the columns of all kinds and those of one kind.
+    /// An empty table with the columns of all kinds and those of one kind, whose filter folds case.
     #[must_use]
-    pub fn new(own: Vec<Column>) -> Self {
+    pub fn new(own: Vec<Column>, fold: Fold) -> Self {
         let common = COMMON.map(|(name, label)| Column { name: name.into(), label: label.into() });
-        Self { columns: common.into_iter().chain(own).collect(), ..Self::default() }
+        Self {
+            fold,
+            columns: common.into_iter().chain(own).collect(),
+            rows: Vec::new(),
+            sort: None,
+            filter: String::new(),
+            only: None,
+            order: Vec::new(),
+        }
     }
 
     /// Replaces the rows, which are in the order of the squares.
@@ -144,7 +158,10 @@ impl Table {
             Value::Text(result.state.as_str().into()),
             Value::from(result.failed.as_deref()),
         ];
-        Row { square, cells: common.into_iter().chain(own).collect() }
+        let cells: Vec<Value> = common.into_iter().chain(own).collect();
+        // A filter has no line breaks, so it matches within a cell.
+        let searched: String = cells.iter().flat_map(|cell| [cell.to_string(), "\n".into()]).collect();
+        Row { square, searched: (self.fold)(&searched), cells }
     }
 
     /// All rows, whether they match or not.
@@ -202,7 +219,7 @@ impl Table {
 
     /// Only rows that contain this text match; case is ignored.
     pub fn set_filter(&mut self, filter: &str) {
-        self.filter = filter.to_lowercase();
+        self.filter = (self.fold)(filter);
         self.arrange();
     }
 
@@ -225,8 +242,7 @@ impl Table {
     fn arrange(&mut self) {
         let matches = |row: &Row| {
             let is_in = |only: &str| matches!(row.cells.get(STATE), Some(Value::Text(state)) if state == only);
-            let contains = |cell: &Value| cell.to_string().to_lowercase().contains(&self.filter);
-            self.only.as_deref().is_none_or(is_in) && (self.filter.is_empty() || row.cells.iter().any(contains))
+            self.only.as_deref().is_none_or(is_in) && row.searched.contains(&self.filter)
         };
         let matching = self.rows.iter().enumerate().filter(|(_, row)| matches(row));
         self.order = matching.map(|(place, _)| place as u32).collect();
@@ -270,7 +286,7 @@ mod tests {
 
     fn table() -> Table {
         let column = |name: &str, label: &str| Column { name: name.into(), label: label.into() };
-        let mut table = Table::new(vec![column("status", "Status"), column("title", "Title")]);
+        let mut table = Table::new(vec![column("status", "Status"), column("title", "Title")], str::to_lowercase);
         let line = |column: u16, state: &str, detail: serde_json::Value| -> ResultLine {
             let line = serde_json::json!({"row": 0, "column": column, "state": state, "detail": detail});
             serde_json::from_value(line).expect("a result")
@@ -319,7 +335,7 @@ mod tests {
 
     #[test]
     fn the_row_of_a_square_comes_into_sight() {
-        let mut table = Table::new(Vec::new());
+        let mut table = Table::new(Vec::new(), str::to_lowercase);
         let line = |column: u16| serde_json::json!({"row": 0, "column": column, "state": "done"});
         let results: Vec<ResultLine> =
             (0..1_000).filter_map(|column| serde_json::from_value(line(column)).ok()).collect();

@@ -1,12 +1,11 @@
 //! The keys, in a dialog.
 
-use codee::string::FromToStringCodec;
 use leptos::html::{Dialog, Input};
 use leptos::prelude::*;
-use leptos_use_storage::{UseStorageOptions, use_local_storage_with_options};
 
 use crate::components::shared::on;
 use crate::live::keys::{Targets, use_keys};
+use crate::live::setting::use_switch;
 use crate::live::use_batch;
 
 /// What the keys do.
@@ -24,8 +23,8 @@ const KEYS: &str = concat!(
 /// Opened with `?`. Handles the keys of the page as well, because their switch is here.
 #[component]
 pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
-    let options = UseStorageOptions::default().initial_value(true).delay_during_hydration(true);
-    let (is_on, set_on, _) = use_local_storage_with_options::<bool, FromToStringCodec>("quilt-single-keys", options);
+    let single_keys = use_switch("quilt-single-keys");
+    let is_on = single_keys.is_on();
     use_keys(use_batch(), Targets { help, go_to, has_single_keys: is_on });
     view! {
         <dialog class="help" aria-labelledby="help-title" node_ref=help>
@@ -37,7 +36,7 @@ pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoVie
                         <input
                             type="checkbox"
                             prop:checked=is_on
-                            on:change=on(move |event| set_on.set(event_target_checked(&event)))
+                            on:change=on(move |event| single_keys.set(event_target_checked(&event)))
                         />
                         " keys without a modifier, such as "
                         <kbd>"f"</kbd>

@@ -63,10 +63,8 @@ fn Moment() -> impl IntoView {
             step="any"
             prop:value=text(move || of(|playback| playback.at_ms).to_string())
             aria-valuetext=text(move || duration(|playback| playback.at_ms))
-            on:input=on(move |event| {
-                if let Ok(at_ms) = event_target_value(&event).parse() {
-                    playback::seek(batch, at_ms);
-                }
+            on:input=on(move |event: web_sys::Event| {
+                playback::seek(batch, event_target::<web_sys::HtmlInputElement>(&event).value_as_number());
             })
         />
         <span class="moment">
@@ -83,18 +81,23 @@ fn Speed() -> impl IntoView {
     let is = |one: f64, other: f64| (one - other).abs() < f64::EPSILON;
     let own = (!SPEEDS.into_iter().any(|speed| is(speed, first))).then_some(first);
     let option = |speed: f64| {
-        view! { <option value=speed.to_string() selected=is(speed, first)>{format!("{speed}×")}</option> }
+        view! { <option value=hundredths(speed).to_string() selected=is(speed, first)>{format!("{speed}×")}</option> }
     };
     view! {
         <select
             aria-label="Speed"
             on:change=on(move |event| {
-                if let Ok(speed) = event_target_value(&event).parse() {
-                    playback::set_speed(batch, speed);
+                if let Ok(hundredths) = event_target_value(&event).parse::<u32>() {
+                    playback::set_speed(batch, f64::from(hundredths) / 100.0);
                 }
             })
         >
             {all(own.into_iter().chain(SPEEDS).map(option))}
         </select>
     }
+}
+
+/// Speeds have up to two digits after their point.
+fn hundredths(speed: f64) -> u32 {
+    (speed * 100.0).round() as u32
 }

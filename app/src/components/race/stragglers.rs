@@ -61,13 +61,41 @@ fn find(viewer: &Viewer, load: &Load) -> Vec<(Square, String)> {
     running.retain(|(_, running)| {
         square_of(viewer, *running).is_some() && quilt.at(running.position) == SquareState::Pending
     });
-    running.sort_by_key(|(_, running)| running.started_at);
-    // Two workers may run the same task.
-    running.dedup_by_key(|(_, running)| running.position);
+    let running = once_each(running);
     let describe = |(worker, running): (&str, Running)| {
         let since = format::duration(load.now.millis_since(running.started_at));
         let words = format!(", attempt {}, for {since} on {worker}", running.attempt);
         Some((square_of(viewer, running)?, words))
     };
     running.into_iter().take(MAX_STRAGGLERS).filter_map(describe).collect()
+}
+
+/// The longest run of each task, longest first: two workers may run the same one.
+fn once_each(mut running: Vec<(&str, Running)>) -> Vec<(&str, Running)> {
+    sort(&mut running, |running| (running.position.0.into(), running.started_at.0));
+    running.dedup_by_key(|(_, running)| running.position);
+    sort(&mut running, |running| (running.started_at.0, 0));
+    running
+}
+
+fn sort(running: &mut [(&str, Running)], key: fn(&Running) -> (u64, u64)) {
+    running.sort_by_key(|(_, running)| key(running));
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::{Position, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_two_workers_run_is_named_once() {
+        let running = |position, started_at| Running {
+            position: Position(position),
+            attempt: 1,
+            started_at: Timestamp(started_at),
+        };
+        let all = vec![("a", running(7, 30)), ("b", running(3, 20)), ("c", running(7, 10))];
+        assert_eq!(once_each(all), [("c", running(7, 10)), ("b", running(3, 20))]);
+    }
 }
