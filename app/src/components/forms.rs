@@ -84,15 +84,23 @@ pub(crate) struct Refusals(Memo<Option<(Place, String)>>);
 impl Refusals {
     /// `posted` is the refusal of a form that was posted without JavaScript.
     pub(crate) fn new(batch: Batch, posted: Option<String>) -> Self {
-        let (input, value) = (batch.control.input(), batch.control.value());
+        let (input, value, pending) = (batch.control.input(), batch.control.value(), batch.control.pending());
         // The input is there while the command is on its way.
         let place = Memo::new(move |before: Option<&Place>| {
             let place = input.with(|input| input.as_ref().map(|input| Place::of(&input.command)));
             place.or(before.copied()).unwrap_or(Place::Tools)
         });
-        Self(Memo::new(move |_| match value.get() {
-            Some(answer) => answer.err().map(|error| (place.get(), error.to_string())),
-            None => posted.clone().map(|reason| (Place::Tools, reason)),
+        Self(Memo::new(move |_| {
+            // Read while there is an input, which is gone when there is a value.
+            let place = place.get();
+            // The same refusal again is announced again.
+            if pending.get() {
+                return None;
+            }
+            match value.get() {
+                Some(answer) => answer.err().map(|error| (place, error.to_string())),
+                None => posted.clone().map(|reason| (Place::Tools, reason)),
+            }
         }))
     }
 }

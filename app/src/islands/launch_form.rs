@@ -6,8 +6,9 @@ use wasm_bindgen::JsCast;
 use web_sys::{Event, FormData, HtmlFormElement, HtmlInputElement, HtmlSelectElement, SubmitEvent};
 
 use crate::components::forms::RefusalText;
-use crate::components::shared::{on, optional, text};
+use crate::components::shared::{flag, on, optional, text};
 use crate::functions::{Launch, launch};
+use crate::live::shared::effect;
 
 /// A plain form around its fields. In the browser it is posted in place, and shows why it was refused; a launch leads to the batch's page.
 #[island]
@@ -22,12 +23,23 @@ pub fn LaunchForm(
         async move { launch(fields.into()).await }
     });
     let (pending, value) = (action.pending(), action.value());
+    // A launch leads to another page: until the browser is there, the form is busy.
+    let is_busy = flag(move || pending.get() || value.with(|launched| matches!(launched, Some(Ok(())))));
+    effect(move || {
+        // Somebody came back, and the browser had kept the page.
+        let shown = window_event_listener_untyped("pageshow", move |_| {
+            if value.with_untracked(Option::is_some) {
+                value.set(None);
+            }
+        });
+        on_cleanup(move || shown.remove());
+    });
     let submit = move |event: SubmitEvent| {
         let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
         // What cannot be read here is posted as a plain form.
         let Some(Ok(fields)) = form.map(|form| FormData::new_with_form(&form)) else { return };
         event.prevent_default();
-        if !pending.get_untracked() {
+        if !is_busy.get_untracked() {
             action.dispatch_local(fields);
         }
     };
@@ -35,7 +47,7 @@ pub fn LaunchForm(
         Some(launched) => launched.err().map(|error| error.to_string()).unwrap_or_default(),
         None => refusal.clone().unwrap_or_default(),
     });
-    let is_pending = optional(move || pending.get().then(|| "true".into()));
+    let is_disabled = optional(move || is_busy.get().then(|| "true".into()));
     view! {
         <form
             method="post"
@@ -48,7 +60,7 @@ pub fn LaunchForm(
         >
             {children()}
             <RefusalText reason />
-            <button type="submit" class="button primary launch" aria-disabled=is_pending>
+            <button type="submit" class="button primary launch" aria-disabled=is_disabled>
                 "Launch"
             </button>
         </form>

@@ -9,10 +9,12 @@ use crate::components::forms::Refusals;
 use crate::components::quilt::{Legend, NoticeLine, QuiltGrid, Readout, ReplayControls, SquareDetails, Toolbar};
 use crate::components::race::Race;
 use crate::components::results::ResultsPanel;
-use crate::components::shared::{flag, text};
+use crate::components::shared::{flag, on, text};
 use crate::live::address::use_address;
 use crate::live::attempts::follow_when;
+use crate::live::focus::use_focus;
 use crate::live::playback::end_when_running;
+use crate::live::shared::effect;
 use crate::live::stage::Stage;
 use crate::live::tab::use_tab;
 use crate::live::view::View;
@@ -52,6 +54,12 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     use_address(batch);
     use_tab(batch);
     end_when_running(batch);
+    let focus = use_focus(batch);
+    effect(move || {
+        if batch.control.pending().get() {
+            batch.view.clear_notice();
+        }
+    });
     let needs_attempts = flag(move || batch.view.is_race_open.get() || batch.view.look.get().needs_attempts());
     follow_when(batch.channel, needs_attempts);
     let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
@@ -67,6 +75,7 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
             data-total=text(move || progress.get().tasks.to_string())
             data-connection=text(move || batch.channel.connection.get().as_str().into())
             data-zoom=zoom
+            on:focusin=on(move |event| focus.moved(&event))
         >
             <div class="batch-head">
                 <Heading />

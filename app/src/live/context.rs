@@ -60,6 +60,16 @@ impl Batch {
         self.focus(square);
     }
 
+    /// Closes the details of the chosen square, and moves the keyboard back to it. Whether one was chosen.
+    pub(crate) fn close_square(self) -> bool {
+        let chosen = self.view.chosen.get_untracked();
+        if let Some(square) = chosen {
+            self.view.chosen.set(None);
+            self.focus(square);
+        }
+        chosen.is_some()
+    }
+
     /// Moves the keyboard to a square, if the quilt has it.
     pub(crate) fn show(self, square: Square) {
         if self.grid().index(square).is_some() {

@@ -71,10 +71,10 @@ pub(crate) fn open(dialog: NodeRef<Dialog>) {
 /// Closes what is open: the square, then the replay, then the filter.
 fn close(batch: Batch) {
     let view = batch.view;
-    if let Some(square) = view.chosen.get_untracked() {
-        view.chosen.set(None);
-        batch.focus(square);
-    } else if view.playback.get_untracked().is_some() {
+    if batch.close_square() {
+        return;
+    }
+    if view.playback.get_untracked().is_some() {
         playback::end(batch);
     } else {
         view.update_look(|look| viewer::Look { only: None, ..look });

@@ -7,7 +7,7 @@
 //!
 //! - [`channel`]: [`use_channel`], the state of the batch as signals; `socket`: its WebSocket; `frames`: once a frame
 //! - `attempts`: reads attempts from the journal; `playback`: plays it
-//! - [`view`]: how the visitor looks at the batch; `address`, `keys`, `pointer`: the address, the keyboard and the pointer change it
+//! - [`view`]: how the visitor looks at the batch; `address`, `keys`, `pointer`: the address, the keyboard and the pointer change it; `focus`: where the keyboard goes
 //! - [`stage`]: paints the quilt when one of these signals changes
 //! - `tab`: title, icon and notification; `setting`: what the browser keeps
 //! - [`shared`]: stored values and effects; [`fetch`]: typed requests to the HTTP API
@@ -18,6 +18,7 @@ pub(crate) mod attempts;
 pub(crate) mod channel;
 pub(crate) mod context;
 pub(crate) mod fetch;
+pub(crate) mod focus;
 mod following;
 mod frames;
 pub(crate) mod keys;

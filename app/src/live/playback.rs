@@ -34,6 +34,10 @@ pub(crate) fn start(batch: Batch) {
             return;
         };
         let Some(summary) = batch.channel.told.summary.try_get_untracked() else { return };
+        // It was started twice before the journal was there.
+        if batch.view.playback.get_untracked().is_some() {
+            return;
+        }
         let Some(ended_at) = summary.ended_at.filter(|_| summary.status.is_over()) else { return };
         let length = ended_at.millis_since(summary.created_at);
         let length_ms = length.max(1) as f64;

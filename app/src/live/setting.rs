@@ -5,6 +5,9 @@ use web_sys::Storage;
 
 use super::shared::effect;
 
+/// What is stored for a switch that is off.
+const OFF: &str = "off";
+
 /// A switch. A handle: all copies are the same.
 #[derive(Clone, Copy)]
 pub(crate) struct Switch {
@@ -18,7 +21,7 @@ pub(crate) fn use_switch(name: &'static str) -> Switch {
     // Effects run in the browser alone.
     effect(move || {
         let stored = storage().and_then(|storage| storage.get_item(name).ok()?);
-        if stored.as_deref() == Some("false") {
+        if stored.as_deref() == Some(OFF) {
             switch.is_on.set(false);
         }
     });
@@ -36,7 +39,7 @@ impl Switch {
         self.is_on.set(is_on);
         if let Some(storage) = storage() {
             // Without room for it, it is kept until the page is left.
-            let _ = storage.set_item(self.name, if is_on { "true" } else { "false" });
+            let _ = if is_on { storage.remove_item(self.name) } else { storage.set_item(self.name, OFF) };
         }
     }
 }

@@ -75,6 +75,13 @@ impl View {
         }
     }
 
+    /// Takes the message away: the visitor does something else.
+    pub(crate) fn clear_notice(self) {
+        if self.notice.with_untracked(|notice| !notice.words.is_empty()) {
+            self.notify("");
+        }
+    }
+
     /// Changes the visible part, where the quilt is on a canvas.
     pub(crate) fn update_zoom(self, change: impl FnOnce(Zoom) -> Zoom) {
         if let Some(zoom) = self.zoom.get_untracked() {

@@ -14,9 +14,6 @@ use super::squares::{canvas_html, rows_html};
 use crate::islands::LiveBatch;
 use crate::model::{ActionError, BatchView};
 
-/// Without JavaScript the page reloads itself until the batch is over.
-const REFRESH: &str = r#"<meta http-equiv="refresh" content="2"><p class="quiet">This page refreshes itself every two seconds until the finish line. With JavaScript it would be live.</p>"#;
-
 #[component]
 pub(super) fn BatchPage() -> impl IntoView {
     let params = use_params_map();
@@ -53,13 +50,19 @@ fn Batch(view: BatchView, rows: String) -> impl IntoView {
     let columns = kind.map(|kind| kind.columns()).unwrap_or_default();
     let columns: Vec<Column> =
         columns.iter().map(|column| Column { name: column.name.into(), label: column.label.into() }).collect();
-    // Nothing moves while a batch is paused, and its owner may be filling in the form.
-    let refresh = if view.summary.status == Status::Running { REFRESH } else { "" };
+    // Without JavaScript the page reloads itself until the batch is over. Nothing moves while a batch is paused, and its owner may be
+    // filling in the form.
+    let refresh = (view.summary.status == Status::Running).then(|| {
+        view! {
+            <meta http-equiv="refresh" content="2" />
+            <p class="quiet">"This page refreshes itself every two seconds until the finish line. With JavaScript it would be live."</p>
+        }
+    });
     view! {
         <Title text=words::title(&view.summary) />
         <LiveBatch view=view.encode() columns refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>
-        <noscript inner_html=refresh></noscript>
+        <noscript>{refresh}</noscript>
     }
 }

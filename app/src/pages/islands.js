@@ -20,13 +20,20 @@
   }
 
   // What happens before the islands are alive is told to them once they are: keys and buttons, and fields that were changed, which browsers
-  // also do when a page is loaded again.
+  // also do when a page is loaded again. A batch's page is alive when it has heard of its batch; it does not wait long for that.
+  const patience = 2000;
   const early = [];
-  const types = ["keydown", "click"];
+  const touched = new Set();
 
   function remember(event) {
-    const isHeard = event.type === "keydown" || event.target.closest?.("button[type=button], [role=grid]");
-    if (isHeard && early.length < 100) early.push(event);
+    if (!event.isTrusted) return;
+    if (event.type === "input") {
+      touched.add(event.target);
+    } else if (event.type === "keydown" || event.target.closest?.("button[type=button], [role=grid]")) {
+      // Nobody else hears of it before its time.
+      event.stopImmediatePropagation();
+      if (early.length < 100) early.push(event);
+    }
   }
 
   function isChanged(field) {
@@ -40,22 +47,30 @@
   }
 
   function collectChanges() {
+    touched.clear();
     const fields = [...document.querySelectorAll("leptos-island :is(input, select, textarea)")].filter(isChanged);
     return fields.map((field) => ({ field, value: field.value, checked: field.checked }));
   }
 
-  function tellAll(changes) {
-    for (const { field, value, checked } of changes) {
+  function tellChanges(changes) {
+    for (const { field, value, checked } of changes.filter(({ field }) => !touched.has(field))) {
       if (field.type !== "file") field.value = value;
       if (checked !== undefined) field.checked = checked;
       for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
     }
     for (const details of document.querySelectorAll("leptos-island details")) details.dispatchEvent(new Event("toggle"));
+  }
+
+  function tellEarly(since) {
+    const isWaiting = document.querySelector("[data-connection=connecting]") && performance.now() - since < patience;
+    if (isWaiting) return requestAnimationFrame(() => tellEarly(since));
     for (const type of types) document.removeEventListener(type, remember, true);
     for (const event of early) event.target.dispatchEvent(new event.constructor(event.type, event));
   }
 
+  const types = ["keydown", "click", "input"];
   for (const type of types) document.addEventListener(type, remember, true);
+
   const whenIdle = window.requestIdleCallback ?? ((task) => task());
   whenIdle(async () => {
     const module = await import(js);
@@ -64,6 +79,9 @@
     module.hydrate();
     await hydrate(document.body, module);
     // After the effects of the islands.
-    setTimeout(tellAll, 0, changes);
+    setTimeout(() => {
+      tellChanges(changes);
+      tellEarly(performance.now());
+    });
   });
 })

@@ -165,6 +165,13 @@ impl Viewer {
         failed.map(|position| quilt.order().index(position)).min_by_key(rank).map(|index| grid.square(index))
     }
 
+    /// Whether a square has failed and was not run again since.
+    #[must_use]
+    pub fn has_failed(&self, square: Square) -> bool {
+        let state = self.quilt.as_ref().and_then(|quilt| Some(quilt.at(quilt.position_of(square)?)));
+        matches!(state, Some(SquareState::Failed(_)))
+    }
+
     /// The lap, and the number of the last attempt at a square in it, 0 if there is none.
     #[must_use]
     pub fn last_attempt(&self, square: Square) -> (u32, u8) {

@@ -23,7 +23,7 @@ const KEYS: &str = concat!(
 /// Opened with `?`. Handles the keys of the page as well, because their switch is here.
 #[component]
 pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
-    let single_keys = use_switch("quilt-single-keys");
+    let single_keys = use_switch("single-keys");
     let is_on = single_keys.is_on();
     use_keys(use_batch(), Targets { help, go_to, has_single_keys: is_on });
     view! {
@@ -35,6 +35,8 @@ pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoVie
                     <label>
                         <input
                             type="checkbox"
+                            checked
+                            autocomplete="off"
                             prop:checked=is_on
                             on:change=on(move |event| single_keys.set(event_target_checked(&event)))
                         />

@@ -31,10 +31,11 @@ pub(crate) fn BatchItem(id: String, card: Signal<Option<BatchCard>>) -> impl Int
     }
 }
 
-/// The picture of a batch that is over does not change, and is cached under an address of its own.
+/// The picture of a batch that is over does not change, and is cached under an address of its own. That of others is loaded again when
+/// squares have settled: an address that names no end is not cached.
 fn picture(card: &BatchCard) -> String {
-    let at = card.ended_at.map_or(String::new(), |at| format!("&at={}", at.0));
-    format!("/batches/{}/quilt.png?side=48{at}", card.id)
+    let at = card.ended_at.map_or_else(|| card.progress.settled().into(), |at| at.0);
+    format!("/batches/{}/quilt.png?side=48&at={at}", card.id)
 }
 
 fn counts(card: &BatchCard) -> String {

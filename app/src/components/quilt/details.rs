@@ -27,7 +27,7 @@ pub(crate) fn SquareDetails() -> impl IntoView {
             <When condition=is_open>
                 <div class="attempts-head">
                     <h2>{name}</h2>
-                    <button type="button" class="link" on:click=on(move |_| chosen.set(None))>"Close"</button>
+                    <button type="button" class="link" on:click=on(move |_| { batch.close_square(); })>"Close"</button>
                 </div>
                 <Loaded />
                 <Retry />
@@ -74,8 +74,12 @@ fn Loaded() -> impl IntoView {
 #[component]
 fn Retry() -> impl IntoView {
     let batch = use_batch();
-    let state = use_state();
-    let can_retry = flag(move || state.get() == Some(TaskState::Failed) && batch.can_retry());
+    // Now, and not at the moment of a replay.
+    let has_failed = move || {
+        let square = batch.view.chosen.get()?;
+        batch.channel.quilt.with(|viewer| viewer.has_failed(square))
+    };
+    let can_retry = flag(move || has_failed() == Some(true) && batch.can_retry());
     let place = move |place: fn(Square) -> u16| {
         text(move || batch.view.chosen.get().map_or(String::new(), |square| place(square).to_string()))
     };

@@ -96,7 +96,11 @@ fn doing(viewer: &Viewer, lane: &Lane, load: Option<&Load>, is_over: bool) -> (&
         Some(Some(running)) => {
             let since = format::duration(load.now.millis_since(running.started_at));
             let attempt = if running.attempt > 1 { format!(", attempt {}", running.attempt) } else { String::new() };
-            ("running", (square_of(viewer, running), format!("{attempt}, {since}")))
+            match square_of(viewer, running) {
+                Some(square) => ("running", (Some(square), format!("{attempt}, {since}"))),
+                // It runs a task of another batch.
+                None => ("running", (None, String::new())),
+            }
         }
         Some(None) => ("idle", (None, "idle".into())),
         None => ("lost", (None, "not heard of any more".into())),

@@ -33,10 +33,11 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
     let count = move || results.with(Table::matching);
     let before = Signal::derive(move || first.get());
     let after = Signal::derive(move || count().saturating_sub(first.get() + WINDOW));
-    // The chosen square's row comes into sight.
+    // The chosen square's row comes into sight when it is chosen and when the rows were loaded, and not when they are sorted or filtered.
     effect(move || {
         let chosen = batch.view.chosen.get();
-        let top = chosen.and_then(|square| results.with(|table| table.scroll_to(square)));
+        results.loaded.track();
+        let top = chosen.and_then(|square| results.with_untracked(|table| table.scroll_to(square)));
         if let Some((top, scroller)) = top.zip(scroller.get()) {
             follow(top);
             // The row is rendered first.

@@ -17,6 +17,8 @@ pub(super) struct Results {
     table: Shared<Table>,
     /// Grows when the rows are to be loaded again.
     pub(super) loads: RwSignal<u32>,
+    /// Grows when they were loaded.
+    pub(super) loaded: RwSignal<u32>,
     /// Why they were not loaded; empty if they were.
     pub(super) failure: RwSignal<String>,
 }
@@ -28,13 +30,15 @@ impl Results {
             version: RwSignal::new(0),
             table: Shared::new(Table::new(columns, to_lower_case)),
             loads: RwSignal::new(0),
+            loaded: RwSignal::new(0),
             failure: RwSignal::new(String::new()),
         };
         let is_open = batch.view.is_results_open;
+        let was_opened = Memo::new(move |before: Option<&bool>| before == Some(&true) || is_open.get());
         let path = Signal::derive(move || {
-            is_open.get().then(|| format!("/api/batches/{}/results?format=ndjson&limit={MAX_ROWS}", batch.id))
+            was_opened.get().then(|| format!("/api/batches/{}/results?format=ndjson&limit={MAX_ROWS}", batch.id))
         });
-        // Loaded when the table is opened, and again when a lap is over.
+        // Loaded when the table is first opened, and again when a lap is over.
         let version = text(move || {
             let summary = batch.channel.told.summary.get();
             let lap = (summary.lap, summary.status.is_over());
@@ -45,6 +49,7 @@ impl Results {
             Some(Ok(lines)) => {
                 results.update(|table| table.set_results(&lines));
                 results.failure.set(String::new());
+                results.loaded.update(|loaded| *loaded += 1);
             }
             Some(Err(error)) => results.failure.set(error.to_string()),
             None => {}

@@ -2,7 +2,7 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_varint, unzigzag, zigzag};
-use super::event::{put_reason, read_reason};
+use super::reasons::{put_reason, read_reason};
 use crate::event::{AttemptRun, Timestamp};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;

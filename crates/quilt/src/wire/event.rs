@@ -3,6 +3,7 @@
 use super::DecodeError;
 use super::attempts::{put_runs, read_runs};
 use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigzag, zigzag};
+use super::reasons::{put_reason, read_reason};
 use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
@@ -278,17 +279,6 @@ fn continues(settlement: &Settlement, next: &Settlement) -> bool {
     follows && matches!((&settlement.outcome, &next.outcome), (Outcome::Done(_), Outcome::Done(_)))
 }
 
-/// A reason is written once: 0 and the text the first time, its number from 1 afterwards.
-pub(super) fn put_reason<'a>(out: &mut Vec<u8>, known: &mut Vec<&'a str>, reason: &'a str) {
-    if let Some(place) = known.iter().position(|known| *known == reason) {
-        put_varint(out, place as u64 + 1);
-    } else {
-        put_varint(out, 0);
-        put_text(out, reason);
-        known.push(reason);
-    }
-}
-
 fn read_settlements(reader: &mut Reader<'_>) -> Result<Vec<Settlement>, DecodeError> {
     let count = reader.number("a number of squares", MAX_SQUARES)? as usize;
     // No settlement takes less than three bytes.
@@ -319,15 +309,4 @@ fn read_settlements(reader: &mut Reader<'_>) -> Result<Vec<Settlement>, DecodeEr
         expected = first + length.max(1);
     }
     Ok(settlements)
-}
-
-pub(super) fn read_reason<'a>(reader: &mut Reader<'a>, known: &mut Vec<&'a str>) -> Result<&'a str, DecodeError> {
-    match reader.number("a reason", MAX_SQUARES)?.checked_sub(1) {
-        Some(place) => known.get(place as usize).copied().ok_or(DecodeError::OutOfRange("a reason")),
-        None => {
-            let reason = reader.text()?;
-            known.push(reason);
-            Ok(reason)
-        }
-    }
 }

@@ -17,6 +17,7 @@ mod attempts;
 mod bytes;
 mod event;
 mod frame;
+mod reasons;
 mod snapshot;
 mod summary;
 

@@ -1,0 +1,46 @@
+//! The keyboard focus, when the control that has it goes away.
+
+use leptos::prelude::*;
+use quilt::Square;
+use send_wrapper::SendWrapper;
+use wasm_bindgen::JsCast;
+use web_sys::{FocusEvent, HtmlElement};
+
+use super::context::Batch;
+use super::shared::{Shared, effect};
+
+/// Knows which element of the page has the keyboard focus.
+#[derive(Clone, Copy)]
+pub(crate) struct Focus(Shared<Option<SendWrapper<HtmlElement>>>);
+
+/// Moves the keyboard focus to the quilt when the control that has it is removed; browsers would start again at the top of the page.
+pub(crate) fn use_focus(batch: Batch) -> Focus {
+    let focus = Focus(Shared::new(None));
+    let view = batch.view;
+    effect(move || {
+        // What controls depend on.
+        let _ = (batch.can_control(), batch.can_retry(), batch.is_removed());
+        view.playback.with(Option::is_some);
+        view.chosen.track();
+        batch.channel.told.summary.track();
+        // They are removed before the next frame.
+        request_animation_frame(move || focus.restore(batch));
+    });
+    focus
+}
+
+impl Focus {
+    /// Notes where the focus is.
+    pub(crate) fn moved(self, event: &FocusEvent) {
+        let element = event.target().and_then(|target| target.dyn_into().ok());
+        self.0.with(|focused| *focused = element.map(SendWrapper::new));
+    }
+
+    fn restore(self, batch: Batch) {
+        let was_removed = self.0.with(|focused| focused.take_if(|element| !element.is_connected()).is_some());
+        let is_nowhere = document().active_element().is_none_or(|element| element.tag_name() == "BODY");
+        if was_removed == Some(true) && is_nowhere {
+            batch.focus(batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 }));
+        }
+    }
+}
