@@ -4,6 +4,8 @@ SHELL := /bin/sh
 SITE_ADDR ?= 127.0.0.1:3000
 
 .DEFAULT_GOAL := help
+# What is built together is not safe to be built twice at once.
+.NOTPARALLEL:
 
 .PHONY: help
 help: ## List the commands
@@ -90,4 +92,4 @@ bench-parallel: build ## Measure quilt run beside GNU parallel, on tiny commands
 .PHONY: clean
 clean: ## Remove everything that was built
 	cargo clean
-	rm -rf end2end/artifacts end2end/node_modules
+	rm -rf target/site target/site.* end2end/artifacts end2end/node_modules

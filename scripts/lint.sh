@@ -19,7 +19,7 @@ say "rules of our own"
 cargo xtask lint
 
 say "browser tests"
-"$ROOT/scripts/setup-browser.sh" >/dev/null
+"$ROOT/scripts/setup-npm.sh"
 (cd end2end && npx tsc)
 
 if have cargo-deny; then

@@ -4,12 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT/end2end"
 
-have npm || fail "Node.js with npm is not installed. Get version 20 or newer from https://nodejs.org and try again."
-# npm writes this file last.
-if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  say "installing the npm packages of the browser tests (under a minute)"
-  npm ci --include=dev --loglevel=error --no-progress >&2
-fi
+"$ROOT/scripts/setup-npm.sh"
 
 has_own_chromium() {
   node -e 'import("@playwright/test").then(({ chromium }) => process.exit(require("fs").existsSync(chromium.executablePath()) ? 0 : 1))'

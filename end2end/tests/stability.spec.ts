@@ -196,3 +196,58 @@ test("what is opened, chosen and pressed before the page is alive counts", async
   await expect(page.getByRole("status", { name: "Rows" })).toContainText("0 of 64 squares");
   await expect(page.getByLabel("Find")).toHaveValue("7, 7");
 });
+
+test("a refusal is shown beside what was refused, and announced again", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [50, 200] }, { concurrency: 2 });
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
+  await page.goto(`/batches/${id}`);
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  const limit = page.getByLabel("Tasks at the same time");
+  await limit.evaluate((field: HTMLInputElement) => (field.form!.noValidate = true));
+  await limit.fill("70000");
+  const alert = page.locator(".concurrency").getByRole("alert");
+  await page.getByRole("button", { name: "Set", exact: true }).click();
+  await expect(alert).toContainText("65,536");
+  await expect(page.locator(".batch-tools").getByRole("alert")).toBeEmpty();
+  await alert.evaluate((place) => {
+    (window as any).texts = [];
+    new MutationObserver(() => (window as any).texts.push(place.textContent)).observe(place, { childList: true, subtree: true });
+  });
+  await page.getByRole("button", { name: "Set", exact: true }).click();
+  await expect.poll(() => page.evaluate(() => (window as any).texts.at(-1))).toContain("65,536");
+});
+
+test("the keyboard goes to the quilt when its control goes away", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [50, 200] }, { concurrency: 2 });
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
+  await page.goto(`/batches/${id}`);
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await page.getByRole("button", { name: "Resume" }).focus();
+  expect((await page.request.post(`/api/batches/${id}/cancel`)).status()).toBe(200);
+  await expect(root(page)).toHaveAttribute("data-status", "cancelled");
+  await expect(squares(page).first()).toBeFocused();
+  await squares(page).nth(9).click();
+  const attempts = page.getByRole("region", { name: "Attempts" });
+  await attempts.getByRole("button", { name: "Close" }).click();
+  await expect(squares(page).nth(9)).toBeFocused();
+});
+
+test("the table stays where it is while it is sorted and filtered", async ({ page }) => {
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 32, 32);
+  await page.goto(`/batches/${id}?square=31,31`);
+  await finished(page);
+  await page.getByText("Results", { exact: true }).click();
+  const table = page.getByRole("region", { name: "Table of results" });
+  const top = () => table.evaluate((scroller) => scroller.scrollTop);
+  // The chosen square is brought into sight.
+  await expect.poll(top).toBeGreaterThan(1_000);
+  await table.evaluate((scroller) => (scroller.scrollTop = 0));
+  await expect(table.getByRole("button", { name: "0, 0", exact: true })).toBeVisible();
+  await page.getByLabel("Find").fill(",");
+  await expect(page.getByRole("status", { name: "Rows" })).toContainText("1,024 squares");
+  await expect(table.getByRole("button", { name: "0, 0", exact: true })).toBeVisible();
+  expect(await top()).toBe(0);
+});

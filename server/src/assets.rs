@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use site::{Bundle, BundleError, Folder, HASH_FILE, Names, content_type, has_hash};
+use site::{Bundle, BundleError, Folder, HASH_FILE, Names, PKG, content_type, has_hash};
 
 use crate::pages;
 use crate::routes::AppState;
@@ -39,7 +39,7 @@ pub(crate) fn embed(bundle: &'static [u8]) -> Result<(), BundleError> {
 pub(crate) enum Site {
     /// The binary has them.
     Embedded(&'static Bundle<'static>),
-    /// They are read from a folder each time, so that what was just built is seen.
+    /// They are read from a folder each time. Pages link to the names that it had at the start.
     Folder(Folder),
     /// There are none.
     Missing,
@@ -53,15 +53,13 @@ struct File {
 }
 
 impl Site {
-    /// The site in the folder that was asked for; else the one that cargo-leptos has built for this process; else the one in the binary;
-    /// else the one in the usual folder of the project.
+    /// The site in the folder that was asked for; else the one that cargo-leptos has built for this process; else the one in the binary.
     pub(crate) fn find(folder: Option<PathBuf>) -> Self {
         if let Some(folder) = folder.or_else(|| std::env::var_os("LEPTOS_SITE_ROOT").map(PathBuf::from)) {
             return Self::folder(&folder);
         }
         match EMBEDDED.get() {
             Some(bundle) => Self::Embedded(bundle),
-            None if Path::new(BUILT).is_dir() => Self::folder(Path::new(BUILT)),
             None => Self::Missing,
         }
     }
@@ -178,7 +176,7 @@ fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(ETAG, tag);
     }
-    if has_hash(path) {
+    if path.starts_with(PKG) && has_hash(path) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     }
     if !is_current {

@@ -110,6 +110,6 @@ pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFile
     let style = style::bundle(&project.root.join(&leptos.style_file))?;
     let files = SiteFiles::new(&leptos.output_name, module, style, &project.root.join(&leptos.assets_dir))?;
     files.write_folder(&project.site_dir())?;
-    files.write_bundle(&project.bundle())?;
+    files.write_bundle(&project.bundle(profile.host()))?;
     Ok(files)
 }

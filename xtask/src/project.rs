@@ -104,9 +104,9 @@ impl Project {
         self.root.join(&self.leptos.site_root)
     }
 
-    /// The file that the binary takes the site from. `server/build.rs` names it, too.
-    pub(crate) fn bundle(&self) -> PathBuf {
-        self.root.join("target/site.bundle")
+    /// The file that the binary of a profile takes the site from. `server/build.rs` names it, too.
+    pub(crate) fn bundle(&self, profile: &str) -> PathBuf {
+        self.root.join(format!("target/site.{profile}.bundle"))
     }
 
     /// A path for people: relative to the workspace, if it is there.
