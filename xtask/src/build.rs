@@ -52,8 +52,15 @@ pub(crate) fn build(project: &Project, profile: Profile) -> Result<()> {
     report(&format!("{}: {:.1} MB, with its site", project.shown(&binary), size as f64 / 1e6));
     report(&format!("{}: {:.1} kB, {:.1} kB with brotli", files.names.wasm, raw as f64 / 1e3, compressed as f64 / 1e3));
     if profile == Profile::Release && compressed > MAX_WASM {
+        let hint =
+            match ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS"].into_iter().find(|name| std::env::var_os(name).is_some()) {
+                Some(name) => format!(
+                    ". {name} is set, which replaces the flags in .cargo/config.toml: it needs `--cfg erase_components`"
+                ),
+                None => String::new(),
+            };
         bail!(
-            "the WebAssembly has {compressed} bytes with brotli; {MAX_WASM} are the most that visitors shall download"
+            "the WebAssembly has {compressed} bytes with brotli; {MAX_WASM} are the most that visitors shall download{hint}"
         );
     }
     Ok(())
