@@ -71,10 +71,19 @@
   const types = ["keydown", "click", "input"];
   for (const type of types) document.addEventListener(type, remember, true);
 
-  const whenIdle = window.requestIdleCallback ?? ((task) => task());
-  whenIdle(async () => {
+  // What the server has rendered is drawn first. A page that nobody sees draws nothing, and an idle moment may be long in coming.
+  function isDrawn() {
+    return new Promise((resolve) => {
+      requestAnimationFrame(() => setTimeout(resolve));
+      setTimeout(resolve, 200);
+    });
+  }
+
+  async function start() {
+    const drawn = isDrawn();
     const module = await import(js);
     await module.default({ module_or_path: wasm });
+    await drawn;
     const changes = collectChanges();
     module.hydrate();
     await hydrate(document.body, module);
@@ -83,5 +92,7 @@
       tellChanges(changes);
       tellEarly(performance.now());
     });
-  });
+  }
+
+  start();
 })
