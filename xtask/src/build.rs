@@ -35,7 +35,7 @@ impl Profile {
         }
     }
 
-    /// The profile of what runs in the browser. With the same one, macros that both need are compiled once.
+    /// The profile of what runs in the browser.
     fn wasm(self, project: &Project) -> &str {
         match self {
             Self::Serve => "serve",
