@@ -197,12 +197,18 @@ test("what is opened, chosen and pressed before the page is alive counts", async
   await expect(page.getByLabel("Find")).toHaveValue("7, 7");
 });
 
-test("a refusal is shown beside what was refused, and announced again", async ({ page }) => {
+/** Opens the page of a paused batch, and returns its id. */
+async function openPaused(page: Page): Promise<string> {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [50, 200] }, { concurrency: 2 });
   expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   await page.goto(`/batches/${id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
+  return id;
+}
+
+test("a refusal is shown beside what was refused, and announced again", async ({ page }) => {
+  await openPaused(page);
   const limit = page.getByLabel("Tasks at the same time");
   await limit.evaluate((field: HTMLInputElement) => (field.form!.noValidate = true));
   await limit.fill("70000");
@@ -219,11 +225,7 @@ test("a refusal is shown beside what was refused, and announced again", async ({
 });
 
 test("the keyboard goes to the quilt when its control goes away", async ({ page }) => {
-  await page.goto("/");
-  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [50, 200] }, { concurrency: 2 });
-  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
-  await page.goto(`/batches/${id}`);
-  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  const id = await openPaused(page);
   await page.getByRole("button", { name: "Resume" }).focus();
   expect((await page.request.post(`/api/batches/${id}/cancel`)).status()).toBe(200);
   await expect(root(page)).toHaveAttribute("data-status", "cancelled");
@@ -248,6 +250,10 @@ test("the table stays where it is while it is sorted and filtered", async ({ pag
   await expect(table.getByRole("button", { name: "0, 0", exact: true })).toBeVisible();
   await page.getByLabel("Find").fill(",");
   await expect(page.getByRole("status", { name: "Rows" })).toContainText("1,024 squares");
+  await expect(table.getByRole("button", { name: "0, 0", exact: true })).toBeVisible();
+  expect(await top()).toBe(0);
+  await table.getByRole("columnheader", { name: "State" }).getByRole("button").click();
+  await expect(table.getByRole("columnheader", { name: "State" })).toHaveAttribute("aria-sort", "ascending");
   await expect(table.getByRole("button", { name: "0, 0", exact: true })).toBeVisible();
   expect(await top()).toBe(0);
 });

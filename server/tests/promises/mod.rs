@@ -190,7 +190,7 @@ pub(crate) async fn check(
                 let (row, column) = (event.data["row"].as_u64(), event.data["column"].as_u64());
                 let index = row.expect("a row") as usize * columns + column.expect("a column") as usize;
                 if event.id == 0 {
-                    as_they_stand.insert(index);
+                    assert!(as_they_stand.insert(index), "{id}: square {index} stands twice in lap {lap}");
                 } else if as_they_stand.remove(&index) {
                     // It settled between two pages of how things stand, and is told again.
                     assert_eq!(squares[index].as_ref(), Some(&event.data), "{id}: an outcome stays");
