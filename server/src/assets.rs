@@ -176,7 +176,8 @@ fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(ETAG, tag);
     }
-    if path.starts_with(PKG) && has_hash(path) {
+    // A name elsewhere may look as if it had one.
+    if Path::new(path).starts_with(PKG) && has_hash(path) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     }
     if !is_current {
