@@ -21,7 +21,7 @@ test: test-rust test-e2e test-binary ## Set up and run every test
 .PHONY: test-rust
 test-rust: setup nats ## Run the unit, property and integration tests
 	cargo test
-	cargo test --profile serve --package xtask
+	cargo test --profile serve --target host-tuple --package xtask
 
 .PHONY: test-e2e
 test-e2e: setup nats ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)

@@ -4,5 +4,6 @@
 cd "$ROOT"
 
 say "building the server and the program that builds the site (some minutes the first time)"
-cargo build --profile serve --package xtask --bin xtask --package server --lib
-exec "$(target_dir)/serve/xtask" "$@"
+# With a target that is named, procedural macros are compiled without the flags of .cargo/config.toml, as for the browser: once for both.
+cargo build --profile serve --target host-tuple --package xtask --bin xtask --package server --lib
+exec "$(target_dir)/$(rustc --print host-tuple)/serve/xtask" "$@"

@@ -1,13 +1,14 @@
 //! Builds everything in its order: the server's library, the WebAssembly, the site, and the binary that holds it.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::output::{report, say};
 use crate::project::{Project, cargo};
-use crate::site_files::SiteFiles;
+use crate::site_files::{Compression, SiteFiles};
 use crate::{bindgen, style};
 
 /// What the browser runs.
@@ -32,6 +33,13 @@ impl Profile {
         match self {
             Self::Serve => "serve",
             Self::Release => "release",
+        }
+    }
+
+    fn compression(self) -> Compression {
+        match self {
+            Self::Serve => Compression::Fast,
+            Self::Release => Compression::Best,
         }
     }
 
@@ -92,11 +100,30 @@ fn build_both(project: &Project, profile: Profile) -> Result<(PathBuf, SiteFiles
     say("linking the binary with its site");
     build_server(project, profile, &["--bin", &project.leptos.bin_target])?;
     let name = format!("{}{}", project.leptos.bin_exe_name, std::env::consts::EXE_SUFFIX);
-    Ok((project.target_dir.join(profile.host()).join(name), files))
+    let built = project.target_dir.join(&project.host).join(profile.host()).join(&name);
+    let binary = project.target_dir.join(profile.host()).join(&name);
+    replace(&built, &binary)?;
+    Ok((binary, files))
+}
+
+/// Puts a file where another one may be, which may be running.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    let folder = to.parent().context("there is no folder for the binary")?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    match std::fs::remove_file(to) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(error).with_context(|| format!("cannot remove {}", to.display()));
+        }
+        _ => {}
+    }
+    std::fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
 }
 
 fn build_server(project: &Project, profile: Profile, target: &[&str]) -> Result<()> {
-    let mut parameters = vec!["build", "--profile", profile.host(), "--package", &project.leptos.bin_package];
+    // With a target that is named, procedural macros are compiled without the flags of .cargo/config.toml, as for the browser: once for both.
+    let mut parameters = vec!["build", "--profile", profile.host(), "--target", &project.host];
+    parameters.extend(["--package", &project.leptos.bin_package]);
     if profile == Profile::Serve {
         // As scripts/xtask.sh does: other packages can mean other features of what they share, which then is compiled again.
         parameters.extend(["--package", "xtask"]);
@@ -115,7 +142,8 @@ pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFile
     let module = built.join(format!("{}.wasm", leptos.lib_package.replace('-', "_")));
     let module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;
     let style = style::bundle(&project.root.join(&leptos.style_file))?;
-    let files = SiteFiles::new(&leptos.output_name, module, style, &project.root.join(&leptos.assets_dir))?;
+    let assets = project.root.join(&leptos.assets_dir);
+    let files = SiteFiles::new(&leptos.output_name, module, style, &assets, profile.compression())?;
     files.write_folder(&project.site_dir())?;
     files.write_bundle(&project.bundle(profile.host()))?;
     Ok(files)

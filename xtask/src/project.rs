@@ -12,6 +12,8 @@ use serde::de::DeserializeOwned;
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
     pub(crate) target_dir: PathBuf,
+    /// The target that this machine is, such as `x86_64-unknown-linux-gnu`.
+    pub(crate) host: String,
     pub(crate) packages: Vec<Package>,
     pub(crate) leptos: Leptos,
 }
@@ -94,6 +96,7 @@ impl Project {
         Ok(Self {
             root: metadata.workspace_root,
             target_dir: metadata.target_directory,
+            host: host()?,
             packages: metadata.packages,
             leptos,
         })
@@ -113,6 +116,16 @@ impl Project {
     pub(crate) fn shown<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()
     }
+}
+
+fn host() -> Result<String> {
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output =
+        Command::new(compiler).args(["--print", "host-tuple"]).output().context("cannot start the Rust compiler")?;
+    if !output.status.success() {
+        bail!("`rustc --print host-tuple` has failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout).context("`rustc --print host-tuple` writes something else")?.trim().to_owned())
 }
 
 /// Runs Cargo, in the workspace that this program was started in.

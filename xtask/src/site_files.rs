@@ -11,9 +11,26 @@ use crate::bindgen::Module;
 /// How many hexadecimal digits of the hash of its content stand in a file's name.
 const HASH_DIGITS: usize = 16;
 
-/// The sizes that brotli compresses best with: its best quality, and a window as large as any file here.
-const BROTLI_QUALITY: i32 = 11;
+/// A window as large as any file here.
 const BROTLI_WINDOW: i32 = 24;
+
+/// How well files are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// In a moment, for this machine's own browser.
+    Fast,
+    /// As well as brotli can: ten seconds for a megabyte.
+    Best,
+}
+
+impl Compression {
+    fn brotli_quality(self) -> i32 {
+        match self {
+            Self::Fast => 5,
+            Self::Best => 11,
+        }
+    }
+}
 
 /// All files of a site.
 pub(crate) struct SiteFiles {
@@ -23,12 +40,12 @@ pub(crate) struct SiteFiles {
 
 impl SiteFiles {
     /// Names and compresses what was built, and adds the files of the assets folder.
-    pub(crate) fn new(output_name: &str, module: Module, style: String, assets: &Path) -> Result<Self> {
+    pub(crate) fn new(output_name: &str, module: Module, style: String, assets: &Path, compression: Compression) -> Result<Self> {
         let mut files = Vec::new();
         let mut add = |extension: &str, content: Vec<u8>| {
             let hash = hash(&content);
             let path = format!("{PKG}/{output_name}.{hash}.{extension}");
-            files.push(file(path.clone(), hash, content)?);
+            files.push(file(path.clone(), hash, content, compression)?);
             anyhow::Ok(path)
         };
         let names =
@@ -37,7 +54,7 @@ impl SiteFiles {
             let content = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
             let name = path.strip_prefix(assets).context("a file of the folder is in it")?;
             let name = name.to_str().context("names of assets are text")?.replace('\\', "/");
-            files.push(file(name, hash(&content), content)?);
+            files.push(file(name, hash(&content), content, compression)?);
         }
         Ok(Self { names, files })
     }
@@ -79,8 +96,8 @@ impl SiteFiles {
     }
 }
 
-fn file(path: String, hash: String, content: Vec<u8>) -> Result<NewFile> {
-    let compressed = compress(&content).with_context(|| format!("cannot compress {path}"))?;
+fn file(path: String, hash: String, content: Vec<u8>, compression: Compression) -> Result<NewFile> {
+    let compressed = compress(&content, compression).with_context(|| format!("cannot compress {path}"))?;
     let brotli = Some(compressed).filter(|compressed| compressed.len() < content.len());
     Ok(NewFile { path, hash, content, brotli })
 }
@@ -90,9 +107,9 @@ fn hash(content: &[u8]) -> String {
     hash.chars().take(HASH_DIGITS).collect()
 }
 
-fn compress(content: &[u8]) -> Result<Vec<u8>> {
+fn compress(content: &[u8], compression: Compression) -> Result<Vec<u8>> {
     let params = brotli::enc::BrotliEncoderParams {
-        quality: BROTLI_QUALITY,
+        quality: compression.brotli_quality(),
         lgwin: BROTLI_WINDOW,
         size_hint: content.len(),
         ..Default::default()
@@ -138,7 +155,7 @@ mod tests {
         std::fs::create_dir(assets.path().join("fonts")).expect("a folder");
         std::fs::write(assets.path().join("fonts/a.woff2"), "font").expect("a file");
         let module = Module { js: "let a = 1;\n".repeat(100).into_bytes(), wasm: b"\0asm".to_vec() };
-        SiteFiles::new("quilt", module, style.into(), assets.path()).expect("a site")
+        SiteFiles::new("quilt", module, style.into(), assets.path(), Compression::Best).expect("a site")
     }
 
     #[test]
