@@ -101,6 +101,15 @@ function watch() {
   let clicked = Number(sessionStorage.getItem("clicked"));
   // What is there when the frame is made is drawn with it, and the next task comes after that.
   const drawn = (then: () => void) => setTimeout(then);
+  const copyOf = (picture: HTMLImageElement) => {
+    const copy = new OffscreenCanvas(picture.naturalWidth, picture.naturalHeight);
+    copy.getContext("2d")!.drawImage(picture, 0, 0);
+    return copy;
+  };
+  const middleRow = (canvas: HTMLCanvasElement | OffscreenCanvas) => {
+    const context = canvas.getContext("2d") as CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D;
+    return context.getImageData(0, canvas.height >> 1, canvas.width, 1).data;
+  };
   const isColored = () => {
     const canvas = document.querySelector<HTMLCanvasElement>("canvas.bitmap");
     if (!canvas) {
@@ -108,7 +117,11 @@ function watch() {
       const cells = document.querySelectorAll("[role=gridcell]").length;
       return cells > 1 && document.querySelector('[role=gridcell][data-state="done"]') !== null;
     }
-    const { data } = canvas.getContext("2d")!.getImageData(0, canvas.height >> 1, canvas.width, 1);
+    // Until the canvas is painted, a picture of the squares that are done stands in for it.
+    const picture = document.querySelector<HTMLImageElement>(".picture");
+    const stand = picture?.complete && picture.naturalWidth > 0 ? copyOf(picture) : undefined;
+    if (stand && middleRow(stand).some((value, place) => place % 4 === 3 && value > 0)) return true;
+    const data = middleRow(canvas);
     const [red, green, blue] = data;
     // The canvas is blank, and then of one colour, until squares are done.
     return data[3] > 0 && data.some((value, place) => place % 4 < 3 && value !== [red, green, blue][place % 4]);

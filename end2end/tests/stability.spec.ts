@@ -197,6 +197,33 @@ test("what is opened, chosen and pressed before the page is alive counts", async
   await expect(page.getByLabel("Find")).toHaveValue("7, 7");
 });
 
+test("squares on a canvas are seen before the page is alive", async ({ page }) => {
+  await page.emulateMedia({ colorScheme: "dark" });
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 64, 64, { duration_ms: [0, 50] }, { concurrency: 8 });
+  await expect.poll(async () => (await (await page.request.get(`/api/batches/${id}`)).json()).done).toBeGreaterThan(64);
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
+  const release = await hold(page);
+  await page.goto(`/batches/${id}`);
+  const picture = page.locator(".picture");
+  await expect(picture).toBeVisible();
+  const shares = await picture.evaluate(async (image: HTMLImageElement) => {
+    await image.decode();
+    const context = new OffscreenCanvas(image.naturalWidth, image.naturalHeight).getContext("2d")!;
+    context.drawImage(image, 0, 0);
+    const { data } = context.getImageData(0, 0, image.naturalWidth, image.naturalHeight);
+    const share = (is: (alpha: number) => boolean) => data.filter((value, place) => place % 4 === 3 && is(value)).length / (data.length / 4);
+    return { colored: share((alpha) => alpha === 255), pending: share((alpha) => alpha === 0) };
+  });
+  expect(shares.colored).toBeGreaterThan(64 / 4_096);
+  // Their colour is that of the theme.
+  expect(shares.pending).toBeCloseTo(1 - shares.colored, 6);
+  expect(shares.pending).toBeGreaterThan(0.1);
+  release();
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await expect(picture).toBeHidden();
+});
+
 /** Opens the page of a paused batch, and returns its id. */
 async function openPaused(page: Page): Promise<string> {
   await page.goto("/");

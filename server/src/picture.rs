@@ -2,9 +2,9 @@
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use quilt::{Index, Quilt, SquareState, Step};
+use quilt::{Grid, Index, Quilt, SquareState};
 use serde::Deserialize;
 
 use crate::problem::Problem;
@@ -19,12 +19,17 @@ const MOST_ENLARGED: u32 = 1_024;
 /// How many pictures are drawn at the same time.
 pub(crate) const AT_ONCE: usize = 2;
 
+/// A colour, and how little is seen through it.
+type Pixel = [u8; 4];
+
 /// What is behind a quilt whose last row is shorter than the others.
-const PAPER: [u8; 3] = [0xff, 0xfa, 0xf2];
+const PAPER: Pixel = [0xff, 0xfa, 0xf2, 0xff];
 
 /// The colours of squares that have none.
-const PENDING: [u8; 3] = [0xd6, 0xc6, 0xa8];
-const FAILED: [u8; 3] = [0xa3, 0x28, 0x2a];
+const PENDING: Pixel = [0xd6, 0xc6, 0xa8, 0xff];
+const FAILED: Pixel = [0xa3, 0x28, 0x2a, 0xff];
+
+const TRANSPARENT: Pixel = [0; 4];
 
 /// The query of `GET /batches/{id}/quilt.png`.
 #[derive(Debug, Deserialize)]
@@ -34,6 +39,29 @@ pub(crate) struct PictureQuery {
     side: Option<u16>,
     /// Names the moment that is shown, of a batch that is over: such a picture never changes.
     at: Option<u64>,
+    /// How squares without a result are drawn.
+    #[serde(default)]
+    pending: PendingLook,
+}
+
+/// How squares without a result are drawn.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PendingLook {
+    /// In a colour of paper.
+    #[default]
+    Paper,
+    /// Not at all: whatever the picture lies on is seen.
+    Transparent,
+}
+
+impl PendingLook {
+    fn pixel(self) -> Pixel {
+        match self {
+            Self::Paper => PENDING,
+            Self::Transparent => TRANSPARENT,
+        }
+    }
 }
 
 /// `GET /batches/{id}/quilt.png`.
@@ -43,7 +71,7 @@ pub(crate) async fn picture(
     query: Result<Query<PictureQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(PictureQuery { side, at }) =
+    let Query(PictureQuery { side, at, pending }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
     if side.is_some_and(|side| !(1..=quilt::grid::MAX_SIDE).contains(&side)) {
         let detail = format!("side must be from 1 to {}", quilt::grid::MAX_SIDE);
@@ -51,29 +79,28 @@ pub(crate) async fn picture(
     }
     let id = id.parse().map_err(|_| Problem::no_such_batch())?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let step = batch.folded().quilt.step();
-    let tag_at = |step: Step| format!("\"{}-{}\"", step.0, side.unwrap_or_default());
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag_at(step).as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag_at(step))]).into_response());
+    let describe = |quilt: &Quilt| {
+        let lasts = at.is_some() && quilt.summary().ended_at.map(|ended_at| ended_at.0) == at;
+        let caching = if lasts { "private, max-age=31536000, immutable" } else { "no-cache" };
+        let tag = format!("\"{}-{}-{pending:?}\"", quilt.step().0, side.unwrap_or_default());
+        [(header::ETAG, tag), (header::CACHE_CONTROL, caching.to_owned())]
+    };
+    let [tag, caching] = describe(&batch.folded().quilt);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.1.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [tag, caching]).into_response());
     }
     let permit = state.pictures.acquire_owned().await.map_err(|_| Problem::internal())?;
     // A copy, so that the fold does not wait while it is drawn.
     let quilt = batch.folded().quilt.clone();
-    let lasts = at.is_some() && quilt.summary().ended_at.map(|ended_at| ended_at.0) == at;
-    let caching = if lasts { "private, max-age=31536000, immutable" } else { "no-cache" };
-    let answer_headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("image/png")),
-        (header::CACHE_CONTROL, HeaderValue::from_static(caching)),
-        (header::ETAG, HeaderValue::try_from(tag_at(quilt.step())).map_err(|_| Problem::internal())?),
-    ];
+    let described = describe(&quilt);
     // A million squares take some tens of milliseconds, which nobody else should wait for.
     let encoded = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let raster = Raster::new(&quilt, side);
+        let raster = Raster::new(&quilt, side, pending);
         raster.encode().map_err(|error| error.to_string())
     });
     match encoded.await.map_err(|error| error.to_string()).flatten() {
-        Ok(png) => Ok((answer_headers, png).into_response()),
+        Ok(png) => Ok(([(header::CONTENT_TYPE, "image/png")], described, png).into_response()),
         Err(error) => {
             tracing::error!(error, "a picture could not be made");
             Err(Problem::internal())
@@ -81,7 +108,7 @@ pub(crate) async fn picture(
     }
 }
 
-/// Pixels, three bytes each.
+/// Pixels, four bytes each.
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -89,25 +116,30 @@ pub(crate) struct Raster {
 }
 
 impl Raster {
-    fn new(quilt: &Quilt, side: Option<u16>) -> Self {
+    fn new(quilt: &Quilt, side: Option<u16>, pending: PendingLook) -> Self {
+        let pixel = |index| pixel_of(quilt, index, pending.pixel());
         let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
         let longer = rows.max(columns);
         match side.map(u32::from) {
             Some(side) if side < longer => {
                 let scaled = |length: u32| (length * side / longer).max(1);
-                Self::averaged(quilt, scaled(columns), scaled(rows))
+                Self::averaged(quilt.grid(), pixel, scaled(columns), scaled(rows))
             }
-            side => Self::enlarged(quilt, (side.unwrap_or(LEAST_SIDE.into()).min(MOST_ENLARGED) / longer).max(1)),
+            side => Self::enlarged(
+                quilt.grid(),
+                pixel,
+                (side.unwrap_or(LEAST_SIDE.into()).min(MOST_ENLARGED) / longer).max(1),
+            ),
         }
     }
 
     /// Each square as `scale` by `scale` pixels.
-    fn enlarged(quilt: &Quilt, scale: u32) -> Self {
-        let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
-        let mut pixels = Vec::with_capacity((rows * columns * scale * scale * 3) as usize);
+    fn enlarged(grid: Grid, pixel: impl Fn(u32) -> Pixel, scale: u32) -> Self {
+        let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
+        let mut pixels = Vec::with_capacity((rows * columns * scale * scale * 4) as usize);
         for row in 0..rows {
             let line: Vec<u8> = (0..columns)
-                .flat_map(|column| std::iter::repeat_n(color(quilt, row * columns + column), scale as usize))
+                .flat_map(|column| std::iter::repeat_n(pixel(row * columns + column), scale as usize))
                 .flatten()
                 .collect();
             (0..scale).for_each(|_| pixels.extend_from_slice(&line));
@@ -116,24 +148,32 @@ impl Raster {
     }
 
     /// Each pixel the mean of the squares below it.
-    fn averaged(quilt: &Quilt, width: u32, height: u32) -> Self {
-        let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
-        let mut sums = vec![[0_u32; 4]; (width * height) as usize];
-        for index in 0..quilt.grid().squares() {
+    fn averaged(grid: Grid, pixel: impl Fn(u32) -> Pixel, width: u32, height: u32) -> Self {
+        let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
+        // Of the squares that are not transparent, and at last how many squares there are.
+        let mut sums = vec![[0_u32; 5]; (width * height) as usize];
+        for index in 0..grid.squares() {
             let (x, y) = (index % columns * width / columns, index / columns * height / rows);
-            if let Some([red, green, blue, count]) = sums.get_mut((y * width + x) as usize) {
-                let [r, g, b] = color(quilt, index);
-                *red += u32::from(r);
-                *green += u32::from(g);
-                *blue += u32::from(b);
+            if let Some([red, green, blue, opaque, count]) = sums.get_mut((y * width + x) as usize) {
                 *count += 1;
+                let [r, g, b, alpha] = pixel(index);
+                if alpha > 0 {
+                    *red += u32::from(r);
+                    *green += u32::from(g);
+                    *blue += u32::from(b);
+                    *opaque += 1;
+                }
             }
         }
         let pixels = sums
             .into_iter()
-            .flat_map(|[red, green, blue, count]| match count {
-                0 => PAPER,
-                count => [red, green, blue].map(|sum| (sum / count) as u8),
+            .flat_map(|[red, green, blue, opaque, count]| match (opaque, count) {
+                (_, 0) => PAPER,
+                (0, _) => TRANSPARENT,
+                _ => {
+                    let mean = |sum: u32| (sum / opaque) as u8;
+                    [mean(red), mean(green), mean(blue), (opaque * 255 / count) as u8]
+                }
             })
             .collect();
         Self { width, height, pixels }
@@ -142,30 +182,30 @@ impl Raster {
     pub(crate) fn encode(&self) -> Result<Vec<u8>, png::EncodingError> {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, self.width, self.height);
-        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_color(png::ColorType::Rgba);
         encoder.set_compression(png::Compression::Fast);
         encoder.write_header()?.write_image_data(&self.pixels)?;
         Ok(bytes)
     }
 }
 
-fn color(quilt: &Quilt, index: u32) -> [u8; 3] {
+fn pixel_of(quilt: &Quilt, index: u32, pending: Pixel) -> Pixel {
     if index >= quilt.grid().squares() {
         return PAPER;
     }
     match quilt.square(Index(index)) {
-        SquareState::Pending => PENDING,
+        SquareState::Pending => pending,
         SquareState::Failed(_) => FAILED,
         SquareState::Done(color) => {
             let [_, red, green, blue] = color.rgb().to_be_bytes();
-            [red, green, blue]
+            [red, green, blue, 0xff]
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use quilt::{BatchSpec, Color, Event, Grid, Launched, Outcome, Settlement, Timestamp, WorkSpec};
+    use quilt::{BatchSpec, Color, Event, Launched, Outcome, Settlement, Timestamp, WorkSpec};
 
     use super::*;
 
@@ -187,25 +227,34 @@ mod tests {
 
     #[test]
     fn a_small_quilt_is_enlarged_to_whole_pixels() {
-        let raster = Raster::new(&quilt(2, 3), Some(7));
+        let raster = Raster::new(&quilt(2, 3), Some(7), PendingLook::Paper);
         assert_eq!((raster.width, raster.height), (6, 4));
-        assert_eq!(raster.pixels[..9], [FAILED, FAILED, [0, 0, 1]].concat());
-        assert_eq!(raster.pixels[6 * 3 * 3 + 12..], [PENDING, PENDING].concat());
-        assert!(Raster::new(&quilt(2, 3), None).width > 500);
+        assert_eq!(raster.pixels[..12], [FAILED, FAILED, [0, 0, 1, 0xff]].concat());
+        assert_eq!(raster.pixels[6 * 3 * 4 + 16..], [PENDING, PENDING].concat());
+        assert!(Raster::new(&quilt(2, 3), None, PendingLook::Paper).width > 500);
     }
 
     #[test]
     fn a_large_quilt_is_averaged() {
-        let raster = Raster::new(&quilt(4, 8), Some(4));
+        let raster = Raster::new(&quilt(4, 8), Some(4), PendingLook::Paper);
         assert_eq!((raster.width, raster.height), (4, 2));
         // Squares 2, 3, 10 and 11.
-        assert_eq!(raster.pixels[3..6], [0, 0, 6]);
-        assert_eq!(raster.pixels.len(), 4 * 2 * 3);
+        assert_eq!(raster.pixels[4..8], [0, 0, 6, 0xff]);
+        assert_eq!(raster.pixels.len(), 4 * 2 * 4);
+    }
+
+    #[test]
+    fn what_is_below_shows_through_squares_without_a_result() {
+        let raster = Raster::new(&quilt(2, 3), Some(3), PendingLook::Transparent);
+        assert_eq!(raster.pixels[16..], [[0, 0, 4, 0xff], TRANSPARENT].concat());
+        // Squares 22, 23, 30 and 31, of which the last one is pending.
+        let raster = Raster::new(&quilt(4, 8), Some(4), PendingLook::Transparent);
+        assert_eq!(raster.pixels[28..], [0, 0, 25, 191]);
     }
 
     #[test]
     fn what_is_encoded_is_a_picture_of_that_size() {
-        let png = Raster::new(&quilt(3, 3), Some(3)).encode().expect("in memory");
+        let png = Raster::new(&quilt(3, 3), Some(3), PendingLook::Paper).encode().expect("in memory");
         let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().expect("a PNG");
         assert_eq!((reader.info().width, reader.info().height), (3, 3));
     }

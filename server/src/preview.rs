@@ -74,11 +74,11 @@ fn draw(registry: &Registry, work: WorkSpec) -> Result<Bytes, String> {
     let work = registry.build(&BatchSpec::new(work, grid, 1), None).map_err(|error| error.to_string())?;
     let Work::Blocking(work) = work else { return Err("its tasks do not compute".into()) };
     let allowance = Allowance { deadline: Instant::now() + TIME, cancelled: CancellationToken::new() };
-    let mut pixels = Vec::with_capacity(grid.squares() as usize * 3);
+    let mut pixels = Vec::with_capacity(grid.squares() as usize * 4);
     for index in (0..grid.squares()).map(Index) {
         let done = work.run(Task { index, seed: 1, lap: 1, attempt: 1 }, &allowance).map_err(|error| error.reason)?;
         let [_, red, green, blue] = done.color.rgb().to_be_bytes();
-        pixels.extend([red, green, blue]);
+        pixels.extend([red, green, blue, 0xff]);
     }
     let raster = Raster { width: SIDE.into(), height: SIDE.into(), pixels };
     raster.encode().map(Bytes::from).map_err(|error| error.to_string())

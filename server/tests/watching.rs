@@ -121,6 +121,8 @@ async fn a_picture_is_as_large_as_it_is_asked_to_be_and_asked_for_once() {
     let running = picture("?at=1").send().await.expect("an answer");
     assert_eq!(running.headers()["cache-control"], "no-cache");
     events(&client, &server, &id, None).await;
+    let running = picture("?pending=transparent").send().await.expect("an answer");
+    assert_eq!(running.status(), 200);
     let response = picture("?side=20").send().await.expect("an answer");
     assert_eq!(response.headers()["content-type"], "image/png");
     let tag = response.headers()["etag"].clone();
@@ -141,9 +143,15 @@ async fn a_picture_is_as_large_as_it_is_asked_to_be_and_asked_for_once() {
     let at = time::OffsetDateTime::parse(finished_at, &time::format_description::well_known::Rfc3339).expect("a time");
     let lasting = picture(&format!("?at={}", at.unix_timestamp_nanos() / 1_000_000)).send().await.expect("an answer");
     assert!(lasting.headers()["cache-control"].to_str().expect("ASCII").contains("immutable"));
+    let (url, tag_of_lasting) = (lasting.url().clone(), lasting.headers()["etag"].clone());
+    let lasting = client.get(url).header("if-none-match", tag_of_lasting).send().await.expect("an answer");
+    assert_eq!(lasting.status(), 304);
+    assert!(lasting.headers()["cache-control"].to_str().expect("ASCII").contains("immutable"));
     let again = picture("?side=20").header("if-none-match", tag).send().await.expect("an answer");
     assert_eq!(again.status(), 304);
-    for (query, expected) in [("?side=0", 400), ("?side=4097", 400), ("?side=x", 400), ("?size=9", 400), ("", 200)] {
+    for (query, expected) in
+        [("?side=0", 400), ("?side=4097", 400), ("?side=x", 400), ("?size=9", 400), ("?pending=blue", 400), ("", 200)]
+    {
         let answer = picture(query).send().await.expect("an answer");
         assert_eq!(answer.status(), expected, "{query}");
     }

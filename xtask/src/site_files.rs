@@ -40,7 +40,13 @@ pub(crate) struct SiteFiles {
 
 impl SiteFiles {
     /// Names and compresses what was built, and adds the files of the assets folder.
-    pub(crate) fn new(output_name: &str, module: Module, style: String, assets: &Path, compression: Compression) -> Result<Self> {
+    pub(crate) fn new(
+        output_name: &str,
+        module: Module,
+        style: String,
+        assets: &Path,
+        compression: Compression,
+    ) -> Result<Self> {
         let mut files = Vec::new();
         let mut add = |extension: &str, content: Vec<u8>| {
             let hash = hash(&content);

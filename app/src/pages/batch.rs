@@ -38,7 +38,7 @@ async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
     let rows = if is_small {
         rows_html(grid, |index| folded.quilt.square(index))
     } else {
-        canvas_html(id, grid, folded.quilt.square(Index(0)), summary.status.is_over())
+        canvas_html(id, grid, folded.quilt.square(Index(0)))
     };
     Ok((BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() }, rows))
 }

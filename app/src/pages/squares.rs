@@ -20,20 +20,17 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     html
 }
 
-/// The canvas of a quilt that has too many squares for elements. Without JavaScript, and until the canvas of a finished batch is painted,
-/// a picture stands in for it.
-pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, is_over: bool) -> String {
+/// The canvas of a quilt that has too many squares for elements. Until it is painted, a picture stands in for it.
+pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>) -> String {
     let (rows, columns) = (grid.rows(), grid.columns());
-    let picture = format!(r#"<img class="picture" src="/batches/{id}/quilt.png?side=512" alt="" role="presentation">"#);
-    let picture = if is_over { picture } else { format!("<noscript>{picture}</noscript>") };
     let mut html = format!(
         concat!(
-            "{picture}",
+            r#"<img class="picture" src="/batches/{id}/quilt.png?side=512&amp;pending=transparent" alt="" role="presentation">"#,
             r#"<canvas class="bitmap" width="{columns}" height="{rows}" role="presentation"></canvas>"#,
             r#"<div class="threads" role="presentation"></div><canvas class="marks" role="presentation"></canvas>"#,
             r#"<div role="row" aria-rowindex="1">"#
         ),
-        picture = picture,
+        id = id,
         columns = columns,
         rows = rows,
     );
