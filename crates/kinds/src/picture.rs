@@ -1,108 +1,25 @@
 //! `image`: an image that somebody uploaded, resized tile by tile. Each square shows the mean colour of its tile.
 
+mod file;
+mod parameters;
 mod tiles;
 
-use std::io::Cursor;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{Field, FieldKind, Form, Kind, Launch, Work, parameters};
-use fast_image_resize::{FilterType, ResizeAlg};
-use image::{ImageFormat, ImageReader, RgbaImage};
 use quilt::{BatchSpec, WorkSpec};
-use serde::{Deserialize, Serialize};
 
+use self::file::size;
+use self::parameters::Parameters;
 use self::tiles::Tiles;
 pub use self::tiles::{Part, part};
 
 const NAME: &str = "image";
 
-/// The largest file, in bytes.
-const MAX_BYTES: usize = 32 << 20;
-
-/// The largest image, in pixels. Each takes four bytes of memory while its batch runs.
-const MAX_PIXELS: u64 = 40_000_000;
-
-/// The largest side of an image, in pixels.
-const MAX_SIDE: u32 = 16_384;
-
 /// The largest tile, in pixels.
 const MAX_TILE: u64 = 1 << 17;
-
-/// How many times larger than the image along each side what comes out may be: beyond that a tile would need much around it.
-const MAX_ENLARGED: u32 = 16;
-
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Parameters {
-    /// The width of what comes out, in pixels; that of the image, or what its height says, where it is left out.
-    #[serde(default)]
-    width: Option<u32>,
-    /// The height of what comes out, in pixels.
-    #[serde(default)]
-    height: Option<u32>,
-    /// How pixels are made out of their neighbours.
-    #[serde(default)]
-    filter: Filter,
-    /// What else is done to the colours.
-    #[serde(default)]
-    effect: Effect,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Filter {
-    #[default]
-    Lanczos3,
-    CatmullRom,
-    Mitchell,
-    Bilinear,
-    Box,
-    Nearest,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Effect {
-    #[default]
-    None,
-    Gray,
-    Sepia,
-    Invert,
-}
-
-impl Filter {
-    fn algorithm(self) -> ResizeAlg {
-        match self {
-            Self::Lanczos3 => ResizeAlg::Convolution(FilterType::Lanczos3),
-            Self::CatmullRom => ResizeAlg::Convolution(FilterType::CatmullRom),
-            Self::Mitchell => ResizeAlg::Convolution(FilterType::Mitchell),
-            Self::Bilinear => ResizeAlg::Convolution(FilterType::Bilinear),
-            Self::Box => ResizeAlg::Convolution(FilterType::Box),
-            Self::Nearest => ResizeAlg::Nearest,
-        }
-    }
-}
-
-impl Effect {
-    fn apply(self, [red, green, blue, alpha]: [u8; 4]) -> [u8; 4] {
-        let mixed = |parts: [u32; 3]| {
-            let [of_red, of_green, of_blue] = parts;
-            let sum = u32::from(red) * of_red + u32::from(green) * of_green + u32::from(blue) * of_blue;
-            u8::try_from(sum / 1_000).unwrap_or(u8::MAX)
-        };
-        match self {
-            Self::None => [red, green, blue, alpha],
-            Self::Gray => {
-                let gray = mixed([299, 587, 114]);
-                [gray, gray, gray, alpha]
-            }
-            Self::Sepia => [mixed([393, 769, 189]), mixed([349, 686, 168]), mixed([272, 534, 131]), alpha],
-            Self::Invert => [255 - red, 255 - green, 255 - blue, alpha],
-        }
-    }
-}
 
 /// The kind.
 pub struct PictureKind;
@@ -188,89 +105,21 @@ pub fn size_of(work: &WorkSpec) -> Option<(u32, u32)> {
     parameters.width.zip(parameters.height)
 }
 
-/// The size of an image, from the first bytes of its file.
-fn size(file: &Bytes) -> Result<(u32, u32), String> {
-    if file.len() > MAX_BYTES {
-        return Err(format!("the image has {} bytes; at most {MAX_BYTES} are allowed", file.len()));
-    }
-    let (width, height) =
-        reader(file)?.into_dimensions().map_err(|error| format!("the image cannot be read: {error}"))?;
-    let pixels = u64::from(width) * u64::from(height);
-    if width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS {
-        return Err(format!(
-            "the image has {width} × {height} pixels; at most {MAX_SIDE} along each side and {MAX_PIXELS} in all are allowed"
-        ));
-    }
-    if pixels == 0 {
-        return Err("the image has no pixels".into());
-    }
-    Ok((width, height))
-}
-
-fn reader(file: &Bytes) -> Result<ImageReader<Cursor<&[u8]>>, String> {
-    let reader = ImageReader::new(Cursor::new(&**file)).with_guessed_format().map_err(|error| error.to_string())?;
-    match reader.format() {
-        Some(ImageFormat::Png | ImageFormat::Jpeg | ImageFormat::WebP) => Ok(reader),
-        _ => Err("the file is no PNG, JPEG or WebP".into()),
-    }
-}
-
-/// Decodes an image that may be broken, or claim anything.
-fn decode(file: &Bytes) -> Result<RgbaImage, String> {
-    let mut reader = reader(file)?;
-    let mut limits = image::Limits::default();
-    limits.max_image_width = Some(MAX_SIDE);
-    limits.max_image_height = Some(MAX_SIDE);
-    // Sixteen bits a channel at most, and as much again to work with.
-    limits.max_alloc = Some(MAX_PIXELS * 16);
-    reader.limits(limits);
-    let image = reader.decode().map_err(|error| format!("the image cannot be decoded: {error}"))?;
-    Ok(image.into_rgba8())
-}
-
-impl Parameters {
-    /// The size of what comes out. A side that is left out follows from the other one.
-    fn size(&self, of_width: u32, of_height: u32) -> Result<(u32, u32), String> {
-        let (width, height) = (of_width, of_height);
-        let scaled = |length: u32, to: u32, from: u32| {
-            u32::try_from((u64::from(length) * u64::from(to) + u64::from(from) / 2) / u64::from(from.max(1)))
-                .unwrap_or(u32::MAX)
-                .max(1)
-        };
-        let (width, height) = match (self.width, self.height) {
-            (None, None) => (width, height),
-            (Some(to), None) => (to, scaled(height, to, width)),
-            (None, Some(to)) => (scaled(width, to, height), to),
-            (Some(width), Some(height)) => (width, height),
-        };
-        for (name, side, of) in [("width", width, of_width), ("height", height, of_height)] {
-            if side > of.saturating_mul(MAX_ENLARGED) {
-                return Err(format!(
-                    "{name} must not be more than {MAX_ENLARGED} times that of the image, {of}, unlike {side}"
-                ));
-            }
-            if !(1..=MAX_SIDE).contains(&side) {
-                return Err(format!("{name} must be a whole number from 1 to {MAX_SIDE}, not {side}"));
-            }
-        }
-        let pixels = u64::from(width) * u64::from(height);
-        if pixels > MAX_PIXELS {
-            return Err(format!("{width} × {height} are {pixels} pixels; at most {MAX_PIXELS} are allowed"));
-        }
-        Ok((width, height))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use engine::work::{Allowance, Detail, Task};
     use fast_image_resize::images::Image;
     use fast_image_resize::{PixelType, ResizeOptions, Resizer};
+    use image::{ImageFormat, RgbaImage};
     use quilt::{Grid, Index};
     use serde_json::json;
     use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
+    use super::file::decode;
+    use super::parameters::Filter;
     use super::tiles::mean;
     use super::*;
 

@@ -1,5 +1,6 @@
 //! `render`: each square is a piece of a Mandelbrot or Julia set, so that the quilt is the picture.
 
+mod fractal;
 mod views;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use engine::work::{
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use serde::{Deserialize, Serialize};
 
+use self::fractal::Fractal;
 use self::views::{VIEWS, View};
 use crate::palette::{Palette, encode};
 
@@ -26,9 +28,6 @@ const MAX_ZOOM: f64 = 1e13;
 
 /// How far from the middle of the plane a picture may be.
 const MAX_DISTANCE: f64 = 8.0;
-
-/// Beyond this distance, squared, a point has escaped. Far out, so that the colours are smooth.
-const ESCAPE: f64 = 1e6;
 
 /// How many iterations go by before a computation looks whether its time is over.
 const LOOK: u64 = 1 << 20;
@@ -63,13 +62,6 @@ struct Parameters {
     /// Along each side of a square, how many points are computed; their mean is its colour.
     #[serde(default)]
     samples: Option<u32>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Fractal {
-    Mandelbrot,
-    Julia,
 }
 
 /// The kind.
@@ -207,50 +199,12 @@ impl Picture {
         })
     }
 
-    /// How long a point takes to escape, with the fraction that makes neighbours differ smoothly; `None` where it is caught. With it, how
-    /// many steps were made.
-    fn escape(&self, point: [f64; 2]) -> (Option<f64>, u32) {
-        let [px, py] = point;
-        let (mut x, mut y, [cx, cy]) = match self.fractal {
-            // The two largest parts of the set, which would take longest.
-            Fractal::Mandelbrot if is_in_main_parts(px, py) => return (None, 1),
-            Fractal::Mandelbrot => (0.0, 0.0, point),
-            Fractal::Julia => (px, py, self.constant),
-        };
-        let (mut old_x, mut old_y, mut period, mut next_look) = (x, y, 0_u32, 8_u32);
-        for step in 0..self.iterations {
-            let (xx, yy) = (x * x, y * y);
-            if xx + yy > ESCAPE {
-                let smooth = f64::from(step) + 1.0 - ((xx + yy).ln() / 2.0 / std::f64::consts::LN_2).log2();
-                return (Some(smooth.max(0.0)), step + 1);
-            }
-            y = 2.0 * x * y + cy;
-            x = xx - yy + cx;
-            // A point that comes back to where it was goes round for ever.
-            if x == old_x && y == old_y {
-                return (None, step + 1);
-            }
-            period += 1;
-            if period == next_look {
-                (old_x, old_y, period) = (x, y, 0);
-                next_look = next_look.saturating_mul(2);
-            }
-        }
-        (None, self.iterations)
-    }
-
     fn color(&self, point: [f64; 2]) -> ([f64; 3], u32) {
-        let (escape, steps) = self.escape(point);
+        let (escape, steps) = self.fractal.escape(point, self.constant, self.iterations);
         // Equal steps of the root: far out colours go by quickly, near the edge slowly.
         let color = escape.map_or([0.0; 3], |escape| self.palette.at((escape / 12.0).sqrt() * 0.5 + 0.05));
         (color, steps)
     }
-}
-
-fn is_in_main_parts(x: f64, y: f64) -> bool {
-    let yy = y * y;
-    let q = (x - 0.25) * (x - 0.25) + yy;
-    q * (q + (x - 0.25)) <= 0.25 * yy || (x + 1.0) * (x + 1.0) + yy <= 0.0625
 }
 
 impl BlockingWork for Picture {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::Command;
+use super::allowed::Command;
 
 /// How long a process that has ended may have its output held open by others.
 const LAST_WORDS: Duration = Duration::from_secs(1);

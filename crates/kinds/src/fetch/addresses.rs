@@ -8,6 +8,9 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use url::{Host, Url};
 
+/// The longest address, in bytes.
+const MAX_URL: usize = 8 << 10;
+
 /// Which networks may be asked for pages.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
@@ -98,6 +101,21 @@ impl Policy {
         let host = url.host_str().unwrap_or_default().to_owned();
         if self.allows(address) { Ok(()) } else { Err(Refused::NotPublic { host, address }) }
     }
+}
+
+/// An address that can be asked for.
+pub(super) fn address(text: &str) -> Result<Url, String> {
+    if text.len() > MAX_URL {
+        return Err(format!("an address of {} bytes is longer than {MAX_URL}", text.len()));
+    }
+    let url = Url::parse(text).map_err(|error| format!("'{text}' is no address: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("'{text}' is no http or https address"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address must not hold a user's name or password".into());
+    }
+    Ok(url)
 }
 
 /// Resolves names, and gives out nothing but addresses that may be asked: no connection is ever made to another one.

@@ -12,7 +12,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::addresses::{Policy, Refused, Resolver};
+use super::addresses::{Policy, Refused, Resolver, address};
 use super::hosts::Hosts;
 use super::html;
 
@@ -180,7 +180,7 @@ fn next_address(here: &Url, response: &Response) -> Result<Option<Url>, Failure>
     let bad = |reason: String| Failure::permanent("redirects", format!("a redirection leads nowhere: {reason}"));
     let location = std::str::from_utf8(location.as_bytes()).map_err(|error| bad(error.to_string()))?;
     let next = here.join(location).map_err(|error| bad(error.to_string()))?;
-    super::address(next.as_str()).map(Some).map_err(bad)
+    address(next.as_str()).map(Some).map_err(bad)
 }
 
 /// How long a host asks to be left alone. A date is not understood: it would be compared with another clock.

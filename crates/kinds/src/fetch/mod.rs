@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - `addresses`: which hosts may be asked; `hosts`: how often each is
+//! - `addresses`: what an address is, and which may be asked; `hosts`: how often each host is
 //! - `client`: one address, with its redirections, up to the end of what it answers
 //! - `html`: what stands in a page; `sitemap`: lists of addresses
 
@@ -22,14 +22,12 @@ use quilt::{BatchSpec, WorkSpec};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use self::addresses::address;
 pub use self::addresses::{Policy, Refused};
 pub use self::client::install_tls;
 use self::client::{Asking, Client};
 use self::hosts::Hosts;
 use crate::lines::{self, Lines, gather, store};
-
-/// The longest address, in bytes.
-const MAX_URL: usize = 8 << 10;
 
 /// The most bytes of an answer that can be asked for.
 const MAX_BYTES: u32 = 16 << 20;
@@ -203,21 +201,6 @@ impl Kind for FetchKind {
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
         lines::items(input)
     }
-}
-
-/// An address that can be asked for.
-fn address(text: &str) -> Result<Url, String> {
-    if text.len() > MAX_URL {
-        return Err(format!("an address of {} bytes is longer than {MAX_URL}", text.len()));
-    }
-    let url = Url::parse(text).map_err(|error| format!("'{text}' is no address: {error}"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("'{text}' is no http or https address"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("an address must not hold a user's name or password".into());
-    }
-    Ok(url)
 }
 
 struct Fetch {

@@ -10,6 +10,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use url::Url;
 
+use super::addresses::address;
 use super::client::{Asking, Client};
 
 /// The most sitemaps that are read for one.
@@ -54,7 +55,7 @@ async fn read_all(client: &Client, sitemap: Url) -> Result<Vec<String>, String> 
             return Err(format!("sitemap {sitemap}: it lists more than fits into a batch"));
         }
         for other in listed.sitemaps {
-            let other = super::address(&other).map_err(|reason| format!("sitemap {sitemap}: {reason}"))?;
+            let other = address(&other).map_err(|reason| format!("sitemap {sitemap}: {reason}"))?;
             if seen.insert(other.clone()) {
                 left.push_back(other);
             }

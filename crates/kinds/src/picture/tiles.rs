@@ -10,7 +10,8 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use quilt::{Color, Grid};
 
-use super::{Effect, Filter, decode};
+use super::file::decode;
+use super::parameters::{Effect, Filter};
 
 /// How far a filter reaches, in pixels of the larger of the two images.
 const REACH: f64 = 4.0;

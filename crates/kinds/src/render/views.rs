@@ -1,6 +1,6 @@
 //! Parts of the plane that are worth seeing.
 
-use super::Fractal;
+use super::fractal::Fractal;
 use crate::palette::Palette;
 
 /// A part of the plane that is worth seeing.
