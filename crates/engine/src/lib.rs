@@ -8,7 +8,7 @@
 //! - [`engine`]: [`Engine`], what a program launches, controls and watches batches with
 //! - [`journal`]: the seam for events; [`queue`]: the seam for leases
 //! - [`live`]: batches that are being followed, folded and kept in memory
-//! - `worker`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
+//! - `worker`: what one works with; `worker_loop`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
 //! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
 //! - `panics`: catches the panics of tasks, and logs them once a batch
 //! - `clock`: the time of day; `activity`: what the workers of this node do; `colleagues`: the other nodes
@@ -32,6 +32,7 @@ mod panics;
 pub mod queue;
 pub mod work;
 mod worker;
+mod worker_loop;
 
 pub use clock::{Clock, now};
 pub use colleagues::{Announcement, Busy, MAX_SLOTS, Node};

@@ -7,8 +7,10 @@ use quilt::state::{MAX_CONTROLS, MAX_LAPS};
 use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Position, PutBack, Quilt, Square, Status, Summary};
 use tokio::time::timeout;
 
-use super::laps::{Share, conclusion, is_past};
-use super::{ControlError, Engine, to_the_end};
+use super::error::ControlError;
+use super::laps::{conclusion, is_past};
+use super::running::Share;
+use super::shared::{Engine, to_the_end};
 use crate::journal::JournalError;
 use crate::live::LiveBatch;
 use crate::queue::{CLAIM_TIME, LapId, Lease};

@@ -8,10 +8,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Position, Quilt, Receipt, Summary};
+use quilt::{BatchId, CancelCause, Event, Position, Quilt, Receipt, Summary};
 use tokio::time::{sleep, timeout};
 
-use super::{Engine, TooManyRunning};
+use super::error::TooManyRunning;
+use super::running::Share;
+use super::shared::Engine;
 use crate::journal::{JournalError, Unfinished, until_available};
 use crate::live::LiveBatch;
 use crate::queue::{BEAT, LapId, Lease};
@@ -22,39 +24,6 @@ const IDLE_LOOKS: u32 = 4;
 
 /// How long a lap that was announced may take to start, before it is taken for given up by whoever announced it.
 const START_TIME: Duration = Duration::from_secs(60);
-
-/// What a running lap counts for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Share {
-    owner: OwnerId,
-    squares: u64,
-}
-
-/// How many squares a small batch counts for: what it takes beside its squares is worth as many.
-const LEAST_SHARE: u64 = 4_096;
-
-impl Share {
-    pub(super) fn new(owner: OwnerId, squares: u32) -> Self {
-        Self { owner, squares: LEAST_SHARE.max(squares.into()) }
-    }
-}
-
-/// The laps whose finish lines are yet to be crossed.
-#[derive(Default)]
-pub(super) struct Running {
-    /// Those that this node keeps, or is about to.
-    here: HashMap<LapId, Share>,
-    /// Those that are over, and whose ends this node is about to note. They count no longer.
-    ending: HashSet<LapId>,
-    /// Those that others kept when it was last looked.
-    elsewhere: Vec<Share>,
-}
-
-impl Running {
-    fn all(&self) -> impl Iterator<Item = &Share> {
-        self.here.values().chain(&self.elsewhere)
-    }
-}
 
 impl Engine {
     /// Counts a lap among the running ones. `false` if it is one of them already.
@@ -171,17 +140,6 @@ impl Engine {
         }
         self.running().elsewhere = elsewhere.into_values().collect();
         Ok(())
-    }
-
-    /// Pauses every batch that this node has taken over.
-    pub(super) async fn pause_all(&self) {
-        let laps: Vec<LapId> = self.running().here.keys().copied().collect();
-        for lap in laps {
-            let Ok(Some(batch)) = self.open(lap.batch).await else { continue };
-            if let Err(error) = self.control(lap.batch, batch.owner(), Control::Pause).await {
-                tracing::error!(batch = %lap.batch, %error, "it could not be paused");
-            }
-        }
     }
 
     /// Puts laps that this node keeps on the queue once more. For when there has been no lease at all for a while, and they are not over: whoever

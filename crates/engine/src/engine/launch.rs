@@ -7,8 +7,9 @@ use bytes::Bytes;
 use quilt::{BatchId, BatchSpec, Launched, Limits, OwnerId, Position, Summary};
 use tokio::time::{Instant, sleep};
 
-use super::laps::Share;
-use super::{Engine, LaunchError, to_the_end};
+use super::error::LaunchError;
+use super::running::Share;
+use super::shared::{Engine, to_the_end};
 use crate::journal::{Creation, JournalError, Mark};
 use crate::live::LiveBatch;
 use crate::queue::{LapId, Lease};

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use quilt::{AttemptRecord, BatchId, Event, Index, Outcome, Receipt, Square};
 
-use super::Engine;
+use super::shared::Engine;
 use crate::journal::{JournalError, Offset, SquareDetail};
 use crate::work::Detail;
 

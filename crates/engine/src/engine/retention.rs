@@ -5,7 +5,7 @@ use std::time::Duration;
 use quilt::BatchId;
 use tokio::time::timeout;
 
-use super::Engine;
+use super::shared::Engine;
 use crate::journal::JournalError;
 
 /// How often it is looked for batches that are not kept any longer.

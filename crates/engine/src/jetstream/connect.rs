@@ -7,19 +7,10 @@ use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::jetstream::{self, Context, ErrorCode};
 use async_nats::{ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
-use thiserror::Error;
 use tokio::time::{Instant, sleep};
 
+use super::error::{ConnectError, LEAST_PAYLOAD, LEAST_STORAGE, OLDEST};
 use super::stores::Stores;
-
-/// The oldest server that will do, as major and minor version: it lets single messages expire.
-const OLDEST: (u32, u32) = (2, 11);
-
-/// The least storage that an account has to offer, in bytes.
-const LEAST_STORAGE: i64 = 64 << 20;
-
-/// The smallest limit of a message's size, in bytes, that will do. Larger events go beside the messages.
-const LEAST_PAYLOAD: usize = 64 << 10;
 
 /// How long a start waits for servers that are starting as well.
 const START_TIME: Duration = Duration::from_secs(30);
@@ -43,66 +34,6 @@ pub struct Options {
     pub replicas: usize,
     /// How this node is called, for whoever looks at the server's connections.
     pub name: String,
-}
-
-/// Why there is no connection, or none that will do.
-#[derive(Debug, Error)]
-pub enum ConnectError {
-    /// An address cannot be read.
-    #[error("{address:?} is no address of a NATS server: {reason}")]
-    Address {
-        /// The address.
-        address: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The file with credentials cannot be used.
-    #[error("cannot use the NATS credentials {file}: {source}")]
-    Credentials {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        source: std::io::Error,
-    },
-    /// No server answers, or none lets us in.
-    #[error("cannot connect to NATS at {servers}: {reason}")]
-    Connect {
-        /// The addresses, without passwords.
-        servers: String,
-        /// What the last try met.
-        reason: String,
-    },
-    /// The server is too old.
-    #[error("the NATS server has version {found}; at least {}.{} is needed", OLDEST.0, OLDEST.1)]
-    TooOld {
-        /// Its version.
-        found: String,
-    },
-    /// There is no JetStream.
-    #[error(
-        "the NATS server has no JetStream for this account; start it with --jetstream, or enable it in its configuration"
-    )]
-    NoJetStream,
-    /// Too little can be stored.
-    #[error("the NATS account may store {found} bytes; at least {LEAST_STORAGE} are needed")]
-    TooLittleStorage {
-        /// The account's limit.
-        found: i64,
-    },
-    /// Messages are too small.
-    #[error("the NATS server takes messages of {found} bytes; its max_payload has to be {LEAST_PAYLOAD} at least")]
-    SmallMessages {
-        /// The server's limit.
-        found: usize,
-    },
-    /// A stream or bucket cannot be had as it has to be.
-    #[error("cannot set up {what} on the NATS server: {reason}")]
-    SetUp {
-        /// The stream or bucket.
-        what: &'static str,
-        /// What the server says.
-        reason: String,
-    },
 }
 
 /// A connection to NATS JetStream that has all it takes. Cheap to clone.

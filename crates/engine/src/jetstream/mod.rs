@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`JetStream`]: the connection, checked; [`Options`] and [`ConnectError`] in `connect`
+//! - [`JetStream`]: the connection, checked, and its [`Options`]; [`ConnectError`]: why there is none
 //! - `stores`: the streams and buckets, and what they hold
 //! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `bodies`: as bytes, in messages and beside them
 //! - `index`: what is known of batches without their events, in key-value buckets; `read`: reads a subject, or many keys of a bucket
@@ -12,6 +12,7 @@
 mod bodies;
 mod connect;
 mod details;
+mod error;
 mod index;
 mod journal;
 mod nodes;
@@ -22,7 +23,8 @@ mod trouble;
 
 use bytes::Bytes;
 
-pub use self::connect::{ConnectError, JetStream, Options};
+pub use self::connect::{JetStream, Options};
+pub use self::error::ConnectError;
 pub use self::journal::JetStreamJournal;
 pub use self::queue::JetStreamQueue;
 use crate::journal::JournalError;

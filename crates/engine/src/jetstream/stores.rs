@@ -10,7 +10,7 @@ use async_nats::jetstream::object_store::{self, ObjectStore};
 use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode, consumer};
 
-use super::connect::ConnectError;
+use super::error::ConnectError;
 use crate::queue::CLAIM_TIME;
 
 /// Events: a subject for each batch, and a message for each append.

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::batch::LiveBatch;
+use super::folded::Folded;
 use super::frames::Frames;
 use super::places::Places;
-use super::{Folded, LiveBatch};
 use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
 use crate::pace::Pace;
 use crate::panics::PanicLog;

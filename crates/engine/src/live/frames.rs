@@ -4,7 +4,7 @@
 //! so those who keep up are all at the same one, and ask for the same bytes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use quilt::Step;
 use quilt::wire::{ServerFrame, messages};
 use tokio::time::Instant;
 
-use super::{Folded, LiveBatch};
+use super::folded::Folded;
 
 /// The shortest time between two cuts: about a frame on a screen.
 const FRAME: Duration = Duration::from_millis(16);
@@ -43,8 +43,9 @@ pub(super) struct Frames {
     cached: Mutex<Cached>,
 }
 
+/// Those that are at hand.
 #[derive(Default)]
-struct Cached {
+pub(super) struct Cached {
     cut: Option<(Step, Instant)>,
     /// To the cut, or as near to it as one delta goes, from where viewers were.
     deltas: HashMap<Step, (Messages, Step)>,
@@ -52,42 +53,44 @@ struct Cached {
     status: Option<(Messages, Instant)>,
 }
 
-impl LiveBatch {
-    /// What a viewer has not seen, who has seen everything up to a step: as a delta or, where that would be larger, as a snapshot.
-    pub fn next_frame(&self, seen: Option<Step>) -> Next {
-        let mut cached = self.frames.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let folded = self.folded();
-        let now = Instant::now();
-        let cut = match cached.cut {
-            Some((cut, made)) if seen.is_some_and(|seen| cut <= seen) && now < made + FRAME => {
-                return Next::NotBefore(made + FRAME);
-            }
-            Some((cut, made)) if now < made + FRAME => cut,
-            _ => cached.cut_at(folded.quilt.step(), now),
-        };
-        let (messages, step) = match seen.filter(|seen| folded.can_go_on_from(*seen)) {
-            Some(from) => cached.delta(&folded, from, cut),
-            None => cached.snapshot(&folded, now),
-        };
-        Next::Frame(messages, step)
-    }
-
-    /// A status frame: the one that `make` makes, or one that was made a moment ago.
-    pub fn status_frame(&self, make: impl FnOnce() -> ServerFrame) -> Messages {
-        let mut cached = self.frames.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        match &cached.status {
-            Some((messages, made)) if now < *made + STATUS_AGE => Arc::clone(messages),
-            _ => {
-                let messages = split(make().encode());
-                cached.status = Some((Arc::clone(&messages), now));
-                messages
-            }
-        }
+impl Frames {
+    /// Who encodes a frame holds this, so that others who want the same one find it done.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Cached> {
+        self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Cached {
+    /// What a viewer has not seen, who has seen everything up to a step.
+    pub(super) fn next(&mut self, folded: &Folded, seen: Option<Step>) -> Next {
+        let now = Instant::now();
+        let cut = match self.cut {
+            Some((cut, made)) if seen.is_some_and(|seen| cut <= seen) && now < made + FRAME => {
+                return Next::NotBefore(made + FRAME);
+            }
+            Some((cut, made)) if now < made + FRAME => cut,
+            _ => self.cut_at(folded.quilt.step(), now),
+        };
+        let (messages, step) = match seen.filter(|seen| folded.can_go_on_from(*seen)) {
+            Some(from) => self.delta(folded, from, cut),
+            None => self.snapshot(folded, now),
+        };
+        Next::Frame(messages, step)
+    }
+
+    /// A status: the one that `make` makes, or one that was made a moment ago.
+    pub(super) fn status(&mut self, make: impl FnOnce() -> ServerFrame) -> Messages {
+        let now = Instant::now();
+        match &self.status {
+            Some((messages, made)) if now < *made + STATUS_AGE => Arc::clone(messages),
+            _ => {
+                let messages = split(make().encode());
+                self.status = Some((Arc::clone(&messages), now));
+                messages
+            }
+        }
+    }
+
     fn cut_at(&mut self, step: Step, now: Instant) -> Step {
         self.cut = Some((step, now));
         self.deltas.clear();

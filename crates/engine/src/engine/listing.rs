@@ -1,0 +1,46 @@
+//! The batches of an owner.
+
+use quilt::{BatchId, OwnerId, Summary};
+
+use super::shared::Engine;
+use crate::journal::{JournalError, Listed};
+
+/// A part of an owner's list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Batches, newest first.
+    pub batches: Vec<(BatchId, Summary)>,
+    /// Where the list goes on, if it does.
+    pub next: Option<u64>,
+}
+
+impl Engine {
+    /// An owner's batches, newest first, at most `limit` of them, going on behind the cursor `after`. One that is damaged is
+    /// left out.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Listing, JournalError> {
+        let mut listed = self.shared.journal.list(owner, after, limit.saturating_add(1)).await?;
+        let goes_on = listed.len() > limit as usize;
+        listed.truncate(limit as usize);
+        let next = listed.last().filter(|_| goes_on).map(|last| last.cursor);
+        let mut batches = Vec::with_capacity(listed.len());
+        for Listed { batch, conclusion, .. } in listed {
+            let summary = match conclusion {
+                Some(summary) => Some(summary),
+                None => match self.open(batch).await {
+                    Ok(live) => live.map(|live| live.folded().quilt.summary()),
+                    Err(error @ JournalError::Damaged { .. }) => {
+                        tracing::error!(%error, "left out of a list");
+                        None
+                    }
+                    Err(error) => return Err(error),
+                },
+            };
+            batches.extend(summary.map(|summary| (batch, summary)));
+        }
+        Ok(Listing { batches, next })
+    }
+}

@@ -1,0 +1,48 @@
+//! What is folded from the journal of a batch.
+
+use quilt::{History, Ledger, Quilt, Receipt};
+
+use super::recent::Recent;
+use crate::journal::{Mark, Offset, Page};
+
+/// A quilt with what else is folded from the same events, as far as it is folded.
+pub struct Folded {
+    /// The state.
+    pub quilt: Quilt,
+    /// The changes that led to it.
+    pub history: History,
+    /// What is known of its tries, and the receipts.
+    pub ledger: Ledger,
+    /// The latest tries.
+    pub recent: Recent,
+    /// How many events were folded.
+    pub offset: Offset,
+    /// How far the journal goes with them.
+    pub mark: Mark,
+}
+
+impl Folded {
+    pub(super) fn new(quilt: Quilt, receipts: Vec<Receipt>) -> Self {
+        Self {
+            history: History::new(&quilt),
+            quilt,
+            ledger: Ledger::with_noted(receipts),
+            recent: Recent::default(),
+            offset: Offset::default(),
+            mark: Mark::default(),
+        }
+    }
+
+    pub(super) fn apply(&mut self, page: &Page) {
+        let mut changes = Vec::new();
+        for event in &page.events {
+            changes.clear();
+            self.quilt.apply(event, &mut changes);
+            self.history.record(&self.quilt, &changes);
+            self.ledger.apply(&self.quilt, event, &changes);
+            self.recent.take(event);
+        }
+        self.offset.0 += page.events.len() as u64;
+        self.mark = page.mark;
+    }
+}
