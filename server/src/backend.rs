@@ -10,7 +10,7 @@ use engine::jetstream::{JetStream, Options};
 use engine::{Engine, Journal, Queue};
 
 use crate::config::Config;
-use crate::server::ServeError;
+use crate::serve_error::ServeError;
 use crate::session::{fresh_key, load_key, shared_key};
 
 /// What stands below an engine.

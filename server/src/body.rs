@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::AppState;
 
 /// How long the next piece of a body may take to come.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
@@ -29,9 +29,6 @@ const LINGER_TIME: Duration = Duration::from_secs(5);
 
 /// How many bytes of it are read.
 const LINGER_BYTES: usize = 64 << 20;
-
-/// How many bodies that may be large are taken in at the same time; others wait.
-pub(crate) const LARGE_AT_ONCE: usize = 4;
 
 /// A layer that refuses a body that is too large, at once where it says so itself, else as soon as it turns out to be; and one that does not
 /// come.

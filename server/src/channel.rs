@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::origin::Sender;
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::AppState;
 
 /// The largest frame that a page sends, in bytes; it needs eleven.
 const MAX_INCOMING: usize = 64;

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use serde::Serialize;
 
-use crate::config::LogFormat;
+use crate::logging::LogFormat;
 use crate::tool::args::{ListOptions, OneOptions, ResultsOptions, RunOptions};
 
 /// Run many independent tasks, and watch every one of them finish.

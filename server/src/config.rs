@@ -1,12 +1,10 @@
 //! Settings: defaults, then `quilt.toml`, then `QUILT_*` in the environment, then flags; the last one wins.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use engine::jetstream::Options;
 use engine::{MAX_SLOTS, Node, Retention, Settings};
 use figment::Figment;
@@ -17,12 +15,12 @@ use quilt::grid::{MAX_SIDE, MAX_SQUARES};
 use quilt::{Limits, OwnerId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
 
-use crate::assets::Site;
 use crate::cli::{ServeOptions, WorkOptions};
+use crate::logging::{Log, LogFormat};
 use crate::origin::{InvalidOrigin, OwnOrigin};
 use crate::settings_file::SettingsFile;
+use crate::site_files::Site;
 
 /// The name of the file that is read where no other one is named.
 const FILE: &str = "quilt.toml";
@@ -66,16 +64,6 @@ pub(crate) enum ConfigError {
     /// There is nothing to work for.
     #[error("quilt work needs the addresses of NATS servers (--nats); quilt serve runs tasks by itself")]
     NothingToWorkFor,
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// The settings as they stand in a file; [`ServeOptions`] documents them.
@@ -183,13 +171,6 @@ pub(crate) struct Config {
     pub(crate) max_input: usize,
     /// What is logged, and how.
     pub(crate) log: Log,
-}
-
-/// What is logged, and how.
-#[derive(Debug)]
-pub(crate) struct Log {
-    filter: EnvFilter,
-    format: LogFormat,
 }
 
 impl Config {
@@ -302,7 +283,7 @@ impl RawConfig {
             max_channels: self.max_channels as usize,
             max_body: self.max_body as usize,
             max_input: self.max_input as usize,
-            log: Log { filter: EnvFilter::builder().parse(&self.log_filter)?, format: self.log_format },
+            log: Log::new(&self.log_filter, self.log_format)?,
         })
     }
 }
@@ -354,18 +335,4 @@ impl RawConfig {
 fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
     let (value, min, max) = (value.into(), min.into(), max.into());
     if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, min, max }) }
-}
-
-impl Log {
-    /// Writes the program's log to standard error from here on.
-    pub(crate) fn start(&self) {
-        let builder = tracing_subscriber::fmt()
-            .with_env_filter(self.filter.clone())
-            .with_writer(std::io::stderr)
-            .with_ansi(std::io::stderr().is_terminal());
-        match self.format {
-            LogFormat::Text => builder.init(),
-            LogFormat::Json => builder.json().init(),
-        }
-    }
 }

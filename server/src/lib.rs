@@ -2,15 +2,15 @@
 //!
 //! # Layout
 //!
-//! - `cli`, `config` and `settings_file`: commands and settings
-//! - `server`: starts everything, and ends it in order; `work`: the same for a node that serves nothing
+//! - `cli`, `config` and `settings_file`: commands and settings; `logging`: what is logged
+//! - `server`: starts everything, and ends it in order; `work`: the same for a node that serves nothing; `serve_error`: why that fails
 //! - `tool`: what is done from the command line, with or without a server elsewhere
 //! - `backend`: what stands below the engine, on this machine or on NATS
-//! - `routes`: which address leads where
+//! - `routes`: which address leads where; `state`: what the handlers of requests share
 //! - `pages`: the app's pages and server functions, with their Content-Security-Policy
 //! - `api`: the public API; `problem`: its errors
 //! - `picture`: quilts as pictures; `preview`: presets as pictures
-//! - `assets`: the files that the browser loads
+//! - `assets`: answers with the files that the browser loads; `site_files`: where they come from
 //! - `channel`: the WebSocket of a batch's page
 //! - `session` and `origin`: who asks, and from where
 //! - `body`: the limit of what is sent, and answers that reach whoever is still sending
@@ -22,15 +22,19 @@ mod body;
 mod channel;
 mod cli;
 mod config;
+mod logging;
 mod origin;
 mod pages;
 mod picture;
 mod preview;
 mod problem;
 mod routes;
+mod serve_error;
 mod server;
 mod session;
 mod settings_file;
+mod site_files;
+mod state;
 mod tool;
 mod work;
 
@@ -41,7 +45,8 @@ use clap::{CommandFactory, Parser};
 
 use crate::cli::{Cli, Command, Tool};
 use crate::config::{Config, ConfigError};
-use crate::server::{ServeError, Server};
+use crate::serve_error::ServeError;
+use crate::server::Server;
 
 /// Threads for whatever blocks besides work.
 const SPARE_THREADS: usize = 64;
@@ -49,7 +54,7 @@ const SPARE_THREADS: usize = 64;
 /// Does what the command line says. `site` is the bundle that the binary was linked with; it may be empty.
 #[must_use]
 pub fn main(site: &'static [u8]) -> ExitCode {
-    if let Err(error) = assets::embed(site) {
+    if let Err(error) = site_files::embed(site) {
         eprintln!("error: the site in this program: {error}");
         return ExitCode::FAILURE;
     }

@@ -3,6 +3,8 @@
 //! A browser tells the origin of the page that makes a request, and that cannot be forged by the page. What changes
 //! something, or opens a channel, has to come from this site's own pages; programs that are no browsers send no origin.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::{HeaderMap, Uri};
@@ -11,7 +13,6 @@ use axum::response::{IntoResponse, Response};
 use thiserror::Error;
 
 use crate::problem::Problem;
-use crate::routes::AppState;
 
 /// A text that is no origin.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,8 +78,12 @@ fn authority(origin: &str) -> Option<String> {
 }
 
 /// Refuses what other sites' pages ask this server to change.
-pub(crate) async fn refuse_foreign_changes(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if !request.method().is_safe() && state.origin.sender(request.headers()) == Sender::Foreign {
+pub(crate) async fn refuse_foreign_changes(
+    State(own): State<Arc<OwnOrigin>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if !request.method().is_safe() && own.sender(request.headers()) == Sender::Foreign {
         return Problem::foreign_origin().into_response();
     }
     next.run(request).await

@@ -3,7 +3,7 @@
 use app::server::AppContext;
 use app::{App, shell};
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,8 @@ use leptos_axum::{LeptosRoutes, ResponseOptions, generate_route_list, render_app
 
 use crate::assets;
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::site_files::is_watched;
+use crate::state::AppState;
 
 /// Every page, every server function, and the files of the site that are not below its `pkg`.
 pub(crate) fn routes(state: &AppState) -> Router<AppState> {
@@ -22,7 +23,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
     Router::new()
         .leptos_routes_with_context(state, generate_route_list(App), provide(state), move || shell(options.clone()))
         .layer(from_fn(require_boundary))
-        .fallback(assets::file_or_page)
+        .fallback(file_or_page)
 }
 
 /// Refuses a launch whose parts cannot be told apart: the codec of multipart server functions panics without a boundary.
@@ -41,8 +42,17 @@ async fn require_boundary(request: Request, next: Next) -> Response {
     }
 }
 
+/// Answers with a file of the site, or with the page for addresses that lead nowhere.
+async fn file_or_page(State(state): State<AppState>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    match assets::find_file(&state, &head).await {
+        Some(response) => response,
+        None => not_found(&state, Request::from_parts(head, body)).await,
+    }
+}
+
 /// The page of an address that leads nowhere.
-pub(crate) async fn not_found(state: &AppState, request: Request) -> Response {
+async fn not_found(state: &AppState, request: Request) -> Response {
     let options = state.leptos.clone();
     let mut response = render_app_async_with_context(provide(state), move || shell(options.clone()))(request).await;
     // A page may have set another status, for example that of a redirection.
@@ -66,7 +76,7 @@ fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
 fn restrict_content() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
     // cargo-leptos reloads the page over a WebSocket of its own.
-    let reload = if assets::is_watched() { " ws:" } else { "" };
+    let reload = if is_watched() { " ws:" } else { "" };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
          style-src-attr 'unsafe-inline'; img-src 'self' data:; connect-src 'self'{reload}; form-action 'self'; \

@@ -8,16 +8,13 @@ use quilt::{Grid, Index, Quilt, SquareState};
 use serde::Deserialize;
 
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::AppState;
 
 /// Where a picture is not asked to be of another size, small quilts are drawn this large, in pixels along the longer side.
 const LEAST_SIDE: u16 = 512;
 
 /// Squares are not drawn so large that the longer side is longer than this, in pixels.
 const MOST_ENLARGED: u32 = 1_024;
-
-/// How many pictures are drawn at the same time.
-pub(crate) const AT_ONCE: usize = 2;
 
 /// A colour, and how little is seen through it.
 type Pixel = [u8; 4];

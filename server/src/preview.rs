@@ -1,7 +1,6 @@
 //! What a preset of a form will look like: the same work on a small grid.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -15,16 +14,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::picture::Raster;
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::AppState;
 
 /// The sides of a preview, in squares.
 const SIDE: u16 = 80;
 
 /// How long one may take to be drawn.
 const TIME: Duration = Duration::from_secs(10);
-
-/// Presets that were drawn: there are as many as the forms have, and each is drawn once.
-pub(crate) type Previews = Mutex<HashMap<(String, usize), Bytes>>;
 
 /// `GET /presets/{kind}/{number}.png`.
 pub(crate) async fn preview(

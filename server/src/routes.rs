@@ -1,103 +1,25 @@
 //! Which address leads where.
 
 use std::any::Any;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum_extra::extract::cookie::Key;
-use engine::Engine;
-use leptos::config::LeptosOptions;
-use quilt::{Limits, OwnerId};
-use site::Names;
-use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::{CompressionLayer, CompressionLevel};
 use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::assets::Site;
 use crate::body;
-use crate::config::Config;
-use crate::origin::{OwnOrigin, refuse_foreign_changes};
-use crate::preview::Previews;
+use crate::origin::refuse_foreign_changes;
 use crate::problem::Problem;
 use crate::session::{find_visitor, refuse_strangers};
+use crate::state::AppState;
 use crate::{api, assets, channel, pages, picture, preview};
-
-/// What handlers share. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct AppState {
-    pub(crate) engine: Engine,
-    pub(crate) limits: Limits,
-    /// The only visitor who may change anything, of a server that is one user's tool.
-    pub(crate) sole_owner: Option<OwnerId>,
-    pub(crate) max_channels: usize,
-    pub(crate) max_body: usize,
-    pub(crate) max_input: usize,
-    pub(crate) origin: Arc<OwnOrigin>,
-    pub(crate) key: Key,
-    pub(crate) leptos: LeptosOptions,
-    /// The files that the browser loads.
-    pub(crate) site: Site,
-    /// Those that every page loads, if they are there.
-    pub(crate) names: Option<Names>,
-    /// The presets that were drawn already.
-    pub(crate) previews: Arc<Previews>,
-    /// Taken by each picture while it is drawn.
-    pub(crate) pictures: Arc<Semaphore>,
-    /// Taken by each request whose body may be large, until it is answered.
-    pub(crate) large_bodies: Arc<Semaphore>,
-    /// Taken by each reader of a journal.
-    pub(crate) journals: Arc<Semaphore>,
-    /// Cancelled when the server is stopping: what streams has to end.
-    pub(crate) stopping: CancellationToken,
-    /// The channels that are open.
-    pub(crate) channels: TaskTracker,
-}
-
-impl AppState {
-    pub(crate) fn new(config: &Config, engine: Engine, key: Key, leptos: LeptosOptions) -> Self {
-        Self {
-            engine,
-            limits: config.limits,
-            sole_owner: config.sole_owner,
-            max_channels: config.max_channels,
-            max_body: config.max_body,
-            max_input: config.max_input,
-            origin: Arc::new(config.origin.clone()),
-            key,
-            leptos,
-            site: config.site.clone(),
-            names: config.site.names(),
-            previews: Arc::default(),
-            pictures: Arc::new(Semaphore::new(picture::AT_ONCE)),
-            large_bodies: Arc::new(Semaphore::new(body::LARGE_AT_ONCE)),
-            journals: Arc::new(Semaphore::new(api::JOURNALS_AT_ONCE)),
-            stopping: CancellationToken::new(),
-            channels: TaskTracker::new(),
-        }
-    }
-}
-
-impl FromRef<AppState> for Key {
-    fn from_ref(state: &AppState) -> Self {
-        state.key.clone()
-    }
-}
-
-impl FromRef<AppState> for LeptosOptions {
-    fn from_ref(state: &AppState) -> Self {
-        state.leptos.clone()
-    }
-}
 
 /// The whole service.
 pub(crate) fn router(state: AppState) -> Router {

@@ -3,49 +3,20 @@
 use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use engine::JournalError;
-use engine::embedded::OpenError;
-use engine::jetstream::ConnectError;
 use leptos::config::LeptosOptions;
-use thiserror::Error;
 use tokio::net::TcpListener;
 
-use crate::assets::OUTPUT_NAME;
 use crate::backend::Backend;
-use crate::config::{Config, ConfigError};
-use crate::routes::{AppState, router};
-use crate::session::KeyError;
+use crate::config::Config;
+use crate::routes::router;
+use crate::serve_error::ServeError;
+use crate::site_files::OUTPUT_NAME;
+use crate::state::AppState;
 
 /// How long the journal and the connections may each take to end after the tasks have.
 pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
-
-/// Why the server did not start, or ended.
-#[derive(Debug, Error)]
-pub(crate) enum ServeError {
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    #[error("cannot start the runtime: {0}")]
-    Runtime(std::io::Error),
-    #[error("cannot use the data folder {folder}: {source}")]
-    Data { folder: PathBuf, source: std::io::Error },
-    #[error("another server uses the data folder {folder}; --data takes another one")]
-    InUse { folder: PathBuf },
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    #[error("cannot listen at {addr}: {source}; --addr takes another address, and port 0 a free one")]
-    Bind { addr: SocketAddr, source: std::io::Error },
-    #[error("the server ended: {0}")]
-    Serve(std::io::Error),
-}
 
 /// A server that listens, with an engine that runs.
 pub(crate) struct Server {

@@ -17,7 +17,7 @@ use sha2::Sha256;
 use thiserror::Error;
 
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::AppState;
 
 const COOKIE: &str = "quilt_session";
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::server::ServeError;
+use crate::serve_error::ServeError;
 
 /// Works until `stop` is over. Then no more tasks are started, and those that run get their time.
 pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {

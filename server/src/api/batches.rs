@@ -16,8 +16,8 @@ use serde_json::error::Category;
 use super::document::batch_document;
 use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
-use crate::routes::AppState;
 use crate::session::{fresh_launch, keyed_launch};
+use crate::state::AppState;
 
 /// The longest Idempotency-Key, in characters.
 const MAX_IDEMPOTENCY_KEY: usize = 255;

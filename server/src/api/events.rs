@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::document::{Shown, square_of};
 use super::path::BatchPath;
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::AppState;
 
 /// The most events that are made at once.
 const PAGE: usize = 256;

@@ -22,9 +22,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 
 use crate::problem::Problem;
-use crate::routes::AppState;
-
-pub(crate) use records::JOURNALS_AT_ONCE;
+use crate::state::AppState;
 
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()

@@ -17,7 +17,7 @@ use quilt::wire::put_framed_event;
 use super::document::{receipt_document, square_document};
 use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::{AppState, JOURNALS_AT_ONCE};
 
 /// `GET /api/batches/{id}/squares/{row}/{column}`.
 pub(super) async fn square(
@@ -69,9 +69,6 @@ pub(super) async fn receipt(
     })?;
     Ok(Json(receipt_document(id, receipt)))
 }
-
-/// How many readers of journals there are at the same time. Each holds a part of one in memory for as long as it takes to read.
-pub(crate) const JOURNALS_AT_ONCE: usize = 256;
 
 /// `GET /api/batches/{id}/journal`: the events as they stand in the journal, in the format of [`quilt::wire`], behind the first `after` of them
 /// and as far as the journal goes at this moment.

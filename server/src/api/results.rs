@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::gather::{Csv, Lines, Picture, Pieces, Row};
 use super::path::BatchPath;
 use crate::problem::Problem;
-use crate::routes::AppState;
+use crate::state::{AppState, JOURNALS_AT_ONCE};
 
 /// How many squares are gathered at once, and how many of those whose details may be large.
 const AT_ONCE: u32 = 1_024;
@@ -67,7 +67,7 @@ pub(super) async fn results(
         ));
     }
     let permit = Arc::clone(&state.journals).try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::too_many_journals(super::JOURNALS_AT_ONCE))?;
+    let permit = permit.map_err(|_| Problem::too_many_journals(JOURNALS_AT_ONCE))?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let gathering = Gathering::new(state.engine.clone(), batch, wanted, limit, permit).await?;
     let stopping = state.stopping.clone();

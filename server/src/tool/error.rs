@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use quilt::{Quilt, Status};
 use thiserror::Error;
 
-use crate::server::ServeError;
+use crate::serve_error::ServeError;
 
 /// Why a tool did not do what it was asked.
 #[derive(Debug, Error)]

@@ -44,7 +44,7 @@ pub(crate) fn run(tool: Tool) -> Result<Ended, ToolError> {
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
-        .map_err(crate::server::ServeError::Runtime)?;
+        .map_err(crate::serve_error::ServeError::Runtime)?;
     let ended = runtime.block_on(Box::pin(use_tool(tool)));
     runtime.shutdown_timeout(GOODBYE);
     ended

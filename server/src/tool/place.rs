@@ -13,7 +13,8 @@ use super::args::Place;
 use super::error::ToolError;
 use crate::backend::Backend;
 use crate::config::Config;
-use crate::server::{ServeError, Server};
+use crate::serve_error::ServeError;
+use crate::server::Server;
 use crate::session::cookie_of;
 
 /// In the folder, who launches the batches there.

@@ -54,8 +54,8 @@ pub(super) fn check(project: &Project) -> Vec<String> {
         ),
     );
     let in_server = format!("OUTPUT_NAME: &str = {:?};", leptos.output_name);
-    let assets = std::fs::read_to_string(project.root.join("server/src/assets.rs")).unwrap_or_default();
-    require(assets.contains(&in_server), format!("server/src/assets.rs does not say `{in_server}`"));
+    let site_files = std::fs::read_to_string(project.root.join("server/src/site_files.rs")).unwrap_or_default();
+    require(site_files.contains(&in_server), format!("server/src/site_files.rs does not say `{in_server}`"));
 
     for (name, version) in bindgen_versions(project) {
         require(version.starts_with('='), format!("{name} has to be pinned with `=`, unlike {version:?}"));
