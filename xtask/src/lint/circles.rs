@@ -8,9 +8,6 @@ use anyhow::{Context, Result};
 use super::modules::{Crate, Edge, ModulePath};
 use crate::project::Project;
 
-/// The packages whose modules still import each other in circles. This list only gets shorter: one without circles has to go.
-const KNOWN_CIRCLES: &[&str] = &[];
-
 /// What is checked.
 struct Member {
     package: String,
@@ -18,7 +15,7 @@ struct Member {
     roots: Vec<PathBuf>,
 }
 
-/// The circles in the members of the workspace, and what stands on the list without having one.
+/// The circles in the members of the workspace.
 pub(super) fn check(project: &Project) -> Result<Vec<String>> {
     let members = project.packages.iter().map(|package| Member {
         package: package.name.clone(),
@@ -29,7 +26,7 @@ pub(super) fn check(project: &Project) -> Result<Vec<String>> {
             .map(|target| target.src_path.clone())
             .collect(),
     });
-    check_members(&members.collect::<Vec<_>>(), KNOWN_CIRCLES, |path| project.shown(path).to_string())
+    check_members(&members.collect::<Vec<_>>(), |path| project.shown(path).to_string())
 }
 
 /// Whether a target is what others use, and no test, benchmark or build script.
@@ -37,36 +34,14 @@ fn is_code(kinds: &[String]) -> bool {
     kinds.iter().any(|kind| ["bin", "lib", "rlib", "cdylib", "proc-macro"].contains(&kind.as_str()))
 }
 
-fn check_members(
-    members: &[Member],
-    known: &[&str],
-    shown: impl Fn(&std::path::Path) -> String,
-) -> Result<Vec<String>> {
+fn check_members(members: &[Member], shown: impl Fn(&std::path::Path) -> String) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for Member { package, roots } in members {
-        let mut circles = Vec::new();
         for root in roots {
             let edges = Crate::read(root).with_context(|| format!("the modules of {package}"))?.edges();
-            circles.extend(find_circles(&edges));
-        }
-        match (circles.is_empty(), known.contains(&package.as_str())) {
-            (true, true) => {
-                problems.push(format!("{package} has no circle of modules any more; take it off KNOWN_CIRCLES in xtask/src/lint/circles.rs"));
-            }
-            (false, false) => {
-                problems.extend(circles.iter().map(|circle| describe(package, circle, &shown)));
-            }
-            (false, true) => {
-                eprintln!("{package}: {} circles of modules, which are known; the shortest:", circles.len());
-                let shortest = circles.iter().min_by_key(|circle| circle.len());
-                eprintln!("{}", shortest.map(|circle| describe(package, circle, &shown)).unwrap_or_default());
-            }
-            (true, false) => {}
+            problems.extend(find_circles(&edges).iter().map(|circle| describe(package, circle, &shown)));
         }
     }
-    let is_member = |name: &&&str| members.iter().any(|member| member.package == **name);
-    let strangers = known.iter().filter(|name| !is_member(name));
-    problems.extend(strangers.map(|name| format!("KNOWN_CIRCLES names {name}, and there is no such package")));
     Ok(problems)
 }
 
@@ -170,15 +145,11 @@ mod tests {
         (folder, member)
     }
 
-    fn problems_with(files: &[(&str, &str)], known: &[&str]) -> Vec<String> {
+    fn problems(files: &[(&str, &str)]) -> Vec<String> {
         let (folder, member) = krate(files);
         let shown =
             |path: &std::path::Path| path.strip_prefix(folder.path()).expect("it is inside").display().to_string();
-        check_members(&[member], known, shown).expect("it can be read")
-    }
-
-    fn problems(files: &[(&str, &str)]) -> Vec<String> {
-        problems_with(files, &[])
+        check_members(&[member], shown).expect("it can be read")
     }
 
     #[test]
@@ -269,22 +240,6 @@ mod tests {
         let found = problems(&files);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains("crate::a -> crate::b::inner    a.rs:3: b::inner::g"), "{}", found[0]);
-    }
-
-    #[test]
-    fn a_known_crate_with_circles_passes_and_one_without_fails() {
-        let circle = [
-            ("lib.rs", "mod a;\nmod b;\n"),
-            ("a.rs", "use crate::b::B;\npub struct A;\n"),
-            ("b.rs", "use crate::a::A;\npub struct B;\n"),
-        ];
-        assert_eq!(problems_with(&circle, &["krate"]), [""; 0]);
-        let line = [("lib.rs", "mod a;\nmod b;\n"), ("a.rs", "use crate::b::B;\n"), ("b.rs", "pub struct B;\n")];
-        assert!(
-            problems_with(&line, &["krate"])[0].contains("has no circle"),
-            "a crate that is done has to go from the list"
-        );
-        assert!(problems_with(&line, &["other"])[0].contains("no such package"));
     }
 
     #[test]
