@@ -74,7 +74,7 @@ bench: setup ## Measure what a task costs the engine in time, bytes and memory, 
 	cargo bench --package engine --bench memory
 
 .PHONY: bench-page
-bench-page: build ## Measure from click to first colour and to banner, in a headless browser
+bench-page: build ## Measure from click to first color and to banner, in a headless browser
 	scripts/bench-page.sh
 
 .PHONY: bench-viewers

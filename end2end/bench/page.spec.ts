@@ -1,4 +1,4 @@
-// From the click on "Launch" to the first coloured square and to the banner, as the visitor sees it, and what that costs the browser.
+// From the click on "Launch" to the first colored square and to the banner, as the visitor sees it, and what that costs the browser.
 // Tasks take no time of their own. Prints figures and asserts none.
 
 import type { CDPSession, Page } from "@playwright/test";
@@ -58,7 +58,7 @@ for (const [size, runs] of [["8 × 8", 15], ["64 × 64", 15], ["256 × 256", 9],
 }
 
 test.afterAll(() => {
-  const head = ["squares".padEnd(14), ...["first colour", "banner", "long frame", "main thread"].map((name) => name.padEnd(13)), "heap"];
+  const head = ["squares".padEnd(14), ...["first color", "banner", "long frame", "main thread"].map((name) => name.padEnd(13)), "heap"];
   console.log(`\nmedian (most); milliseconds from the click, and MB\n${head.join(" ")}\n${rows.join("\n")}`);
 });
 
@@ -86,7 +86,7 @@ async function metric(session: CDPSession, name: string): Promise<number> {
   return metrics.find((metric) => metric.name === name)!.value;
 }
 
-/** Notes when the button is clicked, and when a frame with the first colour and with the banner was drawn. */
+/** Notes when the button is clicked, and when a frame with the first color and with the banner was drawn. */
 function watch() {
   let memory: WebAssembly.Memory | undefined;
   const instantiate = WebAssembly.instantiateStreaming;
@@ -123,7 +123,7 @@ function watch() {
     if (stand && middleRow(stand).some((value, place) => place % 4 === 3 && value > 0)) return true;
     const data = middleRow(canvas);
     const [red, green, blue] = data;
-    // The canvas is blank, and then of one colour, until squares are done.
+    // The canvas is blank, and then of one color, until squares are done.
     return data[3] > 0 && data.some((value, place) => place % 4 < 3 && value !== [red, green, blue][place % 4]);
   };
   const look = () => {

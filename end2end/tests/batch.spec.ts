@@ -42,7 +42,7 @@ test("64 squares fill in, and one banner comes", async ({ page }) => {
   expect(await page.evaluate(() => (window as any).bannersSeen.length)).toBe(1);
 });
 
-test("the page shows the colours of the API", async ({ page }) => {
+test("the page shows the colors of the API", async ({ page }) => {
   await launch(page, "8 × 8", { shortest: 0, longest: 100 });
   await finished(page);
   const colors = await colorsOnPage(page);

@@ -28,7 +28,7 @@ async function pixelsOnCanvas(page: Page): Promise<string> {
   });
 }
 
-/** The colours of some squares from the API itself. */
+/** The colors of some squares from the API itself. */
 async function colorOf(request: APIRequestContext, batch: Batch, row: number, column: number): Promise<string> {
   return (await (await request.get(`/api/batches/${batch.id}/squares/${row}/${column}`)).json()).color;
 }
@@ -51,7 +51,7 @@ test.beforeEach(async ({ page }) => {
 });
 
 for (const [rows, columns] of [[8, 8], [32, 32]]) {
-  test(`${rows} by ${columns} squares are elements with the colours of the API`, async ({ page }) => {
+  test(`${rows} by ${columns} squares are elements with the colors of the API`, async ({ page }) => {
     await page.goto("/");
     const batch = await launchOverApi(page.request, rows, columns);
     await page.goto(`/batches/${batch.id}`);
@@ -65,7 +65,7 @@ for (const [rows, columns] of [[8, 8], [32, 32]]) {
 }
 
 for (const [rows, columns] of [[13, 79], [64, 64], [17, 241], [256, 256], [1024, 1024]]) {
-  test(`${rows} by ${columns} squares are pixels with the colours of the API`, async ({ page }) => {
+  test(`${rows} by ${columns} squares are pixels with the colors of the API`, async ({ page }) => {
     await page.goto("/");
     const batch = await launchOverApi(page.request, rows, columns);
     await page.goto(`/batches/${batch.id}`);
@@ -157,7 +157,7 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   await expect.poll(zoom).toBe(whole);
 });
 
-test("colours tell what they are asked to, and a legend makes squares stand out", async ({ page }) => {
+test("colors tell what they are asked to, and a legend makes squares stand out", async ({ page }) => {
   await page.goto("/");
   const batch = await launchOverApi(page.request, 72, 72, { failure_rate: 0.3 }, { attempts: 2 });
   await page.goto(`/batches/${batch.id}`);
@@ -168,12 +168,12 @@ test("colours tell what they are asked to, and a legend makes squares stand out"
   const result = await pixelsOnCanvas(page);
   const seen = new Set([result]);
   for (const by of ["state", "duration", "attempts", "worker"]) {
-    await page.getByLabel("Colour by").selectOption(by);
+    await page.getByLabel("Color by").selectOption(by);
     await expect.poll(async () => seen.has(await pixelsOnCanvas(page)), { message: by }).toBe(false);
     seen.add(await pixelsOnCanvas(page));
     await expect(page).toHaveURL(new RegExp(`by=${by}`));
   }
-  await page.getByLabel("Colour by").selectOption("result");
+  await page.getByLabel("Color by").selectOption("result");
   await expect.poll(() => pixelsOnCanvas(page)).toBe(result);
   await filters.getByRole("button", { name: /^failed/ }).click();
   await expect(filters.getByRole("button", { name: /^failed/ })).toHaveAttribute("aria-pressed", "true");
@@ -323,10 +323,10 @@ test("a lap that starts ends the replay, and earlier laps are remembered", async
   await finished(page);
   await expect.poll(async () => (await pixelsOnCanvas(page)) === (await pixelsOfApi(page, await batchOf(page)))).toBe(true);
   const result = await pixelsOnCanvas(page);
-  await page.getByLabel("Colour by").selectOption("attempts");
+  await page.getByLabel("Color by").selectOption("attempts");
   await expect.poll(() => pixelsOnCanvas(page)).not.toBe(result);
   const seen = await expectStable(() => pixelsOnCanvas(page));
-  // Who comes now, and reads of the first lap in the journal alone, sees the same colours.
+  // Who comes now, and reads of the first lap in the journal alone, sees the same colors.
   await page.reload();
   await finished(page);
   await expect.poll(() => pixelsOnCanvas(page)).toBe(seen);

@@ -77,7 +77,7 @@ export async function finished(page: Page): Promise<void> {
   await expect(root(page)).toHaveAttribute("data-status", "finished", { timeout: 50_000 });
 }
 
-/** The colours on the page in reading order; `null` for a square that is not done. */
+/** The colors on the page in reading order; `null` for a square that is not done. */
 export async function colorsOnPage(page: Page): Promise<(string | null)[]> {
   return page.getByRole("gridcell").evaluateAll((cells) =>
     cells.map((cell) => {
@@ -101,7 +101,7 @@ export async function events(request: APIRequestContext, id: string, after?: str
     .map(({ id, event, data }) => ({ id, event, data: JSON.parse(data) }));
 }
 
-/** The colours of the API in reading order. */
+/** The colors of the API in reading order. */
 export async function colorsOfApi(request: APIRequestContext, batch: Batch): Promise<(string | null)[]> {
   const colors: (string | null)[] = new Array(batch.rows * batch.columns).fill(null);
   for (const { event, data } of await events(request, batch.id)) {

@@ -179,7 +179,7 @@ test("what is opened, chosen and pressed before the page is alive counts", async
   const release = await hold(page);
   await page.goto(`/batches/${id}`);
   await finished(page);
-  await page.getByLabel("Colour by").selectOption("duration");
+  await page.getByLabel("Color by").selectOption("duration");
   await page.getByText("Results", { exact: true }).click();
   await page.getByLabel("Show", { exact: true }).selectOption("failed");
   await page.getByLabel("Find").fill("7, 7");
@@ -192,7 +192,7 @@ test("what is opened, chosen and pressed before the page is alive counts", async
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await expect(page.getByRole("region", { name: "Attempts" })).toContainText("Row 1, column 1");
   await expect(page).toHaveURL(/by=duration.*only=done/);
-  await expect(page.getByLabel("Colour by")).toHaveValue("duration");
+  await expect(page.getByLabel("Color by")).toHaveValue("duration");
   await expect(page.getByRole("status", { name: "Rows" })).toContainText("0 of 64 squares");
   await expect(page.getByLabel("Find")).toHaveValue("7, 7");
 });
@@ -216,7 +216,7 @@ test("squares on a canvas are seen before the page is alive", async ({ page }) =
     return { colored: share((alpha) => alpha === 255), pending: share((alpha) => alpha === 0) };
   });
   expect(shares.colored).toBeGreaterThan(64 / 4_096);
-  // Their colour is that of the theme.
+  // Their color is that of the theme.
   expect(shares.pending).toBeCloseTo(1 - shares.colored, 6);
   expect(shares.pending).toBeGreaterThan(0.1);
   release();

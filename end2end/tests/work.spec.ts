@@ -140,7 +140,7 @@ test("an image is rendered tile by tile, and downloaded as one", async ({ page }
   await page.getByLabel("Columns").fill("8");
   await page.getByText("Make it harder").click();
   await page.getByLabel("Width of what comes out").fill("240");
-  await page.getByLabel("Colours", { exact: true }).selectOption("Sepia");
+  await page.getByLabel("Colors", { exact: true }).selectOption("Sepia");
   await launched(page);
   await squares(page).first().click();
   await expect(page.getByRole("img", { name: "What its task has drawn" })).toBeVisible();

@@ -1,5 +1,5 @@
 //! Worker processes on NATS, beside a server that is alone, and beside other queues doing the same: tasks a second, and CPU a task. And how soon
-//! a node sees the first colour of a batch that was launched on another one.
+//! a node sees the first color of a batch that was launched on another one.
 //!
 //! Everything runs on this machine: NATS, the servers and the workers share its processors, and the CPU of all of them counts.
 //! `PEER_…=command` names a program that runs `TASKS` tasks with `WORKERS` processes and prints the seconds it took, and those of CPU;
@@ -43,7 +43,7 @@ const RUN_SQUARES: u64 = 3_000_000;
 /// How many tasks other queues run: they take their time.
 const PEER_TASKS: u64 = 2_000;
 
-/// How often the first colour is waited for.
+/// How often the first color is waited for.
 const LAUNCHES: usize = 51;
 
 /// What a run took, and what it cost.
@@ -74,7 +74,7 @@ impl Cost {
 async fn main() {
     let side = number("SIDE", 0);
     let sides = if side == 0 { SIDES.to_vec() } else { vec![side] };
-    println!("tasks that do nothing but choose a colour; ratios are of CPU a task, beside one server that is alone");
+    println!("tasks that do nothing but choose a color; ratios are of CPU a task, beside one server that is alone");
     let mut alone = Vec::new();
     {
         let folder = folder();

@@ -16,13 +16,13 @@ const LEAST_SIDE: u16 = 512;
 /// Squares are not drawn so large that the longer side is longer than this, in pixels.
 const MOST_ENLARGED: u32 = 1_024;
 
-/// A colour, and how little is seen through it.
+/// A color, and how little is seen through it.
 type Pixel = [u8; 4];
 
 /// What is behind a quilt whose last row is shorter than the others.
 const PAPER: Pixel = [0xff, 0xfa, 0xf2, 0xff];
 
-/// The colours of squares that have none.
+/// The colors of squares that have none.
 const PENDING: Pixel = [0xd6, 0xc6, 0xa8, 0xff];
 const FAILED: Pixel = [0xa3, 0x28, 0x2a, 0xff];
 
@@ -45,7 +45,7 @@ pub(crate) struct PictureQuery {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum PendingLook {
-    /// In a colour of paper.
+    /// In a color of paper.
     #[default]
     Paper,
     /// Not at all: whatever the picture lies on is seen.

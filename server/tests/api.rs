@@ -53,7 +53,7 @@ async fn a_launch_is_accepted_at_once_and_its_events_tell_every_square_and_the_f
     assert_eq!(places, (0..64).collect::<Vec<u64>>());
     for SseEvent { name, data, .. } in squares {
         assert_eq!(name, "square");
-        let color = data["color"].as_str().expect("a colour");
+        let color = data["color"].as_str().expect("a color");
         assert!(
             color.len() == 7 && color.starts_with('#') && !color.contains(|c: char| c.is_ascii_lowercase()),
             "{color}"
@@ -133,7 +133,7 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
         (with(r#""rows":8,"columns":8,"seed":9007199254740992"#), 422, "out-of-range", "seed must be"),
         (with(r#""rows":"x","columns":8"#), 422, "invalid-body", "invalid type: string"),
         (with(r#""rows":8"#), 422, "missing", "columns is missing"),
-        (with(r#""rows":8,"columns":8,"colour":1"#), 422, "invalid-body", "unknown field `colour`"),
+        (with(r#""rows":8,"columns":8,"color":1"#), 422, "invalid-body", "unknown field `color`"),
         (with(r#""rows":NaN,"columns":8"#), 400, "malformed-json", "not JSON"),
         (r#"{"work":{"kind":"color"},"rows":8,"#.into(), 400, "malformed-json", "EOF"),
         (String::new(), 400, "malformed-json", "EOF"),

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn unknown_members_and_wrong_types_are_refused() {
-        for members in [r#""rows": "x""#, r#""colour": 1"#] {
+        for members in [r#""rows": "x""#, r#""color": 1"#] {
             let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
             assert!(serde_json::from_str::<LaunchRequest>(&json).is_err(), "{members}");
         }

@@ -179,7 +179,7 @@ impl AsyncWork for CommandWork {
         let Ran { ended, stdout, stderr } = run(command, &args).await?;
         let detail = CommandRecord::new(ended, started.elapsed(), &stdout, &stderr).into_detail();
         match ended {
-            // Shades of one colour, so that neighbours can be told apart.
+            // Shades of one color, so that neighbors can be told apart.
             Ended::Exit(0) => {
                 let shade = task.square_rng().next_u32() % 48;
                 let color = Color::from_rgb((46 + shade) << 16 | (125 + shade) << 8 | (80 + shade));

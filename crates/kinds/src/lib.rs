@@ -4,7 +4,7 @@
 //!
 //! # Layout
 //!
-//! - [`render`]: pieces of fractals, drawn with the colours of `palette`
+//! - [`render`]: pieces of fractals, drawn with the colors of `palette`
 //! - [`picture`]: tiles of an image that somebody uploaded
 //! - [`fetch`]: addresses on the web, one for each square
 //! - [`command`]: a program that is run for each square

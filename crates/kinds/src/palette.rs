@@ -1,8 +1,8 @@
-//! Colours for how long a point took to escape.
+//! Colors for how long a point took to escape.
 
 use serde::{Deserialize, Serialize};
 
-/// A range of colours that goes round and round.
+/// A range of colors that goes round and round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Palette {
@@ -23,7 +23,7 @@ impl Palette {
     pub(crate) const NAMES: [(&'static str, &'static str); 5] =
         [("dusk", "Dusk"), ("ember", "Ember"), ("ocean", "Ocean"), ("quilt", "Quilt"), ("ink", "Ink")];
 
-    /// The colours that the palette goes through, in linear light, evenly apart.
+    /// The colors that the palette goes through, in linear light, evenly apart.
     fn stops(self) -> &'static [[f64; 3]] {
         match self {
             Self::Dusk => {
@@ -40,12 +40,12 @@ impl Palette {
         }
     }
 
-    /// The colour at a place, in linear light. One is once round.
+    /// The color at a place, in linear light. One is once round.
     pub(crate) fn at(self, place: f64) -> [f64; 3] {
         let stops = self.stops();
         let along = place.rem_euclid(1.0) * stops.len() as f64;
         let first = (along as usize).min(stops.len() - 1);
-        // Neighbours melt into each other without a crease.
+        // Neighbors melt into each other without a crease.
         let share = along - first as f64;
         let share = share * share * (3.0 - 2.0 * share);
         let (from, to) = (stops.get(first), stops.get((first + 1) % stops.len()));
@@ -57,7 +57,7 @@ impl Palette {
     }
 }
 
-/// A colour for a screen: `0xRRGGBB`.
+/// A color for a screen: `0xRRGGBB`.
 pub(crate) fn encode(linear: [f64; 3]) -> u32 {
     linear.into_iter().fold(0, |rgb, channel| {
         let channel = channel.clamp(0.0, 1.0);

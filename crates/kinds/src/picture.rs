@@ -1,4 +1,4 @@
-//! `image`: an image that somebody uploaded, resized tile by tile. Each square shows the mean colour of its tile.
+//! `image`: an image that somebody uploaded, resized tile by tile. Each square shows the mean color of its tile.
 
 mod file;
 mod parameters;
@@ -46,7 +46,7 @@ impl Kind for PictureKind {
             ("box", "Box"),
             ("nearest", "Nearest pixel"),
         ]);
-        let effects = choices(&[("none", "As they are"), ("gray", "Grey"), ("sepia", "Sepia"), ("invert", "Inverted")]);
+        let effects = choices(&[("none", "As they are"), ("gray", "Gray"), ("sepia", "Sepia"), ("invert", "Inverted")]);
         let file = FieldKind::File { accept: "image/png,image/jpeg,image/webp" };
         Some(Form {
             title: "An image of yours",
@@ -59,7 +59,7 @@ impl Kind for PictureKind {
                 pixels("width", "Width of what comes out"),
                 pixels("height", "Height of what comes out"),
                 Field { name: "filter", label: "Filter", kind: filters, is_advanced: true },
-                Field { name: "effect", label: "Colours", kind: effects, is_advanced: true },
+                Field { name: "effect", label: "Colors", kind: effects, is_advanced: true },
             ],
         })
     }
@@ -123,7 +123,7 @@ mod tests {
     use super::tiles::mean;
     use super::*;
 
-    /// An image in which no two neighbours are alike, and a corner can be seen through.
+    /// An image in which no two neighbors are alike, and a corner can be seen through.
     fn sample(width: u32, height: u32) -> RgbaImage {
         RgbaImage::from_fn(width, height, |x, y| {
             let wave = |a: u32, b: u32| ((f64::from(x * a + y * b) / 19.0).sin() * 100.0 + 128.0) as u8;

@@ -23,7 +23,7 @@ const MAX_ITERATIONS: u32 = 1_000_000;
 /// The most samples along each side of a square.
 const MAX_SAMPLES: u32 = 16;
 
-/// The largest zoom at which neighbouring points still have different numbers.
+/// The largest zoom at which neighboring points still have different numbers.
 const MAX_ZOOM: f64 = 1e13;
 
 /// How far from the middle of the plane a picture may be.
@@ -56,10 +56,10 @@ struct Parameters {
     /// How often a point is followed before it counts as caught.
     #[serde(default)]
     iterations: Option<u32>,
-    /// The colours.
+    /// The colors.
     #[serde(default)]
     palette: Option<Palette>,
-    /// Along each side of a square, how many points are computed; their mean is its colour.
+    /// Along each side of a square, how many points are computed; their mean is its color.
     #[serde(default)]
     samples: Option<u32>,
 }
@@ -101,7 +101,7 @@ impl Kind for RenderKind {
                     ),
                     is_advanced: true,
                 },
-                Field { name: "palette", label: "Colours", kind: palette, is_advanced: true },
+                Field { name: "palette", label: "Colors", kind: palette, is_advanced: true },
                 number("zoom", "Zoom", "times", "", "0.1", "1e13", "any"),
                 number("iterations", "Steps a point", "at most", "", "1", "1000000", "1"),
                 number("samples", "Points along a square's side", "", "", "1", "16", "1"),
@@ -201,7 +201,7 @@ impl Picture {
 
     fn color(&self, point: [f64; 2]) -> ([f64; 3], u32) {
         let (escape, steps) = self.fractal.escape(point, self.constant, self.iterations);
-        // Equal steps of the root: far out colours go by quickly, near the edge slowly.
+        // Equal steps of the root: far out colors go by quickly, near the edge slowly.
         let color = escape.map_or([0.0; 3], |escape| self.palette.at((escape / 12.0).sqrt() * 0.5 + 0.05));
         (color, steps)
     }
@@ -287,7 +287,7 @@ mod tests {
     async fn every_view_has_many_colours() {
         for view in VIEWS {
             let colors: HashSet<u32> = colors(&json!({"preset": view.name, "samples": 1}), 24).into_iter().collect();
-            assert!(colors.len() > 100, "{} has {} colours", view.name, colors.len());
+            assert!(colors.len() > 100, "{} has {} colors", view.name, colors.len());
         }
     }
 

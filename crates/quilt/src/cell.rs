@@ -8,7 +8,7 @@ const MAX_REASONS: usize = 1024;
 /// Stands for every reason after the first [`MAX_REASONS`] different ones.
 pub(crate) const OTHER_REASON: &str = "failed for one of many further reasons";
 
-/// A square in 32 bits: the kind of its state in the top byte, below it the colour or the reason's number.
+/// A square in 32 bits: the kind of its state in the top byte, below it the color or the reason's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell(pub(crate) u32);
 

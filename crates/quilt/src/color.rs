@@ -1,4 +1,4 @@
-//! The colour of a finished square.
+//! The color of a finished square.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A colour of 24 bits, written as `#` and six digits out of `0123456789ABCDEF`.
+/// A color of 24 bits, written as `#` and six digits out of `0123456789ABCDEF`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Color(u32);
 
 /// A text that is not `#` and six hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("a colour is '#' and six hexadecimal digits")]
+#[error("a color is '#' and six hexadecimal digits")]
 pub struct InvalidColor;
 
 impl Color {
@@ -23,7 +23,7 @@ impl Color {
         Self(rgb & 0x00FF_FFFF)
     }
 
-    /// The colour as `0xRRGGBB`.
+    /// The color as `0xRRGGBB`.
     #[must_use]
     pub const fn rgb(self) -> u32 {
         self.0

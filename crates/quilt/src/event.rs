@@ -43,7 +43,7 @@ pub struct Launched {
 /// How a task ended for good.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The task is done, and this is the colour of its square.
+    /// The task is done, and this is the color of its square.
     Done(Color),
     /// Its attempts ran out, for this reason.
     Failed(Box<str>),

@@ -169,7 +169,7 @@ impl History {
         Step(upto.0 + u64::from(follows))
     }
 
-    /// Events that take a quilt at step `after`, which the history reaches, to step `upto`, as few as possible: neighbouring
+    /// Events that take a quilt at step `after`, which the history reaches, to step `upto`, as few as possible: neighboring
     /// settlements of a lap become one event.
     #[must_use]
     pub fn events(&self, quilt: &Quilt, after: Step, upto: Step) -> Vec<Event> {

@@ -282,7 +282,7 @@ fn add(bins: &mut [u32], place: usize, count: u32) {
     }
 }
 
-/// Joins neighbours, so that half of the bins are free.
+/// Joins neighbors, so that half of the bins are free.
 fn halve(bins: &mut [u32; BINS]) {
     let mut joined = [0_u32; BINS];
     for (bin, pair) in joined.iter_mut().zip(bins.chunks(2)) {

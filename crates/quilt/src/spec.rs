@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn unknown_members_and_wrong_types_are_refused() {
-        for members in [r#""rows": "x", "columns": 8"#, r#""rows": 8, "columns": 8, "colour": 1"#, r#""rows": 8"#] {
+        for members in [r#""rows": "x", "columns": 8"#, r#""rows": 8, "columns": 8, "color": 1"#, r#""rows": 8"#] {
             let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
             assert!(spec_of(&json).is_err(), "{members}");
         }

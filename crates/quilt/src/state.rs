@@ -96,7 +96,7 @@ impl SquareState<'_> {
 pub struct Quilt {
     pub(crate) launched: Launched,
     pub(crate) order: Order,
-    /// By position in the order, so that neighbours in time are neighbours in memory and on the wire.
+    /// By position in the order, so that neighbors in time are neighbors in memory and on the wire.
     pub(crate) cells: Vec<Cell>,
     pub(crate) reasons: Vec<Box<str>>,
     pub(crate) done: u32,

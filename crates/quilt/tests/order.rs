@@ -63,17 +63,17 @@ fn any_square_may_come_first() {
     }
 }
 
-/// A random permutation seldom runs on to the next square: one step in 32 on average for either neighbour.
+/// A random permutation seldom runs on to the next square: one step in 32 on average for either neighbor.
 #[test]
 fn the_order_does_not_go_row_by_row() {
     for seed in 0..100 {
         let order = Order::new(seed, 4096);
-        let neighbours = (1..4096)
+        let neighbors = (1..4096)
             .filter(|position| {
                 let (before, here) = (order.index(Position(position - 1)), order.index(Position(*position)));
                 before.0.abs_diff(here.0) == 1
             })
             .count();
-        assert!(neighbours < 30, "seed {seed} has {neighbours} neighbours in a row");
+        assert!(neighbors < 30, "seed {seed} has {neighbors} neighbors in a row");
     }
 }

@@ -78,7 +78,7 @@ impl Zoom {
         Self { left: self.left + right, top: self.top + down, ..self }.settled()
     }
 
-    /// Moved as far as it takes to see a square and its neighbours.
+    /// Moved as far as it takes to see a square and its neighbors.
     #[must_use]
     pub fn showing(self, square: Square) -> Self {
         let margin = self.scale.max(16.0);

@@ -105,7 +105,7 @@ pub(crate) struct BatchOptions {
     #[arg(long, global = true, value_name = "PERCENT", value_parser = percent)]
     pub(crate) halt: Option<f64>,
 
-    /// Determines the order of the tasks, and random colours
+    /// Determines the order of the tasks, and random colors
     #[arg(long, global = true, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
 
@@ -121,7 +121,7 @@ pub(crate) struct BatchOptions {
 /// What the tasks do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Work {
-    /// Wait for a while and pick a random colour, to see how it all works
+    /// Wait for a while and pick a random color, to see how it all works
     Color {
         /// The shortest and the longest time a task takes, in milliseconds
         #[arg(long, value_name = "MS", num_args = 2)]
@@ -147,7 +147,7 @@ pub(crate) enum Work {
         /// How often a point is followed before it counts as caught
         #[arg(long, value_name = "NUMBER")]
         iterations: Option<u32>,
-        /// The colours: dusk, ember, ocean, quilt or ink
+        /// The colors: dusk, ember, ocean, quilt or ink
         #[arg(long, value_name = "NAME")]
         palette: Option<String>,
         /// How many points along each side of a square are computed
@@ -164,10 +164,10 @@ pub(crate) enum Work {
         /// The height of what comes out, in pixels
         #[arg(long, value_name = "PIXELS")]
         height: Option<u32>,
-        /// How pixels are made out of their neighbours: lanczos3, catmull-rom, mitchell, bilinear, box or nearest
+        /// How pixels are made out of their neighbors: lanczos3, catmull-rom, mitchell, bilinear, box or nearest
         #[arg(long, value_name = "NAME")]
         filter: Option<String>,
-        /// What else is done to the colours: gray, sepia or invert
+        /// What else is done to the colors: gray, sepia or invert
         #[arg(long, value_name = "NAME")]
         effect: Option<String>,
     },

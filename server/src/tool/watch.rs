@@ -17,7 +17,7 @@ use crate::server::asked_to_stop;
 /// The time between two pictures.
 const FRAME: Duration = Duration::from_millis(66);
 
-/// What squares are drawn with that have no colour.
+/// What squares are drawn with that have no color.
 const PENDING: [u32; 3] = [58, 62, 87];
 const FAILED: [u32; 3] = [200, 50, 52];
 

@@ -282,7 +282,7 @@ fn digest(squares: &[Option<Value>]) -> String {
     let mut hash = Sha256::new();
     for square in squares.iter().flatten() {
         if let Some(color) = square["color"].as_str() {
-            let rgb = u32::from_str_radix(&color[1..], 16).expect("a colour");
+            let rgb = u32::from_str_radix(&color[1..], 16).expect("a color");
             hash.update((1 << 24 | rgb).to_be_bytes());
         } else {
             let reason = square["failed"].as_str().expect("a reason");

@@ -20,7 +20,7 @@ pub(crate) fn Legend() -> impl IntoView {
     view! {
         <div class="legend">
             <label class="color-by">
-                "Colour by "
+                "Color by "
                 <select
                     prop:value=by
                     on:change=on(move |event| {
@@ -126,7 +126,7 @@ fn Scale() -> impl IntoView {
     };
     view! {
         <When condition=flag(move || look.get().by.needs_attempts())>
-            <ul class="scale" aria-label="Colours">
+            <ul class="scale" aria-label="Colors">
                 <Each keys=entries view=each(item) />
                 <Entry words=others />
                 <Entry words=reading />

@@ -1,4 +1,4 @@
-//! `color`: a random colour, after some time, or a failure, for demonstrations and tests.
+//! `color`: a random color, after some time, or a failure, for demonstrations and tests.
 
 use std::time::Duration;
 
@@ -72,8 +72,8 @@ impl Kind for ColorKind {
         let range =
             FieldKind::Range { other_label: "Longest task", unit: "ms", values: ("100", "2000"), max: "3600000" };
         Some(Form {
-            title: "Random colours",
-            about: "Each task waits for a while and picks a colour. To see how it all works.",
+            title: "Random colors",
+            about: "Each task waits for a while and picks a color. To see how it all works.",
             presets: vec![
                 preset("8 × 8", 8, vec![("duration_ms.0", "100"), ("duration_ms.1", "2000")]),
                 preset("32 × 32", 32, vec![("duration_ms.0", "50"), ("duration_ms.1", "400")]),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn colours_use_the_whole_range() {
+    async fn colors_use_the_whole_range() {
         let work = waiting("{}");
         let mut sums = [0_u64; 3];
         const TASKS: u32 = 20_000;

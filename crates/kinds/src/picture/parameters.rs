@@ -17,10 +17,10 @@ pub(super) struct Parameters {
     /// The height of what comes out, in pixels.
     #[serde(default)]
     pub(super) height: Option<u32>,
-    /// How pixels are made out of their neighbours.
+    /// How pixels are made out of their neighbors.
     #[serde(default)]
     pub(super) filter: Filter,
-    /// What else is done to the colours.
+    /// What else is done to the colors.
     #[serde(default)]
     pub(super) effect: Effect,
 }

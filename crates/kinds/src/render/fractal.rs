@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Beyond this distance, squared, a point has escaped. Far out, so that the colours are smooth.
+/// Beyond this distance, squared, a point has escaped. Far out, so that the colors are smooth.
 const ESCAPE: f64 = 1e6;
 
 /// A set that is drawn.
@@ -14,7 +14,7 @@ pub(super) enum Fractal {
 }
 
 impl Fractal {
-    /// How long a point takes to escape, with the fraction that makes neighbours differ smoothly; `None` where it is caught. With it, how
+    /// How long a point takes to escape, with the fraction that makes neighbors differ smoothly; `None` where it is caught. With it, how
     /// many steps were made. The constant is that of a Julia set.
     pub(super) fn escape(self, point: [f64; 2], constant: [f64; 2], iterations: u32) -> (Option<f64>, u32) {
         let [px, py] = point;

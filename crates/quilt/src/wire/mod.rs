@@ -1,7 +1,7 @@
 //! Events and frames as bytes.
 //!
 //! One codec serves the journal and the channel. Numbers are LEB128 varints; settlements are runs along the order,
-//! where a square that follows its predecessor costs its three bytes of colour and nothing else.
+//! where a square that follows its predecessor costs its three bytes of color and nothing else.
 //!
 //! A decoder never trusts a length: it reads what is there, checks every number against what the domain allows,
 //! and answers with a [`DecodeError`].
