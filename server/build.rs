@@ -11,7 +11,7 @@ use std::time::SystemTime;
 fn main() -> Result<(), Box<dyn Error>> {
     let (manifest_dir, out_dir) = (std::env::var("CARGO_MANIFEST_DIR")?, std::env::var("OUT_DIR")?);
     let target = Path::new(&manifest_dir).parent().ok_or("the package is not in the workspace")?.join("target");
-    // It is target/PROFILE/build/server-HASH/out, and PROFILE is `debug` for those of Cargo's that are for development.
+    // It is PROFILE/build/server-HASH/out in some folder, and PROFILE is `debug` for those of Cargo's that are for development.
     let profile = Path::new(&out_dir).ancestors().nth(3).and_then(Path::file_name).and_then(|name| name.to_str());
     let profile = profile.ok_or("OUT_DIR is not in the folder of a profile")?;
     std::fs::create_dir_all(&target)?;

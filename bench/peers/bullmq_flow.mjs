@@ -13,8 +13,8 @@ await parents.waitUntilReady();
 async function flow(name, tasks) {
   const done = new Promise((resolve) => waiting.set(name, resolve));
   const children = Array.from({ length: tasks }, (_, index) => ({
-    name: "colour",
-    queueName: "colours",
+    name: "color",
+    queueName: "colors",
     data: { index },
     opts: { removeOnComplete: true },
   }));

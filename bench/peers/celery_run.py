@@ -18,14 +18,14 @@ worker = subprocess.Popen(
 )
 try:
     from celery import chord, group
-    from celery_tasks import app, colour, finish
+    from celery_tasks import app, color, finish
 
     while not app.control.ping(timeout=0.5):
         pass
-    chord(group(colour.s(index) for index in range(100)))(finish.s()).get()
+    chord(group(color.s(index) for index in range(100)))(finish.s()).get()
     roots = {redis.pid, worker.pid, os.getpid()}
     before, started = cpu_seconds(roots), time.monotonic()
-    done = chord(group(colour.s(index) for index in range(tasks)))(finish.s()).get()
+    done = chord(group(color.s(index) for index in range(tasks)))(finish.s()).get()
     took = time.monotonic() - started
     assert done == tasks
     print(f"{took:.3f} {cpu_seconds(roots) - before:.3f}")

@@ -11,10 +11,10 @@ app.conf.worker_prefetch_multiplier = 64
 
 
 @app.task
-def colour(index):
+def color(index):
     return f"#{random.randrange(1 << 24):06X}"
 
 
 @app.task
-def finish(colours):
-    return len(colours)
+def finish(colors):
+    return len(colors)

@@ -5,7 +5,7 @@ import type { APIRequestContext, Page } from "@playwright/test";
 import { banner, type Batch, batchOf, colorsOnPage, finished, launchOverApi, root } from "./quilt";
 import { expect, test } from "./server";
 
-/** The outcomes in reading order, from the picture that the server draws: one pixel a square, three bytes each. */
+/** The outcomes in reading order, from the picture that the server draws: one pixel a square, four bytes each. */
 async function pixelsOfApi(page: Page, batch: Batch): Promise<string> {
   const side = Math.max(batch.rows, batch.columns);
   return page.evaluate(

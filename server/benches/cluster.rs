@@ -101,7 +101,7 @@ async fn main() {
         }
     }
     peers(alone.first().copied());
-    first_colour().await;
+    first_color().await;
 }
 
 /// Some runs: the quickest one's time, and the CPU of all of them, which is counted in hundredths of a second.
@@ -168,7 +168,7 @@ fn peers(alone: Option<Cost>) {
 }
 
 /// From the launch on one node to the first square that another one tells.
-async fn first_colour() {
+async fn first_color() {
     let nats = Nats::start();
     let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]));
     let _worker = Worker::start(&nats.url(), "worker", 16);

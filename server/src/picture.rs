@@ -19,7 +19,7 @@ const MOST_ENLARGED: u32 = 1_024;
 /// A color, and how little is seen through it.
 type Pixel = [u8; 4];
 
-/// What is behind a quilt whose last row is shorter than the others.
+/// A color of paper.
 const PAPER: Pixel = [0xff, 0xfa, 0xf2, 0xff];
 
 /// The colors of squares that have none.
@@ -56,6 +56,14 @@ impl PendingLook {
     fn pixel(self) -> Pixel {
         match self {
             Self::Paper => PENDING,
+            Self::Transparent => TRANSPARENT,
+        }
+    }
+
+    /// What is behind a last row that is shorter than the others.
+    fn background(self) -> Pixel {
+        match self {
+            Self::Paper => PAPER,
             Self::Transparent => TRANSPARENT,
         }
     }
@@ -114,13 +122,13 @@ pub(crate) struct Raster {
 
 impl Raster {
     fn new(quilt: &Quilt, side: Option<u16>, pending: PendingLook) -> Self {
-        let pixel = |index| pixel_of(quilt, index, pending.pixel());
+        let pixel = |index| pixel_of(quilt, index, pending);
         let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
         let longer = rows.max(columns);
         match side.map(u32::from) {
             Some(side) if side < longer => {
                 let scaled = |length: u32| (length * side / longer).max(1);
-                Self::averaged(quilt.grid(), pixel, scaled(columns), scaled(rows))
+                Self::averaged(quilt.grid(), pixel, pending.background(), scaled(columns), scaled(rows))
             }
             side => Self::enlarged(
                 quilt.grid(),
@@ -145,7 +153,7 @@ impl Raster {
     }
 
     /// Each pixel the mean of the squares below it.
-    fn averaged(grid: Grid, pixel: impl Fn(u32) -> Pixel, width: u32, height: u32) -> Self {
+    fn averaged(grid: Grid, pixel: impl Fn(u32) -> Pixel, background: Pixel, width: u32, height: u32) -> Self {
         let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
         // Of the squares that are not transparent, and at last how many squares there are.
         let mut sums = vec![[0_u32; 5]; (width * height) as usize];
@@ -165,7 +173,7 @@ impl Raster {
         let pixels = sums
             .into_iter()
             .flat_map(|[red, green, blue, opaque, count]| match (opaque, count) {
-                (_, 0) => PAPER,
+                (_, 0) => background,
                 (0, _) => TRANSPARENT,
                 _ => {
                     let mean = |sum: u32| (sum / opaque) as u8;
@@ -186,12 +194,12 @@ impl Raster {
     }
 }
 
-fn pixel_of(quilt: &Quilt, index: u32, pending: Pixel) -> Pixel {
+fn pixel_of(quilt: &Quilt, index: u32, pending: PendingLook) -> Pixel {
     if index >= quilt.grid().squares() {
-        return PAPER;
+        return pending.background();
     }
     match quilt.square(Index(index)) {
-        SquareState::Pending => pending,
+        SquareState::Pending => pending.pixel(),
         SquareState::Failed(_) => FAILED,
         SquareState::Done(color) => {
             let [_, red, green, blue] = color.rgb().to_be_bytes();
@@ -206,10 +214,13 @@ mod tests {
 
     use super::*;
 
+    fn spec(grid: Grid) -> BatchSpec {
+        BatchSpec::new(WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() }, grid, 1)
+    }
+
     fn quilt(rows: u16, columns: u16) -> Quilt {
-        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-        let spec = BatchSpec::new(work, Grid::new(rows, columns).expect("small"), 1);
-        let mut quilt = Quilt::new(Launched { spec, at: Timestamp(1) });
+        let grid = Grid::new(rows, columns).expect("small");
+        let mut quilt = Quilt::new(Launched { spec: spec(grid), at: Timestamp(1) });
         let order = quilt.order();
         let outcome = |index: u32| match index {
             0 => Outcome::Failed("no".into()),
@@ -247,6 +258,17 @@ mod tests {
         // Squares 22, 23, 30 and 31, of which the last one is pending.
         let raster = Raster::new(&quilt(4, 8), Some(4), PendingLook::Transparent);
         assert_eq!(raster.pixels[28..], [0, 0, 25, 191]);
+    }
+
+    #[test]
+    fn what_is_below_shows_beside_a_shorter_last_row() {
+        let grid = Grid::with_squares(4, 4, 13).expect("small");
+        let quilt = Quilt::new(Launched { spec: spec(grid), at: Timestamp(1) });
+        for side in [4, 2] {
+            let last = |look| Raster::new(&quilt, Some(side), look).pixels.last_chunk::<4>().copied();
+            assert_eq!(last(PendingLook::Paper), Some(if side == 4 { PAPER } else { PENDING }));
+            assert_eq!(last(PendingLook::Transparent), Some(TRANSPARENT));
+        }
     }
 
     #[test]

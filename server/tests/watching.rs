@@ -121,11 +121,13 @@ async fn a_picture_is_as_large_as_it_is_asked_to_be_and_asked_for_once() {
     let running = picture("?at=1").send().await.expect("an answer");
     assert_eq!(running.headers()["cache-control"], "no-cache");
     events(&client, &server, &id, None).await;
-    let running = picture("?pending=transparent").send().await.expect("an answer");
-    assert_eq!(running.status(), 200);
     let response = picture("?side=20").send().await.expect("an answer");
     assert_eq!(response.headers()["content-type"], "image/png");
     let tag = response.headers()["etag"].clone();
+    let transparent =
+        picture("?side=20&pending=transparent").header("if-none-match", tag.clone()).send().await.expect("an answer");
+    assert_eq!(transparent.status(), 200);
+    assert_ne!(transparent.headers()["etag"], tag);
     let bytes = response.bytes().await.expect("a picture");
     // Width and height stand behind the signature and the first chunk's head.
     let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));

@@ -36,6 +36,12 @@ impl Profile {
         }
     }
 
+    /// Whether the server's target is named, though it is this machine's. Procedural macros are then compiled without the flags of
+    /// .cargo/config.toml, as they are for the browser: once for both, where both have one profile.
+    fn names_host(self) -> bool {
+        self == Self::Serve
+    }
+
     fn compression(self) -> Compression {
         match self {
             Self::Serve => Compression::Fast,
@@ -100,31 +106,38 @@ fn build_both(project: &Project, profile: Profile) -> Result<(PathBuf, SiteFiles
     say("linking the binary with its site");
     build_server(project, profile, &["--bin", &project.leptos.bin_target])?;
     let name = format!("{}{}", project.leptos.bin_exe_name, std::env::consts::EXE_SUFFIX);
-    let built = project.target_dir.join(&project.host).join(profile.host()).join(&name);
     let binary = project.target_dir.join(profile.host()).join(&name);
-    replace(&built, &binary)?;
+    if profile.names_host() {
+        let built = project.target_dir.join(&project.host).join(profile.host()).join(&name);
+        replace(&built, &binary)?;
+    }
     Ok((binary, files))
 }
 
-/// Puts a file where another one may be, which may be running.
+/// Puts a file where another one may be, which may be running, at once.
 fn replace(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("there is no folder for the binary")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    match std::fs::remove_file(to) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("cannot remove {}", to.display()));
-        }
-        _ => {}
+    let beside = to.with_extension("new");
+    if let Err(error) = std::fs::remove_file(&beside)
+        && error.kind() != ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("cannot remove {}", beside.display()));
     }
-    std::fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    // Some file systems have no links.
+    if std::fs::hard_link(from, &beside).is_err() {
+        std::fs::copy(from, &beside).with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    // Where both are the same file already, the link stays.
+    std::fs::rename(&beside, to).with_context(|| format!("cannot replace {}", to.display()))?;
+    let _ = std::fs::remove_file(&beside);
     Ok(())
 }
 
 fn build_server(project: &Project, profile: Profile, target: &[&str]) -> Result<()> {
-    // With a target that is named, procedural macros are compiled without the flags of .cargo/config.toml, as for the browser: once for both.
-    let mut parameters = vec!["build", "--profile", profile.host(), "--target", &project.host];
-    parameters.extend(["--package", &project.leptos.bin_package]);
-    if profile == Profile::Serve {
+    let mut parameters = vec!["build", "--profile", profile.host(), "--package", &project.leptos.bin_package];
+    if profile.names_host() {
+        parameters.extend(["--target", &project.host]);
         // As scripts/xtask.sh does: other packages can mean other features of what they share, which then is compiled again.
         parameters.extend(["--package", "xtask"]);
     }

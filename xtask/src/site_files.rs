@@ -17,7 +17,7 @@ const BROTLI_WINDOW: i32 = 24;
 /// How well files are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
-    /// In a moment, for this machine's own browser.
+    /// In a moment, for trying and testing.
     Fast,
     /// As well as brotli can: ten seconds for a megabyte.
     Best,

@@ -2,9 +2,10 @@
 
 use leptos::prelude::*;
 use leptos_meta::Title;
-use leptos_router::hooks::use_params_map;
+use leptos_router::hooks::{use_params_map, use_query_map};
 use quilt::{BatchId, Index, Status};
 
+use viewer::address::View;
 use viewer::table::Column;
 use viewer::{MAX_ELEMENTS, words};
 
@@ -18,16 +19,17 @@ use crate::model::{ActionError, BatchView};
 pub(super) fn BatchPage() -> impl IntoView {
     let params = use_params_map();
     let id = params.with_untracked(|params| params.get_str("id").and_then(|id| id.parse::<BatchId>().ok()));
+    let asked = View::from_query(&use_query_map().with_untracked(|query| query.to_query_string()));
     Suspend::new(async move {
-        match load(id).await {
+        match load(id, asked).await {
             Ok((view, rows)) => view! { <Batch view rows /> }.into_any(),
             Err(error) => view! { <Missing reason=error.to_string() /> }.into_any(),
         }
     })
 }
 
-/// The batch with its squares as HTML, both as of the same moment.
-async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
+/// The batch with its squares as HTML, both as of the same moment, for the view that the address asks for.
+async fn load(id: Option<BatchId>, asked: View) -> Result<(BatchView, String), ActionError> {
     let Some(id) = id else { return Err(crate::server::not_found()) };
     let visitor = crate::server::visitor()?;
     let batch = crate::server::open(id).await?;
@@ -38,7 +40,7 @@ async fn load(id: Option<BatchId>) -> Result<(BatchView, String), ActionError> {
     let rows = if is_small {
         rows_html(grid, |index| folded.quilt.square(index))
     } else {
-        canvas_html(id, grid, folded.quilt.square(Index(0)))
+        canvas_html(id, grid, folded.quilt.square(Index(0)), asked)
     };
     Ok((BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() }, rows))
 }

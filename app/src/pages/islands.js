@@ -81,7 +81,8 @@
 
   // Going to a batch does not wait until the page before is drawn for a transition: its squares fill in meanwhile.
   addEventListener("pageswap", ({ viewTransition, activation }) => {
-    if (activation && new URL(activation.entry.url).pathname.startsWith("/batches/")) viewTransition?.skipTransition();
+    const destination = activation?.entry?.url;
+    if (destination && new URL(destination).pathname.startsWith("/batches/")) viewTransition?.skipTransition();
   });
 
   async function start() {

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use quilt::{BatchId, Grid, Index, SquareState};
-use viewer::{TaskState, words};
+use viewer::address::View;
+use viewer::{Look, TaskState, words};
 
 /// The rows of the grid with a cell for each square. The Tab key reaches the first cell, and the arrow keys lead to the others.
 pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState<'quilt>) -> String {
@@ -20,17 +21,23 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     html
 }
 
-/// The canvas of a quilt that has too many squares for elements. Until it is painted, a picture stands in for it.
-pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>) -> String {
+/// The canvas of a quilt that has too many squares for elements. Until it is painted, a picture stands in for it,
+/// unless another view than that of the whole quilt is asked for.
+pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, view: View) -> String {
+    let is_whole = view.look == Look::default() && view.scale.is_none();
+    let picture = format!(
+        r#"<img class="picture" src="/batches/{id}/quilt.png?side=256&amp;pending=transparent" alt="" role="presentation" decoding="async">"#
+    );
+    let picture = if is_whole { picture } else { format!("<noscript>{picture}</noscript>") };
     let (rows, columns) = (grid.rows(), grid.columns());
     let mut html = format!(
         concat!(
-            r#"<img class="picture" src="/batches/{id}/quilt.png?side=512&amp;pending=transparent" alt="" role="presentation">"#,
+            "{picture}",
             r#"<canvas class="bitmap" width="{columns}" height="{rows}" role="presentation"></canvas>"#,
             r#"<div class="threads" role="presentation"></div><canvas class="marks" role="presentation"></canvas>"#,
             r#"<div role="row" aria-rowindex="1">"#
         ),
-        id = id,
+        picture = picture,
         columns = columns,
         rows = rows,
     );
@@ -63,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_square_is_a_labelled_cell() {
+    fn every_square_is_a_labeled_cell() {
         let grid = Grid::new(2, 2).expect("small");
         let html = rows_html(grid, |index| match index.0 {
             0 => SquareState::Done(Color::from_rgb(0xAB)),

@@ -1,4 +1,4 @@
-//! How long a lease should be, and how many should run, learnt from how the tasks before went.
+//! How long a lease should be, and how many should run, learned from how the tasks before went.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;

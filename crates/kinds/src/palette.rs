@@ -14,7 +14,7 @@ pub(crate) enum Palette {
     Ocean,
     /// From indigo over rose to cream.
     Quilt,
-    /// Greys.
+    /// Grays.
     Ink,
 }
 

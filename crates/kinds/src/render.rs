@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_view_has_many_colours() {
+    async fn every_view_has_many_colors() {
         for view in VIEWS {
             let colors: HashSet<u32> = colors(&json!({"preset": view.name, "samples": 1}), 24).into_iter().collect();
             assert!(colors.len() > 100, "{} has {} colors", view.name, colors.len());

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_colour_is_written_with_all_six_digits() {
+    fn a_color_is_written_with_all_six_digits() {
         assert_eq!(Color::from_rgb(0xAB).to_string(), "#0000AB");
         assert_eq!("#0000AB".parse(), Ok(Color::from_rgb(0xAB)));
     }

@@ -24,7 +24,7 @@ pub struct Gesture {
     /// Their last positions. They are few.
     down: Vec<(i32, (f64, f64))>,
     /// The distance moved since the first one came down.
-    travelled: f64,
+    traveled: f64,
     has_dragged: bool,
 }
 
@@ -34,7 +34,7 @@ impl Gesture {
         match action {
             Action::Down => {
                 if self.down.is_empty() {
-                    self.travelled = 0.0;
+                    self.traveled = 0.0;
                     self.has_dragged = false;
                 }
                 self.release(id);
@@ -73,8 +73,8 @@ impl Gesture {
         let other = self.down.iter().find(|(other, _)| *other != id).map(|(_, at)| *at);
         let (_, before) = self.down.iter_mut().find(|(down, _)| *down == id)?;
         let (old_x, old_y) = std::mem::replace(before, (x, y));
-        self.travelled += (x - old_x).hypot(y - old_y);
-        self.has_dragged |= self.travelled > SLACK;
+        self.traveled += (x - old_x).hypot(y - old_y);
+        self.has_dragged |= self.traveled > SLACK;
         match other {
             // The point between the two stays between them.
             Some((other_x, other_y)) => {

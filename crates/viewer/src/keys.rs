@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_lead_to_the_neighbours_and_stop_at_the_edges() {
+    fn keys_lead_to_the_neighbors_and_stop_at_the_edges() {
         let grid = Grid::new(3, 4).expect("small");
         let corner = Square { row: 2, column: 3 };
         let at = |key, control| step(grid, corner, key, control);
