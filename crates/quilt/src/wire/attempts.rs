@@ -2,7 +2,7 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_varint, unzigzag, zigzag};
-use super::reasons::{put_reason, read_reason};
+use super::reasons::{WrittenReasons, read_reason};
 use crate::event::{AttemptRun, Timestamp};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
@@ -13,7 +13,7 @@ pub(super) fn put_runs(out: &mut Vec<u8>, runs: &[AttemptRun]) {
     put_varint(out, runs.len() as u64);
     let mut expected = 0_u32;
     let mut before = 0_u64;
-    let mut reasons: Vec<&str> = Vec::new();
+    let mut reasons = WrittenReasons::default();
     for run in runs {
         let distance = zigzag(i64::from(run.first.0) - i64::from(expected));
         let is_first = run.number == 1;
@@ -25,7 +25,7 @@ pub(super) fn put_runs(out: &mut Vec<u8>, runs: &[AttemptRun]) {
         put_varint(out, zigzag(run.started_at.0.wrapping_sub(before).cast_signed()));
         put_varint(out, u64::from(run.took_ms));
         if let Some(error) = &run.error {
-            put_reason(out, &mut reasons, error);
+            reasons.put(out, error);
         }
         expected = run.positions().end;
         before = run.started_at.0;

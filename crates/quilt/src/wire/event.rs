@@ -3,7 +3,7 @@
 use super::DecodeError;
 use super::attempts::{put_runs, read_runs};
 use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigzag, zigzag};
-use super::reasons::{put_reason, read_reason};
+use super::reasons::{WrittenReasons, read_reason};
 use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
@@ -240,7 +240,7 @@ pub(super) fn read_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeE
 fn put_settlements(out: &mut Vec<u8>, settlements: &[Settlement]) {
     put_varint(out, settlements.len() as u64);
     let mut expected = 0;
-    let mut reasons: Vec<&str> = Vec::new();
+    let mut reasons = WrittenReasons::default();
     let mut rest = settlements;
     while let Some((first, others)) = rest.split_first() {
         let distance = zigzag(i64::from(first.position.0) - i64::from(expected));
@@ -248,7 +248,7 @@ fn put_settlements(out: &mut Vec<u8>, settlements: &[Settlement]) {
             Outcome::Failed(reason) => {
                 put_varint(out, distance << 1 | 1);
                 put_varint(out, 0);
-                put_reason(out, &mut reasons, reason);
+                reasons.put(out, reason);
                 1
             }
             Outcome::Done(color) if !others.first().is_some_and(|next| continues(first, next)) => {

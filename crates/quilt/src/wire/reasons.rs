@@ -1,17 +1,25 @@
 //! Reasons of failures, each of which is written once.
 
+use std::collections::HashMap;
+
 use super::DecodeError;
 use super::bytes::{Reader, put_text, put_varint};
 use crate::grid::MAX_SQUARES;
 
-/// A reason is written once: 0 and the text the first time, its number from 1 afterwards.
-pub(super) fn put_reason<'a>(out: &mut Vec<u8>, known: &mut Vec<&'a str>, reason: &'a str) {
-    if let Some(place) = known.iter().position(|known| *known == reason) {
-        put_varint(out, place as u64 + 1);
-    } else {
-        put_varint(out, 0);
-        put_text(out, reason);
-        known.push(reason);
+/// The reasons that were written, with their numbers from 1.
+#[derive(Default)]
+pub(super) struct WrittenReasons<'a>(HashMap<&'a str, u64>);
+
+impl<'a> WrittenReasons<'a> {
+    /// Writes 0 and the text the first time, and its number afterwards.
+    pub(super) fn put(&mut self, out: &mut Vec<u8>, reason: &'a str) {
+        if let Some(number) = self.0.get(reason) {
+            put_varint(out, *number);
+        } else {
+            put_varint(out, 0);
+            put_text(out, reason);
+            self.0.insert(reason, self.0.len() as u64 + 1);
+        }
     }
 }
 
