@@ -82,6 +82,9 @@ impl Server {
         if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
             tracing::info!("some connections did not end in time");
         }
+        if tokio::time::timeout(GOODBYE, state.engine.close()).await.is_err() {
+            tracing::warn!("the journal could not be closed in time; it is whole together with the files beside it");
+        }
         tracing::info!("stopped");
         Ok(())
     }

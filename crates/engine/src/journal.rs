@@ -196,6 +196,10 @@ pub trait Journal: Send + Sync + 'static {
 
     /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
     async fn purge(&self) -> Result<bool, JournalError>;
+
+    /// Completes the writes that were accepted and closes the storage, if it belongs to this process: later calls then return
+    /// [`JournalError::Closed`]. Storage that other nodes use stays open.
+    async fn close(&self) {}
 }
 
 /// Asks the journal again and again while it is not available.

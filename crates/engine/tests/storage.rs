@@ -168,3 +168,22 @@ async fn launches_of_one_batch_at_the_same_time_count_as_one() {
     let squares = refused(engine.launch(id(2), STRANGER, spec(r#"{"kind": "color"}"#, 5), None).await);
     assert_eq!(squares, TooManyRunning::Squares { limit: 8_000 });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_closed_is_whole_without_the_files_beside_it() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 300), None).await.expect("accepted");
+    finished(&engine, id(1)).await;
+    engine.shutdown(PATIENCE).await;
+    engine.close().await;
+    assert!(matches!(engine.open(id(2)).await, Err(JournalError::Closed)));
+    let again = engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 1), None).await;
+    assert!(matches!(again, Err(LaunchError::Journal(JournalError::Closed))), "{again:?}");
+    let left = std::fs::read_dir(folder.path()).expect("readable").map(|entry| entry.expect("readable").file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["quilt.db"]);
+    let copy = TempDir::new().expect("a folder");
+    std::fs::copy(folder.path().join("quilt.db"), copy.path().join("quilt.db")).expect("a copy");
+    let engine = start(copy.path()).await;
+    assert_eq!(open(&engine, id(1)).await.folded().quilt.progress().done, 300 * 300);
+}

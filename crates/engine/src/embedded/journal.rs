@@ -31,9 +31,12 @@ const MAX_READERS: usize = 8;
 /// A [`Journal`] in one file. Cloning gives another handle to it.
 #[derive(Clone)]
 pub struct SqliteJournal {
-    commands: mpsc::Sender<Command>,
+    /// `None` once the journal is closed. The writer ends with the last sender.
+    commands: Arc<Mutex<Option<mpsc::Sender<Command>>>>,
     followers: Arc<Followers>,
     readers: Readers,
+    /// Dropped by the writer when the file is closed.
+    writer_ended: watch::Receiver<()>,
 }
 
 impl SqliteJournal {
@@ -47,13 +50,23 @@ impl SqliteJournal {
         let followers = Arc::new(Followers::default());
         let (commands, receiver) = mpsc::channel(writer::MAX_WAITING);
         let for_writer = Arc::clone(&followers);
-        std::thread::spawn(move || writer::run(connection, receiver, &for_writer));
-        Ok(Self { commands, followers, readers: Readers::new(path) })
+        let (until_ended, writer_ended) = watch::channel(());
+        std::thread::spawn(move || {
+            writer::run(connection, receiver, &for_writer);
+            drop(until_ended);
+        });
+        let commands = Arc::new(Mutex::new(Some(commands)));
+        Ok(Self { commands, followers, readers: Readers::new(path), writer_ended })
+    }
+
+    fn commands(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Command>>> {
+        self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn write(&self, write: Write) -> Result<Written, JournalError> {
         let (written, answer) = oneshot::channel();
-        self.commands.send(Command { write, written }).await.map_err(|_| JournalError::Closed)?;
+        let commands = self.commands().clone().ok_or(JournalError::Closed)?;
+        commands.send(Command { write, written }).await.map_err(|_| JournalError::Closed)?;
         answer.await.map_err(|_| JournalError::Closed)?
     }
 }
@@ -183,6 +196,14 @@ impl Journal for SqliteJournal {
 
     async fn purge(&self) -> Result<bool, JournalError> {
         self.write(Write::Purge).await.map(|written| written == Written::Done)
+    }
+
+    async fn close(&self) {
+        // The last connection that is closed deletes the files beside the database, and it has to be the writer's: readers cannot write.
+        self.readers.close().await;
+        drop(self.commands().take());
+        // Only its end is awaited: it never changes.
+        let _ = self.writer_ended.clone().changed().await;
     }
 }
 
@@ -326,6 +347,7 @@ impl Readers {
         let readers = self.clone();
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| JournalError::Closed)?;
         let run = move || {
+            // Released after the connection is idle again.
             let _turn = turn;
             let idle = readers.idle().pop();
             let connection = idle.map_or_else(|| schema::open_reader(&readers.path), Ok)?;
@@ -337,6 +359,15 @@ impl Readers {
             Ok(answer) => answer.map_err(|error: rusqlite::Error| trouble(&error)),
             Err(_) => Err(JournalError::Closed),
         }
+    }
+
+    /// Waits for the reads that were started, refuses others, and closes all connections.
+    async fn close(&self) {
+        // It fails only if another call has closed it.
+        let turns = self.turns.acquire_many(MAX_READERS as u32).await;
+        self.turns.close();
+        drop(turns);
+        self.idle().clear();
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

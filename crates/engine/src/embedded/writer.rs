@@ -81,7 +81,7 @@ impl Followers {
     }
 }
 
-/// Writes until the last sender of commands is gone and all of them are done.
+/// Writes until the last sender of commands is gone and all of them are done, and closes the file.
 pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Command>, followers: &Arc<Followers>) {
     let mut group = Vec::with_capacity(MAX_GROUP);
     let mut is_available = true;
@@ -105,6 +105,24 @@ pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Comma
         }
         is_available = result.is_ok();
         answer(group.drain(..), result, followers);
+    }
+    close(connection);
+}
+
+/// Moves everything from the log beside the file into the file, so that a copy of the file alone is whole.
+fn close(connection: Connection) {
+    let checkpoint = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+    match checkpoint {
+        Ok(false) => {}
+        Ok(true) => {
+            tracing::warn!("another program reads the journal: copy the file `quilt.db-wal` together with `quilt.db`")
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the journal's log stays beside it: copy `quilt.db-wal` together with `quilt.db`")
+        }
+    }
+    if let Err((_, error)) = connection.close() {
+        tracing::warn!(%error, "the journal could not be closed");
     }
 }
 

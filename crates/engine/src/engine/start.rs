@@ -124,4 +124,9 @@ impl Engine {
         self.shared.homecomings.close();
         self.shared.homecomings.wait().await;
     }
+
+    /// Closes the journal, after [`Engine::shutdown`]. Batches can no longer be read.
+    pub async fn close(&self) {
+        self.shared.journal.close().await;
+    }
 }
