@@ -115,10 +115,10 @@ fn close(connection: Connection) {
     match checkpoint {
         Ok(false) => {}
         Ok(true) => {
-            tracing::warn!("another program reads the journal: copy the file `quilt.db-wal` together with `quilt.db`")
+            tracing::warn!("another program reads the journal: copy `quilt.db-wal` together with `quilt.db`");
         }
         Err(error) => {
-            tracing::warn!(%error, "the journal's log stays beside it: copy `quilt.db-wal` together with `quilt.db`")
+            tracing::warn!(%error, "the journal's log is left: copy `quilt.db-wal` together with `quilt.db`");
         }
     }
     if let Err((_, error)) = connection.close() {
