@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::output::{report, say};
-use crate::project::{Project, cargo};
+use crate::project::{Project, cargo, host_target};
 use crate::site_files::{Compression, SiteFiles};
 use crate::{bindgen, style};
 
@@ -108,7 +108,7 @@ fn build_both(project: &Project, profile: Profile) -> Result<(PathBuf, SiteFiles
     let name = format!("{}{}", project.leptos.bin_exe_name, std::env::consts::EXE_SUFFIX);
     let binary = project.target_dir.join(profile.host()).join(&name);
     if profile.names_host() {
-        let built = project.target_dir.join(&project.host).join(profile.host()).join(&name);
+        let built = project.target_dir.join(host_target()?).join(profile.host()).join(&name);
         replace(&built, &binary)?;
     }
     Ok((binary, files))
@@ -137,7 +137,7 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
 fn build_server(project: &Project, profile: Profile, target: &[&str]) -> Result<()> {
     let mut parameters = vec!["build", "--profile", profile.host(), "--package", &project.leptos.bin_package];
     if profile.names_host() {
-        parameters.extend(["--target", &project.host]);
+        parameters.extend(["--target", "host-tuple"]);
         // As scripts/xtask.sh does: other packages can mean other features of what they share, which then is compiled again.
         parameters.extend(["--package", "xtask"]);
     }

@@ -12,8 +12,6 @@ use serde::de::DeserializeOwned;
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
     pub(crate) target_dir: PathBuf,
-    /// The target that this machine is, such as `x86_64-unknown-linux-gnu`.
-    pub(crate) host: String,
     pub(crate) packages: Vec<Package>,
     pub(crate) leptos: Leptos,
 }
@@ -96,7 +94,6 @@ impl Project {
         Ok(Self {
             root: metadata.workspace_root,
             target_dir: metadata.target_directory,
-            host: host()?,
             packages: metadata.packages,
             leptos,
         })
@@ -118,7 +115,8 @@ impl Project {
     }
 }
 
-fn host() -> Result<String> {
+/// The target that this machine is, such as `x86_64-unknown-linux-gnu`. Cargo takes `host-tuple` for it.
+pub(crate) fn host_target() -> Result<String> {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output =
         Command::new(compiler).args(["--print", "host-tuple"]).output().context("cannot start the Rust compiler")?;
