@@ -20,6 +20,8 @@ pub enum Command {
     RetryFailed,
     /// Run one failed square again, as a new lap.
     RetrySquare(Square),
+    /// Run the squares that were not run when the batch was stopped, as a new lap.
+    Continue,
     /// Launch a batch like this one, with an order and colors of its own or with the same ones.
     RunAgain {
         /// Whether order and colors are the same.
@@ -62,6 +64,7 @@ impl Command {
             Self::SetConcurrency(_) => "set-concurrency",
             Self::RetryFailed => "retry-failed",
             Self::RetrySquare(_) => "retry-square",
+            Self::Continue => "continue",
             Self::RunAgain { .. } => "run-again",
             Self::Remove => "remove",
         }
@@ -75,7 +78,12 @@ impl From<Command> for Fields {
             Command::SetConcurrency(concurrency) => Self { concurrency: Some(concurrency), ..fields },
             Command::RetrySquare(Square { row, column }) => Self { row: Some(row), column: Some(column), ..fields },
             Command::RunAgain { same_seed } => Self { same_seed, ..fields },
-            Command::Pause | Command::Resume | Command::Cancel | Command::RetryFailed | Command::Remove => fields,
+            Command::Pause
+            | Command::Resume
+            | Command::Cancel
+            | Command::RetryFailed
+            | Command::Continue
+            | Command::Remove => fields,
         }
     }
 }
@@ -94,6 +102,7 @@ impl TryFrom<Fields> for Command {
                 (Some(row), Some(column)) => Self::RetrySquare(Square { row, column }),
                 _ => return Err(CommandError::NoSquare),
             },
+            "continue" => Self::Continue,
             "run-again" => Self::RunAgain { same_seed: fields.same_seed },
             "remove" => Self::Remove,
             _ => return Err(CommandError::Unknown(fields.name)),
@@ -115,6 +124,7 @@ mod tests {
             Command::SetConcurrency("12".into()),
             Command::RetryFailed,
             Command::RetrySquare(square),
+            Command::Continue,
             Command::RunAgain { same_seed: true },
             Command::RunAgain { same_seed: false },
             Command::Remove,

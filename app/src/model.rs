@@ -121,7 +121,7 @@ mod tests {
     fn a_view_survives_its_page() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
-        let summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
+        let summary = Summary::of_launch(Launched::new(spec, Timestamp(1_000)));
         let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary, now: Timestamp(2_000) };
         let text = serde_json::to_string(&view.encode()).expect("a text");
         assert_eq!(serde_json::from_str::<EncodedView>(&text).expect("a text").decode(), Ok(view));

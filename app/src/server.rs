@@ -101,6 +101,7 @@ impl From<LaunchError> for ActionError {
                 refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
             }
             LaunchError::TooManyRunning(error) => error.into(),
+            LaunchError::SpecTooLarge { .. } => refuse(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             LaunchError::Conflict => refuse(StatusCode::CONFLICT, error.to_string()),
         }
     }
@@ -113,6 +114,9 @@ impl From<ControlError> for ActionError {
             ControlError::NotFound => not_found(),
             ControlError::NotOwner => refuse(StatusCode::FORBIDDEN, error.to_string()),
             ControlError::NoSuchSquare => refuse(StatusCode::NOT_FOUND, error.to_string()),
+            ControlError::SeveralSets | ControlError::InvalidLimits(_) => {
+                refuse(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+            }
             ControlError::NotOver => refuse(StatusCode::CONFLICT, error.to_string()),
             ControlError::TooManyControls { .. } | ControlError::TooManyLaps { .. } => {
                 refuse(StatusCode::TOO_MANY_REQUESTS, error.to_string())

@@ -10,7 +10,7 @@ use clap_complete::Shell;
 use serde::Serialize;
 
 use crate::logging::LogFormat;
-use crate::tool::args::{ListOptions, OneOptions, ResultsOptions, RunOptions};
+use crate::tool::args::{CancelOptions, LapOptions, ListOptions, OneOptions, ResultsOptions, RunOptions};
 
 /// Run many independent tasks, and watch every one of them finish.
 #[derive(Debug, Parser)]
@@ -53,9 +53,11 @@ pub(crate) enum Tool {
     /// Tell how a batch stands.
     Show(OneOptions),
     /// Stop a batch.
-    Cancel(OneOptions),
+    Cancel(CancelOptions),
     /// Run what has failed in a batch once more.
-    Retry(OneOptions),
+    Retry(LapOptions),
+    /// Run what was not run when a batch was stopped, and see it to its finish line
+    Continue(LapOptions),
     /// Write the results of a batch.
     Results(ResultsOptions),
     /// Draw a batch in the terminal, as it goes on.

@@ -199,7 +199,7 @@ fn pixel_of(quilt: &Quilt, index: u32, pending: PendingLook) -> Pixel {
         return pending.background();
     }
     match quilt.square(Index(index)) {
-        SquareState::Pending => pending.pixel(),
+        SquareState::Pending | SquareState::NotRun => pending.pixel(),
         SquareState::Failed(_) => FAILED,
         SquareState::Done(color) => {
             let [_, red, green, blue] = color.rgb().to_be_bytes();
@@ -220,7 +220,7 @@ mod tests {
 
     fn quilt(rows: u16, columns: u16) -> Quilt {
         let grid = Grid::new(rows, columns).expect("small");
-        let mut quilt = Quilt::new(Launched { spec: spec(grid), at: Timestamp(1) });
+        let mut quilt = Quilt::new(Launched::new(spec(grid), Timestamp(1)));
         let order = quilt.order();
         let outcome = |index: u32| match index {
             0 => Outcome::Failed("no".into()),
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn what_is_below_shows_beside_a_shorter_last_row() {
         let grid = Grid::with_squares(4, 4, 13).expect("small");
-        let quilt = Quilt::new(Launched { spec: spec(grid), at: Timestamp(1) });
+        let quilt = Quilt::new(Launched::new(spec(grid), Timestamp(1)));
         for side in [4, 2] {
             let last = |look| Raster::new(&quilt, Some(side), look).pixels.last_chunk::<4>().copied();
             assert_eq!(last(PendingLook::Paper), Some(if side == 4 { PAPER } else { PENDING }));

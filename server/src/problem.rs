@@ -112,6 +112,10 @@ impl From<SpecError> for Problem {
             SpecError::TooManySquares { .. } => "too-many-squares",
             SpecError::OtherShape { .. } => "other-shape",
             SpecError::Missing { .. } => "missing",
+            SpecError::Both(..) => "exclusive-members",
+            SpecError::UnknownWord { .. } => "unknown-word",
+            SpecError::TooLong { .. } | SpecError::NotALine { .. } => "invalid-text",
+            SpecError::TooManyLabels(_) => "too-many-labels",
         };
         Self::invalid(name, error.to_string())
     }
@@ -144,6 +148,9 @@ impl From<LaunchError> for Problem {
             LaunchError::InvalidWork(error) => error.into(),
             LaunchError::InvalidSpec(error) => error.into(),
             LaunchError::TooManyRunning(error) => error.into(),
+            LaunchError::SpecTooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "description-too-large", error.to_string())
+            }
             LaunchError::Conflict => {
                 Self::invalid("idempotency-key-reused", "this Idempotency-Key was used to launch another batch")
             }
@@ -159,6 +166,8 @@ impl From<ControlError> for Problem {
             ControlError::NotFound => Self::no_such_batch(),
             ControlError::NotOwner => Self::new(StatusCode::FORBIDDEN, "not-your-batch", detail),
             ControlError::NoSuchSquare => Self::no_such_square(),
+            ControlError::SeveralSets => Self::invalid("exclusive-members", detail),
+            ControlError::InvalidLimits(error) => error.into(),
             ControlError::NotOver => Self::new(StatusCode::CONFLICT, "batch-not-over", detail),
             ControlError::TooManyControls { .. } => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-controls", detail)

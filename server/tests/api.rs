@@ -97,7 +97,7 @@ async fn failed_squares_are_told_with_their_reason_and_a_retry_adds_a_lap() {
     let retried: Value = retried.json().await.expect("JSON");
     assert_eq!(retried["lap"], 2);
     let second = events(&client, &server, id, Some(finish.id)).await;
-    assert_eq!((second[0].name.as_str(), &second[0].data), ("lap", &json!({"lap": 2})));
+    assert_eq!((second[0].name.as_str(), &second[0].data), ("lap", &json!({"lap": 2, "set": "failed"})));
     assert_eq!(second.iter().filter(|event| event.name == "square").count(), failed);
     assert_eq!(second.last().expect("events").data["status"], "complete");
     // Read from the start, the first lap is told as it was.

@@ -62,7 +62,7 @@ async fn a_batch_is_paused_limited_resumed_and_cancelled_and_the_events_say_so()
     let told: Vec<(String, Value)> =
         events(&client, &server, &id, None).await.into_iter().map(|event| (event.name, event.data)).collect();
     let status = |status: &str| ("status".to_owned(), json!({"status": status}));
-    let cancelled = ("status".to_owned(), json!({"status": "cancelled", "done": 0, "failed": 0}));
+    let cancelled = ("status".to_owned(), json!({"status": "cancelled", "done": 0, "failed": 0, "not_run": 64}));
     let limit = |limit: Value| ("concurrency".to_owned(), json!({"concurrency": limit}));
     let expected = [status("paused"), limit(json!(3)), limit(json!(null)), status("running"), cancelled];
     assert_eq!(told, expected);
@@ -179,9 +179,9 @@ async fn one_failed_square_is_put_back_alone() {
     let told = events(&client, &server, &id, Some(last)).await;
     let told: Vec<_> = told.iter().map(|event| (event.name.as_str(), &event.data)).collect();
     let square = json!({"row": 2, "column": 3});
-    let failed = json!({"row": 2, "column": 3, "failed": "unlucky: the failure rate struck"});
+    let failed = json!({"row": 2, "column": 3, "failed": "unlucky: the failure rate struck", "reason": "unlucky: the failure rate struck"});
     let complete = json!({"status": "complete", "done": 0, "failed": 64});
-    let lap = json!({"lap": 2, "square": square});
+    let lap = json!({"lap": 2, "set": "squares", "square": square});
     assert_eq!(told, [("lap", &lap), ("square", &failed), ("status", &complete)]);
 }
 
@@ -199,7 +199,7 @@ async fn a_reader_who_is_too_far_behind_is_told_how_things_stand() {
     post(&client, server.at(&format!("/api/batches/{id}/retry"))).await;
     // Who has seen the first lap is told the second.
     let second = events(&client, &server, &id, Some(last)).await;
-    assert_eq!((second[0].name.as_str(), &second[0].data), ("lap", &json!({"lap": 2})));
+    assert_eq!((second[0].name.as_str(), &second[0].data), ("lap", &json!({"lap": 2, "set": "failed"})));
     assert_eq!(second.len(), 1 + 4_096 + 1);
     // Who has seen nothing is told the squares as they stand, and how it ended. What stands has no id.
     let text = client.get(server.at(&format!("/api/batches/{id}/events"))).send().await.expect("an answer");

@@ -51,7 +51,12 @@ async fn batches_of_an_older_data_folder_are_as_they_were() {
         assert_eq!(again.lines().count(), results.lines().count(), "{name}");
         for (again, result) in again.lines().zip(results.lines()) {
             let parsed = |line: &str| serde_json::from_str::<Value>(line).expect("JSON");
-            assert_holds(&parsed(again), &parsed(result), name);
+            let (again, mut result) = (parsed(again), parsed(result));
+            // Earlier versions called squares of a stopped batch pending.
+            if again["state"] == "not_run" && result["state"] == "pending" {
+                result["state"] = again["state"].clone();
+            }
+            assert_holds(&again, &result, name);
         }
         let journal = client.get(server.at(&format!("/api/batches/{id}/journal"))).send().await.expect("an answer");
         assert_eq!(journal.bytes().await.expect("bytes"), read("journal"), "the journal of {name}");

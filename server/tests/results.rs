@@ -99,7 +99,7 @@ async fn pages_are_fetched_and_their_results_are_tables() {
 
     let csv = results(&client, &server, &batch, "?state=failed", "text/csv").await.text().await.expect("text");
     assert_eq!(csv.lines().count(), 6, "{csv}");
-    assert!(csv.starts_with("row,column,item,state,color,failed,status,ms,"), "{csv}");
+    assert!(csv.starts_with("row,column,item,state,color,failed,reason,status,ms,"), "{csv}");
     let csv = results(&client, &server, &batch, "?format=csv&limit=12", "*/*").await.text().await.expect("text");
     // No formula for whoever opens it in a spreadsheet.
     assert!(csv.contains(r#""'=Page, ""11""""#), "{csv}");

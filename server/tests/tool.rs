@@ -73,8 +73,11 @@ fn a_command_is_run_for_each_line_and_what_they_write_comes_in_their_order() {
     );
     let table = text(&output.stdout);
     assert_eq!((code(&output), text(&output.stderr).as_str()), (1, ""));
-    assert!(table.starts_with("row,column,item,state,color,failed,exit,ms,stdout,stderr\n0,0,a,done,"), "{table}");
-    assert!(table.contains("0,1,b,failed,,exit status 1,1,"), "{table}");
+    assert!(
+        table.starts_with("row,column,item,state,color,failed,reason,exit,ms,stdout,stderr\n0,0,a,done,"),
+        "{table}"
+    );
+    assert!(table.contains("0,1,b,failed,,exit status 1,exit status 1,1,"), "{table}");
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn scripts_are_told_in_json_and_by_the_exit_status() {
         (&["run", "fetch", "no-such-file"], "no-such-file"),
         (&["run", "fetch", "ftp://x/"], "ftp:"),
         (&["run", "color", "-o", "results.xyz"], "does not end with .csv"),
-        (&["run", "color", "--halt", "many"], "is no share"),
+        (&["run", "color", "--halt", "many"], "neither a number of failures"),
         (&["run", "--url", "nowhere", "color"], "must begin with http"),
         (&["run", "--nonsense"], "unexpected argument"),
         (&["show", "x"], "invalid value"),
@@ -301,13 +304,48 @@ fn what_a_killed_tool_has_left_is_not_run_beside_something_else() {
     assert_eq!(code(&run(folder.path(), &["cancel", "--quiet"])), 0);
 }
 
+/// A command that fails for `b`, and for others if a file is there.
+const PICKY: &str = "test $0 != b && test ! -e broken || { echo \"cannot use $0\" >&2; exit 3; }";
+
 #[test]
-fn only_what_has_crossed_its_finish_line_is_run_once_more() {
+fn a_stopped_batch_goes_on_with_what_was_not_run_or_failed() {
     let folder = folder();
-    let output = run(folder.path(), &["run", "--halt", "0%", "--attempts", "1", "color", "--failure-rate", "1"]);
+    std::fs::write(folder.path().join("broken"), "").expect("a file");
+    let command = ["--", "sh", "-c", PICKY, ":::", "a", "b", "c", "d"];
+    let options = ["run", "command", "--jobs", "1", "--order", "input", "--halt", "2", "--title", "Four letters"];
+    let output = run(folder.path(), &[&options[..], &command[..]].concat());
+    let stderr = text(&output.stderr);
     assert_eq!(code(&output), 1);
-    assert!(!text(&output.stderr).contains("--retry-failed"), "{}", text(&output.stderr));
-    let output = run(folder.path(), &["run", "--retry-failed"]);
+    assert!(stderr.contains("cancelled: 0 of 4 done, 2 failed, 2 not run"), "{stderr}");
+    assert!(stderr.contains("a: exit status 3: cannot use a"), "{stderr}");
+    assert!(stderr.contains("--retry-failed") && stderr.contains("quilt continue"), "{stderr}");
+    let shown = text(&run(folder.path(), &["show"]).stdout);
+    assert!(shown.contains("2 x exit status 3") && shown.contains("Four letters"), "{shown}");
+
+    std::fs::remove_file(folder.path().join("broken")).expect("it was there");
+    let output = run(folder.path(), &["continue"]);
+    assert_eq!(code(&output), 1, "two of the first lap have still failed");
+    assert!(text(&output.stderr).contains("finished: 2 of 4 done, 2 failed"), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["retry", "--reason", "exit status 4"]);
     assert_eq!(code(&output), 2);
-    assert!(text(&output.stderr).contains("stopped before its finish line"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("2 failed and 0 were not run"), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["retry", "--square", "0,0", "--attempts", "2"]);
+    assert!(text(&output.stderr).contains("finished: 3 of 4 done, 1 failed"), "{}", text(&output.stderr));
+    let output = run(folder.path(), &["retry", "--reason", "exit status 3"]);
+    assert!(text(&output.stderr).contains("finished: 3 of 4 done, 1 failed"), "{}", text(&output.stderr));
+    let shown = text(&run(folder.path(), &["show", "--json"]).stdout);
+    assert!(shown.contains(r#""lap":4"#) && shown.contains(r#""attempts":2"#), "{shown}");
+    let refused = run(folder.path(), &["retry", "--reason", "x", "--not-run"]);
+    assert_eq!(code(&refused), 2);
+}
+
+#[test]
+fn a_launch_that_is_too_large_is_refused_with_its_size() {
+    let folder = folder();
+    let long = "x".repeat(120_000);
+    let args: Vec<&str> = ["run", "command", "--", "true"].into_iter().chain([long.as_str(); 10]).collect();
+    let output = run(folder.path(), &[&args[..], &[":::", "a", "b"]].concat());
+    assert_eq!(code(&output), 2);
+    assert!(text(&output.stderr).contains("at most 1048576 are allowed"), "{}", text(&output.stderr));
+    assert_eq!(text(&run(folder.path(), &["list", "--json"]).stdout), "");
 }

@@ -32,10 +32,8 @@ pub(super) fn request(form: &Form, fields: &HashMap<String, String>) -> Result<L
     }
     let kind = fields.text("kind").ok_or("kind is missing: the kind of work")?;
     Ok(LaunchRequest {
-        work: WorkSpec { kind: kind.into(), parameters },
         rows: rows.map(Into::into),
         columns: columns.map(Into::into),
-        seed: None,
         attempts: fields.number("attempts", "attempts")?.map(Into::into),
         timeout_ms: fields.number("timeout_ms", "the time limit")?.map(Into::into),
         concurrency: fields.number("concurrency", "the number of tasks at the same time")?.map(Into::into),
@@ -43,6 +41,7 @@ pub(super) fn request(form: &Form, fields: &HashMap<String, String>) -> Result<L
             .number("tolerated_percent", "the tolerated failures")?
             .map(|percent| scaled(&percent, 0.01).into()),
         deadline_ms: fields.number("deadline_s", "the deadline")?.map(|seconds| scaled(&seconds, 1_000.0).into()),
+        ..LaunchRequest::new(WorkSpec { kind: kind.into(), parameters })
     })
 }
 
@@ -138,7 +137,7 @@ mod tests {
         assert_eq!(request.concurrency, Some(4.into()));
         let spec =
             quilt::BatchSpec::from_request(request, &quilt::Limits::default(), 1, None).expect("within the limits");
-        assert_eq!((spec.tolerated_failures, spec.deadline_ms), (Some(0.05), Some(1_500)));
+        assert_eq!((spec.tolerated_failures, spec.deadline_ms), (Some(quilt::Tolerance::Share(0.05)), Some(1_500)));
     }
 
     #[test]

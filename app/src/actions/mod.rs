@@ -5,7 +5,7 @@ mod launch;
 
 use api::LaunchRequest;
 use axum::http::StatusCode;
-use quilt::{BatchId, BatchSpec, Control, OwnerId, Summary};
+use quilt::{BatchId, BatchSpec, Control, Halt, OwnerId, Summary};
 use viewer::format;
 
 use crate::command::Command;
@@ -44,9 +44,10 @@ pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionE
             let concurrency = concurrency(&typed)?;
             engine.control(id, visitor, Control::SetConcurrency(concurrency)).await.map(drop)?;
         }
-        Command::Cancel => engine.cancel(id, visitor).await.map(drop)?,
+        Command::Cancel => engine.cancel(id, visitor, Halt::Now).await.map(drop)?,
         Command::RetryFailed => engine.retry_failed(id, visitor).await.map(drop)?,
         Command::RetrySquare(square) => engine.retry_square(id, visitor, square).await.map(drop)?,
+        Command::Continue => engine.continue_stopped(id, visitor).await.map(drop)?,
         Command::RunAgain { same_seed } => return run_again(id, visitor, same_seed).await,
         Command::Remove => {
             engine.remove(id, visitor).await?;

@@ -71,7 +71,7 @@ impl Place {
         match command {
             Command::Pause | Command::Resume | Command::Cancel => Self::Tools,
             Command::SetConcurrency(_) => Self::Concurrency,
-            Command::RetryFailed | Command::RunAgain { .. } | Command::Remove => Self::Banner,
+            Command::RetryFailed | Command::Continue | Command::RunAgain { .. } | Command::Remove => Self::Banner,
             Command::RetrySquare(_) => Self::Square,
         }
     }

@@ -123,7 +123,7 @@ mod tests {
     fn a_page_may_move_to_another_thread() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
-        let mut summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
+        let mut summary = Summary::of_launch(Launched::new(spec, Timestamp(1_000)));
         for status in [quilt::Status::Running, quilt::Status::Finished] {
             summary.status = status;
             let now = Timestamp(2_000);

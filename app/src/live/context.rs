@@ -1,7 +1,7 @@
 //! Everything about a live batch, for the components below it.
 
 use leptos::prelude::*;
-use quilt::{BatchId, Square, Status};
+use quilt::{BatchId, Square};
 use viewer::Connection;
 
 use super::channel::Channel;
@@ -37,9 +37,9 @@ impl Batch {
         self.is_own && self.channel.is_running() && !self.is_removed()
     }
 
-    /// Whether the visitor may run failed squares again.
+    /// Whether the visitor may start another lap.
     pub(crate) fn can_retry(self) -> bool {
-        self.is_own && self.channel.status.get() == Status::Finished && !self.is_removed()
+        self.is_own && self.channel.status.get().is_over() && !self.is_removed()
     }
 
     /// Whether it was deleted while the page was open.

@@ -71,7 +71,7 @@ fn icon(summary: &Summary) -> String {
         Status::Finished if progress.failed == 0 => ("2f8f78", 16),
         Status::Finished => ("c0392b", 16),
         Status::Cancelled => ("777788", 16),
-        Status::Running | Status::Paused => {
+        Status::Running | Status::Paused | Status::Draining => {
             ("d9783b", u64::from(progress.settled()) * 16 / u64::from(progress.tasks.max(1)))
         }
     };

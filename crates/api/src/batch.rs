@@ -1,5 +1,7 @@
 //! A batch, the list of them, and changes to one.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::launch::{Number, WorkSpec};
@@ -24,10 +26,25 @@ pub struct BatchDocument {
     pub timeout_ms: u32,
     /// How many of its tasks may run at the same time; `null` for no limit.
     pub concurrency: Option<u32>,
-    /// The share of a lap's tasks, from 0 to 1, above which failures cancel the batch; `null` for never.
+    /// The share of a lap's tasks, from 0 to 1, above which failures stop the lap; `null` for never.
     pub tolerated_failures: Option<f64>,
+    /// The number of a lap's tasks above which failures stop the lap; `null` for never.
+    #[serde(default)]
+    pub max_failures: Option<u32>,
+    /// How such a lap is stopped, `now` or `soon`.
+    #[serde(default)]
+    pub halt: String,
     /// The time limit of a lap, in milliseconds; `null` for none.
     pub deadline_ms: Option<u32>,
+    /// In which order the squares run, `random` or `input`.
+    #[serde(default)]
+    pub order: String,
+    /// What people call it; `null` if it has no title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What programs find it by.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
     /// The state of the batch.
     pub status: BatchStatus,
     /// The current lap, from 1.
@@ -38,6 +55,9 @@ pub struct BatchDocument {
     pub done: u32,
     /// How many squares have failed.
     pub failed: u32,
+    /// How many squares are not run, because the batch was stopped before and no later lap runs them.
+    #[serde(default)]
+    pub not_run: u32,
     /// When the batch was launched.
     pub created_at: String,
     /// When the current lap was started.
@@ -46,7 +66,7 @@ pub struct BatchDocument {
     pub finished_at: Option<String>,
     /// When the batch was cancelled; `null` unless `status` is `cancelled`.
     pub cancelled_at: Option<String>,
-    /// Why the batch was cancelled; `null` unless `status` is `cancelled`.
+    /// Why the batch was cancelled; `null` unless `status` is `cancelled` or `draining`.
     pub cancelled_because: Option<CancelCause>,
     /// The square that settled last in the current lap; `null` until the finish line.
     pub last_across: Option<Square>,
@@ -60,6 +80,8 @@ pub enum BatchStatus {
     Running,
     /// Some tasks are not settled yet, and no more of them are started.
     Paused,
+    /// It stops: no more tasks are started, and those that run are not settled yet.
+    Draining,
     /// Every square has its outcome.
     Finished,
     /// It was cancelled before every square had its outcome.
@@ -73,6 +95,7 @@ impl BatchStatus {
         match self {
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Draining => "draining",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
         }
@@ -128,6 +151,33 @@ pub struct BatchChanges {
     pub concurrency: Option<Number>,
 }
 
+/// The query of `POST /api/batches/{id}/cancel`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelQuery {
+    /// Whether the tasks that run may end, and their outcomes still count.
+    #[serde(default)]
+    pub drain: bool,
+}
+
+/// Why squares of a batch failed: the answer of `GET /api/batches/{id}/reasons`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonList {
+    /// The reasons, the most frequent one first; at most 1,000.
+    pub reasons: Vec<ReasonCount>,
+    /// How many reasons there are. After the first 65,536 different ones of a batch all others are one, `other`.
+    pub total: u32,
+}
+
+/// A reason for which squares failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReasonCount {
+    /// A few words, at most 64 bytes.
+    pub reason: String,
+    /// How many squares failed for it.
+    pub squares: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,12 +197,18 @@ mod tests {
             timeout_ms: 60_000,
             concurrency: None,
             tolerated_failures: None,
+            max_failures: None,
+            halt: "now".into(),
             deadline_ms: None,
+            order: "random".into(),
+            title: None,
+            labels: BTreeMap::new(),
             status: BatchStatus::Running,
             lap: 1,
             tasks: 5,
             done: 4,
             failed: 0,
+            not_run: 0,
             created_at: "2026-09-21T14:13:20.123Z".into(),
             started_at: "2026-09-21T14:13:20.123Z".into(),
             finished_at: None,
@@ -164,8 +220,8 @@ mod tests {
 
     const RUNNING: &str = concat!(
         r#"{"id":"000102030405060708090a0b0c0d0e0f","work":{"kind":"color","failure_rate":0.5},"rows":2,"columns":3,"#,
-        r#""seed":9007199254740991,"attempts":3,"timeout_ms":60000,"concurrency":null,"tolerated_failures":null,"deadline_ms":null,"#,
-        r#""status":"running","lap":1,"tasks":5,"done":4,"failed":0,"#,
+        r#""seed":9007199254740991,"attempts":3,"timeout_ms":60000,"concurrency":null,"tolerated_failures":null,"max_failures":null,"halt":"now","deadline_ms":null,"#,
+        r#""order":"random","title":null,"labels":{},"status":"running","lap":1,"tasks":5,"done":4,"failed":0,"not_run":0,"#,
         r#""created_at":"2026-09-21T14:13:20.123Z","started_at":"2026-09-21T14:13:20.123Z","#,
         r#""finished_at":null,"cancelled_at":null,"cancelled_because":null,"last_across":null}"#
     );
@@ -221,6 +277,16 @@ mod tests {
     }
 
     #[test]
+    fn reasons_are_counted() {
+        let reasons = vec![ReasonCount { reason: "timed out".into(), squares: 3 }];
+        assert_golden(
+            &ReasonList { reasons, total: 1 },
+            r#"{"reasons":[{"reason":"timed out","squares":3}],"total":1}"#,
+        );
+        assert_golden(&CancelQuery { drain: true }, r#"{"drain":true}"#);
+    }
+
+    #[test]
     fn a_change_must_name_the_limit_that_it_changes() {
         assert_golden(&BatchChanges { concurrency: Some(5.into()) }, r#"{"concurrency":5}"#);
         assert_golden(&BatchChanges { concurrency: None }, r#"{"concurrency":null}"#);
@@ -234,6 +300,7 @@ mod tests {
         for (status, is_over) in [
             (BatchStatus::Running, false),
             (BatchStatus::Paused, false),
+            (BatchStatus::Draining, false),
             (BatchStatus::Finished, true),
             (BatchStatus::Cancelled, true),
         ] {

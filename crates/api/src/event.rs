@@ -60,9 +60,12 @@ pub struct SquareEvent {
     /// Its color, `#` and six hexadecimal digits; absent unless it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
-    /// Why its task failed; absent unless it has failed.
+    /// Why its task failed, in full; absent unless it has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
+    /// Why its task failed, in a few words that failures of the same kind share; absent unless it has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// The batch is in another state.
@@ -76,6 +79,9 @@ pub struct StatusEvent {
     /// How many squares have failed; absent unless the lap has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<u32>,
+    /// How many squares are not run; absent if none is, or the lap has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_run: Option<u32>,
 }
 
 /// The state of a batch, as its events name it.
@@ -86,6 +92,8 @@ pub enum EventStatus {
     Running,
     /// No more tasks are started.
     Paused,
+    /// The batch stops: no more tasks are started, and the outcomes of those that run still count.
+    Draining,
     /// The finish line: every square has its outcome.
     Complete,
     /// The batch was cancelled.
@@ -97,9 +105,29 @@ pub enum EventStatus {
 pub struct LapEvent {
     /// The lap, from 1.
     pub lap: u32,
-    /// The one square that is run again; absent if all that failed are.
+    /// The squares that it runs: `failed`, `reason`, `not_run` or `squares`; absent from the first lap, which runs all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<LapSet>,
+    /// The reason for which its squares failed; absent unless `set` is `reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The square that it runs, if it is one of which it was asked to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub square: Option<Square>,
+}
+
+/// How the squares of a lap were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LapSet {
+    /// All that failed.
+    Failed,
+    /// Those that failed for one reason.
+    Reason,
+    /// Those that were not run.
+    NotRun,
+    /// A list of them.
+    Squares,
 }
 
 /// The batch has another limit of tasks that run at the same time.
@@ -121,11 +149,16 @@ mod tests {
     #[test]
     fn a_square_has_a_color_or_a_reason_or_neither() {
         let square = |color: Option<&str>, failed: Option<&str>| {
+            let reason = failed.map(|_| "luck".into());
             let (color, failed) = (color.map(Into::into), failed.map(Into::into));
-            BatchEvent::Square(SquareEvent { row: 2, column: 6, color, failed })
+            BatchEvent::Square(SquareEvent { row: 2, column: 6, color, failed, reason })
         };
         assert_event(&square(Some("#4F9A03"), None), "square", r##"{"row":2,"column":6,"color":"#4F9A03"}"##);
-        assert_event(&square(None, Some("no luck")), "square", r#"{"row":2,"column":6,"failed":"no luck"}"#);
+        assert_event(
+            &square(None, Some("no luck")),
+            "square",
+            r#"{"row":2,"column":6,"failed":"no luck","reason":"luck"}"#,
+        );
         assert_event(&square(None, None), "square", r#"{"row":2,"column":6}"#);
     }
 
@@ -133,8 +166,12 @@ mod tests {
     fn the_end_of_a_lap_has_counts() {
         let status = |status, counts: Option<(u32, u32)>| {
             let (done, failed) = counts.unzip();
-            BatchEvent::Status(StatusEvent { status, done, failed })
+            BatchEvent::Status(StatusEvent { status, done, failed, not_run: None })
         };
+        let stopped = StatusEvent { status: EventStatus::Cancelled, done: Some(3), failed: Some(0), not_run: Some(1) };
+        let data = r#"{"status":"cancelled","done":3,"failed":0,"not_run":1}"#;
+        assert_event(&BatchEvent::Status(stopped), "status", data);
+        assert_event(&status(EventStatus::Draining, None), "status", r#"{"status":"draining"}"#);
         let complete = status(EventStatus::Complete, Some((63, 1)));
         assert_event(&complete, "status", r#"{"status":"complete","done":63,"failed":1}"#);
         let cancelled = status(EventStatus::Cancelled, Some((3, 0)));
@@ -144,11 +181,17 @@ mod tests {
     }
 
     #[test]
-    fn a_lap_of_one_square_names_it() {
-        let lap = |square| BatchEvent::Lap(LapEvent { lap: 2, square });
-        assert_event(&lap(None), "lap", r#"{"lap":2}"#);
-        let one = lap(Some(Square { row: 0, column: 3 }));
-        assert_event(&one, "lap", r#"{"lap":2,"square":{"row":0,"column":3}}"#);
+    fn a_lap_says_which_squares_it_runs() {
+        let first = LapEvent { lap: 1, set: None, reason: None, square: None };
+        assert_event(&BatchEvent::Lap(first.clone()), "lap", r#"{"lap":1}"#);
+        for (set, word) in [(LapSet::Failed, "failed"), (LapSet::NotRun, "not_run"), (LapSet::Squares, "squares")] {
+            let lap = BatchEvent::Lap(LapEvent { set: Some(set), ..first.clone() });
+            assert_event(&lap, "lap", &format!(r#"{{"lap":1,"set":"{word}"}}"#));
+        }
+        let of_reason = LapEvent { set: Some(LapSet::Reason), reason: Some("timed out".into()), ..first.clone() };
+        assert_event(&BatchEvent::Lap(of_reason), "lap", r#"{"lap":1,"set":"reason","reason":"timed out"}"#);
+        let one = LapEvent { set: Some(LapSet::Squares), square: Some(Square { row: 0, column: 3 }), ..first };
+        assert_event(&BatchEvent::Lap(one), "lap", r#"{"lap":1,"set":"squares","square":{"row":0,"column":3}}"#);
     }
 
     #[test]

@@ -1,9 +1,12 @@
-//! What a client sends to launch a batch.
+//! What a client sends to launch a batch, or a lap of one.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use crate::square::Square;
 
 /// What a task does: a kind, and whatever parameters that kind takes.
 ///
@@ -97,10 +100,78 @@ pub struct LaunchRequest {
     /// How many tasks may run at the same time, 1 to 65,536; no limit if it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Number>,
-    /// The share of a lap's tasks, from 0 to 1, above which failures cancel the batch; never if it is absent.
+    /// The share of a lap's tasks, from 0 to 1, above which failures stop the lap; never if it is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerated_failures: Option<Number>,
+    /// The number of a lap's tasks, from 0, above which failures stop the lap, in the place of `tolerated_failures`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_failures: Option<Number>,
+    /// How such a lap is stopped: `now`, which cuts running attempts short, or `soon`, which lets them end; `now` if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halt: Option<String>,
     /// The time limit of a lap in milliseconds, 1 to a week; none if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<Number>,
+    /// In which order the squares run: `random`, or `input` for that of the rows; `random` if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<String>,
+    /// What people call the batch: one line of at most 500 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What programs find it by: at most 16 names with a value each, at most 63 bytes both together.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+impl LaunchRequest {
+    /// A request that names the work and leaves out everything else.
+    #[must_use]
+    pub fn new(work: WorkSpec) -> Self {
+        Self {
+            work,
+            rows: None,
+            columns: None,
+            seed: None,
+            attempts: None,
+            timeout_ms: None,
+            concurrency: None,
+            tolerated_failures: None,
+            max_failures: None,
+            halt: None,
+            deadline_ms: None,
+            order: None,
+            title: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// The body of `POST /api/batches/{id}/retry` and `POST /api/batches/{id}/continue`, which start a lap of a batch that is over.
+///
+/// At most one of `reason`, `squares` and `not_run` says which squares the lap runs. Without any, `retry` runs all that failed, and
+/// `continue` all that were not run. Squares that are done never run again. Limits that are absent stay as they were.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LapRequest {
+    /// Those that failed for this reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// These, as far as they failed or were not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub squares: Option<Vec<Square>>,
+    /// `true` for those that were not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_run: bool,
+    /// How often a task is attempted from now on, 1 to 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Number>,
+    /// The time limit of one attempt from now on, in milliseconds, 1 to an hour.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<Number>,
+    /// How many tasks may run at the same time from now on, 1 to 65,536.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<Number>,
+    /// The time limit of the lap in milliseconds, 1 to a week.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<Number>,
 }
@@ -111,17 +182,7 @@ mod tests {
     use crate::testing::assert_golden;
 
     fn request() -> LaunchRequest {
-        LaunchRequest {
-            work: WorkSpec { kind: "color".into(), parameters: Map::new() },
-            rows: None,
-            columns: None,
-            seed: None,
-            attempts: None,
-            timeout_ms: None,
-            concurrency: None,
-            tolerated_failures: None,
-            deadline_ms: None,
-        }
+        LaunchRequest::new(WorkSpec { kind: "color".into(), parameters: Map::new() })
     }
 
     #[test]
@@ -143,16 +204,44 @@ mod tests {
             timeout_ms: Some(60_000.into()),
             concurrency: Some(5.into()),
             tolerated_failures: Number::from_f64(0.1),
+            max_failures: Some(4.into()),
+            halt: Some("soon".into()),
             deadline_ms: Some(1_000.into()),
+            order: Some("input".into()),
+            title: Some("Sitemap".into()),
+            labels: [("team".into(), "web".into())].into_iter().collect(),
         };
         assert_golden(
             &request,
             concat!(
                 r#"{"work":{"kind":"color","duration_ms":[1,5]},"rows":8,"columns":-1,"seed":9007199254740992,"attempts":3,"#,
-                r#""timeout_ms":60000,"concurrency":5,"tolerated_failures":0.1,"deadline_ms":1000}"#
+                r#""timeout_ms":60000,"concurrency":5,"tolerated_failures":0.1,"max_failures":4,"halt":"soon","#,
+                r#""deadline_ms":1000,"order":"input","title":"Sitemap","labels":{"team":"web"}}"#
             ),
         );
         assert_eq!(request.columns.map(|number| number.to_string()), Some("-1".into()));
+    }
+
+    #[test]
+    fn a_lap_has_a_set_of_squares_and_limits() {
+        assert_golden(&LapRequest::default(), "{}");
+        let lap = LapRequest {
+            reason: Some("timed out".into()),
+            squares: Some(vec![Square { row: 0, column: 1 }]),
+            not_run: true,
+            attempts: Some(5.into()),
+            timeout_ms: Some(100.into()),
+            concurrency: Some(2.into()),
+            deadline_ms: Some(9.into()),
+        };
+        assert_golden(
+            &lap,
+            concat!(
+                r#"{"reason":"timed out","squares":[{"row":0,"column":1}],"not_run":true,"#,
+                r#""attempts":5,"timeout_ms":100,"concurrency":2,"deadline_ms":9}"#
+            ),
+        );
+        assert!(serde_json::from_str::<LapRequest>(r#"{"notrun":true}"#).is_err());
     }
 
     #[test]

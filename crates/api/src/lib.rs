@@ -14,7 +14,7 @@
 //! - [`event`]: the server-sent events of a batch
 //! - [`result`]: the results of a batch, a line for each square
 //! - [`receipt`]: what is left of a lap at its finish line
-//! - [`launch`]: what a client sends to launch a batch
+//! - [`launch`]: what a client sends to launch a batch, or a lap of one
 //! - [`problem`]: why a request was refused
 //!
 //! # Conventions
@@ -34,9 +34,11 @@ pub mod square;
 #[cfg(test)]
 mod testing;
 
-pub use batch::{BatchChanges, BatchDocument, BatchList, BatchStatus, CancelCause, ListQuery};
-pub use event::{BatchEvent, ConcurrencyEvent, EventStatus, LapEvent, SquareEvent, StatusEvent};
-pub use launch::{LaunchRequest, Number, WorkSpec};
+pub use batch::{
+    BatchChanges, BatchDocument, BatchList, BatchStatus, CancelCause, CancelQuery, ListQuery, ReasonCount, ReasonList,
+};
+pub use event::{BatchEvent, ConcurrencyEvent, EventStatus, LapEvent, LapSet, SquareEvent, StatusEvent};
+pub use launch::{LapRequest, LaunchRequest, Number, WorkSpec};
 pub use problem::ProblemDocument;
 pub use receipt::{JournalQuery, LastAcross, ReceiptDocument, ReceiptQuery, SlowTask};
 pub use result::{ResultFormat, ResultLine, ResultsQuery};

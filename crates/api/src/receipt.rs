@@ -19,6 +19,9 @@ pub struct ReceiptDocument {
     pub done: u32,
     /// How many squares had failed.
     pub failed: u32,
+    /// How many squares were not run.
+    #[serde(default)]
+    pub not_run: u32,
     /// When the lap was started.
     pub started_at: String,
     /// When it crossed its finish line.
@@ -27,9 +30,18 @@ pub struct ReceiptDocument {
     pub last_across: LastAcross,
     /// The tasks with the longest attempts, longest first: at most 5, none below a millisecond.
     pub slowest: Vec<SlowTask>,
+    /// The rule of the digest: 2, or 1 for a batch that was launched before reasons and messages were told apart, whose reasons are the
+    /// whole messages.
+    #[serde(default = "first_rule")]
+    pub digest_rule: u32,
     /// SHA-256 over the outcomes of all squares in reading order, 64 hexadecimal digits. A done square is the byte 1 and its red, green and
-    /// blue; a failed one is the byte 2, the length of its reason in bytes as 32 bits in big-endian order, and the reason.
+    /// blue; a failed one is the byte 2, the length of its reason in bytes as 32 bits in big-endian order, and the reason; one that was not
+    /// run is the byte 3.
     pub outcomes_sha256: String,
+}
+
+const fn first_rule() -> u32 {
+    1
 }
 
 /// The task that settled last in a lap.
@@ -93,19 +105,21 @@ mod tests {
             tasks: 64,
             done: 63,
             failed: 1,
+            not_run: 0,
             started_at: "2026-09-21T14:13:20.123Z".into(),
             finished_at: "2026-09-21T14:13:21.123Z".into(),
             last_across: LastAcross { row: 7, column: 0, worker: Some("host/1".into()), attempt: Some(2) },
             slowest: vec![SlowTask { row: 0, column: 7, worker: "host/2".into(), attempt: 1, took_ms: 900 }],
+            digest_rule: 2,
             outcomes_sha256: "ab".repeat(32),
         };
         let golden = format!(
             concat!(
                 r#"{{"batch":"000102030405060708090a0b0c0d0e0f","lap":1,"lap_tasks":64,"attempts":5000000000,"#,
-                r#""tasks":64,"done":63,"failed":1,"#,
+                r#""tasks":64,"done":63,"failed":1,"not_run":0,"#,
                 r#""started_at":"2026-09-21T14:13:20.123Z","finished_at":"2026-09-21T14:13:21.123Z","#,
                 r#""last_across":{{"row":7,"column":0,"worker":"host/1","attempt":2}},"#,
-                r#""slowest":[{{"row":0,"column":7,"worker":"host/2","attempt":1,"took_ms":900}}],"outcomes_sha256":"{sha256}"}}"#
+                r#""slowest":[{{"row":0,"column":7,"worker":"host/2","attempt":1,"took_ms":900}}],"digest_rule":2,"outcomes_sha256":"{sha256}"}}"#
             ),
             sha256 = "ab".repeat(32)
         );

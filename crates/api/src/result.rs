@@ -17,12 +17,15 @@ pub struct ResultLine {
     /// What its task recorded, by name. The names are those of the kind of work. Absent if it recorded nothing or made a picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Map<String, Value>>,
-    /// Why its task failed; absent unless `state` is `failed`.
+    /// Why its task failed, in full; absent unless `state` is `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
     /// The item of the input that its task is about; absent if the work has no items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
+    /// Why its task failed, in a few words that failures of the same kind share; absent unless `state` is `failed`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Its row, from 0.
     pub row: u32,
     /// The state of its task.
@@ -39,6 +42,9 @@ pub struct ResultsQuery {
     /// Only squares in this state; all if it is absent. Not with [`ResultFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
+    /// Only squares that failed for this reason; all if it is absent. Not with [`ResultFormat::Png`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The most squares to return; all if it is absent. Not with [`ResultFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -85,6 +91,7 @@ mod tests {
             state: TaskState::Pending,
             color: None,
             failed: None,
+            reason: None,
             detail: None,
         };
         assert_golden(&pending, r#"{"column":2,"row":1,"state":"pending"}"#);
@@ -96,15 +103,28 @@ mod tests {
             ..pending.clone()
         };
         assert_golden(&done, r##"{"color":"#0000AB","column":2,"detail":{"ms":3},"item":"a","row":1,"state":"done"}"##);
-        let failed = ResultLine { state: TaskState::Failed, failed: Some("404 Not Found".into()), ..pending };
-        assert_golden(&failed, r#"{"column":2,"failed":"404 Not Found","row":1,"state":"failed"}"#);
+        let failed = ResultLine {
+            state: TaskState::Failed,
+            failed: Some("no such host: a.example".into()),
+            reason: Some("no such host".into()),
+            ..pending
+        };
+        assert_golden(
+            &failed,
+            r#"{"column":2,"failed":"no such host: a.example","reason":"no such host","row":1,"state":"failed"}"#,
+        );
     }
 
     #[test]
     fn queries_leave_out_what_is_not_asked_for() {
         assert_golden(&ResultsQuery::default(), "{}");
-        let query = ResultsQuery { format: Some(ResultFormat::Ndjson), state: Some(TaskState::Failed), limit: Some(5) };
-        assert_golden(&query, r#"{"format":"ndjson","state":"failed","limit":5}"#);
+        let query = ResultsQuery {
+            format: Some(ResultFormat::Ndjson),
+            state: Some(TaskState::Failed),
+            reason: Some("timed out".into()),
+            limit: Some(5),
+        };
+        assert_golden(&query, r#"{"format":"ndjson","state":"failed","reason":"timed out","limit":5}"#);
         assert!(serde_json::from_str::<ResultsQuery>(r#"{"color":1}"#).is_err());
     }
 

@@ -14,7 +14,7 @@ pub struct Square {
 
 /// The state of a task, and so of its square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// It has no outcome yet.
     Pending,
@@ -22,11 +22,13 @@ pub enum TaskState {
     Done,
     /// It failed for good.
     Failed,
+    /// The batch was stopped before it ran, and no later lap runs it.
+    NotRun,
 }
 
 impl TaskState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Pending, Self::Done, Self::Failed];
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Done, Self::Failed, Self::NotRun];
 
     /// The word for it, as in JSON.
     #[must_use]
@@ -35,6 +37,7 @@ impl TaskState {
             Self::Pending => "pending",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::NotRun => "not_run",
         }
     }
 }
@@ -52,8 +55,11 @@ pub struct SquareDocument {
     pub state: TaskState,
     /// Its color, `#` and six hexadecimal digits; `null` unless `state` is `done`.
     pub color: Option<String>,
-    /// Why its task failed; `null` unless `state` is `failed`.
+    /// Why its task failed, in full; `null` unless `state` is `failed`.
     pub failed: Option<String>,
+    /// Why its task failed, in a few words that failures of the same kind share; `null` unless `state` is `failed`.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// What its task recorded, by name. The names are those of the kind of work. `null` if it recorded nothing or made a picture.
     pub detail: Option<Map<String, Value>>,
     /// The path of the picture that its task made, on the same server; `null` if it made none.
@@ -75,7 +81,7 @@ pub struct Attempt {
     pub started_at: String,
     /// How long it took, in milliseconds.
     pub took_ms: u32,
-    /// Why it failed; `null` if it succeeded.
+    /// The reason for which it failed; `null` if it succeeded.
     pub error: Option<String>,
 }
 
@@ -93,13 +99,14 @@ mod tests {
             state: TaskState::Pending,
             color: None,
             failed: None,
+            reason: None,
             detail: None,
             picture: None,
             attempts: Vec::new(),
         };
         assert_golden(
             &square,
-            r#"{"row":0,"column":1,"item":null,"state":"pending","color":null,"failed":null,"detail":null,"picture":null,"attempts":[]}"#,
+            r#"{"row":0,"column":1,"item":null,"state":"pending","color":null,"failed":null,"reason":null,"detail":null,"picture":null,"attempts":[]}"#,
         );
     }
 
@@ -120,6 +127,7 @@ mod tests {
             state: TaskState::Done,
             color: Some("#0000AB".into()),
             failed: None,
+            reason: None,
             detail: Some([("status".into(), 200.into()), ("title".into(), "A".into())].into_iter().collect()),
             picture: None,
             attempts: vec![attempt.clone(), Attempt { attempt: 2, error: None, ..attempt }],
@@ -128,7 +136,7 @@ mod tests {
             &square,
             concat!(
                 r##"{"row":4095,"column":0,"item":"https://example.org/","state":"done","color":"#0000AB","failed":null,"##,
-                r#""detail":{"status":200,"title":"A"},"picture":null,"attempts":["#,
+                r#""reason":null,"detail":{"status":200,"title":"A"},"picture":null,"attempts":["#,
                 r#"{"lap":1,"attempt":1,"worker":"host/1","started_at":"2026-09-21T14:13:20.123Z","took_ms":7,"error":"no luck"},"#,
                 r#"{"lap":1,"attempt":2,"worker":"host/1","started_at":"2026-09-21T14:13:20.123Z","took_ms":7,"error":null}]}"#
             ),
@@ -143,7 +151,8 @@ mod tests {
             item: None,
             state: TaskState::Failed,
             color: None,
-            failed: Some("out of memory".into()),
+            failed: Some("out of memory: 5 GiB".into()),
+            reason: Some("out of memory".into()),
             detail: None,
             picture: Some("/api/batches/1/squares/1/2/picture.png".into()),
             attempts: Vec::new(),
@@ -151,7 +160,8 @@ mod tests {
         assert_golden(
             &square,
             concat!(
-                r#"{"row":1,"column":2,"item":null,"state":"failed","color":null,"failed":"out of memory","detail":null,"#,
+                r#"{"row":1,"column":2,"item":null,"state":"failed","color":null,"failed":"out of memory: 5 GiB","#,
+                r#""reason":"out of memory","detail":null,"#,
                 r#""picture":"/api/batches/1/squares/1/2/picture.png","attempts":[]}"#
             ),
         );

@@ -13,9 +13,6 @@ use tokio_util::sync::CancellationToken;
 use crate::panics::PanicLog;
 use crate::work::{Allowance, AsyncWork, BlockingWork, Done, Task, TaskError, Work};
 
-/// The longest reason that is kept, in characters.
-const MAX_REASON: usize = 200;
-
 /// How long work that blocks has to end after its time is over.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -137,40 +134,19 @@ async fn block(
 }
 
 fn too_slow(time: Duration) -> TaskError {
-    TaskError::retryable(format!("took longer than {} ms", time.as_millis()))
+    TaskError::retryable("timed out").with_message(format!("took longer than {} ms", time.as_millis()))
 }
 
 /// What stands with the square of an attempt that cannot be stopped. Another one might not stop either, so there is none.
 fn unstoppable(time: Option<Duration>) -> TaskError {
-    TaskError::permanent(match time {
+    let message = match time {
         Some(time) => format!("took longer than {} ms and does not stop", time.as_millis()),
         None => "was given up and does not stop".to_owned(),
-    })
+    };
+    TaskError::permanent("does not stop").with_message(message)
 }
 
 /// The runtime starts no more threads because the process is ending.
 fn never_ran() -> TaskError {
     TaskError::retryable("the process was ending")
-}
-
-/// An error as it is kept with the square.
-pub(crate) fn reason(error: &TaskError) -> Box<str> {
-    let reason = error.reason.as_str();
-    match reason.char_indices().nth(MAX_REASON) {
-        Some((end, _)) => format!("{}…", reason.get(..end).unwrap_or_default()).into(),
-        None => reason.into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_reason_is_cut_between_characters() {
-        let error = TaskError::retryable("é".repeat(300));
-        let reason = reason(&error);
-        assert_eq!(reason.chars().count(), MAX_REASON + 1);
-        assert!(reason.ends_with('…'));
-    }
 }

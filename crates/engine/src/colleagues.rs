@@ -106,6 +106,16 @@ impl Colleagues {
         limit / working + u32::from(before < limit % working)
     }
 
+    /// Whether there are no other nodes.
+    pub(crate) fn are_alone(&self) -> bool {
+        self.heard().is_empty()
+    }
+
+    /// Whether another node runs a task of a batch, as it said last.
+    pub(crate) fn run(&self, batch: BatchId) -> bool {
+        self.heard().iter().flat_map(|other| &other.busy).any(|busy| busy.batch == batch)
+    }
+
     /// What a viewer of a batch is told of all nodes, beside what this one says of itself.
     pub(crate) fn add_to(&self, load: &mut Load, batch: BatchId) {
         for other in self.heard().iter() {

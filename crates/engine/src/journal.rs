@@ -46,6 +46,9 @@ pub enum Damage {
     /// An event cannot be read.
     #[error("{0}")]
     Event(#[from] DecodeError),
+    /// A receipt was written for other results.
+    #[error("its results are not those of its last receipt")]
+    Receipt,
     /// The first event is missing, or is no launch.
     #[error("it does not start with a launch")]
     NoLaunch,

@@ -4,9 +4,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use quilt::{AttemptRun, Outcome, Position, Settlement, Timestamp};
+use quilt::{AttemptRun, LapLimits, Outcome, Position, Settlement, Timestamp, short_reason};
 use tokio::task::{JoinHandle, yield_now};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{self, Tried};
 use crate::backoff;
@@ -15,7 +16,7 @@ use crate::journal::{JournalError, until_available};
 use crate::live::{LiveBatch, Pending};
 use crate::pace::LEASE_TIME;
 use crate::queue::{ClaimId, Lease};
-use crate::work::{Detail, Done, MAX_DETAIL, Retry, Task, TaskError};
+use crate::work::{Done, MAX_DETAIL, MAX_MESSAGE, Retry, StoredDetail, Task, TaskError, shortened};
 use crate::worker::Worker;
 
 /// When a lease has turned out to be too long: what is left of it goes back to the queue. Few tasks tell little of the others, so that
@@ -27,6 +28,9 @@ const SLICE: Duration = Duration::from_micros(50);
 
 /// The most leases into which the tasks of one lease go that are tried again. Each waits for a time of its own.
 const RETRY_GROUPS: usize = 8;
+
+/// The longest message that is kept of an attempt, in bytes. The last one of a task that failed is kept in full beside its square.
+const MAX_ATTEMPT_ERROR: usize = 256;
 
 /// How a try went, and when.
 struct Timed {
@@ -43,6 +47,8 @@ pub(crate) struct LeaseRun<'a> {
     claim: ClaimId,
     lease: Lease,
     gathered: Gathered,
+    /// Those of its lap.
+    limits: LapLimits,
     /// What failed, and is to be tried again, and after how long at the earliest.
     again: Vec<(Pending, Duration)>,
     /// One moment on both clocks.
@@ -55,7 +61,17 @@ impl<'a> LeaseRun<'a> {
     pub(crate) fn new(worker: &'a Worker, batch: &'a LiveBatch, claim: ClaimId, lease: Lease) -> Self {
         let started = (worker.clock.now(), Instant::now());
         let overtime = started.1 + OVERTIME;
-        Self { worker, batch, claim, lease, gathered: Gathered::default(), again: Vec::new(), started, overtime }
+        Self {
+            worker,
+            batch,
+            claim,
+            limits: batch.limits(),
+            lease,
+            gathered: Gathered::default(),
+            again: Vec::new(),
+            started,
+            overtime,
+        }
     }
 
     /// Runs the tasks that are still pending and writes what came of them. What is left goes back to the queue. Returns the attempt that does
@@ -67,6 +83,7 @@ impl<'a> LeaseRun<'a> {
         let mut started = Instant::now();
         let mut sliced = started;
         let mut is_stopping = self.worker.stopping.is_cancelled();
+        let cancelled = self.batch.cancellation(self.lease.lap);
         for task in self.batch.pending(&self.lease) {
             if task.position >= self.lease.positions.end {
                 // Handed on.
@@ -77,7 +94,7 @@ impl<'a> LeaseRun<'a> {
                 break;
             }
             let next = Position(task.position.0 + 1);
-            let Timed { tried: result, waited, ended } = self.try_task(task, started).await?;
+            let Timed { tried: result, waited, ended } = self.try_task(task, started, &cancelled).await?;
             self.worker.desk.end();
             has_waited |= waited;
             let mut now = ended;
@@ -121,9 +138,10 @@ impl<'a> LeaseRun<'a> {
     /// Settles the tasks without running them, because those who tried were lost.
     pub(crate) async fn give_up(mut self, losses: u32) -> Result<(), JournalError> {
         for task in self.batch.pending(&self.lease) {
-            let reason = format!("{losses} workers were lost while they ran it");
-            tracing::error!(batch = %self.lease.batch, position = task.position.0, reason, "a task is given up");
-            self.note(task, self.started.1, Duration::ZERO, Err(TaskError::permanent(reason)));
+            let message = format!("{losses} workers were lost while they ran it");
+            tracing::error!(batch = %self.lease.batch, position = task.position.0, message, "a task is given up");
+            let error = TaskError::permanent("workers were lost").with_message(message);
+            self.note(task, self.started.1, Duration::ZERO, Err(error));
         }
         self.write().await
     }
@@ -135,7 +153,7 @@ impl<'a> LeaseRun<'a> {
 
     /// How long an attempt may take.
     fn time(&self) -> Duration {
-        Duration::from_millis(self.batch.spec.timeout_ms.into())
+        Duration::from_millis(self.limits.timeout_ms.into())
     }
 
     /// Runs a task once. Neither what was gathered before it nor what comes after it waits with it, and it does not wait for them.
@@ -143,6 +161,7 @@ impl<'a> LeaseRun<'a> {
         &mut self,
         Pending { position, attempt }: Pending,
         started: Instant,
+        cancelled: &CancellationToken,
     ) -> Result<Timed, JournalError> {
         let (batch, worker) = (self.batch, self.worker);
         let task = Task { index: batch.order.index(position), seed: batch.spec.seed, lap: self.lease.lap, attempt };
@@ -150,7 +169,7 @@ impl<'a> LeaseRun<'a> {
         let given_up = async {
             tokio::select! {
                 biased;
-                () = batch.cancelled.cancelled() => {}
+                () = cancelled.cancelled() => {}
                 () = worker.aborting.cancelled() => {}
             }
         };
@@ -184,31 +203,27 @@ impl<'a> LeaseRun<'a> {
 
     fn note(&mut self, task: Pending, started: Instant, took: Duration, result: Result<Done, TaskError>) {
         let Pending { position, attempt } = task;
-        let (result, detail) = with_detail(result);
-        let error = result.as_ref().err().map(attempt::reason);
+        let result = result.and_then(Settled::of);
         let run = AttemptRun {
             first: position,
             count: 1,
             number: attempt,
             started_at: self.at(started),
             took_ms: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
-            error: error.clone(),
+            error: result.as_ref().err().map(|error| shortened(&error.message, MAX_ATTEMPT_ERROR)),
         };
         self.gathered.attempted(run, started + took);
-        let may_try_again = attempt < self.batch.spec.attempts;
-        let outcome = match result {
-            Ok(done) => Outcome::Done(done.color),
+        let may_try_again = attempt < self.limits.attempts;
+        let Settled { outcome, detail } = match result {
+            Ok(done) => done,
             Err(TaskError { retry: Retry::Soon, .. }) if may_try_again => {
                 return self.again.push((task, Duration::ZERO));
             }
             Err(TaskError { retry: Retry::After(pause), .. }) if may_try_again => {
                 return self.again.push((task, pause));
             }
-            Err(_) => Outcome::Failed(error.unwrap_or_default()),
+            Err(error) => Settled::failed(error, self.lease.lap),
         };
-        // A failure that says nothing, such as one for its time, must not stand beside what an earlier lap has left.
-        let is_silent = detail.is_none() && matches!(outcome, Outcome::Failed(_)) && self.lease.lap > 1;
-        let detail = if is_silent { Some(Detail::Record(serde_json::Map::new()).encode()) } else { detail };
         self.gathered.settled(Settlement { position, outcome });
         if let Some(detail) = detail {
             self.gathered.detailed(self.batch.order.index(position), detail);
@@ -252,18 +267,40 @@ impl<'a> LeaseRun<'a> {
     }
 }
 
-/// Takes the detail out of a result, as it is stored. A task that has too much to tell has failed.
-fn with_detail(mut result: Result<Done, TaskError>) -> (Result<Done, TaskError>, Option<Bytes>) {
-    let detail = match &mut result {
-        Ok(done) => done.detail.take(),
-        Err(error) => error.detail.take().map(|detail| *detail),
-    };
-    let detail = detail.as_ref().map(Detail::encode);
-    match detail {
-        Some(detail) if detail.len() > MAX_DETAIL => {
-            let reason = format!("its detail has {} bytes; at most {MAX_DETAIL} are kept", detail.len());
-            (result.and(Err(TaskError::permanent(reason))), None)
+/// An outcome, with what is stored beside it.
+struct Settled {
+    outcome: Outcome,
+    detail: Option<Bytes>,
+}
+
+impl Settled {
+    /// A task that has too much to store has failed.
+    fn of(done: Done) -> Result<Self, TaskError> {
+        let detail = done.detail.map(|detail| StoredDetail::Plain(detail).encode());
+        match detail.as_ref().map(Bytes::len).filter(|bytes| *bytes > MAX_DETAIL) {
+            Some(bytes) => Err(too_large(bytes)),
+            None => Ok(Self { outcome: Outcome::Done(done.color), detail }),
         }
-        detail => (result, detail),
     }
+
+    fn failed(error: TaskError, lap: u32) -> Self {
+        let TaskError { reason, message, detail, .. } = error;
+        let has_more_to_say = message != reason;
+        let failure = StoredDetail::Failure {
+            message: has_more_to_say.then(|| shortened(&message, MAX_MESSAGE)),
+            detail: detail.map(|detail| *detail),
+        };
+        let encoded = failure.encode();
+        if encoded.len() > MAX_DETAIL + MAX_MESSAGE {
+            return Self::failed(too_large(encoded.len()), lap);
+        }
+        // In a later lap it replaces what an earlier one has left, also with nothing.
+        let is_stored = lap > 1 || has_more_to_say || matches!(failure, StoredDetail::Failure { detail: Some(_), .. });
+        Self { outcome: Outcome::Failed(short_reason(&reason).into()), detail: is_stored.then_some(encoded) }
+    }
+}
+
+fn too_large(bytes: usize) -> TaskError {
+    let message = format!("its detail has {bytes} bytes; at most {MAX_DETAIL} are kept");
+    TaskError::permanent("its detail is too large").with_message(message)
 }

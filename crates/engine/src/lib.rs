@@ -36,7 +36,7 @@ mod worker_loop;
 
 pub use clock::{Clock, now};
 pub use colleagues::{Announcement, Busy, MAX_SLOTS, Node};
-pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, TooManyRunning};
+pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, SquareResult, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};
 pub use queue::{Lease, Queue};

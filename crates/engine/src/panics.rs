@@ -106,7 +106,7 @@ impl PanicLog {
             Err(panic) => {
                 let message = message(&*panic);
                 self.count(task, message, noted.as_ref().map(|noted| noted.at.as_str()));
-                Err(TaskError::retryable(format!("panicked: {message}")))
+                Err(panicked(message))
             }
         }
     }
@@ -136,6 +136,10 @@ impl Drop for PanicLog {
     }
 }
 
+fn panicked(message: &str) -> TaskError {
+    TaskError::retryable("panicked").with_message(format!("panicked: {message}"))
+}
+
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or(NO_MESSAGE)
@@ -159,12 +163,12 @@ mod tests {
         let log = log();
         assert_eq!(log.catch(&TASK, || 7), Ok(7));
         let cases: [(fn(), &str); 3] = [
-            (|| panic!("plain"), "panicked: plain"),
-            (|| panic!("{} words", 2), "panicked: 2 words"),
-            (|| panic::panic_any(5), "panicked: no message"),
+            (|| panic!("plain"), "plain"),
+            (|| panic!("{} words", 2), "2 words"),
+            (|| panic::panic_any(5), "no message"),
         ];
-        for (code, reason) in cases {
-            assert_eq!(log.catch(&TASK, code), Err(TaskError::retryable(reason)));
+        for (code, message) in cases {
+            assert_eq!(log.catch(&TASK, code), Err(panicked(message)));
         }
         assert_eq!(log.caught.load(Ordering::Relaxed), 3);
     }
@@ -178,7 +182,7 @@ mod tests {
             assert_eq!(STATE.get(), State::Inside);
             first
         });
-        assert_eq!(result, Ok(Err(TaskError::retryable("panicked: within"))));
+        assert_eq!(result, Ok(Err(panicked("within"))));
         assert_eq!((STATE.get(), NOTED.take().is_none()), (State::Outside, true));
         let own = outer.catch(&TASK, || {
             // As a task may: both are its own business, and it goes on.

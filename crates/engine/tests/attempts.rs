@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{OWNER, SETTINGS, finished, id, misbehaving, node, open, spec, start, start_as, start_with, until};
-use engine::Settings;
 use engine::work::{AsyncWork, Detail, Done, Registry, Task, TaskError, Work};
-use quilt::{Color, Index, Outcome, Progress, Square};
+use engine::{Settings, SquareResult};
+use quilt::{Color, Index, Progress, Square};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +37,14 @@ async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     assert_eq!(errors(2).await, vec![failed("took longer than 200 ms"); 3]);
     assert_eq!(errors(3).await, [failed("not yet"), failed("not yet"), None]);
     assert!(record(2).await.attempts.iter().all(|attempt| attempt.took_ms >= 200));
-    assert_eq!(record(3).await.outcome, Some(Outcome::Done(Color::from_rgb(3))));
+    assert_eq!(record(3).await.result, SquareResult::Done { color: Color::from_rgb(3), detail: None });
+    let failure = |reason: &str, message: &str| SquareResult::Failed {
+        reason: reason.into(),
+        message: message.into(),
+        detail: None,
+    };
+    assert_eq!(record(0).await.result, failure("panicked", "panicked: square 0 panics"));
+    assert_eq!(record(2).await.result, failure("timed out", "took longer than 200 ms"));
 
     let receipts = engine.receipts(id(1)).await.expect("answers").expect("it is there");
     let [receipt] = &receipts[..] else { panic!("one finish line") };
@@ -67,7 +74,7 @@ async fn every_attempt_is_recorded_with_its_error_its_time_and_its_worker() {
     let again = start(folder.path()).await;
     assert_eq!(again.receipts(id(1)).await.expect("answers").expect("it is there"), receipts);
     let batch = open(&again, id(1)).await;
-    assert_eq!(batch.folded().ledger.receipts(), receipts);
+    assert_eq!(batch.folded().stats.receipts(), receipts);
     // A second run with the same outcomes has the same digest.
     again.launch(id(2), OWNER, misbehaving(), None).await.expect("accepted");
     finished(&again, id(2)).await;
@@ -105,7 +112,7 @@ async fn attempts_are_counted_across_restarts() {
     until("all workers make third attempts", || THIRD_ATTEMPTS.load(Ordering::SeqCst) == 64).await;
     let failed_twice = {
         let folded = batch.folded();
-        (0..400).filter(|position| folded.ledger.failed_tries(quilt::Position(*position)) == 2).count()
+        (0..400).filter(|position| folded.stats.failed_attempts(quilt::Position(*position)) == 2).count()
     };
     assert!(failed_twice > 50, "{failed_twice} have failed twice, and are not over");
     engine.shutdown(Duration::ZERO).await;
@@ -113,7 +120,7 @@ async fn attempts_are_counted_across_restarts() {
     IS_HELD.store(false, Ordering::SeqCst);
     let engine = start_with(folder.path(), registry()).await;
     let quilt = finished(&engine, id(1)).await;
-    assert_eq!(quilt.progress(), Progress { tasks: 400, done: 400, failed: 0 });
+    assert_eq!(quilt.progress(), Progress { tasks: 400, done: 400, failed: 0, not_run: 0 });
     for index in (0..400).step_by(7) {
         let square = quilt.grid().square(Index(index));
         let attempts = engine.square(id(1), square).await.expect("answers").expect("it is there").attempts;
@@ -122,7 +129,7 @@ async fn attempts_are_counted_across_restarts() {
     }
 }
 
-/// Fails with a detail in the first lap, and without one in the next.
+/// Fails with a detail in the first lap, without one in the second, and is done in the third.
 struct Telling;
 
 #[async_trait]
@@ -130,7 +137,11 @@ impl AsyncWork for Telling {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let error = TaskError::permanent(format!("lap {}", task.lap));
         let record = serde_json::Map::from_iter([("lap".to_owned(), task.lap.into())]);
-        Err(if task.lap == 1 { error.with_detail(Detail::Record(record)) } else { error })
+        match task.lap {
+            1 => Err(error.with_message("all about lap 1").with_detail(Detail::Record(record))),
+            2 => Err(error),
+            _ => Ok(Color::from_rgb(3).into()),
+        }
     }
 }
 
@@ -142,12 +153,25 @@ async fn what_an_earlier_lap_has_left_does_not_stand_beside_a_later_outcome() {
     engine.launch(id(1), OWNER, spec(work, 1), None).await.expect("it is accepted");
     let batch = engine.open(id(1)).await.expect("readable").expect("it is there");
     batch.wait_until(|quilt| quilt.status().is_over()).await;
-    let detail = async || {
+    let result = async || {
         let square = engine.square(id(1), Square { row: 0, column: 0 }).await.expect("readable").expect("it is there");
-        square.detail
+        square.result
     };
-    assert!(matches!(detail().await, Some(Detail::Record(record)) if record["lap"] == 1));
-    engine.retry_failed(id(1), OWNER).await.expect("it has failed");
-    batch.wait_until(|quilt| quilt.lap_number() == 2 && quilt.status().is_over()).await;
-    assert!(matches!(detail().await, Some(Detail::Record(record)) if record.is_empty()));
+    let first = serde_json::Map::from_iter([("lap".to_owned(), 1.into())]);
+    assert_eq!(
+        result().await,
+        SquareResult::Failed {
+            reason: "lap 1".into(),
+            message: "all about lap 1".into(),
+            detail: Some(Detail::Record(first)),
+        }
+    );
+    for (lap, expected) in [
+        (2, SquareResult::Failed { reason: "lap 2".into(), message: "lap 2".into(), detail: None }),
+        (3, SquareResult::Done { color: Color::from_rgb(3), detail: None }),
+    ] {
+        engine.retry_failed(id(1), OWNER).await.expect("it has failed");
+        batch.wait_until(|quilt| quilt.lap_number() == lap && quilt.status().is_over()).await;
+        assert_eq!(result().await, expected);
+    }
 }

@@ -11,7 +11,7 @@ use common::{Gate, Gated, OWNER, PATIENCE, STRANGER, WORKERS, finished, id, open
 use engine::work::{Registry, Work};
 use engine::{ControlError, Engine};
 use quilt::state::MAX_LAPS;
-use quilt::{CancelCause, Control, Event, Outcome, Position, PutBack, Settlement, Square, Status, Timestamp};
+use quilt::{CancelCause, Control, Event, LapSet, Outcome, Position, Settlement, Square, Status, Timestamp, Tolerance};
 use tempfile::TempDir;
 
 static PAUSED: Gate = Gate::new();
@@ -85,7 +85,7 @@ async fn a_batch_is_stopped_when_more_has_failed_than_it_tolerates_or_its_time_i
     let folder = TempDir::new().expect("a folder");
     let engine = start(folder.path()).await;
     let mut failing = spec(r#"{"kind": "color", "permanent_rate": 1, "duration_ms": [1, 5]}"#, 20);
-    failing.tolerated_failures = Some(0.1);
+    failing.tolerated_failures = Some(Tolerance::Share(0.1));
     engine.launch(id(1), OWNER, failing, None).await.expect("accepted");
     let mut slow = spec(r#"{"kind": "hanging"}"#, 3);
     slow.deadline_ms = Some(150);
@@ -124,7 +124,7 @@ async fn a_batch_can_be_retried_only_so_often_and_says_so() {
     let at = Timestamp(1);
     let laps = (1..=MAX_LAPS as u32).flat_map(|lap| {
         let failed = |position| Settlement { position: Position(position), outcome: Outcome::Failed("no".into()) };
-        let started = (lap > 1).then_some(Event::LapStarted { lap, at, put_back: PutBack::All });
+        let started = (lap > 1).then_some(Event::LapStarted { lap, at, set: LapSet::Failed, limits: None });
         started.into_iter().chain([Event::Settled { lap, at, settlements: (0..4).map(failed).collect() }])
     });
     let engine = start_after(&folder, laps.collect()).await;

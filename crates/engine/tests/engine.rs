@@ -14,7 +14,7 @@ use common::{
 use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{ControlError, LaunchError, TooManyRunning};
-use quilt::{BatchId, BatchSpec, Color, Index, Progress, Square, SquareState, Status};
+use quilt::{BatchId, BatchSpec, Color, Halt, Index, Progress, Square, SquareState, Status};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,7 +23,7 @@ async fn a_batch_fills_every_square_and_its_quilt_outlives_the_engine() {
     let engine = start(folder.path()).await;
     engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 64), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
-    assert_eq!(quilt.progress(), Progress { tasks: 4096, done: 4096, failed: 0 });
+    assert_eq!(quilt.progress(), Progress { tasks: 4096, done: 4096, failed: 0, not_run: 0 });
     engine.shutdown(Duration::from_secs(5)).await;
     drop(engine);
 
@@ -37,10 +37,10 @@ async fn tasks_that_panic_err_or_hang_fail_alone_and_the_batch_reaches_its_finis
     let engine = start(folder.path()).await;
     engine.launch(id(1), OWNER, misbehaving(), None).await.expect("accepted");
     let quilt = finished(&engine, id(1)).await;
-    assert_eq!(quilt.progress(), Progress { tasks: 16, done: 13, failed: 3 });
-    assert_eq!(quilt.square(Index(0)), SquareState::Failed("panicked: square 0 panics"));
+    assert_eq!(quilt.progress(), Progress { tasks: 16, done: 13, failed: 3, not_run: 0 });
+    assert_eq!(quilt.square(Index(0)), SquareState::Failed("panicked"));
     assert_eq!(quilt.square(Index(1)), SquareState::Failed("square 1 errs for good"));
-    assert_eq!(quilt.square(Index(2)), SquareState::Failed("took longer than 200 ms"));
+    assert_eq!(quilt.square(Index(2)), SquareState::Failed("timed out"));
     assert_eq!(quilt.square(Index(3)), SquareState::Done(Color::from_rgb(3)));
 }
 
@@ -130,9 +130,12 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
     until("all workers run it", || batch.busy() == WORKERS).await;
-    assert!(matches!(engine.cancel(id(1), STRANGER).await, Err(ControlError::NotOwner)));
-    assert_eq!(engine.cancel(id(1), OWNER).await.expect("accepted").status, Status::Cancelled);
-    assert_eq!(engine.cancel(id(1), OWNER).await.expect("cancelling again changes nothing").status, Status::Cancelled);
+    assert!(matches!(engine.cancel(id(1), STRANGER, Halt::Now).await, Err(ControlError::NotOwner)));
+    assert_eq!(engine.cancel(id(1), OWNER, Halt::Now).await.expect("accepted").status, Status::Cancelled);
+    assert_eq!(
+        engine.cancel(id(1), OWNER, Halt::Now).await.expect("cancelling again changes nothing").status,
+        Status::Cancelled
+    );
     // The workers are free for the next batch.
     engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
     finished(&engine, id(2)).await;
@@ -251,7 +254,7 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
         Err(LaunchError::TooManyRunning(TooManyRunning::OfOwner { limit: 4 }))
     ));
     engine.launch(id(6), STRANGER, fifth.clone(), None).await.expect("the limit is each owner's own");
-    engine.cancel(id(1), OWNER).await.expect("accepted");
+    engine.cancel(id(1), OWNER, Halt::Now).await.expect("accepted");
     // The place is free when the lap is seen to be over, which is soon after the cancellation is.
     let free = async {
         while engine.launch(id(5), OWNER, fifth.clone(), None).await.is_err() {
@@ -279,7 +282,7 @@ async fn unknown_work_and_wrong_parameters_are_refused_before_anything_is_writte
         );
     }
     assert!(engine.open(id(1)).await.expect("answers").is_none());
-    assert!(matches!(engine.cancel(id(1), OWNER).await, Err(ControlError::NotFound)));
+    assert!(matches!(engine.cancel(id(1), OWNER, Halt::Now).await, Err(ControlError::NotFound)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{OWNER, finished, id, spec, start_with, until};
+use engine::SquareResult;
 use engine::work::{Allowance, AsyncWork, BlockingWork, Done, Registry, Task, TaskError, Work};
 use quilt::{Color, Index, SquareState};
 use tempfile::TempDir;
@@ -87,18 +88,23 @@ async fn the_panics_of_tasks_do_not_reach_the_hook_and_all_others_do() {
     engine.launch(id(2), OWNER, blocking, None).await.expect("accepted");
     let waiting = finished(&engine, id(1)).await;
     for index in 0..16 {
-        let expected = match index % 4 {
-            0 => format!("panicked: square {index} panics at once"),
-            1 => format!("panicked: square {index} panics later"),
-            2 => "took longer than 20 ms".to_owned(),
+        let (reason, message) = match index % 4 {
+            0 => ("panicked", format!("panicked: square {index} panics at once")),
+            1 => ("panicked", format!("panicked: square {index} panics later")),
+            2 => ("timed out", "took longer than 20 ms".to_owned()),
             _ => continue,
         };
-        assert_eq!(waiting.square(Index(index)), SquareState::Failed(&expected));
+        assert_eq!(waiting.square(Index(index)), SquareState::Failed(reason));
+        let square = waiting.grid().square(Index(index));
+        let record = engine.square(id(1), square).await.expect("readable").expect("it is there");
+        assert!(
+            matches!(&record.result, SquareResult::Failed { message: told, .. } if **told == *message),
+            "{record:?}"
+        );
     }
     assert_eq!(waiting.progress().done, 4);
     let blocking = finished(&engine, id(2)).await;
-    let reason = "panicked: square 5 panics on a thread of its own";
-    assert_eq!((blocking.square(Index(5)), blocking.progress().failed), (SquareState::Failed(reason), 16));
+    assert_eq!((blocking.square(Index(5)), blocking.progress().failed), (SquareState::Failed("panicked"), 16));
     assert_eq!(reached(), [""; 0]);
 
     std::thread::spawn(|| panic!("on a thread of the program")).join().expect_err("it panics");

@@ -185,13 +185,16 @@ impl AsyncWork for CommandWork {
                 let color = Color::from_rgb((46 + shade) << 16 | (125 + shade) << 8 | (80 + shade));
                 Ok(Done { color, detail: Some(detail) })
             }
-            ended => Err(TaskError::retryable(reason(&ended, &stderr.kept)).with_detail(detail)),
+            ended => {
+                let error = TaskError::retryable(ended.to_string()).with_message(message(&ended, &stderr.kept));
+                Err(error.with_detail(detail))
+            }
         }
     }
 }
 
-/// How it ended, with the last line of what it complained about.
-fn reason(ended: &Ended, stderr: &[u8]) -> String {
+/// How it ended, with the last line that it wrote on standard error.
+fn message(ended: &Ended, stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     match last {

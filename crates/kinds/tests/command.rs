@@ -52,7 +52,7 @@ async fn output_and_environment_are_those_of_the_command() {
 #[tokio::test]
 async fn a_failure_tells_its_status_and_what_it_complained_about() {
     let error = run("echo first >&2; echo last >&2; exit 3", &["x"]).await.expect_err("it fails");
-    assert_eq!((error.reason.as_str(), error.retry), ("exit status 3: last", Retry::Soon));
+    assert_eq!((&*error.reason, &*error.message, error.retry), ("exit status 3", "exit status 3: last", Retry::Soon));
     assert_eq!(record(error.detail.map(|detail| *detail))["exit"], 3);
     let error = run("kill -9 $$", &["x"]).await.expect_err("it is killed");
     assert_eq!(error.reason, "killed by signal 9");
@@ -65,7 +65,7 @@ async fn a_program_that_is_not_there_is_not_tried_again() {
     let missing = Command { program: "/no/such/program".into(), ..sh("") };
     let error = work(missing, &["x"]).await.run(task(0)).await.expect_err("it is not there");
     assert_eq!(error.retry, Retry::Never);
-    assert!(error.reason.contains("/no/such/program"), "{error}");
+    assert!(error.message.contains("/no/such/program"), "{error}");
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ async fn only_what_may_pass_is_tried_again() {
         ("304", Retry::Never, "3xx"),
     ] {
         let error = fetch(&format!("http://{address}/{path}")).await.expect_err(path);
-        assert!(error.reason.starts_with(path), "{error}");
+        assert!(error.message.starts_with(path), "{error}");
         assert_eq!(error.retry, retry, "{path}");
         let record = details(error);
         assert_eq!((&record["error"], record["status"].to_string().as_str()), (&json!(class), path));
@@ -134,11 +134,11 @@ async fn redirections_end_somewhere() {
         .route("/to/user", get(|| async { Redirect::to("http://me:secret@127.0.0.1/") }));
     let address = serve(router).await;
     let error = fetch_with(json!({"redirects": 3}), &format!("http://{address}/0")).await.expect_err("it never ends");
-    assert_eq!((error.reason.as_str(), error.retry), ("more than 3 redirections", Retry::Never));
+    assert_eq!((&*error.message, error.retry), ("more than 3 redirections", Retry::Never));
     assert_eq!(details(error)["redirects"], 3);
     for (path, reason) in [("file", "no http or https"), ("user", "must not hold")] {
         let error = fetch(&format!("http://{address}/to/{path}")).await.expect_err(path);
-        assert!(error.reason.contains(reason), "{error}");
+        assert!(error.message.contains(reason), "{error}");
     }
 }
 
@@ -157,7 +157,7 @@ async fn nothing_leads_to_an_address_that_is_not_public() {
     for (number, target) in targets.iter().enumerate() {
         for url in [(*target).to_owned(), format!("http://{address}/{number}")] {
             let error = fetch(&url).await.expect_err(target);
-            assert!(error.reason.contains("is not public") && error.retry == Retry::Never, "{error}");
+            assert!(error.message.contains("is not public") && error.retry == Retry::Never, "{error}");
             assert_eq!(details(error)["error"], "refused");
         }
     }
@@ -165,7 +165,7 @@ async fn nothing_leads_to_an_address_that_is_not_public() {
     let strict = FetchKind::new(Policy::default());
     let here = work(&strict, &json!({"urls": [format!("http://localhost:{}/0", address.port())]})).await;
     let error = here.run(task(0)).await.expect_err("it is this machine");
-    assert!(error.reason.starts_with("localhost is at ") && error.reason.ends_with("is not public"), "{error}");
+    assert!(error.message.starts_with("localhost is at ") && error.message.ends_with("is not public"), "{error}");
 }
 
 #[tokio::test]

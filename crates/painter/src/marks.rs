@@ -129,7 +129,7 @@ fn trace(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64, f64
             context.move_to(x + near, y + middle);
             context.line_to(x + far, y + middle);
         }
-        TaskState::Done => {}
+        TaskState::Done | TaskState::NotRun => {}
     }
 }
 

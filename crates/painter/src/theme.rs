@@ -51,7 +51,8 @@ impl Theme {
     #[must_use]
     pub fn color(&self, state: TaskState) -> Color {
         match state {
-            TaskState::Pending => self.pending,
+            // A square that is not run has no mark.
+            TaskState::Pending | TaskState::NotRun => self.pending,
             TaskState::Retrying => self.retrying,
             TaskState::Done => self.done,
             TaskState::Failed => self.failed,

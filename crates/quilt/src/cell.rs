@@ -1,12 +1,6 @@
-//! One square's state in four bytes, and the failure reasons that squares share.
+//! One square's state in four bytes.
 
 use crate::color::Color;
-
-/// The most different failure reasons that a quilt tells apart.
-const MAX_REASONS: usize = 1024;
-
-/// Stands for every reason after the first [`MAX_REASONS`] different ones.
-pub(crate) const OTHER_REASON: &str = "failed for one of many further reasons";
 
 /// A square in 32 bits: the kind of its state in the top byte, below it the color or the reason's number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +12,7 @@ pub(crate) enum CellState {
     Pending,
     Done(Color),
     Failed(ReasonId),
+    NotRun,
 }
 
 /// The place of a failure reason among a quilt's reasons.
@@ -26,6 +21,7 @@ pub(crate) struct ReasonId(pub(crate) u32);
 
 impl Cell {
     pub(crate) const PENDING: Self = Self(0);
+    pub(crate) const NOT_RUN: Self = Self(3 << 24);
 
     pub(crate) const fn done(color: Color) -> Self {
         Self(1 << 24 | color.rgb())
@@ -39,24 +35,12 @@ impl Cell {
         match self.0 >> 24 {
             0 => CellState::Pending,
             1 => CellState::Done(Color::from_rgb(self.0)),
-            _ => CellState::Failed(ReasonId(self.0 & 0x00FF_FFFF)),
+            2 => CellState::Failed(ReasonId(self.0 & 0x00FF_FFFF)),
+            _ => CellState::NotRun,
         }
     }
 
     pub(crate) const fn is_pending(self) -> bool {
-        matches!(self.state(), CellState::Pending)
+        self.0 == Self::PENDING.0
     }
-}
-
-/// Finds or adds a reason. They are few in practice, and capped, so a scan is enough.
-pub(crate) fn intern(reasons: &mut Vec<Box<str>>, reason: &str) -> ReasonId {
-    let known = reasons.iter().position(|known| **known == *reason).unwrap_or_else(|| {
-        if reasons.len() < MAX_REASONS {
-            reasons.push(reason.into());
-            reasons.len() - 1
-        } else {
-            MAX_REASONS
-        }
-    });
-    ReasonId(known as u32)
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::color::Color;
+use crate::lap::{LapLimits, LapSet};
 use crate::order::Position;
 use crate::spec::BatchSpec;
 
@@ -31,13 +32,37 @@ impl Timestamp {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offset(pub u64);
 
+/// The rules by which a journal is folded. They are fixed at its launch, so a batch keeps those that it began with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum JournalVersion {
+    /// Reasons are whole messages, and 1,024 of them are told apart.
+    V1 = 1,
+    /// Reasons have at most [`MAX_REASON`](crate::reasons::MAX_REASON) bytes, and 65,536 of them are told apart.
+    V2 = 2,
+}
+
+impl JournalVersion {
+    /// The version of batches that are launched now.
+    pub const CURRENT: Self = Self::V2;
+}
+
 /// The first event of every journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launched {
+    /// The rules by which the journal is folded.
+    pub version: JournalVersion,
     /// What the batch is made of.
     pub spec: BatchSpec,
     /// When it was accepted.
     pub at: Timestamp,
+}
+
+impl Launched {
+    /// A launch of the current version.
+    #[must_use]
+    pub const fn new(spec: BatchSpec, at: Timestamp) -> Self {
+        Self { version: JournalVersion::CURRENT, spec, at }
+    }
 }
 
 /// How a task ended for good.
@@ -45,7 +70,8 @@ pub struct Launched {
 pub enum Outcome {
     /// The task is done, and this is the color of its square.
     Done(Color),
-    /// Its attempts ran out, for this reason.
+    /// Its attempts ran out, for this reason: a few words that failures of the same kind share. What else there is to say is
+    /// stored beside the square.
     Failed(Box<str>),
 }
 
@@ -123,15 +149,6 @@ pub enum Control {
     SetConcurrency(Option<u32>),
 }
 
-/// Which of the squares that have failed are pending again in a lap after the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PutBack {
-    /// All of them.
-    All,
-    /// The one that is run at this position; the others stay as they are.
-    One(Position),
-}
-
 /// Why a batch was stopped before its finish line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -170,14 +187,16 @@ pub enum Event {
         /// The tasks, in the order in which they ended.
         settlements: Vec<Settlement>,
     },
-    /// Failed squares were put back.
+    /// Squares that failed, or were not run, run again.
     LapStarted {
         /// The lap that starts, from 2.
         lap: u32,
         /// When it was asked for.
         at: Timestamp,
-        /// Which ones.
-        put_back: PutBack,
+        /// Which squares it runs.
+        set: LapSet,
+        /// Its limits; `None` for those of the lap before.
+        limits: Option<LapLimits>,
     },
     /// The batch was told to run otherwise.
     Controlled {
@@ -190,7 +209,16 @@ pub enum Event {
         /// What changes.
         control: Control,
     },
-    /// The batch was told to stop; what is settled stays.
+    /// No more tasks of the lap start; the outcomes of those that run still count.
+    Draining {
+        /// The lap that ends early.
+        lap: u32,
+        /// When it was asked for.
+        at: Timestamp,
+        /// Why.
+        cause: CancelCause,
+    },
+    /// The lap is stopped: outcomes that come later do not count, and squares without one are not run.
     Cancelled {
         /// The lap that was cut short.
         lap: u32,

@@ -5,7 +5,8 @@
 //! When a lap starts it lets go of most of what came before: who is further behind needs the quilt as it stands.
 
 use crate::cell::Cell;
-use crate::event::{Control, Event, PutBack, Settlement, Timestamp};
+use crate::event::{CancelCause, Control, Event, Settlement, Timestamp};
+use crate::lap::{Cancellation, LapEnd, LapLimits, LapSet};
 use crate::order::Position;
 use crate::state::{Change, Quilt, SquareState, Step};
 use crate::summary::Progress;
@@ -17,10 +18,12 @@ pub enum Entry<'quilt> {
     Settled(Position, SquareState<'quilt>),
     /// A lap crossed its finish line with these counts.
     Finished(Progress),
-    /// Failed squares were put back, and this lap started.
-    LapStarted(u32, PutBack),
+    /// This lap started, with these squares.
+    LapStarted(u32, &'quilt LapSet),
     /// The batch was told to run otherwise.
     Controlled(Control),
+    /// No more tasks of the lap start.
+    Draining,
     /// The batch was stopped.
     Cancelled,
 }
@@ -40,8 +43,9 @@ struct Packed(u64);
 enum Record {
     Settled(Position, Cell),
     Finished,
-    LapStarted(PutBack),
+    LapStarted,
     Controlled(Control),
+    Draining,
     Cancelled,
 }
 
@@ -51,12 +55,12 @@ impl From<Record> for Packed {
             // A position is one of at most 2^20.
             Record::Settled(position, cell) => u64::from(position.0) << 35 | u64::from(cell.0) << 3,
             Record::Finished => 1,
-            Record::LapStarted(PutBack::All) => 2,
-            Record::LapStarted(PutBack::One(position)) => (u64::from(position.0) + 1) << 3 | 2,
+            Record::LapStarted => 2,
             Record::Cancelled => 3,
             Record::Controlled(Control::Pause) => 4,
             Record::Controlled(Control::Resume) => 5,
             Record::Controlled(Control::SetConcurrency(limit)) => limit.map_or(0, u64::from) << 3 | 6,
+            Record::Draining => 7,
         })
     }
 }
@@ -66,13 +70,11 @@ impl From<Packed> for Record {
         match bits & 0b111 {
             0 => Self::Settled(Position((bits >> 35) as u32), Cell((bits >> 3) as u32)),
             1 => Self::Finished,
-            2 => Self::LapStarted(match (bits >> 3).checked_sub(1) {
-                None => PutBack::All,
-                Some(position) => PutBack::One(Position(position as u32)),
-            }),
+            2 => Self::LapStarted,
             3 => Self::Cancelled,
             4 => Self::Controlled(Control::Pause),
             5 => Self::Controlled(Control::Resume),
+            7 => Self::Draining,
             _ => Self::Controlled(Control::SetConcurrency(Some((bits >> 3) as u32).filter(|limit| *limit > 0))),
         }
     }
@@ -84,8 +86,19 @@ pub struct History {
     /// How many changes came before those that are kept.
     start: u64,
     records: Vec<Packed>,
-    /// The steps at which the laps after the first start.
-    lap_starts: Vec<u64>,
+    /// The starts of the laps after the first that are among them.
+    lap_starts: Vec<LapStart>,
+    /// How many starts of laps came before those that are kept.
+    forgotten_laps: u32,
+}
+
+/// How a lap after the first started.
+#[derive(Debug, Clone)]
+struct LapStart {
+    /// The step before it.
+    step: u64,
+    set: LapSet,
+    limits: Option<LapLimits>,
 }
 
 impl History {
@@ -93,21 +106,24 @@ impl History {
     #[must_use]
     pub fn new(quilt: &Quilt) -> Self {
         let records = Vec::with_capacity(quilt.progress().tasks as usize + 1);
-        Self { start: 0, records, lap_starts: Vec::new() }
+        Self { start: 0, records, lap_starts: Vec::new(), forgotten_laps: 0 }
     }
 
-    /// Notes what [`Quilt::apply`] reported. The quilt is the one that it was applied to.
-    pub fn record(&mut self, quilt: &Quilt, changes: &[Change]) {
+    /// Notes what [`Quilt::apply`] reported of an event. The quilt is the one that it was applied to.
+    pub fn record(&mut self, quilt: &Quilt, event: &Event, changes: &[Change]) {
         for change in changes {
             let record = match *change {
                 Change::Settled(position) => Record::Settled(position, quilt.cell(position)),
                 Change::Finished => Record::Finished,
-                Change::LapStarted(put_back) => {
+                Change::LapStarted => {
                     self.make_room(quilt);
-                    self.lap_starts.push(self.step().0);
-                    Record::LapStarted(put_back)
+                    if let Event::LapStarted { set, limits, .. } = event {
+                        self.lap_starts.push(LapStart { step: self.step().0, set: set.clone(), limits: *limits });
+                    }
+                    Record::LapStarted
                 }
                 Change::Controlled(control) => Record::Controlled(control),
+                Change::Draining => Record::Draining,
                 Change::Cancelled => Record::Cancelled,
             };
             // The room was for the lap and no control. Growing by doubling would take as much again for a few of those.
@@ -120,13 +136,29 @@ impl History {
 
     /// Lets go of what is too long ago, and makes room for just the lap that starts.
     fn make_room(&mut self, quilt: &Quilt) {
-        let kept = KEPT.max(quilt.progress().tasks as usize / 4);
-        let too_many = self.records.len().saturating_sub(kept);
-        self.records.drain(..too_many);
-        self.start += too_many as u64;
+        let tasks = quilt.progress().tasks as usize;
+        let kept = KEPT.max(tasks / 4);
+        self.forget_until(self.step().0.saturating_sub(kept as u64));
+        // Laps that list their squares take as much as the squares do.
+        let most_bytes = size_of::<Cell>() * tasks;
+        while self.lap_starts.iter().map(|start| start.set.bytes()).sum::<usize>() > most_bytes
+            && let Some(oldest) = self.lap_starts.first()
+        {
+            self.forget_until(oldest.step + 1);
+        }
         let needed = quilt.lap().tasks as usize + 2;
         self.records.shrink_to(self.records.len() + needed);
         self.records.reserve_exact(needed);
+    }
+
+    /// Lets go of the changes up to a step.
+    fn forget_until(&mut self, step: u64) {
+        let forgotten = (step.saturating_sub(self.start) as usize).min(self.records.len());
+        self.records.drain(..forgotten);
+        self.start += forgotten as u64;
+        let laps = self.lap_starts.partition_point(|start| start.step < self.start);
+        self.lap_starts.drain(..laps);
+        self.forgotten_laps += laps as u32;
     }
 
     /// How many changes there are.
@@ -150,11 +182,12 @@ impl History {
             let entry = match record {
                 Record::Settled(position, cell) => Entry::Settled(position, quilt.read(cell)),
                 Record::Finished => Entry::Finished(progress_at_finish(quilt, lap)),
-                Record::LapStarted(put_back) => {
+                Record::LapStarted => {
                     lap += 1;
-                    Entry::LapStarted(lap, put_back)
+                    Entry::LapStarted(lap, self.lap_start(lap).map_or(&LapSet::Failed, |start| &start.set))
                 }
                 Record::Controlled(control) => Entry::Controlled(control),
+                Record::Draining => Entry::Draining,
                 Record::Cancelled => Entry::Cancelled,
             };
             (step, entry)
@@ -165,7 +198,8 @@ impl History {
     #[must_use]
     pub fn reach(&self, after: Step, most: u64) -> Step {
         let upto = Step(after.0.saturating_add(most)).min(self.step());
-        let follows = matches!(self.records_after(upto).next(), Some(Record::Finished | Record::Cancelled));
+        let follows =
+            matches!(self.records_after(upto).next(), Some(Record::Finished | Record::Draining | Record::Cancelled));
         Step(upto.0 + u64::from(follows))
     }
 
@@ -189,25 +223,36 @@ impl History {
                 }
                 // The finish line follows from the settlement before it.
                 Record::Finished => {}
-                Record::LapStarted(put_back) => {
-                    flush(&mut events, &mut settlements, quilt, lap);
+                Record::LapStarted => {
+                    flush(&mut events, &mut settlements, lap, settled_at(quilt, lap));
                     lap += 1;
                     let at = quilt.numbered_lap(lap).started_at;
-                    events.push(Event::LapStarted { lap, at, put_back });
+                    events.extend(self.lap_start(lap).map(|LapStart { set, limits, .. }| Event::LapStarted {
+                        lap,
+                        at,
+                        set: set.clone(),
+                        limits: *limits,
+                    }));
                 }
                 Record::Controlled(control) => {
-                    flush(&mut events, &mut settlements, quilt, lap);
+                    flush(&mut events, &mut settlements, lap, settled_at(quilt, lap));
                     number += 1;
                     events.push(Event::Controlled { lap, number, at: settled_at(quilt, lap), control });
                 }
+                // Where too many have failed, these follow from the settlements.
+                Record::Draining => {
+                    let Cancellation { at, cause } = draining_of(quilt, lap);
+                    flush(&mut events, &mut settlements, lap, at);
+                    events.push(Event::Draining { lap, at, cause });
+                }
                 Record::Cancelled => {
-                    flush(&mut events, &mut settlements, quilt, lap);
-                    // Where too many have failed, that follows from the settlements.
-                    events.extend(quilt.cancellation.map(|how| Event::Cancelled { lap, at: how.at, cause: how.cause }));
+                    flush(&mut events, &mut settlements, lap, settled_at(quilt, lap));
+                    let how = quilt.numbered_lap(lap).cancellation();
+                    events.extend(how.map(|how| Event::Cancelled { lap, at: how.at, cause: how.cause }));
                 }
             }
         }
-        flush(&mut events, &mut settlements, quilt, lap);
+        flush(&mut events, &mut settlements, lap, settled_at(quilt, lap));
         events
     }
 
@@ -223,31 +268,39 @@ impl History {
 
     /// The number of the lap in which the change after this step falls; a lap's start falls in the one before.
     fn lap_at(&self, step: Step) -> u32 {
-        self.lap_starts.partition_point(|start| *start < step.0) as u32 + 1
+        self.forgotten_laps + self.lap_starts.partition_point(|start| start.step < step.0) as u32 + 1
+    }
+
+    /// How a lap started, if that is kept.
+    fn lap_start(&self, lap: u32) -> Option<&LapStart> {
+        // The first lap has no start of its own.
+        self.lap_starts.get(lap.checked_sub(2 + self.forgotten_laps)? as usize)
     }
 }
 
-fn flush(events: &mut Vec<Event>, settlements: &mut Vec<Settlement>, quilt: &Quilt, lap: u32) {
+fn flush(events: &mut Vec<Event>, settlements: &mut Vec<Settlement>, lap: u32, at: Timestamp) {
     if !settlements.is_empty() {
-        events.push(Event::Settled { lap, at: settled_at(quilt, lap), settlements: std::mem::take(settlements) });
+        events.push(Event::Settled { lap, at, settlements: std::mem::take(settlements) });
     }
 }
 
-/// When the last settlement of a lap came that a history can end with: at the finish line, or just now.
+/// When the last settlement of a lap came that a history can end with: at its end, or just now.
 fn settled_at(quilt: &Quilt, lap: u32) -> Timestamp {
-    quilt.numbered_lap(lap).finish.map_or(quilt.updated_at, |finish| finish.at)
+    quilt.numbered_lap(lap).end.map_or(quilt.updated_at, LapEnd::at)
 }
 
-/// What had failed at the end of a lap is what the next one had to run, and what it left.
+/// Why and when a lap drained; of one that is over, as it ended.
+fn draining_of(quilt: &Quilt, lap: u32) -> Cancellation {
+    let now = (lap == quilt.lap_number()).then_some(quilt.draining).flatten();
+    let ended = Cancellation { at: settled_at(quilt, lap), cause: CancelCause::Asked };
+    now.or(quilt.numbered_lap(lap).cancellation()).unwrap_or(ended)
+}
+
 fn progress_at_finish(quilt: &Quilt, lap: u32) -> Progress {
-    let tasks = quilt.progress().tasks;
-    let failed = if lap < quilt.lap_number() {
-        let next = quilt.numbered_lap(lap + 1);
-        next.tasks + next.left_failed
-    } else {
-        quilt.progress().failed
-    };
-    Progress { tasks, done: tasks.saturating_sub(failed), failed }
+    let Progress { tasks, failed, not_run, .. } = quilt.progress();
+    let (failed, not_run) =
+        quilt.numbered_lap(lap).finish().map_or((failed, not_run), |finish| (finish.failed, finish.not_run));
+    Progress { tasks, done: tasks.saturating_sub(failed + not_run), failed, not_run }
 }
 
 #[cfg(test)]
@@ -263,9 +316,8 @@ mod tests {
             Record::Settled(last, Cell::done(Color::from_rgb(0x00FF_FFFF))),
             Record::Settled(Position(0), Cell::failed(ReasonId(1_024))),
             Record::Finished,
-            Record::LapStarted(PutBack::All),
-            Record::LapStarted(PutBack::One(Position(0))),
-            Record::LapStarted(PutBack::One(last)),
+            Record::LapStarted,
+            Record::Draining,
             Record::Cancelled,
             Record::Controlled(Control::Pause),
             Record::Controlled(Control::Resume),

@@ -7,7 +7,9 @@
 //!
 //! - [`id`]: 128-bit names of batches and of their owners
 //! - [`grid`]: rows, columns and the squares between them
-//! - [`order`]: the seeded permutation in which squares are run
+//! - [`order`]: the order in which squares are run
+//! - [`lap`]: which squares a lap runs, within which limits, and how it ended
+//! - [`reasons`]: why squares failed, counted
 //! - [`spec`]: what a batch is made of, and the limits that a request for one has to keep
 //! - [`event`]: what a journal holds
 //! - [`state`]: [`Quilt`], the fold of a journal
@@ -23,8 +25,10 @@ pub mod event;
 pub mod grid;
 pub mod history;
 pub mod id;
+pub mod lap;
 pub mod order;
 pub mod race;
+pub mod reasons;
 pub mod receipt;
 pub mod spec;
 pub mod state;
@@ -33,14 +37,17 @@ pub mod wire;
 
 pub use color::Color;
 pub use event::{
-    AttemptRecord, AttemptRun, CancelCause, Control, Event, Launched, Offset, Outcome, PutBack, Settlement, Timestamp,
+    AttemptRecord, AttemptRun, CancelCause, Control, Event, JournalVersion, Launched, Offset, Outcome, Settlement,
+    Timestamp,
 };
 pub use grid::{Grid, Index, Square};
 pub use history::History;
 pub use id::{BatchId, OwnerId};
-pub use order::{Order, Position};
+pub use lap::{Lap, LapLimits, LapSet, Positions};
+pub use order::{Order, Position, TaskOrder};
 pub use race::Race;
-pub use receipt::{Ledger, Receipt};
-pub use spec::{BatchSpec, Limits, SpecError, WorkSpec};
-pub use state::{Change, Lap, Quilt, SquareState, Step};
+pub use reasons::short_reason;
+pub use receipt::{LapStats, Receipt};
+pub use spec::{BatchSpec, Halt, Limits, SpecError, Tolerance, WorkSpec};
+pub use state::{Change, Quilt, SquareState, Step};
 pub use summary::{Progress, Status, Summary};

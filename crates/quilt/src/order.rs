@@ -1,9 +1,11 @@
 //! The order in which squares are run.
 //!
-//! A batch needs a random permutation of up to a million squares that every node computes alike,
+//! It is the order of the squares themselves or, so that a quilt fills all over, a random one. That is a permutation of up to a million squares that every node computes alike,
 //! in no memory. A Feistel network permutes the smallest power of two that holds all squares;
 //! a result that falls outside is permuted again until it falls inside ("cycle walking"), which takes fewer
 //! than two rounds on average and leaves a permutation of exactly the squares.
+
+use serde::{Deserialize, Serialize};
 
 use crate::grid::Index;
 
@@ -13,9 +15,32 @@ pub struct Position(pub u32);
 
 const ROUNDS: u32 = 8;
 
-/// A seeded permutation of `0..len`.
+/// In which order the squares of a batch are run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TaskOrder {
+    /// A permutation that follows from the seed.
+    #[default]
+    Random,
+    /// As they are read, from the first row to the last one.
+    Input,
+}
+
+impl TaskOrder {
+    /// The word for it in requests and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Input => "input",
+        }
+    }
+}
+
+/// A permutation of `0..len`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Order {
+    kind: TaskOrder,
     seed: u64,
     len: u32,
     low_bits: u32,
@@ -23,14 +48,14 @@ pub struct Order {
 }
 
 impl Order {
-    /// The order of `len` squares for this seed.
+    /// The order of `len` squares; a seed matters for a random one alone.
     ///
     /// A `len` above 2^31 is not supported; a [`Grid`](crate::Grid) never comes near.
     #[must_use]
-    pub fn new(seed: u64, len: u32) -> Self {
+    pub fn new(kind: TaskOrder, seed: u64, len: u32) -> Self {
         let bits = len.max(1).next_power_of_two().trailing_zeros();
         let high_bits = bits / 2;
-        Self { seed, len, low_bits: bits - high_bits, high_bits }
+        Self { kind, seed, len, low_bits: bits - high_bits, high_bits }
     }
 
     /// The square that is run at a position below `len`.
@@ -62,6 +87,9 @@ impl Order {
     /// Each round changes one half by a function of the other, so that running the rounds
     /// backwards undoes them.
     fn permute(&self, value: u32, rounds: impl Iterator<Item = u32>) -> u32 {
+        if self.kind == TaskOrder::Input {
+            return value;
+        }
         let low_mask = (1 << self.low_bits) - 1;
         let high_mask = (1 << self.high_bits) - 1;
         let mut low = value & low_mask;

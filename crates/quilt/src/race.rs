@@ -294,7 +294,7 @@ fn halve(bins: &mut [u32; BINS]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::PutBack;
+    use crate::lap::LapSet;
 
     fn run(first: u32, count: u32, started_at: u64, took_ms: u32, error: Option<&str>) -> AttemptRun {
         AttemptRun {
@@ -354,7 +354,7 @@ mod tests {
     fn a_lap_starts_a_race_of_its_own() {
         let mut race = Race::new(4, Timestamp(0));
         race.apply(&attempted("a", vec![run(0, 1, 0, 9, Some("no"))]));
-        race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000), put_back: PutBack::All });
+        race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000), set: LapSet::Failed, limits: None });
         // Of a lap that is over: known of its square, and no part of this race.
         race.apply(&attempted("a", vec![run(1, 1, 1, 4, None)]));
         assert_eq!(race.last_try(Position(1)).map(|tried| tried.took_ms), Some(4));

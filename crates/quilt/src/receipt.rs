@@ -1,14 +1,14 @@
 //! What is left of a lap when it has crossed its finish line, and what it takes to tell.
 //!
-//! A [`Ledger`] is a fold beside [`Quilt`], over the same events. It is for those who run batches: it knows which tries failed, and
-//! who made them, which viewers are not told.
+//! [`LapStats`] is a fold beside [`Quilt`], over the same events. It is for nodes that run batches: it counts attempts and failed attempts by
+//! task, which viewers do not receive.
 
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::event::{AttemptRun, Event, Timestamp};
+use crate::event::{AttemptRun, Event, JournalVersion, Timestamp};
 use crate::grid::{Index, Square};
 use crate::order::Position;
 use crate::state::{Change, Quilt, SquareState};
@@ -31,6 +31,9 @@ pub struct Receipt {
     pub done: u32,
     /// Those that failed.
     pub failed: u32,
+    /// Those that were not run.
+    #[serde(default)]
+    pub not_run: u32,
     /// When the lap was started.
     pub started_at: Timestamp,
     /// When it crossed its finish line.
@@ -39,9 +42,17 @@ pub struct Receipt {
     pub last_across: LastAcross,
     /// The tasks with the longest tries, the longest first; none that took less than a millisecond.
     pub slowest: Vec<SlowTask>,
+    /// The rule by which the next member is made; receipts without one were made by rule 1.
+    #[serde(default = "first_rule")]
+    pub digest_rule: u8,
     /// SHA-256 over the outcomes of all squares in reading order, in hexadecimal. A done square is the byte 1 and its red, green and blue; a failed
-    /// one is the byte 2, the length of its reason in bytes as four bytes, the most significant one first, and the reason.
+    /// one is the byte 2, the length of its reason in bytes as four bytes, the most significant one first, and the reason; one that was not
+    /// run is the byte 3. By rule 1 the whole message of a failure is its reason.
     pub outcomes_sha256: String,
+}
+
+const fn first_rule() -> u8 {
+    JournalVersion::V1 as u8
 }
 
 /// The task that crossed the finish line last.
@@ -74,9 +85,9 @@ pub struct SlowTask {
 ///
 /// Memory: a byte a square from the first failed try of a lap on.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Ledger {
+pub struct LapStats {
     /// The number of each task's last failed try in this lap, by position; empty while none has failed.
-    failed_tries: Vec<u8>,
+    failed_attempts: Vec<u8>,
     attempts: u64,
     slowest: Vec<SlowTask>,
     /// The tries of the last write: whatever settles next is among them.
@@ -86,12 +97,23 @@ pub struct Ledger {
     noted: Vec<Receipt>,
 }
 
-impl Ledger {
-    /// A ledger of events of which these receipts, in the order of their laps, were written before.
+impl LapStats {
+    /// The statistics of events of which these receipts, in the order of their laps, were written before.
     #[must_use]
     pub fn with_noted(mut receipts: Vec<Receipt>) -> Self {
         receipts.reverse();
         Self { noted: receipts, ..Self::default() }
+    }
+
+    /// Whether the receipt of a lap that ended with this quilt has the quilt's outcomes. One by a rule that this version does not know
+    /// cannot be checked.
+    #[must_use]
+    pub fn matches(&self, quilt: &Quilt) -> bool {
+        let of_lap = self
+            .receipts
+            .last()
+            .filter(|receipt| receipt.lap == quilt.lap_number() && receipt.digest_rule == quilt.launched.version as u8);
+        of_lap.is_none_or(|receipt| receipt.outcomes_sha256 == outcomes_sha256(quilt))
     }
 
     /// Folds an event in. The quilt is as it is with that event, and `changes` are those that it brought.
@@ -111,7 +133,7 @@ impl Ledger {
                 let noted = self.noted.pop_if(|noted| noted.lap == quilt.lap_number());
                 let receipt = noted.or_else(|| self.write_receipt(quilt));
                 self.receipts.extend(receipt);
-                self.failed_tries = Vec::new();
+                self.failed_attempts = Vec::new();
             }
             _ => {}
         }
@@ -123,9 +145,9 @@ impl Ledger {
         // What is written is within the batch; what is read may be anything.
         let positions = run.first.0..run.positions().end.min(tasks);
         if run.error.is_some() {
-            self.failed_tries.resize(tasks as usize, 0);
+            self.failed_attempts.resize(tasks as usize, 0);
             let range = positions.start as usize..positions.end as usize;
-            for tries in self.failed_tries.get_mut(range).unwrap_or_default() {
+            for tries in self.failed_attempts.get_mut(range).unwrap_or_default() {
                 *tries = run.number.max(*tries);
             }
         }
@@ -152,7 +174,7 @@ impl Ledger {
     }
 
     fn write_receipt(&self, quilt: &Quilt) -> Option<Receipt> {
-        let finish = quilt.lap().finish?;
+        let finish = quilt.lap().finish()?;
         let position = quilt.order().position(finish.last_across).0;
         let attempt = self.latest.as_ref().and_then(|(worker, runs)| {
             let run = runs.iter().rev().find(|run| run.positions().contains(&position))?;
@@ -167,18 +189,20 @@ impl Ledger {
             tasks: progress.tasks,
             done: progress.done,
             failed: progress.failed,
+            not_run: progress.not_run,
             started_at: quilt.lap().started_at,
             finished_at: finish.at,
             last_across: LastAcross { square: quilt.grid().square(finish.last_across), worker, attempt },
             slowest: self.slowest.clone(),
+            digest_rule: quilt.launched.version as u8,
             outcomes_sha256: outcomes_sha256(quilt),
         })
     }
 
     /// The number of a pending task's last failed try in this lap; 0 where none has failed.
     #[must_use]
-    pub fn failed_tries(&self, position: Position) -> u8 {
-        self.failed_tries.get(position.0 as usize).copied().unwrap_or_default()
+    pub fn failed_attempts(&self, position: Position) -> u8 {
+        self.failed_attempts.get(position.0 as usize).copied().unwrap_or_default()
     }
 
     /// The receipts of the laps that crossed their finish lines, in order.
@@ -195,6 +219,7 @@ fn outcomes_sha256(quilt: &Quilt) -> String {
     for index in (0..quilt.progress().tasks).map(Index) {
         match quilt.square(index) {
             SquareState::Pending => bytes.push(0),
+            SquareState::NotRun => bytes.push(3),
             SquareState::Done(color) => bytes.extend_from_slice(&(1 << 24 | color.rgb()).to_be_bytes()),
             SquareState::Failed(reason) => {
                 bytes.push(2);

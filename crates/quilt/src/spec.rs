@@ -1,10 +1,14 @@
 //! What a batch is made of, and the limits that a request for one has to keep.
 
-use api::{LaunchRequest, Number};
+use std::collections::BTreeMap;
+
+use api::{LapRequest, LaunchRequest, Number};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::grid::{Grid, MAX_SIDE, MAX_SQUARES};
+use crate::lap::LapLimits;
+use crate::order::TaskOrder;
 
 pub use api::WorkSpec;
 
@@ -13,6 +17,46 @@ pub const MAX_SEED: u64 = (1 << 53) - 1;
 
 /// The most tasks of a batch that can be told to run at the same time.
 pub const MAX_CONCURRENCY: u32 = 1 << 16;
+
+/// The longest title, in bytes.
+pub const MAX_TITLE: usize = 500;
+
+/// The most labels.
+pub const MAX_LABELS: usize = 16;
+
+/// The longest label, in bytes: its name, an equals sign and its value.
+pub const MAX_LABEL: usize = 64;
+
+/// How many tasks of a lap may fail before it is stopped.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Tolerance {
+    /// This share of the lap's tasks, from 0 to 1.
+    Share(f64),
+    /// This many.
+    Count(u32),
+}
+
+/// How a lap is stopped in which too many tasks have failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Halt {
+    /// At once: attempts that run are cut short.
+    #[default]
+    Now,
+    /// No more tasks start; the outcomes of those that run still count.
+    Soon,
+}
+
+impl Halt {
+    /// The word for it in requests and documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Now => "now",
+            Self::Soon => "soon",
+        }
+    }
+}
 
 /// A batch as it was accepted: everything that its tasks depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,10 +74,18 @@ pub struct BatchSpec {
     pub timeout_ms: u32,
     /// How many of its tasks may run at the same time to begin with, 1 to [`MAX_CONCURRENCY`]; `None` for as many as are of use.
     pub concurrency: Option<u32>,
-    /// The share of a lap's tasks that may fail, from 0 to 1. When more have failed the batch is cancelled; `None` for never.
-    pub tolerated_failures: Option<f64>,
+    /// How many of a lap's tasks may fail. When more have failed the lap is stopped; `None` for never.
+    pub tolerated_failures: Option<Tolerance>,
+    /// How it is stopped then.
+    pub halt: Halt,
     /// How long a lap may take, in milliseconds. When it is over the batch is cancelled; `None` for as long as it takes.
     pub deadline_ms: Option<u32>,
+    /// In which order its squares are run.
+    pub order: TaskOrder,
+    /// What people call it; at most [`MAX_TITLE`] bytes.
+    pub title: Option<Box<str>>,
+    /// What programs find it by; at most [`MAX_LABELS`] of at most [`MAX_LABEL`] bytes.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl BatchSpec {
@@ -48,13 +100,19 @@ impl BatchSpec {
             timeout_ms: DEFAULT_TIMEOUT_MS,
             concurrency: None,
             tolerated_failures: None,
+            halt: Halt::default(),
             deadline_ms: None,
+            order: TaskOrder::default(),
+            title: None,
+            labels: BTreeMap::new(),
         }
     }
 }
 
-/// [`BatchSpec`] as it is stored, with every member a plain number.
+/// [`BatchSpec`] as it is stored, with plain members. One that this version does not know would change what the batch means, so it is
+/// refused.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PlainSpec {
     work: WorkSpec,
     rows: u16,
@@ -70,15 +128,39 @@ struct PlainSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tolerated_failures: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_failures: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    halt: Halt,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline_ms: Option<u32>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    order: TaskOrder,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl From<BatchSpec> for PlainSpec {
     fn from(spec: BatchSpec) -> Self {
+        let (tolerated_failures, max_failures) = match spec.tolerated_failures {
+            Some(Tolerance::Share(share)) => (Some(share), None),
+            Some(Tolerance::Count(count)) => (None, Some(count)),
+            None => (None, None),
+        };
         Self {
             concurrency: spec.concurrency,
-            tolerated_failures: spec.tolerated_failures,
+            tolerated_failures,
+            max_failures,
+            halt: spec.halt,
             deadline_ms: spec.deadline_ms,
+            order: spec.order,
+            title: spec.title,
+            labels: spec.labels,
             rows: spec.grid.rows(),
             columns: spec.grid.columns(),
             tasks: (!spec.grid.is_full()).then_some(spec.grid.squares()),
@@ -106,8 +188,16 @@ impl TryFrom<PlainSpec> for BatchSpec {
             attempts: plain.attempts,
             timeout_ms: plain.timeout_ms,
             concurrency: plain.concurrency,
-            tolerated_failures: plain.tolerated_failures,
+            tolerated_failures: match (plain.tolerated_failures, plain.max_failures) {
+                (None, count) => count.map(Tolerance::Count),
+                (share, None) => share.map(Tolerance::Share),
+                (Some(_), Some(_)) => return Err("failures are tolerated by their share or by their number"),
+            },
+            halt: plain.halt,
             deadline_ms: plain.deadline_ms,
+            order: plain.order,
+            title: plain.title,
+            labels: plain.labels,
         })
     }
 }
@@ -163,6 +253,38 @@ pub enum SpecError {
         /// What was asked for.
         value: Number,
     },
+    /// Two members say the same thing in two ways.
+    #[error("{0} and {1} exclude each other; leave one of them out")]
+    Both(&'static str, &'static str),
+    /// A member is none of its words.
+    #[error("{field} must be {allowed}, not {value:?}")]
+    UnknownWord {
+        /// The member of the request.
+        field: &'static str,
+        /// What was asked for.
+        value: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+    /// A text is too long.
+    #[error("{field} must have at most {max} bytes, not {bytes}")]
+    TooLong {
+        /// The member of the request.
+        field: &'static str,
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        max: usize,
+    },
+    /// A text holds what cannot be displayed in a line.
+    #[error("{field} must not be empty, nor hold line breaks or other control characters")]
+    NotALine {
+        /// The member of the request.
+        field: &'static str,
+    },
+    /// There are too many labels.
+    #[error("at most {MAX_LABELS} labels are allowed, not {0}")]
+    TooManyLabels(usize),
     /// The tasks have a number already, and the rows or the columns another one.
     #[error(
         "{rows} rows of {columns} columns do not hold {tasks} tasks with none left over for a whole row; leave rows or columns out"
@@ -223,7 +345,12 @@ impl BatchSpec {
             timeout_ms,
             concurrency,
             tolerated_failures,
+            max_failures,
+            halt,
             deadline_ms,
+            order,
+            title,
+            labels,
         } = request;
         let grid = grid_within(limits, rows.as_ref(), columns.as_ref(), tasks)?;
         let seed = match &seed {
@@ -239,10 +366,57 @@ impl BatchSpec {
             None => DEFAULT_TIMEOUT_MS.min(limits.timeout_ms),
         };
         let concurrency = concurrency.as_ref().map(concurrency_within).transpose()?;
-        let tolerated_failures = tolerated_failures.as_ref().map(share).transpose()?;
+        let tolerated_failures = tolerance(tolerated_failures.as_ref(), max_failures.as_ref())?;
         let deadline_ms =
             deadline_ms.as_ref().map(|ms| within("deadline_ms", ms, 1, limits.deadline_ms)).transpose()?;
-        Ok(Self { work, grid, seed, attempts, timeout_ms, concurrency, tolerated_failures, deadline_ms })
+        Ok(Self {
+            work,
+            grid,
+            seed,
+            attempts,
+            timeout_ms,
+            concurrency,
+            tolerated_failures,
+            halt: word("halt", halt, "\"now\" or \"soon\"", &[("now", Halt::Now), ("soon", Halt::Soon)])?,
+            deadline_ms,
+            order: word(
+                "order",
+                order,
+                "\"random\" or \"input\"",
+                &[("random", TaskOrder::Random), ("input", TaskOrder::Input)],
+            )?,
+            title: title.map(|title| line("title", title, MAX_TITLE)).transpose()?.map(Into::into),
+            labels: labels_within(labels)?,
+        })
+    }
+}
+
+impl LapLimits {
+    /// These limits with those that a request names in their place.
+    ///
+    /// # Errors
+    ///
+    /// The first [`SpecError`] found.
+    pub fn changed(self, request: &LapRequest, limits: &Limits) -> Result<Self, SpecError> {
+        let LapRequest { attempts, timeout_ms, concurrency, deadline_ms, .. } = request;
+        Ok(Self {
+            attempts: match attempts {
+                Some(attempts) => within("attempts", attempts, 1, limits.attempts)?,
+                None => self.attempts,
+            },
+            timeout_ms: match timeout_ms {
+                Some(timeout_ms) => within("timeout_ms", timeout_ms, 1, limits.timeout_ms)?,
+                None => self.timeout_ms,
+            },
+            concurrency: match concurrency {
+                Some(concurrency) => Some(concurrency_within(concurrency)?),
+                None => self.concurrency,
+            },
+            deadline_ms: match deadline_ms {
+                Some(deadline_ms) => Some(within("deadline_ms", deadline_ms, 1, limits.deadline_ms)?),
+                None => self.deadline_ms,
+            },
+        })
     }
 }
 
@@ -295,6 +469,48 @@ fn grid_within(
     grid.ok_or(SpecError::OtherShape { rows: rows.into(), columns: columns.into(), tasks })
 }
 
+fn tolerance(share_of: Option<&Number>, count: Option<&Number>) -> Result<Option<Tolerance>, SpecError> {
+    Ok(match (share_of, count) {
+        (None, None) => None,
+        (Some(share_of), None) => Some(Tolerance::Share(share(share_of)?)),
+        (None, Some(count)) => Some(Tolerance::Count(within("max_failures", count, 0, MAX_SQUARES)?)),
+        (Some(_), Some(_)) => return Err(SpecError::Both("tolerated_failures", "max_failures")),
+    })
+}
+
+/// One of some words, the first of which is meant by none.
+fn word<T: Copy + Default>(
+    field: &'static str,
+    value: Option<String>,
+    allowed: &'static str,
+    words: &[(&str, T)],
+) -> Result<T, SpecError> {
+    let Some(value) = value else { return Ok(T::default()) };
+    let known = words.iter().find(|(word, _)| *word == value).map(|(_, meaning)| *meaning);
+    known.ok_or(SpecError::UnknownWord { field, value, allowed })
+}
+
+/// A text that is displayed in one line.
+fn line(field: &'static str, text: String, max: usize) -> Result<String, SpecError> {
+    if text.len() > max {
+        return Err(SpecError::TooLong { field, bytes: text.len(), max });
+    }
+    if text.trim().is_empty() || text.contains(|character: char| character.is_control()) {
+        return Err(SpecError::NotALine { field });
+    }
+    Ok(text)
+}
+
+fn labels_within(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, SpecError> {
+    if labels.len() > MAX_LABELS {
+        return Err(SpecError::TooManyLabels(labels.len()));
+    }
+    for (name, value) in &labels {
+        line("a label", format!("{name}={value}"), MAX_LABEL)?;
+    }
+    Ok(labels)
+}
+
 fn share(number: &Number) -> Result<f64, SpecError> {
     let share = number.as_f64().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| SpecError::NotAShare { field: "tolerated_failures", value: number.clone() })
@@ -310,8 +526,19 @@ impl From<BatchSpec> for LaunchRequest {
             attempts: Some(u32::from(spec.attempts).into()),
             timeout_ms: Some(spec.timeout_ms.into()),
             concurrency: spec.concurrency.map(Into::into),
-            tolerated_failures: spec.tolerated_failures.and_then(Number::from_f64),
+            tolerated_failures: match spec.tolerated_failures {
+                Some(Tolerance::Share(share)) => Number::from_f64(share),
+                Some(Tolerance::Count(_)) | None => None,
+            },
+            max_failures: match spec.tolerated_failures {
+                Some(Tolerance::Count(count)) => Some(count.into()),
+                Some(Tolerance::Share(_)) | None => None,
+            },
+            halt: (spec.halt == Halt::Soon).then(|| "soon".into()),
             deadline_ms: spec.deadline_ms.map(Into::into),
+            order: (spec.order == TaskOrder::Input).then(|| "input".into()),
+            title: spec.title.map(Into::into),
+            labels: spec.labels,
             work: spec.work,
         }
     }

@@ -1,11 +1,15 @@
 //! [`Quilt`]: the state of a batch, a pure fold of its journal.
 
-use crate::cell::{Cell, CellState, OTHER_REASON, intern};
+use std::ops::Range;
+
+use crate::cell::{Cell, CellState};
 use crate::color::Color;
-use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement, Timestamp};
+use crate::event::{CancelCause, Control, Event, JournalVersion, Launched, Outcome, Settlement, Timestamp};
 use crate::grid::{Grid, Index, Square};
+use crate::lap::{Cancellation, Finish, Lap, LapEnd, LapLimits, LapSet};
 use crate::order::{Order, Position};
-use crate::spec::BatchSpec;
+use crate::reasons::Reasons;
+use crate::spec::{BatchSpec, Halt, Tolerance};
 use crate::summary::{Progress, Status, Summary};
 
 /// The most laps a batch can have. A retry beyond it changes nothing.
@@ -26,43 +30,14 @@ pub enum Change {
     Settled(Position),
     /// The lap crossed its finish line: no square of it is left.
     Finished,
-    /// These failed squares are pending again.
-    LapStarted(PutBack),
+    /// Squares that failed, or were not run, are pending again.
+    LapStarted,
     /// The batch was paused or resumed, or its concurrency changed.
     Controlled(Control),
-    /// The batch was stopped.
+    /// No more tasks of the lap start.
+    Draining,
+    /// The lap was stopped, and what was pending is not run.
     Cancelled,
-}
-
-/// One run to the finish line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lap {
-    /// When it was launched, or when the retry was asked for.
-    pub started_at: Timestamp,
-    /// How many tasks were to run in it.
-    pub tasks: u32,
-    /// How many failed squares it left as they were.
-    pub left_failed: u32,
-    /// Its finish line, once crossed.
-    pub finish: Option<Finish>,
-}
-
-/// A finish line that was crossed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Finish {
-    /// When the last square settled.
-    pub at: Timestamp,
-    /// The square that settled last.
-    pub last_across: Index,
-}
-
-/// How a batch was stopped before its finish line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancellation {
-    /// When.
-    pub at: Timestamp,
-    /// Why.
-    pub cause: CancelCause,
 }
 
 /// What is known of one square.
@@ -74,6 +49,8 @@ pub enum SquareState<'quilt> {
     Done(Color),
     /// Its task failed for good, for this reason.
     Failed(&'quilt str),
+    /// Its task was pending when the batch was stopped, and no later lap runs it.
+    NotRun,
 }
 
 impl SquareState<'_> {
@@ -81,7 +58,7 @@ impl SquareState<'_> {
     #[must_use]
     pub fn outcome(self) -> Option<Outcome> {
         match self {
-            Self::Pending => None,
+            Self::Pending | Self::NotRun => None,
             Self::Done(color) => Some(Outcome::Done(color)),
             Self::Failed(reason) => Some(Outcome::Failed(reason.into())),
         }
@@ -98,16 +75,18 @@ pub struct Quilt {
     pub(crate) order: Order,
     /// By position in the order, so that neighbors in time are neighbors in memory and on the wire.
     pub(crate) cells: Vec<Cell>,
-    pub(crate) reasons: Vec<Box<str>>,
+    pub(crate) reasons: Reasons,
     pub(crate) done: u32,
     pub(crate) failed: u32,
+    pub(crate) not_run: u32,
     pub(crate) earlier_laps: Vec<Lap>,
     pub(crate) lap: Lap,
+    pub(crate) limits: LapLimits,
     pub(crate) is_paused: bool,
-    pub(crate) concurrency: Option<u32>,
     /// How many controls there were.
     pub(crate) controls: u32,
-    pub(crate) cancellation: Option<Cancellation>,
+    /// Why and since when no more tasks of the lap start.
+    pub(crate) draining: Option<Cancellation>,
     pub(crate) updated_at: Timestamp,
     pub(crate) step: Step,
 }
@@ -118,17 +97,18 @@ impl Quilt {
     pub fn new(launched: Launched) -> Self {
         let tasks = launched.spec.grid.squares();
         Self {
-            order: Order::new(launched.spec.seed, tasks),
+            order: Order::new(launched.spec.order, launched.spec.seed, tasks),
             cells: vec![Cell::PENDING; tasks as usize],
-            reasons: Vec::new(),
+            reasons: Reasons::new(launched.version),
             done: 0,
             failed: 0,
+            not_run: 0,
             earlier_laps: Vec::new(),
-            lap: Lap { started_at: launched.at, tasks, left_failed: 0, finish: None },
+            lap: Lap { started_at: launched.at, tasks, left_failed: 0, end: None },
+            limits: LapLimits::from(&launched.spec),
             is_paused: false,
-            concurrency: launched.spec.concurrency,
             controls: 0,
-            cancellation: None,
+            draining: None,
             updated_at: launched.at,
             step: Step(0),
             launched,
@@ -148,10 +128,10 @@ impl Quilt {
                     self.settle(*at, settlements, changes);
                 }
             }
-            Event::LapStarted { lap, at, put_back } => {
-                if self.can_put_back(*put_back) && *lap == self.lap_number() + 1 {
-                    self.start_lap(*at, *put_back);
-                    changes.push(Change::LapStarted(*put_back));
+            Event::LapStarted { lap, at, set, limits } => {
+                if *lap == self.lap_number() + 1 && self.can_start_lap(set) {
+                    self.start_lap(*at, set, *limits);
+                    changes.push(Change::LapStarted);
                 }
             }
             Event::Controlled { lap, number, at, control } => {
@@ -159,6 +139,11 @@ impl Quilt {
                     self.control(*control);
                     self.updated_at = *at;
                     changes.push(Change::Controlled(*control));
+                }
+            }
+            Event::Draining { lap, at, cause } => {
+                if self.is_open_lap(*lap) {
+                    self.drain(*at, *cause, changes);
                 }
             }
             Event::Cancelled { lap, at, cause } => {
@@ -181,32 +166,53 @@ impl Quilt {
                     Cell::done(*color)
                 }
                 Outcome::Failed(reason) => {
+                    let reason = self.reasons.intern(reason);
                     self.failed += 1;
-                    Cell::failed(intern(&mut self.reasons, reason))
+                    self.reasons.add(reason);
+                    Cell::failed(reason)
                 }
             };
             self.updated_at = at;
             changes.push(Change::Settled(*position));
             if self.progress().pending() == 0 {
                 let last_across = self.order.index(*position);
-                self.lap.finish = Some(Finish { at, last_across });
+                let Self { failed, not_run, .. } = *self;
+                self.lap.end = Some(LapEnd::Finished(Finish { at, last_across, failed, not_run }));
                 changes.push(Change::Finished);
             } else if self.has_failed_too_often() {
-                return self.cancel(at, CancelCause::Failures, changes);
+                match self.spec().halt {
+                    Halt::Now => return self.cancel(at, CancelCause::Failures, changes),
+                    Halt::Soon => self.drain(at, CancelCause::Failures, changes),
+                }
             }
         }
     }
 
-    /// Whether a larger share of the lap's tasks has failed than the batch tolerates.
+    /// Whether more of the lap's tasks have failed than the batch tolerates.
     fn has_failed_too_often(&self) -> bool {
-        let tolerated = self.spec().tolerated_failures;
         let failed = self.failed - self.lap.left_failed;
-        // A share such as 0.29 is a little less than it says, and 29 of 100 are not more than that.
-        tolerated.is_some_and(|share| f64::from(failed) > share * f64::from(self.lap.tasks) + 1e-6)
+        match self.spec().tolerated_failures {
+            None => false,
+            // A share such as 0.29 is a little less than it says, and 29 of 100 are not more than that.
+            Some(Tolerance::Share(share)) => f64::from(failed) > share * f64::from(self.lap.tasks) + 1e-6,
+            Some(Tolerance::Count(count)) => failed > count,
+        }
+    }
+
+    fn drain(&mut self, at: Timestamp, cause: CancelCause, changes: &mut Vec<Change>) {
+        if self.draining.is_none() {
+            self.draining = Some(Cancellation { at, cause });
+            self.updated_at = at;
+            changes.push(Change::Draining);
+        }
     }
 
     fn cancel(&mut self, at: Timestamp, cause: CancelCause, changes: &mut Vec<Change>) {
-        self.cancellation = Some(Cancellation { at, cause });
+        for cell in self.cells.iter_mut().filter(|cell| cell.is_pending()) {
+            *cell = Cell::NOT_RUN;
+            self.not_run += 1;
+        }
+        self.lap.end = Some(LapEnd::Cancelled(Cancellation { at, cause }));
         self.updated_at = at;
         changes.push(Change::Cancelled);
     }
@@ -216,29 +222,46 @@ impl Quilt {
         match control {
             Control::Pause => self.is_paused = true,
             Control::Resume => self.is_paused = false,
-            Control::SetConcurrency(concurrency) => self.concurrency = concurrency,
+            Control::SetConcurrency(concurrency) => self.limits.concurrency = concurrency,
         }
     }
 
-    fn start_lap(&mut self, at: Timestamp, put_back: PutBack) {
-        let cells = match put_back {
-            PutBack::All => self.cells.as_mut_slice(),
-            PutBack::One(position) => {
-                self.cells.get_mut(position.0 as usize).map(std::slice::from_mut).unwrap_or_default()
+    fn start_lap(&mut self, at: Timestamp, set: &LapSet, limits: Option<LapLimits>) {
+        let tasks = match set {
+            LapSet::Positions(positions) => positions.iter().map(|position| self.run_again(position.0, |_| true)).sum(),
+            LapSet::Failed => self.run_all_again(|cell| matches!(cell, CellState::Failed(_))),
+            LapSet::NotRun => self.run_all_again(|cell| cell == CellState::NotRun),
+            LapSet::Reason(reason) => {
+                let reason = self.reasons.find(reason);
+                self.run_all_again(|cell| matches!(cell, CellState::Failed(other) if Some(other) == reason))
             }
         };
-        let mut tasks = 0;
-        for cell in cells {
-            if matches!(cell.state(), CellState::Failed(_)) {
-                *cell = Cell::PENDING;
-                tasks += 1;
-            }
-        }
-        self.failed -= tasks;
-        let lap = Lap { started_at: at, tasks, left_failed: self.failed, finish: None };
+        let lap = Lap { started_at: at, tasks, left_failed: self.failed, end: None };
         self.earlier_laps.push(std::mem::replace(&mut self.lap, lap));
+        self.limits = limits.unwrap_or(self.limits);
         self.is_paused = false;
+        self.draining = None;
         self.updated_at = at;
+    }
+
+    fn run_all_again(&mut self, is_wanted: impl Fn(CellState) -> bool) -> u32 {
+        (0..self.progress().tasks).map(|position| self.run_again(position, &is_wanted)).sum()
+    }
+
+    /// Makes the square at a position pending if it has failed or was not run, and is wanted. Returns how many squares these are.
+    fn run_again(&mut self, position: u32, is_wanted: impl Fn(CellState) -> bool) -> u32 {
+        let Some(cell) = self.cells.get_mut(position as usize) else { return 0 };
+        match cell.state() {
+            state if !is_wanted(state) => return 0,
+            CellState::Pending | CellState::Done(_) => return 0,
+            CellState::Failed(reason) => {
+                self.failed -= 1;
+                self.reasons.remove(reason);
+            }
+            CellState::NotRun => self.not_run -= 1,
+        }
+        *cell = Cell::PENDING;
+        1
     }
 
     fn is_open_lap(&self, lap: u32) -> bool {
@@ -249,34 +272,36 @@ impl Quilt {
     #[must_use]
     pub fn can_control(&self, control: Control) -> bool {
         let changes = match control {
-            Control::Pause => !self.is_paused,
+            Control::Pause => !self.is_paused && self.draining.is_none(),
             Control::Resume => return self.is_paused,
-            Control::SetConcurrency(concurrency) => self.concurrency != concurrency,
+            Control::SetConcurrency(concurrency) => self.limits.concurrency != concurrency,
         };
         changes && self.controls < MAX_CONTROLS
     }
 
-    /// Whether a next lap can start with these squares: at a finish line, and where they have failed.
+    /// Whether a next lap can start with these squares: where the lap before is over, and there are any.
     #[must_use]
-    pub fn can_put_back(&self, put_back: PutBack) -> bool {
-        let have_failed = match put_back {
-            PutBack::All => self.failed > 0,
-            PutBack::One(position) => matches!(self.at(position), SquareState::Failed(_)),
+    pub fn can_start_lap(&self, set: &LapSet) -> bool {
+        let is_not_empty = match set {
+            LapSet::Failed => self.failed > 0,
+            LapSet::NotRun => self.not_run > 0,
+            LapSet::Reason(reason) => self.reasons.find(reason).is_some(),
+            LapSet::Positions(positions) => positions
+                .iter()
+                .any(|position| matches!(self.at(position), SquareState::Failed(_) | SquareState::NotRun)),
         };
-        have_failed && self.status() == Status::Finished && self.earlier_laps.len() + 1 < MAX_LAPS
+        is_not_empty && self.status().is_over() && self.earlier_laps.len() + 1 < MAX_LAPS
     }
 
     /// Where the batch stands.
     #[must_use]
     pub fn status(&self) -> Status {
-        if self.cancellation.is_some() {
-            Status::Cancelled
-        } else if self.lap.finish.is_some() {
-            Status::Finished
-        } else if self.is_paused {
-            Status::Paused
-        } else {
-            Status::Running
+        match self.lap.end {
+            Some(LapEnd::Cancelled(_)) => Status::Cancelled,
+            Some(LapEnd::Finished(_)) => Status::Finished,
+            None if self.draining.is_some() => Status::Draining,
+            None if self.is_paused => Status::Paused,
+            None => Status::Running,
         }
     }
 
@@ -284,6 +309,12 @@ impl Quilt {
     #[must_use]
     pub fn spec(&self) -> &BatchSpec {
         &self.launched.spec
+    }
+
+    /// The rules by which it is folded.
+    #[must_use]
+    pub fn version(&self) -> JournalVersion {
+        self.launched.version
     }
 
     /// The shape of the quilt.
@@ -301,7 +332,7 @@ impl Quilt {
     /// The counts over all squares.
     #[must_use]
     pub fn progress(&self) -> Progress {
-        Progress { tasks: self.grid().squares(), done: self.done, failed: self.failed }
+        Progress { tasks: self.grid().squares(), done: self.done, failed: self.failed, not_run: self.not_run }
     }
 
     /// The number of the lap the batch is in, from 1.
@@ -317,10 +348,15 @@ impl Quilt {
         &self.lap
     }
 
-    /// How many of its tasks may run at the same time, if there is a limit.
+    /// The limits of the lap the batch is in.
     #[must_use]
-    pub fn concurrency(&self) -> Option<u32> {
-        self.concurrency
+    pub fn limits(&self) -> LapLimits {
+        self.limits
+    }
+
+    /// The reasons for which squares have failed, in the order in which they came, with the number of those squares.
+    pub fn reasons(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.reasons.counted()
     }
 
     /// How many controls the batch has been through.
@@ -360,7 +396,7 @@ impl Quilt {
     }
 
     /// The positions from `range` that are still pending, in order.
-    pub fn pending_in(&self, range: std::ops::Range<Position>) -> impl Iterator<Item = Position> + '_ {
+    pub fn pending_in(&self, range: Range<Position>) -> impl Iterator<Item = Position> + '_ {
         (range.start.0..range.end.0).map(Position).filter(|position| self.at(*position) == SquareState::Pending)
     }
 
@@ -373,9 +409,8 @@ impl Quilt {
         match cell.state() {
             CellState::Pending => SquareState::Pending,
             CellState::Done(color) => SquareState::Done(color),
-            CellState::Failed(reason) => {
-                SquareState::Failed(self.reasons.get(reason.0 as usize).map_or(OTHER_REASON, |reason| reason))
-            }
+            CellState::Failed(reason) => SquareState::Failed(self.reasons.text(reason)),
+            CellState::NotRun => SquareState::NotRun,
         }
     }
 
@@ -387,18 +422,19 @@ impl Quilt {
     /// What lists and headings say of the batch.
     #[must_use]
     pub fn summary(&self) -> Summary {
+        let LapLimits { attempts, timeout_ms, concurrency, deadline_ms } = self.limits;
         Summary {
-            spec: self.spec().clone(),
+            spec: BatchSpec { attempts, timeout_ms, deadline_ms, ..self.spec().clone() },
             status: self.status(),
             lap: self.lap_number(),
             lap_tasks: self.lap.tasks,
             progress: self.progress(),
             created_at: self.launched.at,
             started_at: self.lap.started_at,
-            ended_at: self.cancellation.map(|how| how.at).or(self.lap.finish.map(|finish| finish.at)),
-            last_across: self.lap.finish.map(|finish| self.grid().square(finish.last_across)),
-            concurrency: self.concurrency,
-            cancelled_because: self.cancellation.map(|how| how.cause),
+            ended_at: self.lap.end.map(LapEnd::at),
+            last_across: self.lap.finish().map(|finish| self.grid().square(finish.last_across)),
+            concurrency,
+            cancelled_because: self.lap.cancellation().or(self.draining).map(|how| how.cause),
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum Status {
     Running,
     /// Some tasks are still to settle, and none is started.
     Paused,
+    /// No more tasks start, and those that run are still to settle.
+    Draining,
     /// Every square has its outcome.
     Finished,
     /// It was stopped before every square had its outcome.
@@ -33,6 +35,7 @@ impl Status {
         match self {
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Draining => "draining",
             Self::Finished => "finished",
             Self::Cancelled => "cancelled",
         }
@@ -48,6 +51,9 @@ pub struct Progress {
     pub done: u32,
     /// The squares that failed.
     pub failed: u32,
+    /// The squares whose tasks will not run, unless a later lap runs them.
+    #[serde(default)]
+    pub not_run: u32,
 }
 
 impl Progress {
@@ -57,17 +63,17 @@ impl Progress {
         self.done + self.failed
     }
 
-    /// The squares that have none yet.
+    /// The squares that are to have one.
     #[must_use]
     pub const fn pending(self) -> u32 {
-        self.tasks - self.settled()
+        self.tasks - self.settled() - self.not_run
     }
 }
 
 /// What lists and headings say of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// What the batch is made of.
+    /// What the batch is made of, with the limits of this lap.
     pub spec: BatchSpec,
     /// Where it stands.
     pub status: Status,
@@ -88,7 +94,7 @@ pub struct Summary {
     /// How many of its tasks may run at the same time, if there is a limit.
     #[serde(default)]
     pub concurrency: Option<u32>,
-    /// Why it was cancelled, if it was.
+    /// Why it was cancelled, or is draining, if it is one of these.
     #[serde(default)]
     pub cancelled_because: Option<CancelCause>,
 }
@@ -97,7 +103,7 @@ impl Summary {
     /// What [`Quilt::summary`](crate::Quilt::summary) says of a batch that was just launched, at a cost that does not depend on its size.
     #[must_use]
     pub fn of_launch(launched: Launched) -> Self {
-        let Launched { spec, at } = launched;
+        let Launched { spec, at, .. } = launched;
         let tasks = spec.grid.squares();
         Self {
             concurrency: spec.concurrency,
@@ -105,7 +111,7 @@ impl Summary {
             status: Status::Running,
             lap: 1,
             lap_tasks: tasks,
-            progress: Progress { tasks, done: 0, failed: 0 },
+            progress: Progress { tasks, done: 0, failed: 0, not_run: 0 },
             created_at: at,
             started_at: at,
             ended_at: None,

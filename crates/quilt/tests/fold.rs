@@ -4,13 +4,15 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+
 use common::{config, event, fold, full_journal, launched, without_foresight};
 use proptest::prelude::*;
 use proptest::sample;
 use quilt::history::Entry;
 use quilt::{
-    CancelCause, Change, Color, Control, Event, History, Index, Launched, Outcome, Position, PutBack, Quilt,
-    Settlement, SquareState, Status, Step, Summary, Timestamp,
+    CancelCause, Change, Color, Control, Event, Halt, History, Index, LapLimits, LapSet, Launched, Outcome, Position,
+    Quilt, Settlement, SquareState, Status, Step, Summary, Timestamp, Tolerance,
 };
 
 const ROWS: u16 = 3;
@@ -36,7 +38,7 @@ fn fold_with_history(launched: &Launched, events: &[Event]) -> (Quilt, History) 
     for event in events {
         let mut changes = Vec::new();
         quilt.apply(event, &mut changes);
-        history.record(&quilt, &changes);
+        history.record(&quilt, event, &changes);
     }
     (quilt, history)
 }
@@ -73,10 +75,14 @@ proptest! {
     fn each_lap_has_at_most_one_finish_line_and_a_finished_batch_exactly_one(journal in journal()) {
         let launched = launched(ROWS, COLUMNS, 2);
         let (quilt, changes) = fold(&launched, &journal);
+        // Each lap ended before the next one started: at its finish line, or because it was stopped.
+        let ends = |end| changes.iter().filter(|change| **change == end).count();
         let laps = quilt.lap_number() as usize;
-        let expected = if quilt.status() == Status::Finished { laps } else { laps - 1 };
-        prop_assert_eq!(finish_lines(&changes), expected);
-        prop_assert_eq!(quilt.progress().pending() == 0, quilt.lap().finish.is_some());
+        prop_assert_eq!(ends(Change::Finished) + ends(Change::Cancelled), if quilt.status().is_over() { laps } else { laps - 1 });
+        prop_assert_eq!(ends(Change::LapStarted), laps - 1);
+        let order = changes.iter().filter(|change| matches!(change, Change::Finished | Change::Cancelled | Change::LapStarted));
+        prop_assert!(order.enumerate().all(|(place, change)| (*change == Change::LapStarted) == (place % 2 == 1)));
+        prop_assert_eq!(quilt.progress().pending() == 0, quilt.lap().end.is_some());
     }
 
     #[test]
@@ -86,6 +92,16 @@ proptest! {
         let count = |wanted: fn(&SquareState<'_>) -> bool| squares.iter().filter(|state| wanted(state)).count() as u32;
         prop_assert_eq!(quilt.progress().done, count(|state| matches!(state, SquareState::Done(_))));
         prop_assert_eq!(quilt.progress().failed, count(|state| matches!(state, SquareState::Failed(_))));
+        prop_assert_eq!(quilt.progress().not_run, count(|state| matches!(state, SquareState::NotRun)));
+        prop_assert_eq!(quilt.progress().pending(), count(|state| matches!(state, SquareState::Pending)));
+        let of_reasons: BTreeMap<&str, u32> = quilt.reasons().collect();
+        let mut expected = BTreeMap::new();
+        for square in &squares {
+            if let SquareState::Failed(reason) = square {
+                *expected.entry(*reason).or_insert(0) += 1;
+            }
+        }
+        prop_assert_eq!(of_reasons, expected);
         prop_assert_eq!(quilt.step(), Step(changes.len() as u64));
     }
 
@@ -93,10 +109,15 @@ proptest! {
     fn a_reader_who_catches_up_from_any_step_has_the_same_quilt(
         journal in journal(),
         stop in any::<sample::Index>(),
-        tolerated in proptest::option::of(0.0..0.5),
+        tolerated in proptest::option::of(prop_oneof![
+            (0.0..0.5).prop_map(Tolerance::Share),
+            (0_u32..6).prop_map(Tolerance::Count),
+        ]),
+        halt in sample::select(vec![Halt::Now, Halt::Soon]),
     ) {
         let mut launched = launched(ROWS, COLUMNS, 4);
         launched.spec.tolerated_failures = tolerated;
+        launched.spec.halt = halt;
         let mut quilt = Quilt::new(launched.clone());
         let mut history = History::new(&quilt);
         let mut reader = Quilt::new(launched.clone());
@@ -104,7 +125,7 @@ proptest! {
         for (number, event) in journal.iter().enumerate() {
             let mut changes = Vec::new();
             quilt.apply(event, &mut changes);
-            history.record(&quilt, &changes);
+            history.record(&quilt, event, &changes);
             if number < stop {
                 reader.apply(event, &mut Vec::new());
             }
@@ -135,7 +156,7 @@ fn a_real_journal_delivered_twice_over_has_the_same_laps_and_finish_lines() {
 }
 
 #[test]
-fn a_late_outcome_of_an_earlier_lap_does_not_settle_a_square_that_was_put_back() {
+fn a_late_outcome_of_an_earlier_lap_does_not_settle_a_square_that_was_set() {
     let launched = launched(1, 2, 6);
     let journal = full_journal(2, 2);
     // The first lap's outcomes come again after the second lap has started.
@@ -153,7 +174,7 @@ fn a_launch_is_summed_up_without_its_squares_as_with_them() {
 #[test]
 fn a_batch_is_cancelled_by_the_failure_after_those_it_tolerates() {
     let mut launched = launched(2, 5, 9);
-    launched.spec.tolerated_failures = Some(0.2);
+    launched.spec.tolerated_failures = Some(Tolerance::Share(0.2));
     let failed = |positions: std::ops::Range<u32>| Event::Settled {
         lap: 1,
         at: Timestamp(2_000),
@@ -164,7 +185,7 @@ fn a_batch_is_cancelled_by_the_failure_after_those_it_tolerates() {
     let (quilt, _) = fold(&launched, &[failed(0..2)]);
     assert_eq!(quilt.status(), Status::Running);
     let mut rounded = common::launched(10, 10, 9);
-    rounded.spec.tolerated_failures = Some(0.29);
+    rounded.spec.tolerated_failures = Some(Tolerance::Share(0.29));
     assert_eq!(fold(&rounded, &[failed(0..29)]).0.status(), Status::Running);
     assert_eq!(fold(&rounded, &[failed(0..30)]).0.status(), Status::Cancelled);
     let (quilt, changes) = fold(&launched, &[failed(0..2), failed(2..9)]);
@@ -190,7 +211,7 @@ fn of_two_controls_that_were_asked_for_at_once_the_first_one_wins() {
     let (running, paused) = (Status::Running, Status::Paused);
     assert_eq!(statuses.collect::<Vec<_>>(), [running, paused, paused, paused, paused, paused, paused, paused]);
     let (quilt, changes) = fold(&launched, &journal);
-    assert_eq!((quilt.concurrency(), quilt.controls()), (Some(5), 2));
+    assert_eq!((quilt.limits().concurrency, quilt.controls()), (Some(5), 2));
     assert_eq!(changes.len(), 2);
 }
 
@@ -218,12 +239,13 @@ fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
         let all = (0..tasks).map(|position| Settlement { position: Position(position), outcome: outcome() }).collect();
         let at = Timestamp(lap);
         let lap = lap as u32;
-        for event in
-            [Event::LapStarted { lap, at, put_back: PutBack::All }, Event::Settled { lap, at, settlements: all }]
-        {
+        for event in [
+            Event::LapStarted { lap, at, set: LapSet::Failed, limits: None },
+            Event::Settled { lap, at, settlements: all },
+        ] {
             let mut changes = Vec::new();
             quilt.apply(&event, &mut changes);
-            history.record(&quilt, &changes);
+            history.record(&quilt, &event, &changes);
             if lap == 6 && reader.is_none() {
                 reader = Some(quilt.clone());
             }
@@ -239,24 +261,28 @@ fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
     assert_eq!(reader, quilt);
 }
 
+fn one(position: u32) -> LapSet {
+    LapSet::Positions([Position(position)].into_iter().collect())
+}
+
 /// Goes to a finish line with failures, retries one of them with success and another one without, and then all that are left.
 fn retries_of_one(tasks: u32) -> Vec<Event> {
     let mut journal = full_journal(tasks, 2);
     let finish = journal.iter().position(|event| matches!(event, Event::LapStarted { .. })).expect("two laps");
     journal.truncate(finish);
-    let mut lap = |lap, put_back, outcomes: Vec<(u32, Outcome)>| {
+    let mut lap = |lap, set, outcomes: Vec<(u32, Outcome)>| {
         let at = Timestamp(1_000 * u64::from(lap));
         let settlement = |(position, outcome)| Settlement { position: Position(position), outcome };
         let settlements = outcomes.into_iter().map(settlement).collect();
-        journal.push(Event::LapStarted { lap, at, put_back });
+        journal.push(Event::LapStarted { lap, at, set, limits: None });
         journal.push(Event::Settled { lap, at, settlements });
     };
     let done = || Outcome::Done(Color::from_rgb(7));
     // Every second one has failed.
-    lap(2, PutBack::One(Position(4)), vec![(4, done())]);
-    lap(3, PutBack::One(Position(2)), vec![(2, Outcome::Failed("still".into()))]);
+    lap(2, one(4), vec![(4, done())]);
+    lap(3, one(2), vec![(2, Outcome::Failed("still".into()))]);
     let rest = (0..tasks).filter(|position| position % 2 == 0 && *position != 4);
-    lap(4, PutBack::All, rest.map(|position| (position, done())).collect());
+    lap(4, LapSet::Failed, rest.map(|position| (position, done())).collect());
     journal
 }
 
@@ -273,15 +299,15 @@ fn a_retry_of_one_square_leaves_the_others_as_they_are() {
     assert_eq!(running.pending_in(Position(0)..Position(TASKS)).collect::<Vec<_>>(), [Position(4)]);
     let retried = at(first + 2);
     assert_eq!((retried.status(), counts(&retried)), (Status::Finished, (1, 8, 7)));
-    assert_eq!(retried.lap().finish.map(|finish| finish.last_across), Some(retried.order().index(Position(4))));
+    assert_eq!(retried.lap().finish().map(|finish| finish.last_across), Some(retried.order().index(Position(4))));
     assert_eq!(counts(&at(first + 4)), (1, 8, 7));
     assert_eq!(counts(&at(first + 6)), (7, 15, 0));
     assert_eq!(finish_lines(&fold(&launched, &journal).1), 4);
-    // What is done, or is no square, cannot be put back.
+    // What is done, or is no square, does not run again.
     for position in [1, 4, TASKS, u32::MAX] {
-        let put_back = PutBack::One(Position(position));
+        let set = one(position);
         let mut quilt = retried.clone();
-        quilt.apply(&Event::LapStarted { lap: 3, at: Timestamp(9), put_back }, &mut Vec::new());
+        quilt.apply(&Event::LapStarted { lap: 3, at: Timestamp(9), set, limits: None }, &mut Vec::new());
         assert_eq!(quilt, retried, "{position}");
     }
 }
@@ -331,4 +357,126 @@ fn told_a_little_at_a_time(journal: &[Event]) {
         assert_eq!(reader.progress(), quilt.progress());
         assert_eq!(reader.status(), quilt.status());
     }
+}
+
+fn outcome_at(lap: u32, position: u32, outcome: Outcome) -> Event {
+    let settlements = vec![Settlement { position: Position(position), outcome }];
+    Event::Settled { lap, at: Timestamp(3_000), settlements }
+}
+
+fn failed(lap: u32, position: u32, reason: &str) -> Event {
+    outcome_at(lap, position, Outcome::Failed(reason.into()))
+}
+
+fn done(lap: u32, position: u32) -> Event {
+    outcome_at(lap, position, Outcome::Done(Color::from_rgb(position)))
+}
+
+fn lap_of(lap: u32, set: LapSet) -> Event {
+    Event::LapStarted { lap, at: Timestamp(4_000), set, limits: None }
+}
+
+fn cancelled(lap: u32) -> Event {
+    Event::Cancelled { lap, at: Timestamp(3_500), cause: CancelCause::Asked }
+}
+
+/// The squares of a quilt of four, by position.
+fn states(quilt: &Quilt) -> [&'static str; 4] {
+    [0, 1, 2, 3].map(|position| match quilt.at(Position(position)) {
+        SquareState::Pending => "pending",
+        SquareState::Done(_) => "done",
+        SquareState::Failed(_) => "failed",
+        SquareState::NotRun => "not run",
+    })
+}
+
+#[test]
+fn a_lap_runs_its_set_and_nothing_else() {
+    let launched = launched(2, 2, 16);
+    // Two failures of different reasons, a square that is done, and one that was not run when the lap was stopped.
+    let stopped = [failed(1, 0, "timed out"), failed(1, 1, "exit status 7"), done(1, 2), cancelled(1)];
+    let quilt = fold(&launched, &stopped).0;
+    assert_eq!(states(&quilt), ["failed", "failed", "done", "not run"]);
+    assert_eq!((quilt.progress().pending(), quilt.progress().not_run), (0, 1));
+    for (set, expected) in [
+        (LapSet::Failed, ["pending", "pending", "done", "not run"]),
+        (LapSet::Reason("exit status 7".into()), ["failed", "pending", "done", "not run"]),
+        (LapSet::NotRun, ["failed", "failed", "done", "pending"]),
+        (LapSet::Positions([3, 2, 0, 9].map(Position).into_iter().collect()), ["pending", "failed", "done", "pending"]),
+    ] {
+        let mut quilt = quilt.clone();
+        quilt.apply(&lap_of(2, set.clone()), &mut Vec::new());
+        assert_eq!(states(&quilt), expected, "{set:?}");
+        assert_eq!(quilt.lap().tasks as usize, expected.iter().filter(|state| **state == "pending").count(), "{set:?}");
+        assert_eq!(quilt.status(), Status::Running, "{set:?}");
+        // Its finish line is crossed by its own squares.
+        for position in 0..4 {
+            quilt.apply(&done(2, position), &mut Vec::new());
+        }
+        assert_eq!(quilt.status(), Status::Finished, "{set:?}");
+        assert_eq!(quilt.progress().not_run, u32::from(expected[3] == "not run"), "{set:?}");
+    }
+    for set in [LapSet::Reason("no such host".into()), one(2), one(7)] {
+        assert!(!quilt.can_start_lap(&set), "{set:?}");
+    }
+}
+
+#[test]
+fn a_lap_has_the_limits_that_it_was_started_with_and_the_next_one_the_same() {
+    let launched = launched(2, 2, 17);
+    let limits = LapLimits { attempts: 7, timeout_ms: 5, concurrency: Some(2), deadline_ms: Some(9) };
+    let with_limits = Event::LapStarted { lap: 2, at: Timestamp(4_000), set: LapSet::NotRun, limits: Some(limits) };
+    let journal = [cancelled(1), with_limits, cancelled(2), lap_of(3, LapSet::NotRun)];
+    assert_eq!(fold(&launched, &journal[..1]).0.limits(), LapLimits::from(&launched.spec));
+    let quilt = fold(&launched, &journal).0;
+    assert_eq!((quilt.lap_number(), quilt.limits()), (3, limits));
+    let summary = quilt.summary();
+    assert_eq!((summary.spec.attempts, summary.spec.timeout_ms, summary.concurrency), (7, 5, Some(2)));
+}
+
+#[test]
+fn outcomes_count_while_a_lap_drains_and_not_once_it_is_stopped() {
+    let launched = launched(2, 2, 18);
+    let draining = Event::Draining { lap: 1, at: Timestamp(2_000), cause: CancelCause::Asked };
+    let journal = [done(1, 0), draining.clone(), done(1, 1), cancelled(1), done(1, 2)];
+    let drained = fold(&launched, &journal[..3]).0;
+    assert_eq!((drained.status(), states(&drained)), (Status::Draining, ["done", "done", "pending", "pending"]));
+    assert!(!drained.can_control(Control::Pause) && !drained.can_start_lap(&LapSet::NotRun));
+    let stopped = fold(&launched, &journal).0;
+    assert_eq!((stopped.status(), states(&stopped)), (Status::Cancelled, ["done", "done", "not run", "not run"]));
+    // All that was left was running: the finish line is crossed all the same.
+    let all = [draining, done(1, 0), done(1, 1), done(1, 2), done(1, 3), cancelled(1)];
+    assert_eq!(fold(&launched, &all).0.status(), Status::Finished);
+}
+
+#[test]
+fn a_number_of_failures_halts_a_batch_now_or_soon() {
+    let mut launched = launched(2, 2, 19);
+    launched.spec.tolerated_failures = Some(Tolerance::Count(1));
+    let journal = [failed(1, 0, "a"), failed(1, 1, "a"), done(1, 2)];
+    let now = fold(&launched, &journal).0;
+    assert_eq!((now.status(), states(&now)), (Status::Cancelled, ["failed", "failed", "not run", "not run"]));
+    launched.spec.halt = Halt::Soon;
+    let soon = fold(&launched, &journal).0;
+    assert_eq!((soon.status(), states(&soon)), (Status::Draining, ["failed", "failed", "done", "pending"]));
+    assert_eq!(soon.summary().cancelled_because, Some(CancelCause::Failures));
+}
+
+#[test]
+fn reasons_are_cut_told_apart_and_counted() {
+    let launched = launched(64, 64, 20);
+    let reason = |position: u32| format!("{position:04} {}", "é".repeat(60));
+    let settlements = (0..4_096).map(|position| Settlement {
+        position: Position(position),
+        outcome: Outcome::Failed(reason(position % 2_000).into()),
+    });
+    let quilt = fold(&launched, &[Event::Settled { lap: 1, at: Timestamp(1), settlements: settlements.collect() }]).0;
+    let counted: Vec<(&str, u32)> = quilt.reasons().collect();
+    assert_eq!(counted.len(), 2_000);
+    assert_eq!(counted.iter().map(|(_, count)| count).sum::<u32>(), 4_096);
+    // Between characters, at most 64 bytes.
+    assert_eq!(counted[0], (format!("0000 {}", "é".repeat(29)).as_str(), 3));
+    let mut again = quilt.clone();
+    again.apply(&lap_of(2, LapSet::Reason(counted[0].0.into())), &mut Vec::new());
+    assert_eq!((again.lap().tasks, again.reasons().count()), (3, 1_999));
 }

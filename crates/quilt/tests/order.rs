@@ -6,10 +6,10 @@ mod common;
 
 use common::config;
 use proptest::prelude::*;
-use quilt::{Index, Order, Position};
+use quilt::{Index, Order, Position, TaskOrder};
 
 fn assert_bijection(seed: u64, len: u32) {
-    let order = Order::new(seed, len);
+    let order = Order::new(TaskOrder::Random, seed, len);
     let mut seen = vec![false; len as usize];
     for position in (0..len).map(Position) {
         let index = order.index(position);
@@ -44,7 +44,7 @@ proptest! {
     #[test]
     fn two_seeds_give_two_orders(seed: u64, other: u64) {
         prop_assume!(seed != other);
-        let (one, two) = (Order::new(seed, 64), Order::new(other, 64));
+        let (one, two) = (Order::new(TaskOrder::Random, seed, 64), Order::new(TaskOrder::Random, other, 64));
         prop_assert!((0..64).map(Position).any(|position| one.index(position) != two.index(position)));
     }
 }
@@ -55,7 +55,7 @@ proptest! {
 fn any_square_may_come_first() {
     let mut first = [0_u32; 64];
     for seed in 0..6_400 {
-        let Index(index) = Order::new(seed, 64).index(Position(0));
+        let Index(index) = Order::new(TaskOrder::Random, seed, 64).index(Position(0));
         first[index as usize] += 1;
     }
     for (index, count) in first.iter().enumerate() {
@@ -67,7 +67,7 @@ fn any_square_may_come_first() {
 #[test]
 fn the_order_does_not_go_row_by_row() {
     for seed in 0..100 {
-        let order = Order::new(seed, 4096);
+        let order = Order::new(TaskOrder::Random, seed, 4096);
         let neighbors = (1..4096)
             .filter(|position| {
                 let (before, here) = (order.index(Position(position - 1)), order.index(Position(*position)));
@@ -75,5 +75,13 @@ fn the_order_does_not_go_row_by_row() {
             })
             .count();
         assert!(neighbors < 30, "seed {seed} has {neighbors} neighbors in a row");
+    }
+}
+
+#[test]
+fn an_order_as_they_are_read_is_that_of_the_rows() {
+    let order = Order::new(TaskOrder::Input, 7, 1_000);
+    for place in 0..1_000 {
+        assert_eq!((order.index(Position(place)), order.position(Index(place))), (Index(place), Position(place)));
     }
 }

@@ -8,19 +8,20 @@ use common::{config, event, full_journal, launched, without_foresight};
 use proptest::prelude::*;
 use quilt::wire::{decode_event, encode_event};
 use quilt::{
-    AttemptRun, Color, Event, Index, Launched, Ledger, Outcome, Position, Quilt, Receipt, Settlement, Timestamp,
+    AttemptRun, CancelCause, Change, Color, Event, Index, LapSet, LapStats, Launched, Outcome, Position, Quilt,
+    Receipt, Settlement, Timestamp,
 };
 use sha2::{Digest, Sha256};
 
-fn fold(launched: &Launched, events: &[Event]) -> (Quilt, Ledger) {
+fn fold(launched: &Launched, events: &[Event]) -> (Quilt, LapStats) {
     let mut quilt = Quilt::new(launched.clone());
-    let mut ledger = Ledger::default();
+    let mut stats = LapStats::default();
     for event in events {
         let mut changes = Vec::new();
         quilt.apply(event, &mut changes);
-        ledger.apply(&quilt, event, &changes);
+        stats.apply(&quilt, event, &changes);
     }
-    (quilt, ledger)
+    (quilt, stats)
 }
 
 fn run(first: u32, count: u32, number: u8, took_ms: u32, error: Option<&str>) -> AttemptRun {
@@ -50,14 +51,14 @@ fn a_receipt_tells_the_counts_the_last_one_across_and_the_slowest() {
         attempted("w2", vec![run(3, 1, 2, 30, Some("never")), run(2, 1, 2, 9, None)]),
         settled([(3, Outcome::Failed("never".into())), (2, green())]),
     ];
-    let (before, ledger) = fold(&launched, &journal[..2]);
-    assert_eq!(ledger.receipts(), []);
-    let tries: Vec<u8> = (0..4).map(|position| ledger.failed_tries(Position(position))).collect();
+    let (before, stats) = fold(&launched, &journal[..2]);
+    assert_eq!(stats.receipts(), []);
+    let tries: Vec<u8> = (0..4).map(|position| stats.failed_attempts(Position(position))).collect();
     assert_eq!((tries, before.progress().pending()), (vec![0, 0, 1, 1], 2));
 
-    let (quilt, ledger) = fold(&launched, &journal);
+    let (quilt, stats) = fold(&launched, &journal);
     let square = |position| quilt.grid().square(quilt.order().index(Position(position)));
-    let [receipt] = ledger.receipts() else { panic!("one finish line") };
+    let [receipt] = stats.receipts() else { panic!("one finish line") };
     assert_eq!((receipt.lap, receipt.attempts), (1, 6));
     assert_eq!((receipt.tasks, receipt.done, receipt.failed), (4, 3, 1));
     assert_eq!((receipt.started_at, receipt.finished_at), (Timestamp(1_000), Timestamp(6_000)));
@@ -85,11 +86,71 @@ fn two_runs_with_the_same_outcomes_have_the_same_digest_in_whatever_order_they_c
         if position == 4 { Outcome::Failed("four".into()) } else { Outcome::Done(Color::from_rgb(position)) }
     };
     let digest = |positions: [u32; 6]| {
-        let (_, ledger) = fold(&launched, &positions.map(|position| settled([(position, outcome(position))])));
-        let [Receipt { outcomes_sha256, .. }] = ledger.receipts() else { panic!("one finish line") };
+        let (_, stats) = fold(&launched, &positions.map(|position| settled([(position, outcome(position))])));
+        let [Receipt { outcomes_sha256, .. }] = stats.receipts() else { panic!("one finish line") };
         outcomes_sha256.clone()
     };
     assert_eq!(digest([0, 1, 2, 3, 4, 5]), digest([5, 4, 2, 0, 1, 3]));
+}
+
+/// The laps that crossed their finish lines.
+fn finished_laps(launched: &Launched, events: &[Event]) -> Vec<u32> {
+    let mut quilt = Quilt::new(launched.clone());
+    let mut finished = Vec::new();
+    for event in events {
+        let mut changes = Vec::new();
+        quilt.apply(event, &mut changes);
+        finished.extend(changes.contains(&Change::Finished).then(|| quilt.lap_number()));
+    }
+    finished
+}
+
+#[test]
+fn squares_that_are_not_run_stand_in_the_receipt() {
+    let launched = launched(1, 3, 5);
+    let cancelled = Event::Cancelled { lap: 1, at: Timestamp(2_000), cause: CancelCause::Asked };
+    let lap = Event::LapStarted { lap: 2, at: Timestamp(3_000), set: LapSet::Failed, limits: None };
+    let again = match settled([(0, green())]) {
+        Event::Settled { at, settlements, .. } => Event::Settled { lap: 2, at, settlements },
+        other => other,
+    };
+    let (quilt, stats) = fold(&launched, &[settled([(0, Outcome::Failed("no".into()))]), cancelled, lap, again]);
+    let [receipt] = stats.receipts() else { panic!("one finish line") };
+    assert_eq!((receipt.lap, receipt.lap_tasks, receipt.done, receipt.failed, receipt.not_run), (2, 1, 1, 0, 2));
+    let expected = (0..3).flat_map(|index| match quilt.order().position(Index(index)).0 {
+        0 => vec![1, 0, 0xFF, 0],
+        _ => vec![3],
+    });
+    let digest = Sha256::digest(expected.collect::<Vec<u8>>());
+    assert_eq!(receipt.outcomes_sha256, digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+}
+
+#[test]
+fn a_digest_of_many_reasons_does_not_depend_on_their_order() {
+    let launched = launched(50, 40, 6);
+    let outcome = |position: u32| (position, Outcome::Failed(format!("reason {position}").into()));
+    let digest = |positions: &mut dyn Iterator<Item = u32>| {
+        let (quilt, stats) = fold(&launched, &[settled(positions.map(outcome))]);
+        assert_eq!(quilt.reasons().count(), 2_000);
+        let [Receipt { outcomes_sha256, digest_rule: 2, .. }] = stats.receipts() else { panic!("one finish line") };
+        outcomes_sha256.clone()
+    };
+    assert_eq!(digest(&mut (0..2_000)), digest(&mut (0..2_000).rev()));
+}
+
+#[test]
+fn a_receipt_of_other_results_does_not_match() {
+    let launched = launched(1, 2, 7);
+    let journal = [settled([(0, green()), (1, green())])];
+    let (quilt, stats) = fold(&launched, &journal);
+    let forged = Receipt { outcomes_sha256: "00".repeat(32), ..stats.receipts()[0].clone() };
+    let mut with_forged = LapStats::with_noted(vec![forged.clone()]);
+    let mut changes = Vec::new();
+    let mut folded = Quilt::new(launched);
+    folded.apply(&journal[0], &mut changes);
+    with_forged.apply(&folded, &journal[0], &changes);
+    assert_eq!(with_forged.receipts(), [forged]);
+    assert!(stats.matches(&quilt) && !with_forged.matches(&folded));
 }
 
 proptest! {
@@ -101,16 +162,16 @@ proptest! {
         let mut journal = noise;
         journal.extend(full_journal(15, laps));
         let journal = without_foresight(&launched, journal);
-        let (quilt, ledger) = fold(&launched, &journal);
-        let finished = if quilt.lap().finish.is_some() { quilt.lap_number() } else { quilt.lap_number() - 1 };
-        let numbers: Vec<u32> = ledger.receipts().iter().map(|receipt| receipt.lap).collect();
-        prop_assert_eq!(numbers, (1..=finished).collect::<Vec<u32>>());
-        for receipt in ledger.receipts() {
+        let (quilt, stats) = fold(&launched, &journal);
+        let numbers: Vec<u32> = stats.receipts().iter().map(|receipt| receipt.lap).collect();
+        prop_assert_eq!(numbers, finished_laps(&launched, &journal));
+        prop_assert!(stats.matches(&quilt));
+        for receipt in stats.receipts() {
             let json = serde_json::to_string(receipt).expect("plain");
             prop_assert_eq!(&serde_json::from_str::<Receipt>(&json).expect("what was written"), receipt);
         }
         // Another reader of the same bytes comes to the same receipts.
         let read: Vec<Event> = journal.iter().map(|event| decode_event(&encode_event(event)).expect("it was encoded")).collect();
-        prop_assert_eq!(fold(&launched, &read).1, ledger);
+        prop_assert_eq!(fold(&launched, &read).1, stats);
     }
 }

@@ -1,11 +1,11 @@
 //! Which squares have to be painted.
 
-use quilt::{Change, Position, PutBack};
+use quilt::{Change, Position};
 
 /// The squares whose appearance may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dirty {
-    /// Every square: the quilt or the look is new, or all failed squares are pending again.
+    /// Every square: the quilt or the look is new, a lap started, or was stopped.
     All,
     /// These squares.
     Squares(Vec<Position>),
@@ -14,11 +14,11 @@ pub enum Dirty {
 impl Dirty {
     /// Adds the squares that `changes` touched, in a quilt of `tasks` squares.
     pub fn extend(&mut self, changes: &[Change], tasks: u32) {
-        if changes.contains(&Change::LapStarted(PutBack::All)) {
+        if changes.iter().any(|change| matches!(change, Change::LapStarted | Change::Cancelled)) {
             *self = Self::All;
         }
         let changed = changes.iter().filter_map(|change| match change {
-            Change::Settled(position) | Change::LapStarted(PutBack::One(position)) => Some(*position),
+            Change::Settled(position) => Some(*position),
             _ => None,
         });
         self.extend_with(changed, tasks);

@@ -30,6 +30,8 @@ pub enum TaskState {
     Done,
     /// Failed permanently.
     Failed,
+    /// Not run, because the batch was stopped before.
+    NotRun,
 }
 
 /// How a quilt is looked at.
@@ -83,7 +85,7 @@ impl ColorBy {
 
 impl TaskState {
     /// All of them, in the order of the legend.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Retrying, Self::Done, Self::Failed];
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Retrying, Self::Done, Self::Failed, Self::NotRun];
 
     /// The one of this name.
     #[must_use]
@@ -99,6 +101,7 @@ impl TaskState {
             Self::Retrying => "retrying",
             Self::Done => "done",
             Self::Failed => "failed",
+            Self::NotRun => "not-run",
         }
     }
 
@@ -110,6 +113,7 @@ impl TaskState {
             SquareState::Pending => Self::Pending,
             SquareState::Done(_) => Self::Done,
             SquareState::Failed(_) => Self::Failed,
+            SquareState::NotRun => Self::NotRun,
         }
     }
 }
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn a_square_is_drawn_by_its_state() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-        let launched = Launched { spec: BatchSpec::new(work, Grid::new(2, 2).expect("small"), 1), at: Timestamp(0) };
+        let launched = Launched::new(BatchSpec::new(work, Grid::new(2, 2).expect("small"), 1), Timestamp(0));
         let mut quilt = Quilt::new(launched);
         let mut race = Race::new(4, Timestamp(0));
         let run = |first, number, error: Option<&str>| AttemptRun {

@@ -77,6 +77,7 @@ fn at(event: &Event) -> Option<Timestamp> {
         Event::Settled { at, .. }
         | Event::LapStarted { at, .. }
         | Event::Controlled { at, .. }
+        | Event::Draining { at, .. }
         | Event::Cancelled { at, .. } => Some(*at),
         Event::Attempted { .. } => None,
     }
@@ -93,7 +94,7 @@ mod tests {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(2, 2).expect("small"), 1);
         let mut journal = Vec::new();
-        put_framed_event(&mut journal, &Event::Launched(Launched { spec, at: Timestamp(100) }));
+        put_framed_event(&mut journal, &Event::Launched(Launched::new(spec, Timestamp(100))));
         for position in 0..4 {
             let outcome = Outcome::Done(Color::from_rgb(position));
             let settlements = vec![Settlement { position: Position(position), outcome }];

@@ -246,7 +246,7 @@ mod tests {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let grid = Grid::new(2, 2).expect("small");
         let spec = BatchSpec::new(work, grid, 1);
-        Quilt::new(Launched { spec, at: Timestamp(1) })
+        Quilt::new(Launched::new(spec, Timestamp(1)))
     }
 
     fn viewer() -> Viewer {
@@ -302,9 +302,7 @@ mod tests {
         let mut viewer = viewer();
         let _ = viewer.take_dirty();
         let mut journal = Vec::new();
-        for event in
-            [Event::Launched(Launched { spec: quilt().spec().clone(), at: Timestamp(1) }), attempted(2), settled(0)]
-        {
+        for event in [Event::Launched(Launched::new(quilt().spec().clone(), Timestamp(1))), attempted(2), settled(0)] {
             put_framed_event(&mut journal, &event);
         }
         let mut rest = &*journal;

@@ -17,19 +17,27 @@ pub fn label(grid: Grid, index: Index, outcome: SquareState<'_>, last: Option<La
         (SquareState::Pending, _) => format!("Row {row}, column {column}: pending"),
         (SquareState::Done(color), _) => format!("Row {row}, column {column}: done, {color}"),
         (SquareState::Failed(reason), _) => format!("Row {row}, column {column}: failed, {reason}"),
+        (SquareState::NotRun, _) => format!("Row {row}, column {column}: not run"),
     }
+}
+
+/// What a batch is called: its title or, if it has none, its shape.
+#[must_use]
+pub fn name(summary: &Summary) -> String {
+    summary.spec.title.as_deref().map_or_else(|| format::shape(summary.spec.grid), Into::into)
 }
 
 /// The title of the browser's tab.
 #[must_use]
 pub fn title(summary: &Summary) -> String {
-    let shape = format::shape(summary.spec.grid);
+    let name = name(summary);
     let percent = u64::from(summary.progress.settled()) * 100 / u64::from(summary.progress.tasks.max(1));
     match summary.status {
-        Status::Running => format!("{percent}% · {shape} · Quilt"),
-        Status::Paused => format!("{percent}% · paused · {shape} · Quilt"),
-        Status::Finished => format!("Finished · {shape} · Quilt"),
-        Status::Cancelled => format!("Cancelled · {shape} · Quilt"),
+        Status::Running => format!("{percent}% · {name} · Quilt"),
+        Status::Paused => format!("{percent}% · paused · {name} · Quilt"),
+        Status::Draining => format!("{percent}% · stopping · {name} · Quilt"),
+        Status::Finished => format!("Finished · {name} · Quilt"),
+        Status::Cancelled => format!("Cancelled · {name} · Quilt"),
     }
 }
 
@@ -39,8 +47,14 @@ pub fn subtitle(summary: &Summary) -> String {
     let tasks = format::count(summary.progress.tasks);
     let kind = &summary.spec.work.kind;
     let lap = if summary.lap > 1 { format!(" · lap {}", summary.lap) } else { String::new() };
-    let paused = if summary.status == Status::Paused { " · paused" } else { "" };
-    format!("{tasks} {kind} tasks{lap}{paused}")
+    let status = match summary.status {
+        Status::Paused => " · paused",
+        Status::Draining => " · stopping",
+        Status::Running | Status::Finished | Status::Cancelled => "",
+    };
+    let shape =
+        summary.spec.title.as_ref().map_or(String::new(), |_| format!("{} · ", format::shape(summary.spec.grid)));
+    format!("{shape}{tasks} {kind} tasks{lap}{status}")
 }
 
 /// The headline of the finish banner; empty while the batch runs.
@@ -48,15 +62,20 @@ pub fn subtitle(summary: &Summary) -> String {
 pub fn headline(summary: &Summary) -> String {
     let progress = summary.progress;
     match (summary.status, progress.failed) {
-        (Status::Running | Status::Paused, _) => String::new(),
+        (Status::Running | Status::Paused | Status::Draining, _) => String::new(),
         (Status::Cancelled, _) => format!(
             "Cancelled with {} of {} settled",
             format::count(progress.settled()),
             format::squares(progress.tasks)
         ),
-        (Status::Finished, 0) => format!("All {} finished", format::squares(progress.tasks)),
         (Status::Finished, failed) => {
-            format!("{} finished, {} failed", format::squares(progress.done), format::count(failed))
+            let done = format::squares(progress.done);
+            let failed = if failed > 0 { format!(", {} failed", format::count(failed)) } else { String::new() };
+            match progress.not_run {
+                0 if failed.is_empty() => format!("All {done} finished"),
+                0 => format!("{done} finished{failed}"),
+                not_run => format!("{done} finished{failed}, {} not run", format::count(not_run)),
+            }
         }
     }
 }
@@ -122,7 +141,7 @@ mod tests {
     fn summary(status: Status, done: u32, failed: u32) -> Summary {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
-        let mut summary = Summary::of_launch(Launched { spec, at: Timestamp(1_000) });
+        let mut summary = Summary::of_launch(Launched::new(spec, Timestamp(1_000)));
         summary.status = status;
         summary.progress.done = done;
         summary.progress.failed = failed;

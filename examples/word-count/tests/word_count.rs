@@ -32,10 +32,10 @@ async fn the_words_of_each_line_are_counted() {
 
     let batch = engine.open(id).await.expect("readable").expect("it is there");
     batch.wait_until(|quilt| quilt.status().is_over()).await;
-    let details = engine.details(id, 0..3).await.expect("readable");
-    let counted = details.iter().map(|(_, detail)| match detail {
-        Detail::Record(record) => (record["words"].as_u64(), record["longest"].as_str()),
-        Detail::Picture(_) => panic!("it draws nothing"),
+    let results = engine.results(&batch, 0..3).await.expect("readable");
+    let counted = results.iter().map(|result| match result.detail() {
+        Some(Detail::Record(record)) => (record["words"].as_u64(), record["longest"].as_str()),
+        other => panic!("it counts words, and returned {other:?}"),
     });
     let counted: Vec<_> = counted.collect();
     assert_eq!(counted, [(Some(5), Some("stormy")), (Some(0), Some("")), (Some(4), Some("torrents"))]);

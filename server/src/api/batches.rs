@@ -1,6 +1,10 @@
 //! Launch, list, look, control and remove.
 
-use ::api::{BatchChanges, BatchDocument, BatchList, LaunchRequest, ListQuery};
+use std::cmp::Reverse;
+
+use ::api::{
+    BatchChanges, BatchDocument, BatchList, CancelQuery, LapRequest, LaunchRequest, ListQuery, ReasonCount, ReasonList,
+};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{FromRequest, Multipart, Query, Request, State};
@@ -9,7 +13,7 @@ use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use bytes::Bytes;
 use quilt::spec::concurrency_within;
-use quilt::{Control, OwnerId};
+use quilt::{BatchId, Control, Halt, LapSet, OwnerId};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
@@ -24,6 +28,9 @@ const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 /// The most batches in one part of a list.
 const MAX_LIMIT: u32 = 100;
+
+/// The most reasons in one list.
+const MAX_REASONS: usize = 1_000;
 
 /// `POST /api/batches`.
 pub(super) async fn launch(
@@ -108,8 +115,12 @@ pub(super) async fn cancel(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
     BatchPath(id): BatchPath,
+    query: Result<Query<CancelQuery>, QueryRejection>,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(batch_document(id, state.engine.cancel(id, visitor).await?)))
+    let Query(CancelQuery { drain }) =
+        query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
+    let halt = if drain { Halt::Soon } else { Halt::Now };
+    Ok(Json(batch_document(id, state.engine.cancel(id, visitor, halt).await?)))
 }
 
 /// `POST /api/batches/{id}/retry`.
@@ -117,8 +128,19 @@ pub(super) async fn retry(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
     BatchPath(id): BatchPath,
+    body: Bytes,
 ) -> Result<Json<BatchDocument>, Problem> {
-    Ok(Json(batch_document(id, state.engine.retry_failed(id, visitor).await?)))
+    start_lap(&state, visitor, id, LapSet::Failed, lap_request(&body)?).await
+}
+
+/// `POST /api/batches/{id}/continue`.
+pub(super) async fn continue_batch(
+    State(state): State<AppState>,
+    Extension(visitor): Extension<OwnerId>,
+    BatchPath(id): BatchPath,
+    body: Bytes,
+) -> Result<Json<BatchDocument>, Problem> {
+    start_lap(&state, visitor, id, LapSet::NotRun, lap_request(&body)?).await
 }
 
 /// `POST /api/batches/{id}/squares/{row}/{column}/retry`.
@@ -128,6 +150,40 @@ pub(super) async fn retry_square(
     SquarePath(id, square): SquarePath,
 ) -> Result<Json<BatchDocument>, Problem> {
     Ok(Json(batch_document(id, state.engine.retry_square(id, visitor, square).await?)))
+}
+
+async fn start_lap(
+    state: &AppState,
+    visitor: OwnerId,
+    id: BatchId,
+    default: LapSet,
+    request: LapRequest,
+) -> Result<Json<BatchDocument>, Problem> {
+    let summary = state.engine.start_lap(id, visitor, default, request, state.limits).await?;
+    Ok(Json(batch_document(id, summary)))
+}
+
+/// A body that may be absent.
+fn lap_request(body: &[u8]) -> Result<LapRequest, Problem> {
+    if body.is_empty() {
+        return Ok(LapRequest::default());
+    }
+    parse_json(body)
+}
+
+/// `GET /api/batches/{id}/reasons`.
+pub(super) async fn reasons(
+    State(state): State<AppState>,
+    BatchPath(id): BatchPath,
+) -> Result<Json<ReasonList>, Problem> {
+    let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
+    let folded = batch.folded();
+    let count = |(reason, squares): (&str, u32)| ReasonCount { reason: reason.into(), squares };
+    let mut reasons: Vec<ReasonCount> = folded.quilt.reasons().map(count).collect();
+    let total = u32::try_from(reasons.len()).unwrap_or(u32::MAX);
+    reasons.sort_by_key(|reason| Reverse(reason.squares));
+    reasons.truncate(MAX_REASONS);
+    Ok(Json(ReasonList { reasons, total }))
 }
 
 /// `DELETE /api/batches/{id}`.

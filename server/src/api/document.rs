@@ -4,10 +4,10 @@
 use ::api::{
     Attempt, BatchDocument, BatchStatus, CancelCause, LastAcross, ReceiptDocument, SlowTask, SquareDocument, TaskState,
 };
-use engine::SquareRecord;
 use engine::work::Detail;
+use engine::{SquareRecord, SquareResult};
 use quilt::{
-    AttemptRecord, BatchId, BatchSpec, Outcome, Progress, Receipt, Square, Status, Summary, Timestamp, receipt,
+    AttemptRecord, BatchId, BatchSpec, Progress, Receipt, Square, Status, Summary, Timestamp, Tolerance, receipt,
 };
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -19,7 +19,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         status,
         lap,
         lap_tasks: _,
-        progress: Progress { tasks, done, failed },
+        progress: Progress { tasks, done, failed, not_run },
         created_at,
         started_at,
         ended_at,
@@ -28,7 +28,25 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         cancelled_because,
     } = summary;
     // The limit that the batch was launched with may have been changed since.
-    let BatchSpec { work, grid, seed, attempts, timeout_ms, concurrency: _, tolerated_failures, deadline_ms } = spec;
+    let BatchSpec {
+        work,
+        grid,
+        seed,
+        attempts,
+        timeout_ms,
+        concurrency: _,
+        tolerated_failures,
+        halt,
+        deadline_ms,
+        order,
+        title,
+        labels,
+    } = spec;
+    let (tolerated_failures, max_failures) = match tolerated_failures {
+        Some(Tolerance::Share(share)) => (Some(share), None),
+        Some(Tolerance::Count(count)) => (None, Some(count)),
+        None => (None, None),
+    };
     let ended_as = |wanted| ended_at.filter(|_| status == wanted).map(rfc3339);
     BatchDocument {
         id: id.to_string(),
@@ -40,12 +58,18 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         timeout_ms,
         concurrency,
         tolerated_failures,
+        max_failures,
+        halt: halt.as_str().into(),
         deadline_ms,
+        order: order.as_str().into(),
+        title: title.map(Into::into),
+        labels,
         status: batch_status(status),
         lap,
         tasks,
         done,
         failed,
+        not_run,
         created_at: rfc3339(created_at),
         started_at: rfc3339(started_at),
         finished_at: ended_as(Status::Finished),
@@ -62,9 +86,10 @@ pub(super) fn square_document(
     item: Option<String>,
     record: SquareRecord,
 ) -> SquareDocument {
-    let SquareRecord { outcome, detail, attempts } = record;
+    let SquareRecord { result, attempts } = record;
     let Square { row, column } = square;
-    let Shown { state, color, failed } = Shown::from(outcome);
+    let detail = result.detail().cloned();
+    let Shown { state, color, failed, reason } = Shown::from(result);
     let (detail, picture) = match detail {
         Some(Detail::Record(record)) => (Some(record), None),
         Some(Detail::Picture(_)) => (None, Some(format!("/api/batches/{id}/squares/{row}/{column}/picture.png"))),
@@ -77,6 +102,7 @@ pub(super) fn square_document(
         state,
         color,
         failed,
+        reason,
         detail,
         picture,
         attempts: attempts.into_iter().map(attempt).collect(),
@@ -104,10 +130,12 @@ pub(super) fn receipt_document(batch: BatchId, receipt: Receipt) -> ReceiptDocum
         tasks,
         done,
         failed,
+        not_run,
         started_at,
         finished_at,
         last_across,
         slowest,
+        digest_rule,
         outcomes_sha256,
     } = receipt;
     ReceiptDocument {
@@ -118,10 +146,12 @@ pub(super) fn receipt_document(batch: BatchId, receipt: Receipt) -> ReceiptDocum
         tasks,
         done,
         failed,
+        not_run,
         started_at: rfc3339(started_at),
         finished_at: rfc3339(finished_at),
         last_across: last_task(last_across),
         slowest: slowest.into_iter().map(slow_task).collect(),
+        digest_rule: digest_rule.into(),
         outcomes_sha256,
     }
 }
@@ -141,21 +171,25 @@ fn slow_task(slow: receipt::SlowTask) -> SlowTask {
     SlowTask { row: row.into(), column: column.into(), worker: worker.into(), attempt: attempt.into(), took_ms }
 }
 
-/// An outcome, as documents and events show it.
+/// A result, as documents and events show it.
 pub(super) struct Shown {
     pub(super) state: TaskState,
     pub(super) color: Option<String>,
-    /// Why the task failed.
+    /// Why the task failed, in full.
     pub(super) failed: Option<String>,
+    /// Why it failed, in a few words.
+    pub(super) reason: Option<String>,
 }
 
-impl From<Option<Outcome>> for Shown {
-    fn from(outcome: Option<Outcome>) -> Self {
-        match outcome {
-            None => Self { state: TaskState::Pending, color: None, failed: None },
-            Some(Outcome::Done(color)) => Self { state: TaskState::Done, color: Some(color.into()), failed: None },
-            Some(Outcome::Failed(reason)) => {
-                Self { state: TaskState::Failed, color: None, failed: Some(reason.into()) }
+impl From<SquareResult> for Shown {
+    fn from(result: SquareResult) -> Self {
+        let shown = |state| Self { state, color: None, failed: None, reason: None };
+        match result {
+            SquareResult::Pending => shown(TaskState::Pending),
+            SquareResult::NotRun => shown(TaskState::NotRun),
+            SquareResult::Done { color, .. } => Self { color: Some(color.into()), ..shown(TaskState::Done) },
+            SquareResult::Failed { reason, message, .. } => {
+                Self { failed: Some(message.into()), reason: Some(reason.into()), ..shown(TaskState::Failed) }
             }
         }
     }
@@ -170,6 +204,7 @@ fn batch_status(status: Status) -> BatchStatus {
     match status {
         Status::Running => BatchStatus::Running,
         Status::Paused => BatchStatus::Paused,
+        Status::Draining => BatchStatus::Draining,
         Status::Finished => BatchStatus::Finished,
         Status::Cancelled => BatchStatus::Cancelled,
     }
@@ -202,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_status_has_one_word_on_pages_and_in_the_api() {
-        for status in [Status::Running, Status::Paused, Status::Finished, Status::Cancelled] {
+        for status in [Status::Running, Status::Paused, Status::Draining, Status::Finished, Status::Cancelled] {
             assert_eq!(batch_status(status).as_str(), status.as_str());
             assert_eq!(batch_status(status).is_over(), status.is_over());
         }

@@ -1,20 +1,19 @@
 //! A batch's events as they happen, one for each square, over server-sent events.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 
-use ::api::{BatchEvent, ConcurrencyEvent, EventStatus, LapEvent, SquareEvent, StatusEvent};
+use ::api::{BatchEvent, ConcurrencyEvent, EventStatus, LapEvent, LapSet as SetName, SquareEvent, StatusEvent};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use engine::Viewer;
+use engine::{Engine, JournalError, Viewer};
 use futures::{Stream, StreamExt, stream};
 use quilt::history::Entry;
-use quilt::{Control, Index, Progress, PutBack, Quilt, Square, SquareState, Status, Step};
+use quilt::{Control, Index, LapSet, Progress, Quilt, Square, SquareState, Status, Step};
 use tokio::sync::watch;
 
-use super::document::{Shown, square_of};
+use super::document::square_of;
 use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::state::AppState;
@@ -50,7 +49,7 @@ pub(super) async fn follow(
             () = removed.removed() => {}
         }
     };
-    let events = squares(viewer, after).take_until(Box::pin(ends));
+    let events = squares(state.engine, viewer, after).take_until(Box::pin(ends));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -64,14 +63,24 @@ fn not_an_event() -> Problem {
     Problem::bad_request("invalid-last-event-id", "Last-Event-ID must be the id of an event of this batch")
 }
 
+/// An event that is still to be written.
+struct Made {
+    event: BatchEvent,
+    /// The step that it led to, if it is told with its id.
+    step: Option<Step>,
+    /// The square that has failed with it, whose message is stored elsewhere.
+    failed: Option<Index>,
+}
+
 /// How far a reader is.
 struct Reader {
+    engine: Engine,
     batch: Viewer,
     steps: watch::Receiver<Step>,
     after: Step,
     /// The next square to tell as it stands, and the step behind which changes are told again.
     catching_up: Option<(Index, Step)>,
-    made: VecDeque<Event>,
+    made: VecDeque<Made>,
 }
 
 /// What a reader finds when it looks for more.
@@ -83,20 +92,22 @@ enum Found {
     TheEnd,
 }
 
-fn squares(batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, Infallible>> {
-    let reader = Reader { steps: batch.steps(), batch, after, catching_up: None, made: VecDeque::new() };
-    stream::unfold(reader, |mut reader| async move {
+fn squares(engine: Engine, batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, JournalError>> {
+    let reader = Reader { engine, steps: batch.steps(), batch, after, catching_up: None, made: VecDeque::new() };
+    stream::try_unfold(reader, |mut reader| async move {
         loop {
             if let Some(event) = reader.made.pop_front() {
-                return Some((Ok(event), reader));
+                return Ok(Some((written(&event), reader)));
             }
             match reader.look_for_more() {
-                Found::Events => {}
+                Found::Events => reader.add_messages().await?,
                 Found::NothingYet => {
                     let after = reader.after;
-                    reader.steps.wait_for(|step| *step > after).await.ok()?;
+                    if reader.steps.wait_for(|step| *step > after).await.is_err() {
+                        return Ok(None);
+                    }
                 }
-                Found::TheEnd => return None,
+                Found::TheEnd => return Ok(None),
             }
         }
     })
@@ -111,7 +122,7 @@ impl Reader {
             return Found::Events;
         }
         for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(PAGE) {
-            self.made.extend(written(&describe(&folded.quilt, entry), Some(step)));
+            self.made.push_back(describe(&folded.quilt, entry).with_id(step));
             self.after = step;
         }
         if !self.made.is_empty() {
@@ -123,20 +134,39 @@ impl Reader {
         }
     }
 
+    /// Reads the messages of the failures among the events.
+    async fn add_messages(&mut self) -> Result<(), JournalError> {
+        let failed: Vec<Index> = self.made.iter().filter_map(|made| made.failed).collect();
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let messages = self.engine.messages(&self.batch, failed).await?;
+        for (made, message) in self.made.iter_mut().filter(|made| made.failed.is_some()).zip(messages) {
+            if let (BatchEvent::Square(square), Some(message)) = (&mut made.event, message) {
+                square.failed = Some(message.into());
+            }
+        }
+        Ok(())
+    }
+
     /// Tells some squares as they stand. Those that change meanwhile are told again.
     fn catch_up(&mut self, quilt: &Quilt) {
         let (start, step) = self.catching_up.take().unwrap_or_else(|| {
-            let first = [lap(quilt, quilt.lap_number(), PutBack::All), limit(quilt.concurrency())];
-            let paused = (quilt.status() == Status::Paused).then(|| status(EventStatus::Paused, None));
-            self.made.extend(first.iter().chain(&paused).filter_map(|event| written(event, None)));
+            let status = match quilt.status() {
+                Status::Paused => Some(status(EventStatus::Paused, None)),
+                Status::Draining => Some(status(EventStatus::Draining, None)),
+                Status::Running | Status::Finished | Status::Cancelled => None,
+            };
+            let lap = lap(quilt, quilt.lap_number(), None);
+            self.made.extend([lap, limit(quilt.limits().concurrency)].into_iter().chain(status));
             // How a batch ended is told in any case.
             (Index(0), Step(quilt.step().0 - u64::from(quilt.status().is_over())))
         });
         let end = Index((start.0 + PAGE as u32).min(quilt.progress().tasks));
         for index in (start.0..end.0).map(Index) {
             let state = quilt.square(index);
-            if !matches!(state, SquareState::Pending) {
-                self.made.extend(written(&square(quilt, index, state), None));
+            if matches!(state, SquareState::Done(_) | SquareState::Failed(_)) {
+                self.made.push_back(square(quilt, index, state));
             }
         }
         if end.0 < quilt.progress().tasks {
@@ -147,35 +177,62 @@ impl Reader {
     }
 }
 
-fn status(status: EventStatus, counts: Option<Progress>) -> BatchEvent {
-    let (done, failed) = counts.map(|Progress { tasks: _, done, failed }| (done, failed)).unzip();
-    BatchEvent::Status(StatusEvent { status, done, failed })
+impl Made {
+    fn of(event: BatchEvent) -> Self {
+        Self { event, step: None, failed: None }
+    }
+
+    fn with_id(self, step: Step) -> Self {
+        Self { step: Some(step), ..self }
+    }
 }
 
-fn limit(concurrency: Option<u32>) -> BatchEvent {
-    BatchEvent::Concurrency(ConcurrencyEvent { concurrency })
+fn status(status: EventStatus, counts: Option<Progress>) -> Made {
+    let done = counts.map(|counts| counts.done);
+    let failed = counts.map(|counts| counts.failed);
+    let not_run = counts.map(|counts| counts.not_run).filter(|not_run| *not_run > 0);
+    Made::of(BatchEvent::Status(StatusEvent { status, done, failed, not_run }))
 }
 
-fn square(quilt: &Quilt, index: Index, state: SquareState<'_>) -> BatchEvent {
+fn limit(concurrency: Option<u32>) -> Made {
+    Made::of(BatchEvent::Concurrency(ConcurrencyEvent { concurrency }))
+}
+
+fn square(quilt: &Quilt, index: Index, state: SquareState<'_>) -> Made {
     let Square { row, column } = quilt.grid().square(index);
-    let Shown { state: _, color, failed } = Shown::from(state.outcome());
-    BatchEvent::Square(SquareEvent { row: row.into(), column: column.into(), color, failed })
+    let pending = SquareEvent { row: row.into(), column: column.into(), color: None, failed: None, reason: None };
+    match state {
+        SquareState::Pending | SquareState::NotRun => Made::of(BatchEvent::Square(pending)),
+        SquareState::Done(color) => Made::of(BatchEvent::Square(SquareEvent { color: Some(color.into()), ..pending })),
+        SquareState::Failed(reason) => {
+            // Where no message is stored, it is the reason.
+            let (failed, reason) = (Some(reason.into()), Some(reason.into()));
+            let event = BatchEvent::Square(SquareEvent { failed, reason, ..pending });
+            Made { failed: Some(index), ..Made::of(event) }
+        }
+    }
 }
 
-fn lap(quilt: &Quilt, lap: u32, put_back: PutBack) -> BatchEvent {
-    let square = match put_back {
-        PutBack::All => None,
-        PutBack::One(position) => Some(square_of(quilt.place_of(position))),
+fn lap(quilt: &Quilt, lap: u32, set: Option<&LapSet>) -> Made {
+    let (name, reason, square) = match set {
+        None => (None, None, None),
+        Some(LapSet::Failed) => (Some(SetName::Failed), None, None),
+        Some(LapSet::Reason(reason)) => (Some(SetName::Reason), Some(reason.to_string()), None),
+        Some(LapSet::NotRun) => (Some(SetName::NotRun), None, None),
+        Some(list @ LapSet::Positions(_)) => {
+            (Some(SetName::Squares), None, list.only().map(|position| square_of(quilt.place_of(position))))
+        }
     };
-    BatchEvent::Lap(LapEvent { lap, square })
+    Made::of(BatchEvent::Lap(LapEvent { lap, set: name, reason, square }))
 }
 
-fn describe(quilt: &Quilt, entry: Entry<'_>) -> BatchEvent {
+fn describe(quilt: &Quilt, entry: Entry<'_>) -> Made {
     match entry {
         Entry::Settled(position, state) => square(quilt, quilt.order().index(position), state),
         Entry::Finished(progress) => status(EventStatus::Complete, Some(progress)),
+        Entry::Draining => status(EventStatus::Draining, None),
         Entry::Cancelled => status(EventStatus::Cancelled, Some(quilt.progress())),
-        Entry::LapStarted(number, put_back) => lap(quilt, number, put_back),
+        Entry::LapStarted(number, set) => lap(quilt, number, Some(set)),
         Entry::Controlled(Control::Pause) => status(EventStatus::Paused, None),
         Entry::Controlled(Control::Resume) => status(EventStatus::Running, None),
         Entry::Controlled(Control::SetConcurrency(concurrency)) => limit(concurrency),
@@ -183,7 +240,8 @@ fn describe(quilt: &Quilt, entry: Entry<'_>) -> BatchEvent {
 }
 
 /// An event with a name and data. Plain numbers and texts can always be written.
-fn written(event: &BatchEvent, id: Option<Step>) -> Option<Event> {
-    let numbered = id.map_or_else(Event::default, |Step(step)| Event::default().id(step.to_string()));
-    numbered.event(event.name()).json_data(event).ok()
+fn written(made: &Made) -> Event {
+    let event = made.step.map_or_else(Event::default, |Step(step)| Event::default().id(step.to_string()));
+    let event = event.event(made.event.name());
+    event.json_data(&made.event).unwrap_or_default()
 }

@@ -4,55 +4,54 @@ use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::api::{ResultLine, TaskState};
-use engine::LiveBatch;
 use engine::work::{Column, Detail};
-use quilt::{Color, Index, Outcome, Quilt, Square};
+use engine::{LiveBatch, SquareResult};
+use quilt::{Color, Square};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
 
 /// The result of one square.
 pub(super) struct Row {
-    square: Square,
-    item: Option<String>,
-    outcome: Option<Outcome>,
-    detail: Option<Detail>,
+    pub(super) square: Square,
+    pub(super) item: Option<String>,
+    pub(super) result: SquareResult,
 }
 
 impl Row {
-    pub(super) fn new(quilt: &Quilt, index: Index, item: Option<String>, detail: Option<Detail>) -> Self {
-        let outcome = quilt.square(index).outcome();
-        // What a task has left that was cancelled, or is run again, is no result.
-        let detail = detail.filter(|_| outcome.is_some());
-        Self { square: quilt.grid().square(index), item, outcome, detail }
-    }
-
     pub(super) fn state(&self) -> TaskState {
-        match self.outcome {
-            None => TaskState::Pending,
-            Some(Outcome::Done(_)) => TaskState::Done,
-            Some(Outcome::Failed(_)) => TaskState::Failed,
+        match self.result {
+            SquareResult::Pending => TaskState::Pending,
+            SquareResult::Done { .. } => TaskState::Done,
+            SquareResult::Failed { .. } => TaskState::Failed,
+            SquareResult::NotRun => TaskState::NotRun,
         }
     }
 
     fn color(&self) -> Option<Color> {
-        match self.outcome {
-            Some(Outcome::Done(color)) => Some(color),
+        match self.result {
+            SquareResult::Done { color, .. } => Some(color),
             _ => None,
         }
     }
 
-    fn failed(&self) -> Option<&str> {
-        match &self.outcome {
-            Some(Outcome::Failed(reason)) => Some(reason),
+    /// The message and the reason of a failure.
+    fn failure(&self) -> Option<(&str, &str)> {
+        match &self.result {
+            SquareResult::Failed { reason, message, .. } => Some((message, reason)),
             _ => None,
         }
+    }
+
+    /// Whether it failed for a reason, if one is asked for.
+    pub(super) fn has_reason(&self, wanted: Option<&str>) -> bool {
+        wanted.is_none_or(|wanted| self.failure().is_some_and(|(_, reason)| reason == wanted))
     }
 
     fn record(&self) -> Option<&Map<String, Value>> {
-        match &self.detail {
+        match self.result.detail() {
             Some(Detail::Record(record)) => Some(record),
-            _ => None,
+            Some(Detail::Picture(_)) | None => None,
         }
     }
 }
@@ -82,7 +81,8 @@ impl Pieces for Lines {
                 item: row.item.clone(),
                 state: row.state(),
                 color: row.color().map(Into::into),
-                failed: row.failed().map(Into::into),
+                failed: row.failure().map(|(message, _)| message.into()),
+                reason: row.failure().map(|(_, reason)| reason.into()),
                 detail: row.record().cloned(),
             };
             serde_json::to_writer(&mut bytes, &line)?;
@@ -108,23 +108,24 @@ impl Pieces for Csv {
     fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         if !std::mem::replace(&mut self.has_begun, true) {
-            let names = ["row", "column", "item", "state", "color", "failed"];
+            let names = ["row", "column", "item", "state", "color", "failed", "reason"];
             writer.write_record(names.into_iter().chain(self.columns.iter().map(|column| column.name)))?;
         }
         for row in rows {
             let Square { row: number, column } = row.square;
             let color = row.color().map(|color| color.to_string()).unwrap_or_default();
             let item = row.item.as_deref().unwrap_or_default();
-            let failed = row.failed().unwrap_or_default();
-            let own =
-                [number.to_string(), column.to_string(), tame(item), row.state().as_str().into(), color, tame(failed)];
+            let (failed, reason) = row.failure().unwrap_or_default();
+            let place = [number.to_string(), column.to_string()];
+            let texts = [tame(item), row.state().as_str().into(), color, tame(failed), tame(reason)];
+            let own = place.into_iter().chain(texts);
             let values =
                 self.columns.iter().map(|column| match row.record().and_then(|record| record.get(column.name)) {
                     None | Some(Value::Null) => String::new(),
                     Some(Value::String(text)) => tame(text),
                     Some(value) => value.to_string(),
                 });
-            writer.write_record(own.into_iter().chain(values))?;
+            writer.write_record(own.chain(values))?;
         }
         writer.into_inner().map_err(|error| error.into_error())
     }
@@ -210,7 +211,7 @@ fn join_tiles(rows: &[Row], widths: &[u32], height: u32) -> Vec<u8> {
     let mut left = 0;
     for (row, width) in rows.iter().zip(widths) {
         let length = *width as usize * 4;
-        if let Some(Detail::Picture(png)) = &row.detail
+        if let Some(Detail::Picture(png)) = row.result.detail()
             && let Some(tile) = decode(png, *width, height)
         {
             for (line, pixels) in band.chunks_exact_mut(line).zip(tile.chunks_exact(length)) {

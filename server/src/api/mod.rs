@@ -33,6 +33,8 @@ pub(crate) fn routes() -> Router<AppState> {
         .route("/batches/{id}/pause", post(batches::pause))
         .route("/batches/{id}/resume", post(batches::resume))
         .route("/batches/{id}/retry", post(batches::retry))
+        .route("/batches/{id}/continue", post(batches::continue_batch))
+        .route("/batches/{id}/reasons", get(batches::reasons))
         .route("/batches/{id}/journal", get(records::journal))
         .route("/batches/{id}/receipt", get(records::receipt))
         .route("/batches/{id}/squares/{row}/{column}", get(records::square))

@@ -9,6 +9,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use engine::SquareResult;
 use engine::work::Detail;
 use futures::{StreamExt, future, stream};
 use quilt::Offset;
@@ -42,10 +43,10 @@ pub(super) async fn picture(
     SquarePath(id, square): SquarePath,
 ) -> Result<Response, Problem> {
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let grid = batch.folded().quilt.grid();
-    let index = grid.index(square).ok_or_else(Problem::no_such_square)?;
-    match state.engine.details(id, index.0..index.0 + 1).await?.pop() {
-        Some((_, Detail::Picture(png))) => Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response()),
+    let index = batch.spec().grid.index(square).ok_or_else(Problem::no_such_square)?;
+    let result = state.engine.results(&batch, index.0..index.0 + 1).await?.pop();
+    match result.as_ref().and_then(SquareResult::detail) {
+        Some(Detail::Picture(png)) => Ok(([(header::CONTENT_TYPE, "image/png")], png.clone()).into_response()),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "no-picture", "the task of this square has drawn no picture")),
     }
 }

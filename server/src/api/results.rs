@@ -54,22 +54,21 @@ pub(super) async fn results(
     query: Result<Query<ResultsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(ResultsQuery { format, state: wanted, limit }) =
+    let Query(ResultsQuery { format, state: wanted, reason, limit }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
     let format = format.or_else(|| accepted(&headers)).ok_or_else(|| {
         let detail = "results are application/x-ndjson, text/csv or image/png";
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
     })?;
-    if format == ResultFormat::Png && (wanted.is_some() || limit.is_some()) {
-        return Err(Problem::bad_request(
-            "invalid-query",
-            "a picture is of all squares: it takes no state and no limit",
-        ));
+    if format == ResultFormat::Png && (wanted.is_some() || reason.is_some() || limit.is_some()) {
+        let detail = "a picture is of all squares: it takes no state, no reason and no limit";
+        return Err(Problem::bad_request("invalid-query", detail));
     }
     let permit = Arc::clone(&state.journals).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::too_many_journals(JOURNALS_AT_ONCE))?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let gathering = Gathering::new(state.engine.clone(), batch, wanted, limit, permit).await?;
+    let gathering =
+        Gathering::new(state.engine.clone(), batch, Filter { state: wanted, reason, limit }, permit).await?;
     let stopping = state.stopping.clone();
     let pieces: Box<dyn Pieces> = match format {
         ResultFormat::Ndjson => Box::new(Lines),
@@ -109,6 +108,13 @@ pub(super) async fn results(
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
+/// Which squares are wanted, and how many of them.
+struct Filter {
+    state: Option<TaskState>,
+    reason: Option<String>,
+    limit: Option<u32>,
+}
+
 /// Where gathering the results of a batch has come to. No more than a part of them is held at a time.
 struct Gathering {
     engine: Engine,
@@ -118,6 +124,8 @@ struct Gathering {
     items: Vec<String>,
     /// Only squares in this state.
     wanted: Option<TaskState>,
+    /// Only squares that failed for this reason.
+    reason: Option<String>,
     /// The next square.
     next: u32,
     /// How many more are told.
@@ -129,8 +137,7 @@ impl Gathering {
     async fn new(
         engine: Engine,
         batch: Arc<LiveBatch>,
-        wanted: Option<TaskState>,
-        limit: Option<u32>,
+        Filter { state: wanted, reason, limit }: Filter,
         permit: OwnedSemaphorePermit,
     ) -> Result<Self, Problem> {
         let kind = engine.registry().kind(&batch.spec().work.kind);
@@ -142,7 +149,7 @@ impl Gathering {
             None => (&[][..], Vec::new()),
         };
         let left = limit.unwrap_or(u32::MAX);
-        Ok(Self { engine, batch, columns, items, wanted, next: 0, left, _permit: permit })
+        Ok(Self { engine, batch, columns, items, wanted, reason, next: 0, left, _permit: permit })
     }
 
     /// The results of the next squares; `None` after the last one.
@@ -153,15 +160,14 @@ impl Gathering {
         }
         let squares = self.next..end.min(self.next + step);
         self.next = squares.end;
-        let details = self.engine.details(self.batch.id(), squares.clone()).await?;
-        let mut details = details.into_iter().peekable();
-        let mut rows = Vec::with_capacity(squares.len());
-        let folded = self.batch.folded();
-        for index in squares.map(quilt::Index) {
-            let detail = details.next_if(|(of, _)| *of == index).map(|(_, detail)| detail);
-            let item = self.items.get(index.0 as usize);
-            let row = Row::new(&folded.quilt, index, item.cloned(), detail);
-            if self.wanted.is_none_or(|wanted| wanted == row.state()) && self.left > 0 {
+        let results = self.engine.results(&self.batch, squares.clone()).await?;
+        let grid = self.batch.spec().grid;
+        let mut rows = Vec::with_capacity(results.len());
+        for (index, result) in squares.zip(results) {
+            let item = self.items.get(index as usize).cloned();
+            let row = Row { square: grid.square(quilt::Index(index)), item, result };
+            let is_wanted = self.wanted.is_none_or(|wanted| wanted == row.state());
+            if is_wanted && row.has_reason(self.reason.as_deref()) && self.left > 0 {
                 self.left -= 1;
                 rows.push(row);
             }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use ::api::{BatchDocument, BatchList, BatchStatus, LaunchRequest, ListQuery, ProblemDocument, ResultsQuery};
+use ::api::{
+    BatchDocument, BatchList, LapRequest, LaunchRequest, ListQuery, ProblemDocument, ReasonList, ResultsQuery,
+};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use quilt::BatchId;
@@ -20,6 +22,24 @@ use super::error::ToolError;
 
 /// The most batches in one part of a list.
 pub(super) const LISTED: u32 = 100;
+
+/// The two ways to start a lap, which differ in what they run if nothing else is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LapVerb {
+    /// All that failed.
+    Retry,
+    /// All that were not run.
+    Continue,
+}
+
+impl LapVerb {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Continue => "continue",
+        }
+    }
+}
 
 /// A server, and who we are there.
 #[derive(Clone)]
@@ -130,24 +150,33 @@ impl Api {
         list.batches.first().and_then(id_of).ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
     }
 
-    /// Cancels, pauses, resumes or retries a batch.
+    /// Cancels, pauses or resumes a batch.
     pub(crate) async fn control(&mut self, id: BatchId, action: &str) -> Result<BatchDocument, ToolError> {
         self.json(self.request(Method::POST, &format!("/api/batches/{id}/{action}"))).await
     }
 
-    /// Puts back what has failed, if the batch has crossed its finish line.
-    pub(crate) async fn retry(&mut self, id: BatchId) -> Result<(), ToolError> {
-        let status = self.look(id).await?.status;
-        match status {
-            BatchStatus::Finished => self.control(id, "retry").await.map(drop),
-            BatchStatus::Cancelled => {
-                Err(ToolError::Usage("the batch was stopped before its finish line, and is not run again".into()))
-            }
-            BatchStatus::Running | BatchStatus::Paused => {
-                let status = status.as_str();
-                Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it")))
-            }
+    /// Starts a lap of a batch that is over: of what has failed, or was not run.
+    pub(crate) async fn start_lap(&mut self, id: BatchId, verb: LapVerb, lap: &LapRequest) -> Result<(), ToolError> {
+        let before = self.look(id).await?;
+        if !before.status.is_over() {
+            let status = before.status.as_str();
+            return Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it")));
         }
+        let request = self.request(Method::POST, &format!("/api/batches/{id}/{}", verb.as_str())).json(lap);
+        let after: BatchDocument = self.json(request).await?;
+        let is_named = lap.reason.is_some() || lap.squares.is_some();
+        if is_named && after.lap == before.lap {
+            return Err(ToolError::Usage(format!(
+                "none of these squares failed or was not run; of all {}, {} failed and {} were not run",
+                before.tasks, before.failed, before.not_run
+            )));
+        }
+        Ok(())
+    }
+
+    /// Why squares failed.
+    pub(crate) async fn reasons(&mut self, id: BatchId) -> Result<ReasonList, ToolError> {
+        self.json(self.request(Method::GET, &format!("/api/batches/{id}/reasons"))).await
     }
 
     /// All results, as they come.

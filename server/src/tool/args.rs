@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ::api::{ResultFormat, TaskState};
+use ::api::{LapRequest, Number, ResultFormat, Square, TaskState};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use quilt::BatchId;
+use quilt::{BatchId, Halt, TaskOrder, Tolerance};
 
 /// Where batches are.
 #[derive(Debug, Clone, Args)]
@@ -101,9 +101,22 @@ pub(crate) struct BatchOptions {
     #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
     pub(crate) deadline: Option<Duration>,
 
-    /// Stop when more than this share of the tasks has failed, such as 10%; 0% stops with the first one
-    #[arg(long, global = true, value_name = "PERCENT", value_parser = percent)]
-    pub(crate) halt: Option<f64>,
+    /// Stop when this many tasks have failed, or more than a share of them such as 10%. With soon, in front, those that run may end:
+    /// soon,fail=3
+    #[arg(long, global = true, value_name = "[now|soon,][fail=]NUMBER|PERCENT", value_parser = halt)]
+    pub(crate) halt: Option<HaltRule>,
+
+    /// In which order the tasks run
+    #[arg(long, global = true, value_name = "ORDER", value_parser = task_order())]
+    pub(crate) order: Option<TaskOrder>,
+
+    /// What people call the batch
+    #[arg(long, global = true, value_name = "TEXT")]
+    pub(crate) title: Option<String>,
+
+    /// A label by which programs find the batch; can be given several times
+    #[arg(long = "label", global = true, value_name = "NAME=VALUE", value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
 
     /// Determines the order of the tasks, and random colors
     #[arg(long, global = true, value_name = "NUMBER")]
@@ -249,6 +262,76 @@ pub(crate) struct ResultsOptions {
     pub(crate) state: Option<TaskState>,
 }
 
+/// A lap of a batch that is over.
+#[derive(Debug, Args)]
+pub(crate) struct LapOptions {
+    #[command(flatten)]
+    pub(crate) one: OneOptions,
+    /// Run those that failed for this reason
+    #[arg(long, value_name = "TEXT", group = "set")]
+    pub(crate) reason: Option<String>,
+    /// Run this square, as row,column from 0; can be given several times
+    #[arg(long = "square", value_name = "ROW,COLUMN", value_parser = square, group = "set")]
+    pub(crate) squares: Vec<Square>,
+    /// Run those that were not run when the batch was stopped
+    #[arg(long, group = "set")]
+    pub(crate) not_run: bool,
+    /// How often a task is attempted from now on
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) attempts: Option<u32>,
+    /// How long an attempt may take from now on, such as 30s or 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// How many tasks run at the same time from now on
+    #[arg(long, short, value_name = "NUMBER")]
+    pub(crate) jobs: Option<u32>,
+    /// How long the lap may take, such as 2h
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl LapOptions {
+    /// What they ask for.
+    pub(crate) fn request(&self) -> LapRequest {
+        let millis = |time: Duration| Number::from_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        LapRequest {
+            reason: self.reason.clone(),
+            squares: (!self.squares.is_empty()).then(|| self.squares.clone()),
+            not_run: self.not_run,
+            attempts: self.attempts.map(Into::into),
+            timeout_ms: self.timeout.map(millis),
+            concurrency: self.jobs.map(Into::into),
+            deadline_ms: self.deadline.map(millis),
+        }
+    }
+}
+
+/// How a batch is cancelled.
+#[derive(Debug, Args)]
+pub(crate) struct CancelOptions {
+    #[command(flatten)]
+    pub(crate) one: OneOptions,
+    /// Start no more tasks, and let those that run end
+    #[arg(long)]
+    pub(crate) drain: bool,
+}
+
+/// When a batch stops because tasks fail, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct HaltRule {
+    pub(crate) how: Halt,
+    pub(crate) tolerance: Tolerance,
+}
+
+/// The orders of tasks, with what `--help` says of them.
+fn task_order() -> impl TypedValueParser<Value = TaskOrder> {
+    let described = |order: TaskOrder| match order {
+        TaskOrder::Random => (order.as_str(), "All over the quilt, as the seed determines"),
+        TaskOrder::Input => (order.as_str(), "As the items come, from the first row to the last one"),
+    };
+    one_of([TaskOrder::Random, TaskOrder::Input], described)
+}
+
 /// The formats of results, with what `--help` says of them.
 fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
     let described = |format: ResultFormat| match format {
@@ -267,6 +350,7 @@ fn task_state() -> impl TypedValueParser<Value = TaskState> {
         TaskState::Pending => (state.as_str(), "Not yet run"),
         TaskState::Done => (state.as_str(), "Run with success"),
         TaskState::Failed => (state.as_str(), "Failed for good"),
+        TaskState::NotRun => (state.as_str(), "Not run, because the batch was stopped before"),
     };
     one_of(TaskState::ALL, described)
 }
@@ -301,10 +385,42 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
 }
 
-fn percent(text: &str) -> Result<f64, String> {
-    let expected = || format!("'{text}' is no share such as 10%");
-    let number: f64 = text.strip_suffix('%').unwrap_or(text).trim().parse().map_err(|_| expected())?;
-    if (0.0..=100.0).contains(&number) { Ok(number / 100.0) } else { Err(expected()) }
+fn halt(text: &str) -> Result<HaltRule, String> {
+    let expected =
+        || format!("'{text}' is neither a number of failures from 1 nor a share from 0% to 100%, such as soon,fail=3");
+    let (how, rest) = match text.split_once(',') {
+        Some(("now", rest)) => (Halt::Now, rest),
+        Some(("soon", rest)) => (Halt::Soon, rest),
+        Some(_) => return Err(expected()),
+        None => (Halt::Now, text),
+    };
+    let failures = rest.strip_prefix("fail=").unwrap_or(rest).trim();
+    let tolerance = match failures.strip_suffix('%') {
+        Some(percent) => {
+            let percent: f64 = percent.trim().parse().map_err(|_| expected())?;
+            if !(0.0..=100.0).contains(&percent) {
+                return Err(expected());
+            }
+            Tolerance::Share(percent / 100.0)
+        }
+        // The batch stops with this one, and so tolerates one less.
+        None => {
+            Tolerance::Count(failures.parse::<u32>().ok().and_then(|count| count.checked_sub(1)).ok_or_else(expected)?)
+        }
+    };
+    Ok(HaltRule { how, tolerance })
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("'{text}' is no label such as team=web"))?;
+    Ok((name.into(), value.into()))
+}
+
+fn square(text: &str) -> Result<Square, String> {
+    let parse = |number: &str| number.trim().parse().ok();
+    let place = text.split_once(',').and_then(|(row, column)| parse(row).zip(parse(column)));
+    let (row, column) = place.ok_or_else(|| format!("'{text}' is no square such as 0,7"))?;
+    Ok(Square { row, column })
 }
 
 #[cfg(test)]
@@ -329,7 +445,7 @@ mod tests {
             assert_eq!(parse("--state", state.as_str()).expect("it has a value").state, Some(state));
         }
         let refused = parse("--state", "lost").expect_err("no state").to_string();
-        assert!(refused.contains("pending, done, failed"), "{refused}");
+        assert!(refused.contains("pending, done, failed, not_run"), "{refused}");
     }
 
     #[test]
@@ -341,7 +457,29 @@ mod tests {
         for text in ["", "s", "1d", "-1s", "1e9h"] {
             assert!(duration(text).is_err(), "{text}");
         }
-        assert_eq!((percent("10%"), percent("0"), percent("100%")), (Ok(0.1), Ok(0.0), Ok(1.0)));
-        assert!(percent("101%").is_err() && percent("few").is_err());
+    }
+
+    #[test]
+    fn a_batch_halts_now_or_soon_at_a_number_of_failures_or_a_share() {
+        for (text, how, tolerance) in [
+            ("10%", Halt::Now, Tolerance::Share(0.1)),
+            ("0%", Halt::Now, Tolerance::Share(0.0)),
+            ("soon,fail=100%", Halt::Soon, Tolerance::Share(1.0)),
+            ("1", Halt::Now, Tolerance::Count(0)),
+            ("now,fail=1", Halt::Now, Tolerance::Count(0)),
+            ("soon,fail=3", Halt::Soon, Tolerance::Count(2)),
+        ] {
+            assert_eq!(halt(text), Ok(HaltRule { how, tolerance }), "{text}");
+        }
+        for text in ["", "0", "101%", "few", "later,fail=3", "soon", "-1"] {
+            assert!(halt(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn labels_and_squares_have_two_parts() {
+        assert_eq!(label("team=web=1"), Ok(("team".into(), "web=1".into())));
+        assert_eq!(square("0,7"), Ok(Square { row: 0, column: 7 }));
+        assert!(label("team").is_err() && square("7").is_err() && square("a,b").is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use ::api::{LaunchRequest, Number, WorkSpec};
+use quilt::Tolerance;
 use serde_json::{Map, Value, json};
 
 use super::args::{RunOptions, Work};
@@ -54,16 +55,26 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
     let Described { kind, parameters, file, side } = described;
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let timeout = options.timeout.map(millis).or(is_command.then_some(3_600_000));
+    let (tolerated_failures, max_failures) = match options.halt.map(|halt| halt.tolerance) {
+        Some(Tolerance::Share(share)) => (Number::from_f64(share), None),
+        Some(Tolerance::Count(count)) => (None, Some(count.into())),
+        None => (None, None),
+    };
     let request = LaunchRequest {
-        work: WorkSpec { kind: kind.into(), parameters },
         rows: options.rows.or(side).map(Into::into),
         columns: options.columns.or(side).map(Into::into),
         seed: options.seed.map(Number::from_u64),
         attempts: options.attempts.or(is_command.then_some(1)).map(Into::into),
         timeout_ms: timeout.map(Number::from_u64),
         concurrency: options.jobs.or(is_command.then(processors)).map(Into::into),
-        tolerated_failures: options.halt.and_then(Number::from_f64),
+        tolerated_failures,
+        max_failures,
+        halt: options.halt.map(|halt| halt.how.as_str().into()),
         deadline_ms: options.deadline.map(millis).map(Number::from_u64),
+        order: options.order.map(|order| order.as_str().into()),
+        title: options.title.clone(),
+        labels: options.labels.iter().cloned().collect(),
+        ..LaunchRequest::new(WorkSpec { kind: kind.into(), parameters })
     };
     Ok(ToLaunch { request, file, shows_output: is_command })
 }

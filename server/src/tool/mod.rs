@@ -22,11 +22,11 @@ mod watch;
 use std::io::Write;
 use std::time::Duration;
 
-use ::api::{BatchDocument, BatchList};
+use ::api::{BatchDocument, BatchList, ReasonCount, ReasonList};
 use quilt::BatchId;
 
-use self::api::{Api, LISTED};
-use self::args::{ListOptions, OneOptions, ResultsOptions, Telling};
+use self::api::{Api, LISTED, LapVerb};
+use self::args::{CancelOptions, LapOptions, ListOptions, OneOptions, ResultsOptions, Telling};
 use self::error::{Ended, ToolError};
 use self::place::{Needs, with};
 use self::results::Target;
@@ -34,6 +34,9 @@ use crate::cli::Tool;
 
 /// Threads for whatever blocks: work that computes, and reading files.
 const BLOCKING_THREADS: usize = 256;
+
+/// How many reasons of failures are shown, the most frequent ones first.
+const SHOWN_REASONS: usize = 10;
 
 /// How long what is left on other threads may take at the end.
 const GOODBYE: Duration = Duration::from_millis(200);
@@ -56,7 +59,8 @@ async fn use_tool(tool: Tool) -> Result<Ended, ToolError> {
         Tool::List(options) => list(options).await,
         Tool::Show(options) => show(options).await,
         Tool::Cancel(options) => cancel(options).await,
-        Tool::Retry(options) => retry(options).await,
+        Tool::Retry(options) => start_lap(options, LapVerb::Retry).await,
+        Tool::Continue(options) => start_lap(options, LapVerb::Continue).await,
         Tool::Results(options) => results(options).await,
         Tool::Watch(options) => watch(options).await,
     }
@@ -109,7 +113,17 @@ fn line(batch: &BatchDocument) -> String {
 async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
     with(&place, Needs::LOOK, async |opened| {
         let id = batch_of(&mut opened.api, batch).await?;
-        tell(&opened.api.look(id).await?, telling)?;
+        let batch = opened.api.look(id).await?;
+        tell(&batch, telling)?;
+        if batch.failed > 0 && !telling.json && !telling.quiet {
+            let ReasonList { reasons, total } = opened.api.reasons(id).await?;
+            for ReasonCount { reason, squares } in reasons.iter().take(SHOWN_REASONS) {
+                writeln!(std::io::stdout(), "{:20} {squares} x {reason}", "reason")?;
+            }
+            if total as usize > SHOWN_REASONS {
+                writeln!(std::io::stdout(), "{:20} {} in all", "reasons", total)?;
+            }
+        }
         Ok(Ended::Done)
     })
     .await
@@ -129,10 +143,13 @@ fn tell(batch: &BatchDocument, telling: Telling) -> std::io::Result<()> {
     Ok(())
 }
 
-async fn cancel(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
+async fn cancel(CancelOptions { one, drain }: CancelOptions) -> Result<Ended, ToolError> {
+    let OneOptions { batch, place, telling } = one;
+    // What runs here ends with this process, and there is nothing to let end.
+    let action = if drain && place.url.is_some() { "cancel?drain=true" } else { "cancel" };
     with(&place, Needs::LOOK, async |opened| {
         let id = batch_of(&mut opened.api, batch).await?;
-        let batch = opened.api.control(id, "cancel").await?;
+        let batch = opened.api.control(id, action).await?;
         if telling.json {
             progress::tell(&batch)?;
         } else if !telling.quiet {
@@ -143,11 +160,13 @@ async fn cancel(OneOptions { batch, place, telling }: OneOptions) -> Result<Ende
     .await
 }
 
-/// Runs what has failed once more, and sees it to its end.
-async fn retry(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
+/// Starts a lap, and sees it to its end.
+async fn start_lap(options: LapOptions, verb: LapVerb) -> Result<Ended, ToolError> {
+    let request = options.request();
+    let OneOptions { batch, place, telling } = options.one;
     with(&place, Needs::USUAL, async |opened| {
         let id = batch_of(&mut opened.api, batch).await?;
-        opened.api.retry(id).await?;
+        opened.api.start_lap(id, verb, &request).await?;
         run::see(opened, id, telling).await
     })
     .await

@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(200);
 enum RunEvent<'a> {
     Launched { batch: BatchId, page: &'a str },
     Progress { done: u32, failed: u32, tasks: u32 },
-    Ended { status: Status, done: u32, failed: u32, tasks: u32 },
+    Ended { status: Status, done: u32, failed: u32, not_run: u32, tasks: u32 },
 }
 
 /// Tells how a batch goes on.
@@ -53,7 +53,7 @@ impl Progress {
         let settled = u64::from(progress.settled());
         if self.telling.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
             self.told = Some(Instant::now());
-            let quilt::Progress { tasks, done, failed } = progress;
+            let quilt::Progress { tasks, done, failed, .. } = progress;
             return tell(&RunEvent::Progress { done, failed, tasks });
         }
         if self.telling.json || self.telling.quiet || !std::io::stderr().is_terminal() {
@@ -68,6 +68,7 @@ impl Progress {
         });
         bar.set_message(match (quilt.status(), progress.failed) {
             (Status::Paused, _) => "paused".into(),
+            (Status::Draining, _) => "stopping".into(),
             (_, 0) => String::new(),
             (_, failed) => format!("{failed} failed"),
         });
@@ -86,8 +87,8 @@ impl Progress {
     pub(super) fn end(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         self.clear();
         if self.telling.json {
-            let quilt::Progress { tasks, done, failed } = quilt.progress();
-            return tell(&RunEvent::Ended { status: quilt.status(), done, failed, tasks });
+            let quilt::Progress { tasks, done, failed, not_run } = quilt.progress();
+            return tell(&RunEvent::Ended { status: quilt.status(), done, failed, not_run, tasks });
         }
         if !self.telling.quiet {
             let summary = quilt.summary();
@@ -101,8 +102,9 @@ impl Progress {
 /// How a batch stands, in a few words.
 pub(super) fn counts(quilt: &Quilt) -> String {
     let progress = quilt.progress();
-    let failed = if progress.failed > 0 { format!(", {} failed", progress.failed) } else { String::new() };
-    format!("{}: {} of {} done{failed}", quilt.status().as_str(), progress.done, progress.tasks)
+    let counted = |count: u32, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
+    let (failed, not_run) = (counted(progress.failed, "failed"), counted(progress.not_run, "not run"));
+    format!("{}: {} of {} done{failed}{not_run}", quilt.status().as_str(), progress.done, progress.tasks)
 }
 
 /// A line of JSON on standard output.

@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use ::api::{BatchStatus, ResultFormat, ResultLine, ResultsQuery, TaskState};
+use ::api::{LapRequest, ResultFormat, ResultLine, ResultsQuery, TaskState};
 use quilt::BatchId;
 
-use super::api::{Api, LISTED, id_of};
+use super::api::{Api, LISTED, LapVerb, id_of};
 use super::args::{Place, RunOptions, Telling};
 use super::error::{Ended, ToolError};
 use super::follow::Follower;
@@ -71,7 +71,7 @@ async fn go_on(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolError
     };
     match options.resume {
         true => drop(api.control(id, "resume").await?),
-        false => api.retry(id).await?,
+        false => api.start_lap(id, LapVerb::Retry, &LapRequest::default()).await?,
     }
     Ok(id)
 }
@@ -122,7 +122,7 @@ async fn interrupted(opened: &mut Opened, id: BatchId, telling: Telling) -> Resu
 
 async fn show_failures(api: &mut Api, id: BatchId, place: &Place) -> Result<(), ToolError> {
     let (format, state) = (Some(ResultFormat::Ndjson), Some(TaskState::Failed));
-    let lines = results::lines(api, id, &ResultsQuery { format, state, limit: Some(SHOWN) }).await?;
+    let lines = results::lines(api, id, &ResultsQuery { format, state, reason: None, limit: Some(SHOWN) }).await?;
     let mut stderr = std::io::stderr();
     for ResultLine { row, column, item, failed, .. } in &lines {
         let place = item.clone().unwrap_or_else(|| format!("row {row}, column {column}"));
@@ -131,10 +131,10 @@ async fn show_failures(api: &mut Api, id: BatchId, place: &Place) -> Result<(), 
     if lines.len() == SHOWN as usize {
         writeln!(stderr, "  and maybe others: quilt results --state failed")?;
     }
-    if api.look(id).await?.status != BatchStatus::Finished {
-        return Ok(());
-    }
     let where_to = place.url.as_ref().map(|url| format!(" --url {url}")).unwrap_or_default();
     writeln!(stderr, "quilt run{where_to} --retry-failed runs what has failed once more")?;
+    if api.look(id).await?.not_run > 0 {
+        writeln!(stderr, "quilt continue{where_to} runs what was not run")?;
+    }
     Ok(())
 }

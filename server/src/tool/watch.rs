@@ -20,6 +20,7 @@ const FRAME: Duration = Duration::from_millis(66);
 /// What squares are drawn with that have no color.
 const PENDING: [u32; 3] = [58, 62, 87];
 const FAILED: [u32; 3] = [200, 50, 52];
+const NOT_RUN: [u32; 3] = [38, 40, 52];
 
 /// Where the size of the terminal is not known.
 const USUAL: (u16, u16) = (80, 24);
@@ -129,6 +130,7 @@ fn picture(quilt: &Quilt, (width, height): (u16, u16)) -> String {
 fn channels(state: SquareState<'_>) -> [u32; 3] {
     match state {
         SquareState::Pending => PENDING,
+        SquareState::NotRun => NOT_RUN,
         SquareState::Failed(_) => FAILED,
         SquareState::Done(color) => split(color),
     }
@@ -148,7 +150,7 @@ mod tests {
     fn quilt(rows: u16, columns: u16) -> Quilt {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(rows, columns).expect("small"), 1);
-        Quilt::new(Launched { spec, at: Timestamp(0) })
+        Quilt::new(Launched::new(spec, Timestamp(0)))
     }
 
     #[test]

@@ -72,6 +72,7 @@ fn behind_median() -> Signal<String> {
 fn Actions() -> impl IntoView {
     let batch = use_batch();
     let is_there = flag(move || !batch.is_removed());
+    let can_continue = flag(move || batch.can_retry() && batch.channel.progress.get().not_run > 0);
     let can_retry = flag(move || batch.can_retry() && batch.channel.progress.get().failed > 0);
     view! {
         <When condition=is_there>
@@ -83,6 +84,11 @@ fn Actions() -> impl IntoView {
                         " same seed"
                     </label>
                 </CommandForm>
+                <When condition=can_continue>
+                    <CommandForm name="continue">
+                        <Submit label="Continue" />
+                    </CommandForm>
+                </When>
                 <When condition=can_retry>
                     <CommandForm name="retry-failed">
                         <Submit label="Retry failed" />

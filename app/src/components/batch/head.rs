@@ -1,7 +1,7 @@
 //! The heading, and the state of the connection.
 
 use leptos::prelude::*;
-use viewer::{format, words};
+use viewer::words;
 
 use crate::components::shared::text;
 use crate::live::use_batch;
@@ -12,7 +12,7 @@ pub(crate) fn Heading() -> impl IntoView {
     let summary = use_batch().channel.told.summary;
     view! {
         <div>
-            <h1>{text(move || format::shape(summary.get().spec.grid))}</h1>
+            <h1>{text(move || words::name(&summary.get()))}</h1>
             <p class="quiet">{text(move || words::subtitle(&summary.get()))}</p>
         </div>
     }

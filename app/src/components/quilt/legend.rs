@@ -11,11 +11,16 @@ use crate::live::{Following, use_batch};
 /// The most workers that are named.
 const MAX_WORKERS: usize = 12;
 
+/// The states that every batch can have squares in.
+const ALWAYS: [TaskState; 4] = [TaskState::Pending, TaskState::Retrying, TaskState::Done, TaskState::Failed];
+
 /// The choice of what colors show, and a button for each state, which makes its squares stand out.
 #[component]
 pub(crate) fn Legend() -> impl IntoView {
     let view = use_batch().view;
     let by = text(move || view.look.get().by.as_str().into());
+    let progress = use_batch().channel.progress;
+    let has_not_run = flag(move || progress.get().not_run > 0);
     let option = |choice: ColorBy| view! { <option value=choice.as_str()>{choice.as_str()}</option> };
     view! {
         <div class="legend">
@@ -33,7 +38,10 @@ pub(crate) fn Legend() -> impl IntoView {
                 </select>
             </label>
             <div class="filters" role="group" aria-label="Show only">
-                {all(TaskState::ALL.map(|state| view! { <Filter state /> }))}
+                {all(ALWAYS.map(|state| view! { <Filter state /> }))}
+                <When condition=has_not_run>
+                    <Filter state=TaskState::NotRun />
+                </When>
             </div>
             <Scale />
         </div>
@@ -74,6 +82,7 @@ fn count(state: TaskState, progress: Progress, unsuccessful: u32) -> u32 {
         TaskState::Retrying => retrying,
         TaskState::Done => progress.done,
         TaskState::Failed => progress.failed,
+        TaskState::NotRun => progress.not_run,
     }
 }
 
@@ -157,9 +166,9 @@ mod tests {
 
     #[test]
     fn every_square_is_counted_once() {
-        let progress = Progress { tasks: 100, done: 50, failed: 10 };
+        let progress = Progress { tasks: 100, done: 50, failed: 10, not_run: 5 };
         for (unsuccessful, expected) in
-            [(0, [40, 0, 50, 10]), (10, [40, 0, 50, 10]), (15, [35, 5, 50, 10]), (99, [0, 40, 50, 10])]
+            [(0, [35, 0, 50, 10, 5]), (10, [35, 0, 50, 10, 5]), (15, [30, 5, 50, 10, 5]), (99, [0, 35, 50, 10, 5])]
         {
             assert_eq!(TaskState::ALL.map(|state| count(state, progress, unsuccessful)), expected);
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use engine::embedded::{MemoryQueue, SqliteJournal};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Engine, Settings};
-use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Status, WorkSpec};
+use quilt::{BatchId, BatchSpec, Color, Grid, Halt, OwnerId, Status, WorkSpec};
 
 use crate::{OWNER, spec};
 
@@ -80,7 +80,7 @@ async fn median(duration_ms: Option<u32>, is_behind: bool) -> Duration {
     if is_behind {
         let batch = engine.open(large).await.expect("the journal answers").expect("it was launched");
         assert!(!batch.folded().quilt.status().is_over(), "the large batch ran all the time");
-        engine.cancel(large, ANOTHER_OWNER).await.expect("it runs");
+        engine.cancel(large, ANOTHER_OWNER, Halt::Now).await.expect("it runs");
     }
     engine.shutdown(Duration::from_secs(10)).await;
     times.sort_unstable();

@@ -1,10 +1,14 @@
 //! What its owner can do with a batch: cancel, retry, pause and resume it, limit it, remove it. Each of these can be asked for again, and
 //! changes nothing then.
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use api::LapRequest;
 use quilt::state::{MAX_CONTROLS, MAX_LAPS};
-use quilt::{BatchId, CancelCause, Control, Event, OwnerId, Position, PutBack, Quilt, Square, Status, Summary};
+use quilt::{
+    BatchId, CancelCause, Control, Event, Halt, LapSet, Limits, OwnerId, Position, Quilt, Square, Status, Summary,
+};
 use tokio::time::timeout;
 
 use super::error::ControlError;
@@ -16,20 +20,25 @@ use crate::live::LiveBatch;
 use crate::queue::{CLAIM_TIME, LapId, Lease};
 
 impl Engine {
-    /// Stops a batch; what is settled stays. A batch that is over already stays as it is.
+    /// Stops a batch now, or as soon as what runs of it has ended; what is settled stays. A batch that is over already stays as it is.
     ///
     /// # Errors
     ///
     /// See [`ControlError`].
-    pub async fn cancel(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
+    pub async fn cancel(&self, id: BatchId, owner: OwnerId, halt: Halt) -> Result<Summary, ControlError> {
         let batch = self.open_own(id, owner).await?;
-        let (lap, is_over) = read(&batch, |quilt| (quilt.lap_number(), quilt.status().is_over()));
-        if !is_over {
-            let at = self.shared.settings.clock.now();
-            let cancelled = Event::Cancelled { lap, at, cause: CancelCause::Asked };
-            self.shared.journal.append(id, vec![cancelled], Vec::new()).await?;
-            in_time(&batch, |quilt| is_past(quilt, lap)).await?;
-        }
+        let (lap, status) = read(&batch, |quilt| (quilt.lap_number(), quilt.status()));
+        let at = self.shared.settings.clock.now();
+        let event = match halt {
+            Halt::Now if !status.is_over() => Event::Cancelled { lap, at, cause: CancelCause::Asked },
+            Halt::Soon if !status.is_over() && status != Status::Draining => {
+                Event::Draining { lap, at, cause: CancelCause::Asked }
+            }
+            Halt::Now | Halt::Soon => return Ok(read(&batch, Quilt::summary)),
+        };
+        self.shared.journal.append(id, vec![event], Vec::new()).await?;
+        in_time(&batch, |quilt| is_past(quilt, lap) || (halt == Halt::Soon && quilt.status() == Status::Draining))
+            .await?;
         Ok(read(&batch, Quilt::summary))
     }
 
@@ -59,7 +68,7 @@ impl Engine {
             let is_as_asked = match control {
                 Control::Pause => quilt.status() == Status::Paused,
                 Control::Resume => quilt.status() != Status::Paused,
-                Control::SetConcurrency(concurrency) => quilt.concurrency() == concurrency,
+                Control::SetConcurrency(concurrency) => quilt.limits().concurrency == concurrency,
             };
             let is_exhausted = quilt.controls() >= MAX_CONTROLS && !quilt.status().is_over();
             (quilt.summary(), is_exhausted && !is_as_asked)
@@ -67,59 +76,78 @@ impl Engine {
         if is_exhausted { Err(ControlError::TooManyControls { limit: MAX_CONTROLS }) } else { Ok(summary) }
     }
 
-    /// Puts the failed squares back and starts the next lap. A batch that still runs, or has no failed squares, stays as
-    /// it is.
+    /// Starts a lap of squares that failed or were not run: those that the request names, or else those of `default`. A batch that still
+    /// runs, or has no such squares, stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn start_lap(
+        &self,
+        id: BatchId,
+        owner: OwnerId,
+        default: LapSet,
+        request: LapRequest,
+        limits: Limits,
+    ) -> Result<Summary, ControlError> {
+        let engine = self.clone();
+        to_the_end(async move { engine.start_lap_now(id, owner, default, &request, &limits).await }).await
+    }
+
+    /// Runs what failed once more, within the limits of the lap before; see [`Engine::start_lap`].
     ///
     /// # Errors
     ///
     /// See [`ControlError`].
     pub async fn retry_failed(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
-        self.put_back(id, owner, |_| Ok(PutBack::All)).await
+        self.start_lap(id, owner, LapSet::Failed, LapRequest::default(), Limits::default()).await
     }
 
-    /// Puts one failed square back and starts the next lap, which is of it alone. A batch that still runs, or whose square has not failed,
-    /// stays as it is.
+    /// Runs one square once more that failed or was not run, within the limits of the lap before; see [`Engine::start_lap`].
     ///
     /// # Errors
     ///
     /// See [`ControlError`].
-    pub async fn retry_square(&self, id: BatchId, owner: OwnerId, square: Square) -> Result<Summary, ControlError> {
-        self.put_back(id, owner, move |quilt| {
-            quilt.position_of(square).map(PutBack::One).ok_or(ControlError::NoSuchSquare)
-        })
-        .await
-    }
-
-    async fn put_back(
+    pub async fn retry_square(
         &self,
         id: BatchId,
         owner: OwnerId,
-        which: impl FnOnce(&Quilt) -> Result<PutBack, ControlError> + Send + 'static,
+        Square { row, column }: Square,
     ) -> Result<Summary, ControlError> {
-        let engine = self.clone();
-        to_the_end(async move { engine.start_lap(id, owner, which).await }).await
+        let square = api::Square { row: row.into(), column: column.into() };
+        let request = LapRequest { squares: Some(vec![square]), ..LapRequest::default() };
+        self.start_lap(id, owner, LapSet::Failed, request, Limits::default()).await
     }
 
-    async fn start_lap(
+    /// Runs what was not run when the batch was stopped, within the limits of the lap before; see [`Engine::start_lap`].
+    ///
+    /// # Errors
+    ///
+    /// See [`ControlError`].
+    pub async fn continue_stopped(&self, id: BatchId, owner: OwnerId) -> Result<Summary, ControlError> {
+        self.start_lap(id, owner, LapSet::NotRun, LapRequest::default(), Limits::default()).await
+    }
+
+    async fn start_lap_now(
         &self,
         id: BatchId,
         owner: OwnerId,
-        which: impl FnOnce(&Quilt) -> Result<PutBack, ControlError>,
+        default: LapSet,
+        request: &LapRequest,
+        limits: &Limits,
     ) -> Result<Summary, ControlError> {
         let one_at_a_time = self.shared.changing.lock().await;
         let batch = self.open_own(id, owner).await?;
-        let put_back = read(&batch, which)?;
-        let (lap, tasks, can_retry) =
-            read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_put_back(put_back)));
-        if can_retry {
+        let set = read(&batch, |quilt| requested_set(quilt, request))?.unwrap_or(default);
+        let limits = batch.limits().changed(request, limits)?;
+        let (lap, tasks, can_start) =
+            read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_start_lap(&set)));
+        if can_start {
             let next = LapId { batch: id, lap: lap + 1 };
-            let positions = match put_back {
-                PutBack::All => Position(0)..Position(tasks),
-                PutBack::One(position) => position..Position(position.0 + 1),
-            };
+            let positions = positions_of(&set, tasks);
             if self.claim_and_keep::<ControlError>(next, Share::new(owner, tasks)).await? {
                 let at = self.shared.settings.clock.now();
-                let started = Event::LapStarted { lap: next.lap, at, put_back };
+                let started = Event::LapStarted { lap: next.lap, at, set, limits: Some(limits) };
                 match self.shared.journal.append(id, vec![started], Vec::new()).await {
                     Ok(after) => {
                         let lease = Lease { batch: id, lap: next.lap, positions, after, losses: 0 };
@@ -169,6 +197,34 @@ impl Engine {
     async fn open_own(&self, id: BatchId, owner: OwnerId) -> Result<Arc<LiveBatch>, ControlError> {
         let batch = self.open(id).await?.ok_or(ControlError::NotFound)?;
         if batch.owner() == owner { Ok(batch) } else { Err(ControlError::NotOwner) }
+    }
+}
+
+/// The squares that a request for a lap names, if it names any.
+fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, ControlError> {
+    let LapRequest { reason, squares, not_run, .. } = request;
+    Ok(match (reason, squares, not_run) {
+        (None, None, false) => None,
+        (Some(reason), None, false) => Some(LapSet::Reason(reason.as_str().into())),
+        (None, None, true) => Some(LapSet::NotRun),
+        (None, Some(squares), false) => {
+            let positions = squares.iter().map(|square| {
+                let (row, column) = (u16::try_from(square.row), u16::try_from(square.column));
+                let place = row.ok().zip(column.ok()).map(|(row, column)| Square { row, column });
+                place.and_then(|place| quilt.position_of(place)).ok_or(ControlError::NoSuchSquare)
+            });
+            Some(LapSet::Positions(positions.collect::<Result<_, _>>()?))
+        }
+        _ => return Err(ControlError::SeveralSets),
+    })
+}
+
+/// Where the positions of a lap lie. Others among them are not pending, and passed over.
+fn positions_of(set: &LapSet, tasks: u32) -> Range<Position> {
+    let all = Position(0)..Position(tasks);
+    match set {
+        LapSet::Positions(positions) => positions.bounds().unwrap_or(all),
+        LapSet::Failed | LapSet::Reason(_) | LapSet::NotRun => all,
     }
 }
 

@@ -34,6 +34,16 @@ pub enum LaunchError {
     /// The request is incomplete, or exceeds a limit.
     #[error(transparent)]
     InvalidSpec(#[from] SpecError),
+    /// What describes the batch takes more bytes than can be read back.
+    #[error(
+        "the description of the batch has {bytes} bytes, most of them in `work`; at most {max} are allowed. Send long lists as a file"
+    )]
+    SpecTooLarge {
+        /// How many it takes.
+        bytes: usize,
+        /// How many it may take.
+        max: usize,
+    },
     /// Too much is running already.
     #[error(transparent)]
     TooManyRunning(#[from] TooManyRunning),
@@ -57,6 +67,12 @@ pub enum ControlError {
     /// The batch has no such square.
     #[error("this batch has no such square")]
     NoSuchSquare,
+    /// A lap has one set of squares.
+    #[error("reason, squares and not_run exclude each other; name one of them")]
+    SeveralSets,
+    /// The limits of a lap are not allowed.
+    #[error(transparent)]
+    InvalidLimits(#[from] SpecError),
     /// Only a batch that is over can be removed.
     #[error("the batch is not over yet; cancel it before you remove it")]
     NotOver,

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quilt::{BatchId, CancelCause, Event, Position, Quilt, Receipt, Summary};
+use quilt::{BatchId, CancelCause, Event, Position, Quilt, Receipt, Status, Summary};
 use tokio::time::{sleep, timeout};
 
 use super::error::TooManyRunning;
@@ -16,7 +16,7 @@ use super::running::Share;
 use super::shared::Engine;
 use crate::journal::{JournalError, Unfinished, until_available};
 use crate::live::LiveBatch;
-use crate::queue::{BEAT, LapId, Lease};
+use crate::queue::{ANNOUNCE, BEAT, LapId, Lease};
 
 /// How often in a row the queue has to be found without any lease before a lap that runs is started again: longer than a node needs to notice
 /// that it has not heard of its end.
@@ -132,8 +132,10 @@ impl Engine {
                     tracing::warn!(batch = %lap.batch, reason, "cannot go on with it yet");
                     self.shared.queue.let_go(lap).await;
                 }
+                // Another node may be able to read it, of a later version for instance.
                 Err(error) => {
-                    tracing::error!(batch = %lap.batch, %error, "cannot go on with it");
+                    tracing::error!(batch = %lap.batch, %error, "cannot go on with it; it is left to other nodes");
+                    self.shared.queue.let_go(lap).await;
                     left_alone.insert(lap.batch);
                 }
             }
@@ -234,13 +236,30 @@ impl Engine {
             () = batch.wait_until(|quilt| is_past(quilt, lap.lap)) => {}
             () = batch.removed() => return Err(JournalError::Removed),
             stopped = self.stop_at_deadline(&batch, lap) => stopped?,
+            stopped = self.stop_when_drained(&batch, lap) => stopped?,
         }
         Ok(batch)
     }
 
+    /// Stops a lap that drains once nothing of it runs any more.
+    async fn stop_when_drained(&self, batch: &LiveBatch, lap: LapId) -> Result<(), JournalError> {
+        let is_draining = |quilt: &Quilt| quilt.lap_number() == lap.lap && quilt.status() == Status::Draining;
+        batch.wait_until(is_draining).await;
+        batch.places.wait_until_empty().await;
+        // Other nodes hear of it a moment later, and what they still run is heard here as late.
+        while !self.shared.colleagues.are_alone() {
+            sleep(ANNOUNCE * 3).await;
+            if !self.shared.colleagues.run(lap.batch) {
+                break;
+            }
+        }
+        let cause = batch.folded().quilt.summary().cancelled_because.unwrap_or(CancelCause::Asked);
+        self.stop_lap(batch, lap, cause).await
+    }
+
     /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.
     async fn stop_at_deadline(&self, batch: &LiveBatch, LapId { batch: id, lap }: LapId) -> Result<(), JournalError> {
-        let Some(deadline_ms) = batch.spec.deadline_ms else { return std::future::pending().await };
+        let Some(deadline_ms) = batch.limits().deadline_ms else { return std::future::pending().await };
         let deadline = batch.folded().quilt.lap().started_at.plus_millis(deadline_ms.into());
         let clock = self.shared.settings.clock;
         // Asked again after each sleep: time of day can be set.
@@ -251,8 +270,18 @@ impl Engine {
             }
             sleep(Duration::from_millis(left)).await;
         }
+        self.stop_lap(batch, LapId { batch: id, lap }, CancelCause::Deadline).await
+    }
+
+    /// Writes that a lap is stopped, and waits until that is folded.
+    async fn stop_lap(
+        &self,
+        batch: &LiveBatch,
+        LapId { batch: id, lap }: LapId,
+        cause: CancelCause,
+    ) -> Result<(), JournalError> {
         until_available(|| {
-            let cancelled = Event::Cancelled { lap, at: clock.now(), cause: CancelCause::Deadline };
+            let cancelled = Event::Cancelled { lap, at: self.shared.settings.clock.now(), cause };
             self.shared.journal.append(id, vec![cancelled], Vec::new())
         })
         .await?;
@@ -283,7 +312,7 @@ fn whole_lease(batch: &LiveBatch, LapId { batch: id, lap }: LapId) -> Lease {
 /// How a batch ended, and the receipts of its laps. One that goes on has no end to note.
 pub(super) fn conclusion(batch: &LiveBatch) -> Option<(Summary, Vec<Receipt>)> {
     let folded = batch.folded();
-    folded.quilt.status().is_over().then(|| (folded.quilt.summary(), folded.ledger.receipts().to_vec()))
+    folded.quilt.status().is_over().then(|| (folded.quilt.summary(), folded.stats.receipts().to_vec()))
 }
 
 /// Whether a lap that has started is over.

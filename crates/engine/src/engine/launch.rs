@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use api::LaunchRequest;
 use bytes::Bytes;
+use quilt::wire::{MAX_SPEC, spec_bytes};
 use quilt::{BatchId, BatchSpec, Launched, Limits, OwnerId, Position, Summary};
 use tokio::time::{Instant, sleep};
 
@@ -69,6 +70,10 @@ impl Engine {
         spec: BatchSpec,
         input: Option<Bytes>,
     ) -> Result<Summary, LaunchError> {
+        let bytes = spec_bytes(&spec);
+        if bytes > MAX_SPEC {
+            return Err(LaunchError::SpecTooLarge { bytes, max: MAX_SPEC });
+        }
         self.shared.registry.build(&spec, input.clone())?;
         let lap = LapId { batch: id, lap: 1 };
         let tasks = spec.grid.squares();
@@ -90,7 +95,7 @@ impl Engine {
             sleep(pause).await;
             pause *= 2;
         }
-        let launched = Launched { spec, at: self.shared.settings.clock.now() };
+        let launched = Launched::new(spec, self.shared.settings.clock.now());
         match self.shared.journal.create(id, owner, launched.clone(), input).await {
             Ok(Creation::Created) => {
                 let positions = Position(0)..Position(tasks);
@@ -113,6 +118,6 @@ impl Engine {
 }
 
 fn same_launch(before: &LiveBatch, owner: OwnerId, spec: &BatchSpec) -> Result<Summary, LaunchError> {
-    let summary = before.folded().quilt.summary();
-    if before.owner() == owner && summary.spec == *spec { Ok(summary) } else { Err(LaunchError::Conflict) }
+    let quilt = &before.folded().quilt;
+    if before.owner() == owner && quilt.spec() == spec { Ok(quilt.summary()) } else { Err(LaunchError::Conflict) }
 }

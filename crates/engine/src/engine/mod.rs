@@ -23,6 +23,6 @@ mod start;
 
 pub use self::error::{ControlError, LaunchError, TooManyRunning};
 pub use self::listing::Listing;
-pub use self::record::{Events, SquareRecord};
+pub use self::record::{Events, SquareRecord, SquareResult};
 pub use self::settings::Settings;
 pub use self::shared::Engine;

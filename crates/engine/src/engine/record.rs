@@ -1,28 +1,90 @@
-//! What is known of one square: how it stands, and every try at it.
+//! What is known of one square: its outcome, and every attempt at it.
 
 use std::ops::Range;
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use quilt::{AttemptRecord, BatchId, Event, Index, Outcome, Receipt, Square};
+use futures::{StreamExt, TryStreamExt};
+use quilt::{AttemptRecord, BatchId, Color, Event, Index, JournalVersion, Receipt, Square, SquareState};
 
 use super::shared::Engine;
 use crate::journal::{JournalError, Offset, SquareDetail};
-use crate::work::Detail;
+use crate::live::LiveBatch;
+use crate::work::{Detail, StoredDetail};
 
-/// The most tries that are told of one square, the latest ones.
+/// The most attempts that are returned of one square, the latest ones.
 const MAX_ATTEMPTS: usize = 1_000;
 
-/// One square, with every try at it.
+/// How many messages are read at the same time.
+const READS_AT_ONCE: usize = 16;
+
+/// One square, with every attempt at it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SquareRecord {
-    /// Its outcome, if it has one.
-    pub outcome: Option<Outcome>,
-    /// What is kept besides it.
-    pub detail: Option<Detail>,
-    /// The tries that ended, in the order in which they were written.
+    /// Its state, with what is stored beside it.
+    pub result: SquareResult,
+    /// The attempts that ended, in the order in which they were written.
     pub attempts: Vec<AttemptRecord>,
+}
+
+/// The state of a square, with what is stored beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SquareResult {
+    /// Its task has yet to end.
+    Pending,
+    /// Its task is done.
+    Done {
+        /// Its color.
+        color: Color,
+        /// What the task recorded.
+        detail: Option<Detail>,
+    },
+    /// Its task failed for good.
+    Failed {
+        /// In a few words that failures of the same kind share.
+        reason: Box<str>,
+        /// Everything there is to say about it.
+        message: Box<str>,
+        /// What the task recorded.
+        detail: Option<Detail>,
+    },
+    /// Its task was pending when the batch was stopped.
+    NotRun,
+}
+
+impl SquareResult {
+    /// What the task recorded.
+    #[must_use]
+    pub fn detail(&self) -> Option<&Detail> {
+        match self {
+            Self::Done { detail, .. } | Self::Failed { detail, .. } => detail.as_ref(),
+            Self::Pending | Self::NotRun => None,
+        }
+    }
+
+    fn of(state: SquareState<'_>) -> Self {
+        match state {
+            SquareState::Pending => Self::Pending,
+            SquareState::NotRun => Self::NotRun,
+            SquareState::Done(color) => Self::Done { color, detail: None },
+            SquareState::Failed(reason) => Self::Failed { reason: reason.into(), message: reason.into(), detail: None },
+        }
+    }
+
+    /// Adds what is stored. What is stored of another outcome was left by an earlier lap.
+    fn with(self, stored: StoredDetail, version: JournalVersion) -> Self {
+        match (self, stored) {
+            (Self::Done { color, .. }, StoredDetail::Plain(detail)) => Self::Done { color, detail: Some(detail) },
+            (Self::Failed { reason, message, .. }, StoredDetail::Failure { message: stored, detail }) => {
+                Self::Failed { reason, message: stored.unwrap_or(message), detail }
+            }
+            // As the first version stored it.
+            (Self::Failed { reason, message, .. }, StoredDetail::Plain(detail)) if version == JournalVersion::V1 => {
+                Self::Failed { reason, message, detail: Some(detail) }
+            }
+            (other, _) => other,
+        }
+    }
 }
 
 /// Some events of a journal after others, as far as it goes.
@@ -58,14 +120,10 @@ impl Engine {
         let found = {
             let folded = batch.folded();
             let quilt = &folded.quilt;
-            let position = quilt.position_of(square);
-            position.map(|position| (quilt.order().index(position), position.0, quilt.at(position).outcome()))
+            quilt.position_of(square).map(|position| (quilt.order().index(position), position.0))
         };
-        let Some((index, position, outcome)) = found else { return Ok(None) };
-        let detail = match outcome {
-            Some(_) => self.details(id, index.0..index.0 + 1).await?.pop(),
-            None => None,
-        };
+        let Some((index, position)) = found else { return Ok(None) };
+        let Some(result) = self.results(&batch, index.0..index.0 + 1).await?.pop() else { return Ok(None) };
         let mut attempts = Vec::new();
         let mut pages = self.shared.journal.follow(id, Offset::default());
         while let Some(page) = pages.next().await {
@@ -88,25 +146,52 @@ impl Engine {
                 break;
             }
         }
-        Ok(Some(SquareRecord { outcome, detail: detail.map(|(_, detail)| detail), attempts }))
+        Ok(Some(SquareRecord { result, attempts }))
     }
 
-    /// The details of those squares of a range that have any, in the order of the squares. They may be of squares that have no outcome, if a
-    /// batch was cancelled or failed squares were put back.
+    /// The results of a range of a batch's squares, in their order; fewer where the range ends outside of the batch.
     ///
     /// # Errors
     ///
     /// Where the journal cannot be read.
-    pub async fn details(&self, id: BatchId, squares: Range<u32>) -> Result<Vec<(Index, Detail)>, JournalError> {
-        let stored = self.shared.journal.details(id, squares).await?;
-        let decoded = stored.into_iter().filter_map(|SquareDetail { index, body, .. }| match Detail::decode(&body) {
-            Ok(detail) => Some((index, detail)),
-            Err(error) => {
-                tracing::error!(batch = %id, square = index.0, %error, "left out");
-                None
+    pub async fn results(&self, batch: &LiveBatch, squares: Range<u32>) -> Result<Vec<SquareResult>, JournalError> {
+        let (version, mut results) = {
+            let folded = batch.folded();
+            let quilt = &folded.quilt;
+            let squares = (squares.start..squares.end.min(quilt.progress().tasks)).map(Index);
+            let states = squares.map(|index| SquareResult::of(quilt.square(index)));
+            (quilt.version(), states.collect::<Vec<_>>())
+        };
+        // Only now: what is stored with an outcome is there when the outcome is.
+        for detail in self.shared.journal.details(batch.id(), squares.clone()).await? {
+            let place = detail.index.0.checked_sub(squares.start).map_or(usize::MAX, |place| place as usize);
+            if let Some(result) = results.get_mut(place)
+                && let Some(stored) = decoded(batch, &detail)
+            {
+                *result = std::mem::replace(result, SquareResult::Pending).with(stored, version);
             }
+        }
+        Ok(results)
+    }
+
+    /// The messages of failures, in the order of the squares; `None` where a message is its reason.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn messages(
+        &self,
+        batch: &LiveBatch,
+        squares: Vec<Index>,
+    ) -> Result<Vec<Option<Box<str>>>, JournalError> {
+        let reads = squares.into_iter().map(|index| async move {
+            let detail = self.shared.journal.details(batch.id(), index.0..index.0 + 1).await?.pop();
+            Ok(match detail.and_then(|detail| decoded(batch, &detail)) {
+                Some(StoredDetail::Failure { message, .. }) => message,
+                Some(StoredDetail::Plain(_)) | None => None,
+            })
         });
-        Ok(decoded.collect())
+        stream::iter(reads).buffered(READS_AT_ONCE).try_collect().await
     }
 
     /// The input that a batch was launched with.
@@ -129,6 +214,13 @@ impl Engine {
         if found.is_concluded && !found.receipts.is_empty() {
             return Ok(Some(found.receipts));
         }
-        Ok(self.open(id).await?.map(|batch| batch.folded().ledger.receipts().to_vec()))
+        Ok(self.open(id).await?.map(|batch| batch.folded().stats.receipts().to_vec()))
     }
+}
+
+/// What is stored beside a square; nothing where that cannot be read.
+fn decoded(batch: &LiveBatch, SquareDetail { index, body, .. }: &SquareDetail) -> Option<StoredDetail> {
+    StoredDetail::decode(body)
+        .inspect_err(|error| tracing::error!(batch = %batch.id(), square = index.0, %error, "left out"))
+        .ok()
 }

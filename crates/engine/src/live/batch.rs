@@ -2,11 +2,11 @@
 
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use quilt::wire::ServerFrame;
-use quilt::{BatchId, BatchSpec, Order, OwnerId, Position, Quilt, Status, Step};
+use quilt::{BatchId, BatchSpec, LapLimits, Order, OwnerId, Position, Quilt, Status, Step};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ pub(crate) const RESUME_PAUSE: Duration = Duration::from_millis(250);
 
 /// What is to be done with a lease.
 pub(crate) enum Turn<'a> {
-    /// There is nothing left to run; all squares are settled, or the lap is over.
+    /// There is nothing left to run; all squares are settled, or the lap is over or drains.
     Over,
     /// This node has not folded yet what the lease follows.
     Behind,
@@ -50,6 +50,33 @@ pub(crate) struct Pending {
     pub(crate) attempt: u8,
 }
 
+/// Tells the attempts of a lap that it was cancelled.
+pub(super) struct LapCancellation {
+    lap: u32,
+    token: CancellationToken,
+}
+
+impl LapCancellation {
+    /// For the lap that a quilt is in.
+    pub(super) fn of(quilt: &Quilt) -> Self {
+        let mut cancellation = Self { lap: quilt.lap_number(), token: CancellationToken::new() };
+        cancellation.follow(quilt);
+        cancellation
+    }
+
+    /// Takes note of how the quilt stands now.
+    fn follow(&mut self, quilt: &Quilt) {
+        if quilt.lap_number() != self.lap {
+            // Nobody waits for attempts of an earlier lap.
+            self.token.cancel();
+            *self = Self { lap: quilt.lap_number(), token: CancellationToken::new() };
+        }
+        if quilt.status() == Status::Cancelled {
+            self.token.cancel();
+        }
+    }
+}
+
 /// A batch in memory. It follows its journal until the last holder lets go of it.
 pub struct LiveBatch {
     pub(super) id: BatchId,
@@ -64,8 +91,8 @@ pub struct LiveBatch {
     pub(super) mark: watch::Sender<Mark>,
     /// Whether tasks may be started: the batch is neither paused nor over.
     pub(super) is_running: AtomicBool,
-    /// Tells running tasks to stop.
-    pub(crate) cancelled: CancellationToken,
+    /// Stops the attempts of the lap.
+    pub(super) cancellation: Mutex<LapCancellation>,
     /// Tells viewers that there is nothing to see any more.
     pub(super) removed: CancellationToken,
     pub(crate) pace: Pace,
@@ -162,6 +189,22 @@ impl LiveBatch {
         !self.removed.is_cancelled() && !self.folded().quilt.status().is_over()
     }
 
+    /// The limits of the lap that it is in.
+    pub(crate) fn limits(&self) -> LapLimits {
+        self.folded().quilt.limits()
+    }
+
+    /// Cancelled when a lap is, or is over.
+    pub(crate) fn cancellation(&self, lap: u32) -> CancellationToken {
+        let cancellation = self.cancellation.lock().unwrap_or_else(PoisonError::into_inner);
+        if cancellation.lap == lap {
+            return cancellation.token.clone();
+        }
+        let over = CancellationToken::new();
+        over.cancel();
+        over
+    }
+
     /// Whether tasks may be started.
     pub(crate) fn is_running(&self) -> bool {
         self.is_running.load(Ordering::Relaxed)
@@ -172,7 +215,7 @@ impl LiveBatch {
         let folded = self.folded();
         let quilt = &folded.quilt;
         let is_past = lease.lap < quilt.lap_number() || (lease.lap == quilt.lap_number() && quilt.status().is_over());
-        if is_past {
+        if is_past || quilt.status() == Status::Draining {
             return Turn::Over;
         }
         if folded.mark < lease.after || quilt.lap_number() < lease.lap {
@@ -184,7 +227,7 @@ impl LiveBatch {
         if quilt.status() == Status::Paused {
             return Turn::Paused;
         }
-        let concurrency = quilt.concurrency().map(|limit| colleagues.part_of(limit, self.id));
+        let concurrency = quilt.limits().concurrency.map(|limit| colleagues.part_of(limit, self.id));
         match self.places.take(concurrency, self.computes()) {
             Some(place) => Turn::Now(Lease { positions: first..positions.end, ..lease.clone() }, place),
             None => Turn::Full,
@@ -208,9 +251,10 @@ impl LiveBatch {
     /// The tasks of a lease that have no outcome yet.
     pub(crate) fn pending(&self, lease: &Lease) -> Vec<Pending> {
         let folded = self.folded();
-        let tries = |position| folded.ledger.failed_tries(position).saturating_add(1).min(self.spec.attempts);
+        let attempts = folded.quilt.limits().attempts;
+        let next = |position| folded.stats.failed_attempts(position).saturating_add(1).min(attempts);
         let pending = folded.quilt.pending_in(lease.positions.clone());
-        pending.map(|position| Pending { position, attempt: tries(position) }).collect()
+        pending.map(|position| Pending { position, attempt: next(position) }).collect()
     }
 
     /// Waits a moment for the fold to come to a mark, and says whether it did.
@@ -226,9 +270,7 @@ impl LiveBatch {
             folded.apply(page);
             let status = folded.quilt.status();
             self.is_running.store(status == Status::Running, Ordering::Relaxed);
-            if status == Status::Cancelled {
-                self.cancelled.cancel();
-            }
+            self.cancellation.lock().unwrap_or_else(PoisonError::into_inner).follow(&folded.quilt);
             folded.quilt.step()
         };
         self.mark.send_replace(page.mark);

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::LiveBatch;
+use super::batch::{LapCancellation, LiveBatch};
 use super::folded::Folded;
 use super::frames::Frames;
 use super::places::Places;
@@ -113,10 +113,7 @@ impl LiveBatches {
         let work = self.registry.build(folded.quilt.spec(), input);
         let step = folded.quilt.step();
         let (mark, status) = (folded.mark, folded.quilt.status());
-        let cancelled = CancellationToken::new();
-        if status == Status::Cancelled {
-            cancelled.cancel();
-        }
+        let cancellation = Mutex::new(LapCancellation::of(&folded.quilt));
         let batch = Arc::new(LiveBatch {
             id,
             owner,
@@ -126,7 +123,7 @@ impl LiveBatches {
             step: watch::Sender::new(step),
             mark: watch::Sender::new(mark),
             is_running: AtomicBool::new(status == Status::Running),
-            cancelled,
+            cancellation,
             removed: CancellationToken::new(),
             pace: Pace::default(),
             work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
@@ -159,7 +156,12 @@ async fn fold_what_is_there(id: BatchId, pages: &mut Pages, receipts: Vec<Receip
     loop {
         folded.apply(&page);
         if page.caught_up {
-            return Ok(folded);
+            let is_whole = folded.stats.matches(&folded.quilt);
+            return if is_whole {
+                Ok(folded)
+            } else {
+                Err(JournalError::Damaged { batch: id, reason: Damage::Receipt })
+            };
         }
         page = pages.next().await.ok_or(JournalError::Closed)??;
     }

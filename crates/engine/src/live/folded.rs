@@ -1,6 +1,6 @@
 //! What is folded from the journal of a batch.
 
-use quilt::{History, Ledger, Quilt, Receipt};
+use quilt::{History, LapStats, Quilt, Receipt};
 
 use super::recent::Recent;
 use crate::journal::{Mark, Offset, Page};
@@ -11,8 +11,8 @@ pub struct Folded {
     pub quilt: Quilt,
     /// The changes that led to it.
     pub history: History,
-    /// What is known of its tries, and the receipts.
-    pub ledger: Ledger,
+    /// What is known of its attempts, and the receipts.
+    pub stats: LapStats,
     /// The latest tries.
     pub recent: Recent,
     /// How many events were folded.
@@ -26,7 +26,7 @@ impl Folded {
         Self {
             history: History::new(&quilt),
             quilt,
-            ledger: Ledger::with_noted(receipts),
+            stats: LapStats::with_noted(receipts),
             recent: Recent::default(),
             offset: Offset::default(),
             mark: Mark::default(),
@@ -38,8 +38,8 @@ impl Folded {
         for event in &page.events {
             changes.clear();
             self.quilt.apply(event, &mut changes);
-            self.history.record(&self.quilt, &changes);
-            self.ledger.apply(&self.quilt, event, &changes);
+            self.history.record(&self.quilt, event, &changes);
+            self.stats.apply(&self.quilt, event, &changes);
             self.recent.take(event);
         }
         self.offset.0 += page.events.len() as u64;

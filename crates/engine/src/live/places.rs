@@ -30,6 +30,18 @@ impl Places {
         self.busy.load(Ordering::Relaxed)
     }
 
+    /// Waits until none is taken.
+    pub(crate) async fn wait_until_empty(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.busy() == 0 {
+                return;
+            }
+            // A worker that waits for a place may have been told instead.
+            let _ = timeout(PLACE_PAUSE, left).await;
+        }
+    }
+
     /// Takes a place until the guard is dropped; none where as many are taken as the batch may have, or as are of use to it.
     pub(super) fn take(&self, concurrency: Option<u32>, computes: bool) -> Option<Place<'_>> {
         let of_use = computes.then_some(self.computing);

@@ -56,7 +56,7 @@ fn size(event: &Event) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quilt::{AttemptRun, Position, PutBack, Timestamp};
+    use quilt::{AttemptRun, LapSet, Position, Timestamp};
 
     fn attempted(runs: usize) -> Event {
         let run =
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn what_came_since_is_told_and_nothing_else() {
         let mut recent = Recent::default();
-        let lap = Event::LapStarted { lap: 2, at: Timestamp(1), put_back: PutBack::All };
+        let lap = Event::LapStarted { lap: 2, at: Timestamp(1), set: LapSet::Failed, limits: None };
         for event in [&attempted(1), &lap, &attempted(2)] {
             recent.take(event);
         }

@@ -7,8 +7,13 @@ use thiserror::Error;
 /// The most bytes that the detail of one square may take: what fits in a message of any store.
 pub const MAX_DETAIL: usize = 768 << 10;
 
+/// The longest message of a failure that is kept, in bytes.
+pub const MAX_MESSAGE: usize = 4 << 10;
+
 const RECORD: u8 = 1;
 const PICTURE: u8 = 2;
+/// A failure: the length of its message as four bytes, the message, and its detail if it has one.
+const FAILURE: u8 = 3;
 
 /// What is known of a task besides its outcome. It is stored with it, and read for whoever asks for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +22,60 @@ pub enum Detail {
     Record(Map<String, Value>),
     /// A picture, as a PNG of eight bits a channel.
     Picture(Bytes),
+}
+
+/// What is stored beside the outcome of a square.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum StoredDetail {
+    /// The detail of a task that is done; of one that failed as well where an earlier version of the program stored it.
+    Plain(Detail),
+    /// Of a task that failed. Beside a task that is done it was left by an earlier lap.
+    Failure {
+        /// Everything there is to say about it; nothing where that is its reason.
+        message: Option<Box<str>>,
+        detail: Option<Detail>,
+    },
+}
+
+impl StoredDetail {
+    pub(crate) fn encode(&self) -> Bytes {
+        match self {
+            Self::Plain(detail) => detail.encode(),
+            Self::Failure { message, detail } => {
+                let message = message.as_deref().unwrap_or_default();
+                let mut bytes = vec![FAILURE];
+                bytes.extend_from_slice(&(message.len() as u32).to_be_bytes());
+                bytes.extend_from_slice(message.as_bytes());
+                if let Some(detail) = detail {
+                    bytes.extend_from_slice(&detail.encode());
+                }
+                bytes.into()
+            }
+        }
+    }
+
+    pub(crate) fn decode(bytes: &Bytes) -> Result<Self, InvalidDetail> {
+        let Some((&FAILURE, rest)) = bytes.split_first() else { return Detail::decode(bytes).map(Self::Plain) };
+        let cut = || InvalidDetail("it ends too early".into());
+        let (length, rest) = rest.split_first_chunk().ok_or_else(cut)?;
+        let length = u32::from_be_bytes(*length) as usize;
+        let message = rest.get(..length).ok_or_else(cut)?;
+        let message = std::str::from_utf8(message).map_err(|error| InvalidDetail(error.to_string()))?;
+        let detail = bytes.slice(5 + length..);
+        Ok(Self::Failure {
+            message: (!message.is_empty()).then(|| message.into()),
+            detail: (!detail.is_empty()).then(|| Detail::decode(&detail)).transpose()?,
+        })
+    }
+}
+
+/// A text of at most so many bytes. One that was cut ends with an ellipsis.
+pub(crate) fn shortened(text: &str, most: usize) -> Box<str> {
+    if text.len() <= most {
+        return text.into();
+    }
+    let end = text.floor_char_boundary(most.saturating_sub('…'.len_utf8()));
+    format!("{}…", text.get(..end).unwrap_or_default()).into()
 }
 
 /// Stored bytes that are no detail.
@@ -71,8 +130,29 @@ mod tests {
         for detail in [Detail::Record(record), Detail::Picture(Bytes::from_static(b"png"))] {
             assert_eq!(Detail::decode(&detail.encode()), Ok(detail));
         }
-        for bytes in [&b""[..], b"\x01[]", b"\x01{", b"\x03x"] {
+        for bytes in [&b""[..], b"\x01[]", b"\x01{", b"\x04x"] {
             assert!(Detail::decode(&Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_failure_reads_back_with_its_message_and_its_detail() {
+        for message in [None, Some("exit status 7: é".into())] {
+            for detail in [None, Some(Detail::Picture(Bytes::from_static(b"png")))] {
+                let failure = StoredDetail::Failure { message: message.clone(), detail };
+                assert_eq!(StoredDetail::decode(&failure.encode()), Ok(failure));
+            }
+        }
+        let plain = Detail::Picture(Bytes::from_static(b"png"));
+        assert_eq!(StoredDetail::decode(&plain.encode()), Ok(StoredDetail::Plain(plain)));
+        for bytes in [&b"\x03"[..], b"\x03\0\0\0\x02x", b"\x03\0\0\0\x01\xFF", b"\x03\xFF\xFF\xFF\xFFx"] {
+            assert!(StoredDetail::decode(&Bytes::copy_from_slice(bytes)).is_err(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(&*shortened("short", 5), "short");
+        assert_eq!(&*shortened("ééééé", 8), "éé…");
     }
 }

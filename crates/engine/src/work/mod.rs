@@ -13,6 +13,7 @@ mod detail;
 mod kind;
 mod registry;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ use thiserror::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL};
+pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL, MAX_MESSAGE};
+pub(crate) use self::detail::{StoredDetail, shortened};
 pub(crate) use self::kind::has_input;
 pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
 pub use self::registry::{InvalidWork, Registry};
@@ -79,10 +81,13 @@ impl From<Color> for Done {
 
 /// Why an attempt failed.
 #[derive(Debug, Clone, PartialEq, Error)]
-#[error("{reason}")]
+#[error("{message}")]
 pub struct TaskError {
-    /// In a few words, for people.
-    pub reason: String,
+    /// In a few words that failures of the same kind share, such as `timed out`: they are counted by it. At most
+    /// [`MAX_REASON`](quilt::reasons::MAX_REASON) bytes are kept.
+    pub reason: Cow<'static, str>,
+    /// Everything there is to say about this one. At most [`MAX_MESSAGE`] bytes are kept.
+    pub message: String,
     /// Whether trying again may help.
     pub retry: Retry,
     /// What else there is to know, where the task has failed for good with this.
@@ -101,14 +106,24 @@ pub enum Retry {
 }
 
 impl TaskError {
-    /// A failure that may be over with the next attempt.
-    pub fn retryable(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry: Retry::Soon, detail: None }
+    /// A failure that may be over with the next attempt, and of which there is no more to say than its reason.
+    pub fn retryable(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(reason.into(), Retry::Soon)
     }
 
-    /// A failure that would be the same in another attempt.
-    pub fn permanent(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into(), retry: Retry::Never, detail: None }
+    /// A failure that would be the same in another attempt, and of which there is no more to say than its reason.
+    pub fn permanent(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(reason.into(), Retry::Never)
+    }
+
+    fn new(reason: Cow<'static, str>, retry: Retry) -> Self {
+        Self { message: reason.clone().into_owned(), reason, retry, detail: None }
+    }
+
+    /// The same failure with everything there is to say about it.
+    #[must_use]
+    pub fn with_message(self, message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..self }
     }
 
     /// The same failure with what else there is to know of it.
@@ -178,6 +193,6 @@ pub(crate) struct Unavailable(pub(crate) InvalidWork);
 #[async_trait]
 impl AsyncWork for Unavailable {
     async fn run(&self, _task: Task) -> Result<Done, TaskError> {
-        Err(TaskError::permanent(self.0.to_string()))
+        Err(TaskError::permanent("its work cannot be built").with_message(self.0.to_string()))
     }
 }

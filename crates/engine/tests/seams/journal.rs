@@ -9,7 +9,7 @@ use engine::work::MAX_DETAIL;
 use futures::StreamExt;
 use futures::future::join_all;
 use quilt::{
-    AttemptRun, BatchId, CancelCause, Color, Event, Index, Ledger, Outcome, Position, PutBack, Quilt, Receipt,
+    AttemptRun, BatchId, CancelCause, Color, Event, Index, LapSet, LapStats, Outcome, Position, Quilt, Receipt,
     Settlement, Summary, Timestamp,
 };
 
@@ -50,14 +50,14 @@ fn lap() -> Vec<Event> {
 /// How a batch with these events ended.
 fn conclusion(events: &[Event]) -> (Summary, Vec<Receipt>) {
     let mut quilt = Quilt::new(launched(1));
-    let mut ledger = Ledger::default();
+    let mut stats = LapStats::default();
     for event in events {
         let mut changes = Vec::new();
         quilt.apply(event, &mut changes);
-        ledger.apply(&quilt, event, &changes);
+        stats.apply(&quilt, event, &changes);
     }
     assert!(quilt.status().is_over());
-    (quilt.summary(), ledger.receipts().to_vec())
+    (quilt.summary(), stats.receipts().to_vec())
 }
 
 async fn create(side: &Side, batch: BatchId) {
@@ -189,7 +189,7 @@ async fn what_is_not_concluded_is_unfinished(side: &Side) {
     finish(side, id(1)).await;
     let unfinished = side.journal.unfinished().await.expect("it answers");
     assert_eq!(unfinished, [Unfinished { batch: id(2), owner: OWNER, lap: 1, squares: TASKS }]);
-    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All }]).await;
+    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }]).await;
     let mut unfinished = side.journal.unfinished().await.expect("it answers");
     unfinished.sort_by_key(|unfinished| unfinished.batch);
     assert_eq!(unfinished[0], Unfinished { batch: id(1), owner: OWNER, lap: 2, squares: TASKS });
@@ -199,7 +199,7 @@ async fn what_is_not_concluded_is_unfinished(side: &Side) {
 async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
     create(side, id(1)).await;
     append(side, id(1), lap()).await;
-    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All }]).await;
+    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }]).await;
     let (summary, receipts) = conclusion(&lap());
     side.journal.conclude(id(1), 1, summary, receipts.clone()).await.expect("it answers");
     assert_eq!(side.journal.unfinished().await.expect("it answers").len(), 1);
@@ -209,7 +209,7 @@ async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
     assert!(!side.journal.remove(id(1)).await.expect("it answers"));
     let cancelled = Event::Cancelled { lap: 2, at: Timestamp(10), cause: CancelCause::Asked };
     append(side, id(1), vec![cancelled.clone()]).await;
-    let started = Event::LapStarted { lap: 2, at: Timestamp(9), put_back: PutBack::All };
+    let started = Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None };
     let all = [lap(), vec![started, cancelled]].concat();
     let (summary, noted) = conclusion(&all);
     assert_eq!(noted, receipts);

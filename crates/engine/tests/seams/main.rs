@@ -67,7 +67,7 @@ fn id(number: u8) -> BatchId {
 fn launched(at: u64) -> Launched {
     let work = serde_json::from_str(r#"{"kind": "color"}"#).expect("a work spec");
     let spec = BatchSpec::new(work, Grid::new(8, 8).expect("a small grid"), 7);
-    Launched { spec, at: Timestamp(at) }
+    Launched::new(spec, Timestamp(at))
 }
 
 /// Makes a test of each of these functions for each side.

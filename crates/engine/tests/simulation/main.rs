@@ -19,7 +19,7 @@ use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Clock, Engine, Journal, Node, Settings};
 use futures::FutureExt;
 use quilt::{
-    BatchId, BatchSpec, Change, Color, Control, Event, Grid, Index, Launched, Ledger, OwnerId, Quilt, SquareState,
+    BatchId, BatchSpec, Change, Color, Control, Event, Grid, Index, LapStats, Launched, OwnerId, Quilt, SquareState,
     Status, Timestamp, WorkSpec,
 };
 use rand::RngExt;
@@ -225,7 +225,7 @@ fn check(world: &World, number: usize) {
     let events = world.journal.events(id(number));
     let Some(Event::Launched(launched)) = events.first() else { panic!("it starts with a launch") };
     assert_eq!(launched.spec, spec(number));
-    let (quilt, ledger, changes) = fold(launched, &events);
+    let (quilt, stats, changes) = fold(launched, &events);
     let failing = (0..launched.spec.grid.squares()).filter(|index| !is_done_in_the_end(Index(*index))).count() as u32;
     assert_eq!(quilt.status(), Status::Finished);
     let laps = if failing > 0 { LAPS } else { 1 };
@@ -233,7 +233,7 @@ fn check(world: &World, number: usize) {
     assert_eq!(changes.iter().filter(|change| **change == Change::Finished).count() as u32, laps);
     for index in (0..launched.spec.grid.squares()).map(Index) {
         let expected = match fate(index) {
-            Fate::Panics => SquareState::Failed("panicked: as always"),
+            Fate::Panics => SquareState::Failed("panicked"),
             Fate::FailsForGood => SquareState::Failed("never"),
             _ => SquareState::Done(Color::from_rgb(index.0)),
         };
@@ -251,23 +251,23 @@ fn check(world: &World, number: usize) {
     let found = world.journal.find(id(number)).now_or_never().expect("it waits for nothing").expect("it answers");
     assert_eq!(
         found.expect("it was launched").receipts,
-        ledger.receipts(),
+        stats.receipts(),
         "what was noted is what follows from the journal"
     );
-    assert_eq!(ledger.receipts().len() as u32, laps);
+    assert_eq!(stats.receipts().len() as u32, laps);
 }
 
-fn fold(launched: &Launched, events: &[Event]) -> (Quilt, Ledger, Vec<Change>) {
+fn fold(launched: &Launched, events: &[Event]) -> (Quilt, LapStats, Vec<Change>) {
     let mut quilt = Quilt::new(launched.clone());
-    let mut ledger = Ledger::default();
+    let mut stats = LapStats::default();
     let mut all = Vec::new();
     for event in events {
         let mut changes = Vec::new();
         quilt.apply(event, &mut changes);
-        ledger.apply(&quilt, event, &changes);
+        stats.apply(&quilt, event, &changes);
         all.extend(changes);
     }
-    (quilt, ledger, all)
+    (quilt, stats, all)
 }
 
 fn seeds(usual: u64) -> std::ops::Range<u64> {

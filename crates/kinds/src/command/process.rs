@@ -93,12 +93,12 @@ pub(super) async fn run(command: &Command, args: &[String]) -> Result<Ran, TaskE
         process.current_dir(dir);
     }
     let child = process.spawn().map_err(|error| {
-        let reason = format!("cannot run {}: {error}", command.program);
-        match error.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => TaskError::permanent(reason),
+        let error_of = match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => TaskError::permanent,
             // Too many processes, or too many files that are open: later there may be fewer.
-            _ => TaskError::retryable(reason),
-        }
+            _ => TaskError::retryable,
+        };
+        error_of("cannot run the command").with_message(format!("cannot run {}: {error}", command.program))
     })?;
     let mut group = Group::of(child);
     let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
@@ -126,7 +126,10 @@ pub(super) async fn run(command: &Command, args: &[String]) -> Result<Ran, TaskE
         ended
     };
     let (stdout, stderr) = (out, err);
-    let ended = ended.map_err(|error| TaskError::retryable(format!("cannot wait for {}: {error}", command.program)))?;
+    let ended = ended.map_err(|error| {
+        let message = format!("cannot wait for {}: {error}", command.program);
+        TaskError::retryable("cannot wait for the command").with_message(message)
+    })?;
     Ok(Ran { ended: ended.into(), stdout, stderr })
 }
 

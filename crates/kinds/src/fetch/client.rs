@@ -1,5 +1,6 @@
 //! One address, with its redirections, up to the end of what it answers.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,17 +42,19 @@ pub(super) struct Client {
     policy: Arc<Policy>,
 }
 
-/// Why there is no answer, or not all of it.
+/// Why there is no response, or not all of it.
 #[derive(Debug)]
 struct Failure {
     class: &'static str,
-    reason: String,
+    /// In a few words, without the names of hosts.
+    reason: Cow<'static, str>,
+    message: String,
     retry: Retry,
 }
 
 impl Failure {
-    fn permanent(class: &'static str, reason: impl Into<String>) -> Self {
-        Self { class, reason: reason.into(), retry: Retry::Never }
+    fn permanent(class: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { class, reason: reason.into(), message: message.into(), retry: Retry::Never }
     }
 }
 
@@ -107,14 +110,16 @@ impl Client {
         let detail = visit.detail(took, result.as_ref().err());
         match result {
             Ok(()) => Ok(Done { color: visit.color(took), detail: Some(detail) }),
-            Err(Failure { reason, retry, .. }) => Err(TaskError { reason, retry, detail: Some(Box::new(detail)) }),
+            Err(Failure { reason, message, retry, .. }) => {
+                Err(TaskError { reason, message, retry, detail: Some(Box::new(detail)) })
+            }
         }
     }
 
     /// The whole of what an address answers, of which everything is needed.
     pub(super) async fn read_all(&self, url: Url, asking: Asking) -> Result<Bytes, String> {
         let mut visit = Visit::of(url);
-        let (body, _) = self.visit(&mut visit, asking, None).await.map_err(|failure| failure.reason)?;
+        let (body, _) = self.visit(&mut visit, asking, None).await.map_err(|failure| failure.message)?;
         match visit.status {
             Some(status) if !status.is_success() => Err(status.to_string()),
             _ if visit.is_truncated => Err(format!("it has more than {} bytes", asking.max_bytes)),
@@ -130,12 +135,15 @@ impl Client {
         hosts: Option<&Hosts>,
     ) -> Result<(Bytes, Option<Duration>), Failure> {
         loop {
-            self.policy.check(&visit.url).map_err(|refused| Failure::permanent("refused", refused.to_string()))?;
+            self.policy
+                .check(&visit.url)
+                .map_err(|refused| Failure::permanent("refused", "not a public address", refused.to_string()))?;
             let waiting = Instant::now();
             let _place = match hosts {
                 Some(hosts) => hosts.wait_for(&visit.url).await.map_err(|left| Failure {
                     class: "held",
-                    reason: "its host has asked to be left alone for a while".into(),
+                    reason: "throttled".into(),
+                    message: "its host has asked to be left alone for a while".into(),
                     retry: Retry::After(left),
                 })?,
                 None => None,
@@ -147,8 +155,8 @@ impl Client {
             visit.status = Some(response.status());
             match next_address(&visit.url, &response)? {
                 Some(_) if visit.redirects >= asking.redirects => {
-                    let reason = format!("more than {} redirections", asking.redirects);
-                    return Err(Failure::permanent("redirects", reason));
+                    let message = format!("more than {} redirections", asking.redirects);
+                    return Err(Failure::permanent("redirects", "too many redirections", message));
                 }
                 Some(next) => {
                     visit.redirects += 1;
@@ -177,7 +185,9 @@ fn shortened(text: &str) -> String {
 fn next_address(here: &Url, response: &Response) -> Result<Option<Url>, Failure> {
     let is_redirection = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirection) else { return Ok(None) };
-    let bad = |reason: String| Failure::permanent("redirects", format!("a redirection leads nowhere: {reason}"));
+    let bad = |reason: String| {
+        Failure::permanent("redirects", "invalid redirection", format!("a redirection leads nowhere: {reason}"))
+    };
     let location = std::str::from_utf8(location.as_bytes()).map_err(|error| bad(error.to_string()))?;
     let next = here.join(location).map_err(|error| bad(error.to_string()))?;
     address(next.as_str()).map(Some).map_err(bad)
@@ -238,7 +248,7 @@ impl Visit {
             300..400 => ("3xx", Retry::Never),
             _ => ("status", Retry::Never),
         };
-        Err(Failure { class, reason: status.to_string(), retry })
+        Err(Failure { class, reason: status.to_string().into(), message: status.to_string(), retry })
     }
 
     fn detail(&self, took: Duration, failure: Option<&Failure>) -> Detail {
@@ -284,22 +294,27 @@ fn failure(error: &reqwest::Error) -> Failure {
     // The resolver's own word, if it has refused.
     if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<Refused>()) {
         return match refused {
-            Refused::NotPublic { .. } => Failure::permanent("refused", refused.to_string()),
-            Refused::Unknown { .. } => Failure::permanent("dns", refused.to_string()),
+            Refused::NotPublic { .. } => Failure::permanent("refused", "not a public address", refused.to_string()),
+            Refused::Unknown { .. } => Failure::permanent("dns", "no such host", refused.to_string()),
         };
     }
     let is_tls = causes().any(|cause| cause.is::<rustls::Error>());
     let last = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
     if is_tls {
-        Failure::permanent("tls", format!("tls: {last}"))
+        Failure::permanent("tls", "TLS error", format!("tls: {last}"))
     } else if error.is_timeout() {
-        Failure { class: "timeout", reason: "nothing came in time".into(), retry: Retry::Soon }
+        Failure {
+            class: "timeout",
+            reason: "timed out".into(),
+            message: "nothing came in time".into(),
+            retry: Retry::Soon,
+        }
     } else if error.is_connect() {
         // Nobody listens there. That does not change within seconds.
-        Failure::permanent("connect", format!("connect: {last}"))
+        Failure::permanent("connect", "cannot connect", format!("connect: {last}"))
     } else if error.is_body() || error.is_decode() {
-        Failure::permanent("body", format!("its answer is not whole: {last}"))
+        Failure::permanent("body", "incomplete response", format!("its answer is not whole: {last}"))
     } else {
-        Failure::permanent("http", format!("http: {last}"))
+        Failure::permanent("http", "invalid response", format!("http: {last}"))
     }
 }

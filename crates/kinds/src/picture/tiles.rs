@@ -63,7 +63,7 @@ impl Tiles {
             let image = Image::from_vec_u8(width, height, image.into_raw(), PixelType::U8x4);
             image.map(Arc::new).map_err(|error| error.to_string())
         });
-        decoded.clone().map_err(TaskError::permanent)
+        decoded.clone().map_err(|message| TaskError::permanent("the picture cannot be decoded").with_message(message))
     }
 
     /// The pixels of a tile, four bytes each.
@@ -71,7 +71,9 @@ impl Tiles {
         let source = self.source()?;
         let (wide, left, width) = with_surroundings(across, self.width, source.width());
         let (high, top, height) = with_surroundings(down, self.height, source.height());
-        let failed = |error: String| TaskError::permanent(format!("a tile cannot be resized: {error}"));
+        let failed = |error: String| {
+            TaskError::permanent("a tile cannot be resized").with_message(format!("a tile cannot be resized: {error}"))
+        };
         let mut around = Image::new(wide.length, high.length, PixelType::U8x4);
         // Rounding must not lead out of the image.
         let width = width.min(f64::from(source.width()) - left);
@@ -116,9 +118,12 @@ impl BlockingWork for Tiles {
             }
         }
         let mut png = Vec::new();
-        PngEncoder::new(&mut png)
-            .write_image(&pixels, across.length, down.length, ExtendedColorType::Rgba8)
-            .map_err(|error| TaskError::permanent(format!("a tile cannot be encoded: {error}")))?;
+        PngEncoder::new(&mut png).write_image(&pixels, across.length, down.length, ExtendedColorType::Rgba8).map_err(
+            |error| {
+                TaskError::permanent("a tile cannot be encoded")
+                    .with_message(format!("a tile cannot be encoded: {error}"))
+            },
+        )?;
         Ok(Done { color: mean(&pixels), detail: Some(Detail::Picture(png.into())) })
     }
 }

@@ -3,16 +3,20 @@
 use super::DecodeError;
 use super::attempts::{put_runs, read_runs};
 use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigzag, zigzag};
+use super::lap::{put_limits, put_set, read_limits, read_set};
+use super::launched::{put_first_launched, put_launched, read_first_launched, read_launched};
 use super::reasons::{WrittenReasons, read_reason};
-use crate::event::{CancelCause, Control, Event, Launched, Outcome, PutBack, Settlement};
+use crate::event::{CancelCause, Control, Event, JournalVersion, Outcome, Settlement};
 use crate::grid::MAX_SQUARES;
+use crate::lap::LapSet;
 use crate::order::Position;
-use crate::spec::{BatchSpec, MAX_CONCURRENCY};
+use crate::spec::MAX_CONCURRENCY;
 use crate::state::MAX_LAPS;
 
+/// A launch of the first version, which is not written down.
 const LAUNCHED: u8 = 1;
 const SETTLED: u8 = 2;
-/// A lap that puts back all failed squares.
+/// A lap of all failed squares, with the limits of the one before.
 const LAP_STARTED: u8 = 3;
 /// A cancellation that was asked for.
 const CANCELLED: u8 = 4;
@@ -20,8 +24,13 @@ const CANCELLED: u8 = 4;
 const STOPPED: u8 = 5;
 const ATTEMPTED: u8 = 6;
 const CONTROLLED: u8 = 7;
-/// A lap that puts back one square, which is told.
+/// A lap of one failed square, with the limits of the one before.
 const LAP_OF_ONE: u8 = 8;
+/// A launch that begins with its version.
+const LAUNCHED_VERSION: u8 = 9;
+/// A lap of any set of squares, with limits of its own or those of the one before.
+const LAP_OF_SET: u8 = 10;
+const DRAINING: u8 = 11;
 
 const PAUSE: u8 = 0;
 const RESUME: u8 = 1;
@@ -84,7 +93,7 @@ impl<'a> FramedEvent<'a> {
     /// Whether this is an [`Event::LapStarted`].
     #[must_use]
     pub fn is_lap_start(self) -> bool {
-        matches!(self.0.first(), Some(&(LAP_STARTED | LAP_OF_ONE)))
+        matches!(self.0.first(), Some(&(LAP_STARTED | LAP_OF_ONE | LAP_OF_SET)))
     }
 
     /// The event itself.
@@ -99,8 +108,12 @@ impl<'a> FramedEvent<'a> {
 
 pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
     match event {
-        Event::Launched(launched) => {
+        Event::Launched(launched) if launched.version == JournalVersion::V1 => {
             out.push(LAUNCHED);
+            put_first_launched(out, launched);
+        }
+        Event::Launched(launched) => {
+            out.push(LAUNCHED_VERSION);
             put_launched(out, launched);
         }
         Event::Settled { lap, at, settlements } => {
@@ -109,13 +122,27 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
             put_varint(out, at.0);
             put_settlements(out, settlements);
         }
-        Event::LapStarted { lap, at, put_back } => {
-            out.push(if *put_back == PutBack::All { LAP_STARTED } else { LAP_OF_ONE });
+        Event::LapStarted { lap, at, set, limits } => {
+            // What was read from a journal of the first version is written as it was.
+            let only = limits.is_none().then(|| set.only()).flatten();
+            let is_first_form = limits.is_none() && *set == LapSet::Failed;
+            out.push(if is_first_form { LAP_STARTED } else { only.map_or(LAP_OF_SET, |_| LAP_OF_ONE) });
             put_varint(out, u64::from(*lap));
             put_varint(out, at.0);
-            if let PutBack::One(position) = put_back {
-                put_varint(out, u64::from(position.0));
+            match only {
+                Some(position) => put_varint(out, u64::from(position.0)),
+                None if is_first_form => {}
+                None => {
+                    put_set(out, set);
+                    put_limits(out, limits.as_ref());
+                }
             }
+        }
+        Event::Draining { lap, at, cause } => {
+            out.push(DRAINING);
+            put_varint(out, u64::from(*lap));
+            put_varint(out, at.0);
+            put_cause(out, *cause);
         }
         Event::Attempted { lap, worker, runs } => {
             out.push(ATTEMPTED);
@@ -143,20 +170,29 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
 
 pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
     match reader.byte()? {
-        LAUNCHED => read_launched(reader).map(Event::Launched),
+        LAUNCHED => read_first_launched(reader).map(Event::Launched),
+        LAUNCHED_VERSION => read_launched(reader).map(Event::Launched),
         SETTLED => Ok(Event::Settled {
             lap: read_lap(reader)?,
             at: reader.timestamp()?,
             settlements: read_settlements(reader)?,
         }),
         LAP_STARTED => {
-            Ok(Event::LapStarted { lap: read_lap(reader)?, at: reader.timestamp()?, put_back: PutBack::All })
+            Ok(Event::LapStarted { lap: read_lap(reader)?, at: reader.timestamp()?, set: LapSet::Failed, limits: None })
         }
         LAP_OF_ONE => Ok(Event::LapStarted {
             lap: read_lap(reader)?,
             at: reader.timestamp()?,
-            put_back: PutBack::One(Position(reader.number("a position", MAX_SQUARES - 1)?)),
+            set: LapSet::Positions([Position(reader.number("a position", MAX_SQUARES - 1)?)].into_iter().collect()),
+            limits: None,
         }),
+        LAP_OF_SET => Ok(Event::LapStarted {
+            lap: read_lap(reader)?,
+            at: reader.timestamp()?,
+            set: read_set(reader)?,
+            limits: read_limits(reader)?,
+        }),
+        DRAINING => Ok(Event::Draining { lap: read_lap(reader)?, at: reader.timestamp()?, cause: read_cause(reader)? }),
         CANCELLED => {
             Ok(Event::Cancelled { lap: read_lap(reader)?, at: reader.timestamp()?, cause: CancelCause::Asked })
         }
@@ -219,20 +255,6 @@ pub(super) fn read_cause(reader: &mut Reader<'_>) -> Result<CancelCause, DecodeE
 
 fn read_lap(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
     reader.number("a lap", MAX_LAPS as u32)
-}
-
-pub(super) fn put_launched(out: &mut Vec<u8>, launched: &Launched) {
-    // A spec holds the free-form parameters of its kind of work, which JSON is made for. Writing one cannot fail: it is
-    // made of strings, numbers and maps with string keys.
-    let spec = serde_json::to_string(&launched.spec).unwrap_or_default();
-    put_text(out, &spec);
-    put_varint(out, launched.at.0);
-}
-
-pub(super) fn read_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeError> {
-    let spec: BatchSpec = serde_json::from_str(reader.text()?).map_err(|_| DecodeError::OutOfRange("the spec"))?;
-    let at = reader.timestamp()?;
-    Ok(Launched { spec, at })
 }
 
 /// Settlements in the order in which they came. Each token is a varint: how far the position lies from the one

@@ -15,7 +15,8 @@ const HELLO: u8 = 1;
 const ACK: u8 = 2;
 const FOLLOW: u8 = 3;
 
-const SNAPSHOT: u8 = 1;
+/// 1 was a snapshot without sets of laps, which pages of before would misread.
+const SNAPSHOT: u8 = 6;
 const DELTA: u8 = 2;
 const STATUS: u8 = 3;
 const ATTEMPTS: u8 = 4;
@@ -222,8 +223,8 @@ impl ServerFrame {
             SNAPSHOT => Self::Snapshot(Box::new(read_quilt(&mut reader)?)),
             DELTA => {
                 let from = reader.step()?;
-                // Per lap at most its start, its settlements and its cancellation; a control, and the settlements before it.
-                let most = 3 * MAX_LAPS as u32 + 4 * MAX_CONTROLS;
+                // Per lap at most its start, that it drains, its end, and settlements before each; a control, and the settlements before it.
+                let most = 6 * MAX_LAPS as u32 + 4 * MAX_CONTROLS;
                 let count = reader.number("a number of events", most)?;
                 let events = (0..count).map(|_| read_event(&mut reader)).collect::<Result<_, _>>()?;
                 Self::Delta { from, events }

@@ -9,7 +9,7 @@
 //! # Layout
 //!
 //! - `bytes`: varints, texts and the reader that cannot run past the end
-//! - `event`: what a journal stores; `attempts`: the tries among it
+//! - `event`: what a journal stores; `launched`, `lap` and `attempts`: parts of it
 //! - `snapshot`: a whole quilt; `summary`: how it stands, without its squares
 //! - `frame`: what the channel carries
 
@@ -17,12 +17,16 @@ mod attempts;
 mod bytes;
 mod event;
 mod frame;
+mod lap;
+mod launched;
 mod reasons;
 mod snapshot;
 mod summary;
 
 pub use summary::{decode_summary, encode_summary};
 use thiserror::Error;
+
+pub use launched::{MAX_SPEC, spec_bytes};
 
 pub use event::{FramedEvent, decode_event, encode_event, put_framed_event};
 pub use frame::{
@@ -38,6 +42,9 @@ pub enum DecodeError {
     /// There are bytes behind the end of the message.
     #[error("the message goes on behind its end")]
     TrailingBytes,
+    /// A journal of a version that is not known here.
+    #[error("the journal has version {0}, and this program reads versions up to 2")]
+    UnknownVersion(u64),
     /// The first byte names no kind of message of this version.
     #[error("unknown kind of message: {0}")]
     UnknownKind(u8),

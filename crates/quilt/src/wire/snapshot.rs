@@ -1,34 +1,41 @@
 //! A whole quilt, for a viewer who has seen nothing of it.
 
 use super::DecodeError;
-use super::bytes::{Reader, put_color, put_optional, put_text, put_varint};
-use super::event::{put_cause, put_launched, read_cause, read_concurrency, read_launched};
-use crate::cell::{Cell, CellState, ReasonId, intern};
-use crate::event::Timestamp;
+use super::bytes::{Reader, put_color, put_text, put_varint};
+use super::event::{put_cause, read_cause};
+use super::lap::{put_limits, read_limits};
+use super::launched::{put_launched, read_launched};
+use crate::cell::{Cell, CellState, ReasonId};
 use crate::grid::{Index, MAX_SQUARES};
-use crate::state::{Cancellation, Finish, Lap, MAX_LAPS, Quilt};
+use crate::lap::{Cancellation, Finish, Lap, LapEnd};
+use crate::state::{MAX_LAPS, Quilt};
 
 const PENDING: u8 = 0;
 const DONE: u8 = 1;
 const FAILED: u8 = 2;
+const NOT_RUN: u8 = 3;
+
+const RUNNING: u8 = 0;
+const FINISHED: u8 = 1;
+const CANCELLED: u8 = 2;
 
 pub(super) fn put_quilt(out: &mut Vec<u8>, quilt: &Quilt) {
     put_launched(out, &quilt.launched);
     put_varint(out, quilt.step.0);
     put_varint(out, quilt.updated_at.0);
     out.push(u8::from(quilt.is_paused));
-    put_optional(out, quilt.concurrency.map(u64::from));
+    put_limits(out, Some(&quilt.limits));
     put_varint(out, u64::from(quilt.controls));
-    put_optional(out, quilt.cancellation.map(|how| how.at.0));
-    if let Some(how) = quilt.cancellation {
-        put_cause(out, how.cause);
+    out.push(u8::from(quilt.draining.is_some()));
+    if let Some(draining) = quilt.draining {
+        put_cancellation(out, draining);
     }
     put_varint(out, quilt.earlier_laps.len() as u64);
     for lap in quilt.earlier_laps.iter().chain([&quilt.lap]) {
         put_lap(out, lap);
     }
-    put_varint(out, quilt.reasons.len() as u64);
-    for reason in &quilt.reasons {
+    put_varint(out, quilt.reasons.texts().len() as u64);
+    for reason in quilt.reasons.texts() {
         put_text(out, reason);
     }
     put_cells(out, &quilt.cells);
@@ -39,12 +46,9 @@ pub(super) fn read_quilt(reader: &mut Reader<'_>) -> Result<Quilt, DecodeError> 
     quilt.step = reader.step()?;
     quilt.updated_at = reader.timestamp()?;
     quilt.is_paused = reader.byte()? != 0;
-    quilt.concurrency = read_concurrency(reader)?;
+    quilt.limits = read_limits(reader)?.ok_or(DecodeError::OutOfRange("a lap's limits"))?;
     quilt.controls = reader.number("a number of controls", u32::MAX)?;
-    quilt.cancellation = match reader.optional("a time")?.map(Timestamp) {
-        Some(at) => Some(Cancellation { at, cause: read_cause(reader)? }),
-        None => None,
-    };
+    quilt.draining = if reader.byte()? == 0 { None } else { Some(read_cancellation(reader)?) };
     let earlier = reader.number("a number of laps", MAX_LAPS as u32)?;
     for _ in 0..earlier {
         quilt.earlier_laps.push(read_lap(reader)?);
@@ -52,16 +56,25 @@ pub(super) fn read_quilt(reader: &mut Reader<'_>) -> Result<Quilt, DecodeError> 
     quilt.lap = read_lap(reader)?;
     for _ in 0..reader.number("a number of reasons", MAX_SQUARES)? {
         let reason = reader.text()?;
-        intern(&mut quilt.reasons, reason);
+        quilt.reasons.intern(reason);
     }
     read_cells(reader, &mut quilt)?;
-    // The counts follow from the cells, and the finish line from the counts.
-    quilt.done = count(&quilt, |state| matches!(state, CellState::Done(_)));
-    quilt.failed = count(&quilt, |state| matches!(state, CellState::Failed(_)));
+    // The counts follow from the cells, and the lap's end from the counts.
+    for cell in &quilt.cells {
+        match cell.state() {
+            CellState::Pending => {}
+            CellState::Done(_) => quilt.done += 1,
+            CellState::Failed(reason) => {
+                quilt.failed += 1;
+                quilt.reasons.add(reason);
+            }
+            CellState::NotRun => quilt.not_run += 1,
+        }
+    }
     let all_settled = quilt.progress().pending() == 0;
-    let all_finished = quilt.earlier_laps.iter().all(|lap| lap.finish.is_some());
-    if quilt.lap.finish.is_some() != all_settled || !all_finished {
-        return Err(DecodeError::OutOfRange("the finish line"));
+    let all_ended = quilt.earlier_laps.iter().all(|lap| lap.end.is_some());
+    if quilt.lap.end.is_some() != all_settled || !all_ended {
+        return Err(DecodeError::OutOfRange("the end of a lap"));
     }
     if quilt.lap.left_failed > quilt.failed {
         return Err(DecodeError::OutOfRange("a number of squares"));
@@ -69,26 +82,49 @@ pub(super) fn read_quilt(reader: &mut Reader<'_>) -> Result<Quilt, DecodeError> 
     Ok(quilt)
 }
 
-fn count(quilt: &Quilt, wanted: impl Fn(CellState) -> bool) -> u32 {
-    quilt.cells.iter().filter(|cell| wanted(cell.state())).count() as u32
-}
-
 fn put_lap(out: &mut Vec<u8>, lap: &Lap) {
     put_varint(out, lap.started_at.0);
     put_varint(out, u64::from(lap.tasks));
     put_varint(out, u64::from(lap.left_failed));
-    put_optional(out, lap.finish.map(|finish| finish.at.0));
-    put_varint(out, lap.finish.map_or(0, |finish| u64::from(finish.last_across.0)));
+    match lap.end {
+        None => out.push(RUNNING),
+        Some(LapEnd::Finished(Finish { at, last_across, failed, not_run })) => {
+            out.push(FINISHED);
+            put_varint(out, at.0);
+            [last_across.0, failed, not_run].into_iter().for_each(|number| put_varint(out, u64::from(number)));
+        }
+        Some(LapEnd::Cancelled(cancellation)) => {
+            out.push(CANCELLED);
+            put_cancellation(out, cancellation);
+        }
+    }
 }
 
 fn read_lap(reader: &mut Reader<'_>) -> Result<Lap, DecodeError> {
     let started_at = reader.timestamp()?;
     let tasks = reader.number("a lap's tasks", MAX_SQUARES)?;
     let left_failed = reader.number("a number of squares", MAX_SQUARES)?;
-    let finished_at = reader.optional("a time")?.map(Timestamp);
-    let last_across = Index(reader.number("a square", MAX_SQUARES - 1)?);
-    let finish = finished_at.map(|at| Finish { at, last_across });
-    Ok(Lap { started_at, tasks, left_failed, finish })
+    let end = match reader.byte()? {
+        RUNNING => None,
+        FINISHED => Some(LapEnd::Finished(Finish {
+            at: reader.timestamp()?,
+            last_across: Index(reader.number("a square", MAX_SQUARES - 1)?),
+            failed: reader.number("a number of squares", MAX_SQUARES)?,
+            not_run: reader.number("a number of squares", MAX_SQUARES)?,
+        })),
+        CANCELLED => Some(LapEnd::Cancelled(read_cancellation(reader)?)),
+        kind => return Err(DecodeError::UnknownKind(kind)),
+    };
+    Ok(Lap { started_at, tasks, left_failed, end })
+}
+
+fn put_cancellation(out: &mut Vec<u8>, Cancellation { at, cause }: Cancellation) {
+    put_varint(out, at.0);
+    put_cause(out, cause);
+}
+
+fn read_cancellation(reader: &mut Reader<'_>) -> Result<Cancellation, DecodeError> {
+    Ok(Cancellation { at: reader.timestamp()?, cause: read_cause(reader)? })
 }
 
 /// Runs of squares in the same state, along the order.
@@ -99,7 +135,7 @@ fn put_cells(out: &mut Vec<u8>, cells: &[Cell]) {
         put_varint(out, run.len() as u64);
         for cell in run {
             match cell.state() {
-                CellState::Pending => {}
+                CellState::Pending | CellState::NotRun => {}
                 CellState::Done(color) => put_color(out, color),
                 CellState::Failed(reason) => put_varint(out, u64::from(reason.0)),
             }
@@ -119,6 +155,7 @@ fn read_cells(reader: &mut Reader<'_>, quilt: &mut Quilt) -> Result<(), DecodeEr
         for cell in cells.by_ref().take(length) {
             *cell = match kind {
                 PENDING => Cell::PENDING,
+                NOT_RUN => Cell::NOT_RUN,
                 DONE => Cell::done(reader.color()?),
                 FAILED => Cell::failed(ReasonId(reader.number("a reason", MAX_SQUARES)?)),
                 other => return Err(DecodeError::UnknownKind(other)),
@@ -133,5 +170,6 @@ fn kind(cell: Cell) -> u8 {
         CellState::Pending => PENDING,
         CellState::Done(_) => DONE,
         CellState::Failed(_) => FAILED,
+        CellState::NotRun => NOT_RUN,
     }
 }

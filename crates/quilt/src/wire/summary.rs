@@ -2,7 +2,8 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_varint};
-use super::event::{put_cause, put_launched, read_cause, read_concurrency, read_launched};
+use super::event::{put_cause, read_cause, read_concurrency};
+use super::launched::{put_launched, read_launched};
 use crate::event::{Launched, Timestamp};
 use crate::grid::{Index, MAX_SQUARES};
 use crate::state::MAX_LAPS;
@@ -13,14 +14,15 @@ use crate::summary::{Progress, Status, Summary};
 pub fn encode_summary(summary: &Summary) -> Vec<u8> {
     let Summary { spec, status, lap, lap_tasks, progress, created_at, started_at, ended_at, .. } = summary;
     let mut out = Vec::new();
-    put_launched(&mut out, &Launched { spec: spec.clone(), at: *created_at });
+    put_launched(&mut out, &Launched::new(spec.clone(), *created_at));
     out.push(match status {
         Status::Running => 0,
         Status::Paused => 1,
         Status::Finished => 2,
         Status::Cancelled => 3,
+        Status::Draining => 4,
     });
-    for number in [*lap, *lap_tasks, progress.done, progress.failed] {
+    for number in [*lap, *lap_tasks, progress.done, progress.failed, progress.not_run] {
         put_varint(&mut out, number.into());
     }
     put_varint(&mut out, started_at.0);
@@ -50,12 +52,14 @@ pub fn decode_summary(bytes: &[u8]) -> Result<Summary, DecodeError> {
         1 => Status::Paused,
         2 => Status::Finished,
         3 => Status::Cancelled,
+        4 => Status::Draining,
         kind => return Err(DecodeError::UnknownKind(kind)),
     };
     let lap = reader.number("a lap", MAX_LAPS as u32)?;
     let lap_tasks = reader.number("a lap's tasks", MAX_SQUARES)?;
     let done = reader.number("a number of squares", tasks)?;
     let failed = reader.number("a number of squares", tasks - done)?;
+    let not_run = reader.number("a number of squares", tasks - done - failed)?;
     let started_at = reader.timestamp()?;
     let ended_at = reader.optional("a time")?.map(Timestamp);
     let last_across = match reader.optional("a square")? {
@@ -68,7 +72,7 @@ pub fn decode_summary(bytes: &[u8]) -> Result<Summary, DecodeError> {
     let concurrency = read_concurrency(&mut reader)?;
     let cancelled_because = if reader.byte()? == 1 { Some(read_cause(&mut reader)?) } else { None };
     reader.finish()?;
-    let progress = Progress { tasks, done, failed };
+    let progress = Progress { tasks, done, failed, not_run };
     let summary = Summary::of_launch(launched);
     Ok(Summary {
         status,

@@ -5,8 +5,8 @@
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use quilt::{
-    AttemptRun, BatchSpec, CancelCause, Change, Color, Control, Event, Grid, Launched, Outcome, Position, PutBack,
-    Quilt, Settlement, Timestamp, WorkSpec,
+    AttemptRun, BatchSpec, CancelCause, Change, Color, Control, Event, Grid, LapLimits, LapSet, Launched, Outcome,
+    Position, Quilt, Settlement, Timestamp, WorkSpec,
 };
 
 /// A case that fails is kept beside the test, to be tried first the next time.
@@ -21,7 +21,7 @@ pub(crate) fn config() -> ProptestConfig {
 pub(crate) fn launched(rows: u16, columns: u16, seed: u64) -> Launched {
     let grid = Grid::new(rows, columns).expect("a small grid");
     let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-    Launched { spec: BatchSpec::new(work, grid, seed), at: Timestamp(1_000) }
+    Launched::new(BatchSpec::new(work, grid, seed), Timestamp(1_000))
 }
 
 /// A quilt and everything that changed in it.
@@ -50,7 +50,9 @@ pub(crate) fn event(tasks: u32) -> impl Strategy<Value = Event> {
     prop_oneof![
         12 => (lap.clone(), at.clone(), proptest::collection::vec(settlement, 0..12))
             .prop_map(|(lap, at, settlements)| Event::Settled { lap, at, settlements }),
-        2 => (lap.clone(), at.clone(), put_back(tasks)).prop_map(|(lap, at, put_back)| Event::LapStarted { lap, at, put_back }),
+        2 => (lap.clone(), at.clone(), lap_set(tasks), proptest::option::of(limits()))
+            .prop_map(|(lap, at, set, limits)| Event::LapStarted { lap, at, set, limits }),
+        1 => (lap.clone(), at.clone(), cause()).prop_map(|(lap, at, cause)| Event::Draining { lap, at, cause }),
         1 => (lap.clone(), at.clone(), cause()).prop_map(|(lap, at, cause)| Event::Cancelled { lap, at, cause }),
         3 => (lap.clone(), 1_u32..4, at.clone(), control())
             .prop_map(|(lap, number, at, control)| Event::Controlled { lap, number, at, control }),
@@ -59,8 +61,20 @@ pub(crate) fn event(tasks: u32) -> impl Strategy<Value = Event> {
     ]
 }
 
-fn put_back(tasks: u32) -> impl Strategy<Value = PutBack> {
-    prop_oneof![Just(PutBack::All), (0..tasks + 2).prop_map(|position| PutBack::One(Position(position)))]
+fn lap_set(tasks: u32) -> impl Strategy<Value = LapSet> {
+    prop_oneof![
+        2 => Just(LapSet::Failed),
+        1 => Just(LapSet::NotRun),
+        1 => "[a-z]{0,3}".prop_map(|reason| LapSet::Reason(reason.into())),
+        2 => proptest::collection::vec((0..tasks + 2).prop_map(Position), 0..6)
+            .prop_map(|positions| LapSet::Positions(positions.into_iter().collect())),
+    ]
+}
+
+fn limits() -> impl Strategy<Value = LapLimits> {
+    (1_u8.., 1_u32.., proptest::option::of(1_u32..=1 << 16), any::<Option<u32>>()).prop_map(
+        |(attempts, timeout_ms, concurrency, deadline_ms)| LapLimits { attempts, timeout_ms, concurrency, deadline_ms },
+    )
 }
 
 fn cause() -> impl Strategy<Value = CancelCause> {
@@ -95,13 +109,12 @@ pub(crate) fn without_foresight(launched: &Launched, events: Vec<Event>) -> Vec<
     for event in events {
         let possible = match &event {
             Event::Launched(_) => true,
-            Event::Settled { lap, .. } | Event::Cancelled { lap, .. } | Event::Attempted { lap, .. } => {
-                *lap <= quilt.lap_number()
-            }
+            Event::Settled { lap, .. }
+            | Event::Draining { lap, .. }
+            | Event::Cancelled { lap, .. }
+            | Event::Attempted { lap, .. } => *lap <= quilt.lap_number(),
             Event::Controlled { lap, number, .. } => *lap <= quilt.lap_number() && *number <= quilt.controls() + 1,
-            Event::LapStarted { lap, put_back, .. } => {
-                *lap <= quilt.lap_number() + u32::from(quilt.can_put_back(*put_back))
-            }
+            Event::LapStarted { lap, set, .. } => *lap <= quilt.lap_number() + u32::from(quilt.can_start_lap(set)),
         };
         if possible {
             quilt.apply(&event, &mut Vec::new());
@@ -119,7 +132,7 @@ pub(crate) fn full_journal(tasks: u32, laps: u32) -> Vec<Event> {
     for lap in 1..=laps {
         let at = Timestamp(1_000 * u64::from(lap));
         if lap > 1 {
-            journal.push(Event::LapStarted { lap, at, put_back: PutBack::All });
+            journal.push(Event::LapStarted { lap, at, set: LapSet::Failed, limits: None });
         }
         let fails = |place: usize| lap < laps && place.is_multiple_of(2);
         for (chunk_number, chunk) in pending.chunks(7).enumerate() {
