@@ -64,7 +64,7 @@ export function root(page: Page): Locator {
   return page.locator("[data-status]").and(page.getByRole("article"));
 }
 
-export function squares(page: Page, state?: "pending" | "done" | "failed"): Locator {
+export function squares(page: Page, state?: "pending" | "done" | "failed" | "not-run"): Locator {
   const cells = page.getByRole("gridcell");
   return state ? cells.and(page.locator(`[data-state="${state}"]`)) : cells;
 }

@@ -61,7 +61,7 @@ pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionE
 fn concurrency(typed: &str) -> Result<Option<u32>, ActionError> {
     let number = optional_number("the number of tasks at the same time", typed)
         .map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
-    Ok(number.map(Into::into).as_ref().map(quilt::spec::concurrency_within).transpose()?)
+    Ok(number.map(Into::into).as_ref().map(quilt::request::concurrency_within).transpose()?)
 }
 
 async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<String, ActionError> {

@@ -247,6 +247,10 @@ impl Channel {
                 self.quilt.update(Viewer::forget);
                 self.with_socket(Socket::reopen_later);
             }
+            Received::Newer => {
+                // The page of that version can. A reload fails only where the browser forbids it.
+                let _ = window().location().reload();
+            }
             Received::Part => {}
         }
     }

@@ -5,28 +5,10 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::color::Color;
-use crate::lap::{LapLimits, LapSet};
+use crate::lap::{CancelCause, LapLimits, LapSet};
 use crate::order::Position;
 use crate::spec::BatchSpec;
-
-/// A moment: milliseconds since 1970-01-01T00:00:00Z, by the clock of the node that wrote it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Timestamp(pub u64);
-
-impl Timestamp {
-    /// The moment this many milliseconds later.
-    #[must_use]
-    pub const fn plus_millis(self, millis: u64) -> Self {
-        Self(self.0.saturating_add(millis))
-    }
-
-    /// Milliseconds since an earlier moment; 0 where the clocks disagree about which is earlier.
-    #[must_use]
-    pub const fn millis_since(self, earlier: Self) -> u64 {
-        self.0.saturating_sub(earlier.0)
-    }
-}
+use crate::timestamp::Timestamp;
 
 /// How many events of a journal there are, or were seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,18 +129,6 @@ pub enum Control {
     Resume,
     /// At most this many of its tasks run at the same time; `None` for as many as are of use.
     SetConcurrency(Option<u32>),
-}
-
-/// Why a batch was stopped before its finish line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum CancelCause {
-    /// Its owner asked for it.
-    Asked,
-    /// Its time was over.
-    Deadline,
-    /// A larger share of its tasks failed than is tolerated. This follows from the settlements, and no event says so.
-    Failures,
 }
 
 /// One entry of a batch's journal.

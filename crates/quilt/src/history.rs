@@ -5,11 +5,12 @@
 //! When a lap starts it lets go of most of what came before: who is further behind needs the quilt as it stands.
 
 use crate::cell::Cell;
-use crate::event::{CancelCause, Control, Event, Settlement, Timestamp};
-use crate::lap::{Cancellation, LapEnd, LapLimits, LapSet};
+use crate::event::{Control, Event, Settlement};
+use crate::lap::{CancelCause, Cancellation, LapEnd, LapLimits, LapSet};
 use crate::order::Position;
 use crate::state::{Change, Quilt, SquareState, Step};
 use crate::summary::Progress;
+use crate::timestamp::Timestamp;
 
 /// One change as it was when it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,10 +4,10 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CancelCause, Timestamp};
 use crate::grid::Index;
 use crate::order::Position;
 use crate::spec::BatchSpec;
+use crate::timestamp::Timestamp;
 
 /// The squares that a lap after the first runs. Squares that are done never run again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,4 +178,16 @@ pub struct Cancellation {
     pub at: Timestamp,
     /// Why.
     pub cause: CancelCause,
+}
+
+/// Why a batch was stopped before its finish line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CancelCause {
+    /// Its owner asked for it.
+    Asked,
+    /// Its time was over.
+    Deadline,
+    /// A larger share of its tasks failed than is tolerated. This follows from the settlements, and no event says so.
+    Failures,
 }

@@ -10,13 +10,14 @@
 //! - [`order`]: the order in which squares are run
 //! - [`lap`]: which squares a lap runs, within which limits, and how it ended
 //! - [`reasons`]: why squares failed, counted
-//! - [`spec`]: what a batch is made of, and the limits that a request for one has to keep
+//! - [`spec`]: what a batch is made of; [`request`]: from requests to specs, within limits; [`spec_error`]: why not
 //! - [`event`]: what a journal holds
 //! - [`state`]: [`Quilt`], the fold of a journal
 //! - [`summary`]: what is said of a batch without its squares
 //! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
 //! - [`race`]: who ran what, when and for how long, for viewers
 //! - [`receipt`]: what is left of a lap at its finish line, and what is known of its tries
+//! - [`timestamp`]: points in time
 //! - [`wire`]: events and frames as bytes
 
 mod cell;
@@ -30,24 +31,27 @@ pub mod order;
 pub mod race;
 pub mod reasons;
 pub mod receipt;
+pub mod request;
 pub mod spec;
+pub mod spec_error;
 pub mod state;
 pub mod summary;
+pub mod timestamp;
 pub mod wire;
 
 pub use color::Color;
-pub use event::{
-    AttemptRecord, AttemptRun, CancelCause, Control, Event, JournalVersion, Launched, Offset, Outcome, Settlement,
-    Timestamp,
-};
+pub use event::{AttemptRecord, AttemptRun, Control, Event, JournalVersion, Launched, Offset, Outcome, Settlement};
 pub use grid::{Grid, Index, Square};
 pub use history::History;
 pub use id::{BatchId, OwnerId};
-pub use lap::{Lap, LapLimits, LapSet, Positions};
+pub use lap::{CancelCause, Lap, LapLimits, LapSet, Positions};
 pub use order::{Order, Position, TaskOrder};
 pub use race::Race;
 pub use reasons::short_reason;
 pub use receipt::{LapStats, Receipt};
-pub use spec::{BatchSpec, Halt, Limits, SpecError, Tolerance, WorkSpec};
+pub use request::Limits;
+pub use spec::{BatchSpec, Halt, Tolerance, WorkSpec};
+pub use spec_error::SpecError;
 pub use state::{Change, Quilt, SquareState, Step};
 pub use summary::{Progress, Status, Summary};
+pub use timestamp::Timestamp;

@@ -3,8 +3,9 @@
 //! A [`Race`] is a fold of a journal's attempts beside [`Quilt`](crate::Quilt), for viewers. What it draws over time has a fixed number of
 //! bins, which get twice as long when they no longer suffice, so that an hour takes as much memory as a second.
 
-use crate::event::{AttemptRun, Event, Offset, Timestamp};
+use crate::event::{AttemptRun, Event, Offset};
 use crate::order::Position;
+use crate::timestamp::Timestamp;
 
 /// How many bins there are over the time of a lap.
 pub const BINS: usize = 128;

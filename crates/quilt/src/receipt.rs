@@ -8,10 +8,11 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::event::{AttemptRun, Event, JournalVersion, Timestamp};
+use crate::event::{AttemptRun, Event, JournalVersion};
 use crate::grid::{Index, Square};
 use crate::order::Position;
 use crate::state::{Change, Quilt, SquareState};
+use crate::timestamp::Timestamp;
 
 /// How many of the slowest tasks a receipt names.
 const SLOWEST: usize = 5;

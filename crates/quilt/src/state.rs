@@ -1,16 +1,19 @@
 //! [`Quilt`]: the state of a batch, a pure fold of its journal.
 
+mod lap_start;
+
 use std::ops::Range;
 
 use crate::cell::{Cell, CellState};
 use crate::color::Color;
-use crate::event::{CancelCause, Control, Event, JournalVersion, Launched, Outcome, Settlement, Timestamp};
+use crate::event::{Control, Event, JournalVersion, Launched, Outcome, Settlement};
 use crate::grid::{Grid, Index, Square};
-use crate::lap::{Cancellation, Finish, Lap, LapEnd, LapLimits, LapSet};
+use crate::lap::{CancelCause, Cancellation, Finish, Lap, LapEnd, LapLimits};
 use crate::order::{Order, Position};
 use crate::reasons::Reasons;
 use crate::spec::{BatchSpec, Halt, Tolerance};
 use crate::summary::{Progress, Status, Summary};
+use crate::timestamp::Timestamp;
 
 /// The most laps a batch can have. A retry beyond it changes nothing.
 pub const MAX_LAPS: usize = 1000;
@@ -226,44 +229,6 @@ impl Quilt {
         }
     }
 
-    fn start_lap(&mut self, at: Timestamp, set: &LapSet, limits: Option<LapLimits>) {
-        let tasks = match set {
-            LapSet::Positions(positions) => positions.iter().map(|position| self.run_again(position.0, |_| true)).sum(),
-            LapSet::Failed => self.run_all_again(|cell| matches!(cell, CellState::Failed(_))),
-            LapSet::NotRun => self.run_all_again(|cell| cell == CellState::NotRun),
-            LapSet::Reason(reason) => {
-                let reason = self.reasons.find(reason);
-                self.run_all_again(|cell| matches!(cell, CellState::Failed(other) if Some(other) == reason))
-            }
-        };
-        let lap = Lap { started_at: at, tasks, left_failed: self.failed, end: None };
-        self.earlier_laps.push(std::mem::replace(&mut self.lap, lap));
-        self.limits = limits.unwrap_or(self.limits);
-        self.is_paused = false;
-        self.draining = None;
-        self.updated_at = at;
-    }
-
-    fn run_all_again(&mut self, is_wanted: impl Fn(CellState) -> bool) -> u32 {
-        (0..self.progress().tasks).map(|position| self.run_again(position, &is_wanted)).sum()
-    }
-
-    /// Makes the square at a position pending if it has failed or was not run, and is wanted. Returns how many squares these are.
-    fn run_again(&mut self, position: u32, is_wanted: impl Fn(CellState) -> bool) -> u32 {
-        let Some(cell) = self.cells.get_mut(position as usize) else { return 0 };
-        match cell.state() {
-            state if !is_wanted(state) => return 0,
-            CellState::Pending | CellState::Done(_) => return 0,
-            CellState::Failed(reason) => {
-                self.failed -= 1;
-                self.reasons.remove(reason);
-            }
-            CellState::NotRun => self.not_run -= 1,
-        }
-        *cell = Cell::PENDING;
-        1
-    }
-
     fn is_open_lap(&self, lap: u32) -> bool {
         !self.status().is_over() && self.lap_number() == lap
     }
@@ -277,20 +242,6 @@ impl Quilt {
             Control::SetConcurrency(concurrency) => self.limits.concurrency != concurrency,
         };
         changes && self.controls < MAX_CONTROLS
-    }
-
-    /// Whether a next lap can start with these squares: where the lap before is over, and there are any.
-    #[must_use]
-    pub fn can_start_lap(&self, set: &LapSet) -> bool {
-        let is_not_empty = match set {
-            LapSet::Failed => self.failed > 0,
-            LapSet::NotRun => self.not_run > 0,
-            LapSet::Reason(reason) => self.reasons.find(reason).is_some(),
-            LapSet::Positions(positions) => positions
-                .iter()
-                .any(|position| matches!(self.at(position), SquareState::Failed(_) | SquareState::NotRun)),
-        };
-        is_not_empty && self.status().is_over() && self.earlier_laps.len() + 1 < MAX_LAPS
     }
 
     /// Where the batch stands.

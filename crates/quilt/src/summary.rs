@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{CancelCause, Launched, Timestamp};
+use crate::event::Launched;
 use crate::grid::Square;
+use crate::lap::CancelCause;
 use crate::spec::BatchSpec;
+use crate::timestamp::Timestamp;
 
 /// Where a batch stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -23,6 +23,8 @@ pub enum Received {
     Part,
     /// The message follows one that was never received. Reconnect for a snapshot.
     OutOfStep,
+    /// The server has a later version: this viewer has to be replaced by the one that comes with it.
+    Newer,
 }
 
 /// One viewer's copy of a quilt and of its attempts.
@@ -131,6 +133,10 @@ impl Viewer {
             Ok(Some(ServerFrame::Attempts { .. })) if is_reading => Received::Part,
             Ok(Some(frame)) => self.fold(frame),
             Ok(None) => Received::Part,
+            // A viewer that could read the server before reads one of a later version now.
+            Err(DecodeError::UnknownKind(_) | DecodeError::UnknownVersion(_)) if self.quilt.is_some() => {
+                Received::Newer
+            }
             Err(_) => Received::OutOfStep,
         }
     }
@@ -349,5 +355,14 @@ mod tests {
         }
         assert_eq!(viewer.take_dirty(), Dirty::All);
         assert_eq!(viewer.receive(&encode_event(&settled(1)), false), Received::OutOfStep);
+    }
+
+    #[test]
+    fn a_server_of_a_later_version_is_noticed_by_those_who_could_read_it_before() {
+        let unknown = [0xEE];
+        let mut viewer = Viewer::default();
+        assert_eq!(viewer.receive(&unknown, false), Received::OutOfStep);
+        viewer.receive(&ServerFrame::encode_snapshot(&quilt()), false);
+        assert_eq!(viewer.receive(&unknown, false), Received::Newer);
     }
 }

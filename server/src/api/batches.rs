@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use bytes::Bytes;
-use quilt::spec::concurrency_within;
+use quilt::request::concurrency_within;
 use quilt::{BatchId, Control, Halt, LapSet, OwnerId};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;

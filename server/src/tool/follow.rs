@@ -77,6 +77,9 @@ impl Follower {
                 self.viewer.forget();
                 Err(lost(&self.api))
             }
+            Received::Newer => {
+                Err(self.api.unreachable("it has a later version than this program; use one of that version"))
+            }
             Received::Load(_) | Received::Raced | Received::Missed | Received::Part => Ok(None),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`args`]: what can be said to them; [`error`]: why they do not do it
+//! - [`args`]: what can be said to them, with `values`; [`error`]: why they do not do it
 //! - `place`: a server somewhere, or one of our own in a folder; `api`: what is asked of it
 //! - `follow`: the fold of a batch, as it goes on
 //! - `run`: launches a batch and sees it to its end; `launch`: what it is made of; `progress`: what is told of it
@@ -17,6 +17,7 @@ mod place;
 mod progress;
 mod results;
 mod run;
+mod values;
 mod watch;
 
 use std::io::Write;

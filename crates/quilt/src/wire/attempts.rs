@@ -3,9 +3,10 @@
 use super::DecodeError;
 use super::bytes::{Reader, put_varint, unzigzag, zigzag};
 use super::reasons::{WrittenReasons, read_reason};
-use crate::event::{AttemptRun, Timestamp};
+use crate::event::AttemptRun;
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
+use crate::timestamp::Timestamp;
 
 /// Each run tells how far its first position and its start lie from those that were expected. Below the distance of the
 /// position stand two bits: whether it is a first try, and whether it failed.

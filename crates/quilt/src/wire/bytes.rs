@@ -2,8 +2,9 @@
 
 use super::DecodeError;
 use crate::color::Color;
-use crate::event::{Offset, Timestamp};
+use crate::event::Offset;
 use crate::state::Step;
+use crate::timestamp::Timestamp;
 
 /// The longest text in a message, in bytes. Specs and reasons are far shorter.
 pub(super) const MAX_TEXT: usize = 1 << 20;

@@ -3,14 +3,13 @@
 use super::DecodeError;
 use super::attempts::{put_runs, read_runs};
 use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigzag, zigzag};
-use super::lap::{put_limits, put_set, read_limits, read_set};
+use super::lap::{put_cause, put_limits, put_set, read_cause, read_concurrency, read_limits, read_set};
 use super::launched::{put_first_launched, put_launched, read_first_launched, read_launched};
 use super::reasons::{WrittenReasons, read_reason};
-use crate::event::{CancelCause, Control, Event, JournalVersion, Outcome, Settlement};
+use crate::event::{Control, Event, JournalVersion, Outcome, Settlement};
 use crate::grid::MAX_SQUARES;
-use crate::lap::LapSet;
+use crate::lap::{CancelCause, LapSet};
 use crate::order::Position;
-use crate::spec::MAX_CONCURRENCY;
 use crate::state::MAX_LAPS;
 
 /// A launch of the first version, which is not written down.
@@ -226,29 +225,6 @@ fn read_control(reader: &mut Reader<'_>) -> Result<Control, DecodeError> {
         PAUSE => Ok(Control::Pause),
         RESUME => Ok(Control::Resume),
         SET_CONCURRENCY => read_concurrency(reader).map(Control::SetConcurrency),
-        kind => Err(DecodeError::UnknownKind(kind)),
-    }
-}
-
-pub(super) fn read_concurrency(reader: &mut Reader<'_>) -> Result<Option<u32>, DecodeError> {
-    let concurrency = reader.optional("a concurrency")?;
-    let in_range = |value| u32::try_from(value).ok().filter(|value| (1..=MAX_CONCURRENCY).contains(value));
-    concurrency.map(|value| in_range(value).ok_or(DecodeError::OutOfRange("a concurrency"))).transpose()
-}
-
-pub(super) fn put_cause(out: &mut Vec<u8>, cause: CancelCause) {
-    out.push(match cause {
-        CancelCause::Asked => 0,
-        CancelCause::Deadline => 1,
-        CancelCause::Failures => 2,
-    });
-}
-
-pub(super) fn read_cause(reader: &mut Reader<'_>) -> Result<CancelCause, DecodeError> {
-    match reader.byte()? {
-        0 => Ok(CancelCause::Asked),
-        1 => Ok(CancelCause::Deadline),
-        2 => Ok(CancelCause::Failures),
         kind => Err(DecodeError::UnknownKind(kind)),
     }
 }

@@ -6,10 +6,11 @@ use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_text, put_varint};
 use super::event::{put_event, read_event};
 use super::snapshot::{put_quilt, read_quilt};
-use crate::event::{Event, Offset, Timestamp};
+use crate::event::{Event, Offset};
 use crate::grid::MAX_SQUARES;
 use crate::order::Position;
 use crate::state::{MAX_CONTROLS, MAX_LAPS, Quilt, Step};
+use crate::timestamp::Timestamp;
 
 const HELLO: u8 = 1;
 const ACK: u8 = 2;

@@ -1,10 +1,10 @@
-//! The squares and the limits of a lap.
+//! The squares and the limits of a lap, and why it was stopped.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_text, put_varint};
-use super::event::read_concurrency;
 use crate::grid::MAX_SQUARES;
-use crate::lap::{LapLimits, LapSet, Positions};
+use crate::lap::{CancelCause, LapLimits, LapSet, Positions};
+use crate::spec::MAX_CONCURRENCY;
 
 const FAILED: u8 = 0;
 const REASON: u8 = 1;
@@ -85,6 +85,29 @@ pub(super) fn read_limits(reader: &mut Reader<'_>) -> Result<Option<LapLimits>, 
                 deadline.map(|ms| u32::try_from(ms).map_err(|_| DecodeError::OutOfRange("a deadline"))).transpose()?;
             Ok(Some(LapLimits { attempts, timeout_ms, concurrency, deadline_ms }))
         }
+        kind => Err(DecodeError::UnknownKind(kind)),
+    }
+}
+
+pub(super) fn read_concurrency(reader: &mut Reader<'_>) -> Result<Option<u32>, DecodeError> {
+    let concurrency = reader.optional("a concurrency")?;
+    let in_range = |value| u32::try_from(value).ok().filter(|value| (1..=MAX_CONCURRENCY).contains(value));
+    concurrency.map(|value| in_range(value).ok_or(DecodeError::OutOfRange("a concurrency"))).transpose()
+}
+
+pub(super) fn put_cause(out: &mut Vec<u8>, cause: CancelCause) {
+    out.push(match cause {
+        CancelCause::Asked => 0,
+        CancelCause::Deadline => 1,
+        CancelCause::Failures => 2,
+    });
+}
+
+pub(super) fn read_cause(reader: &mut Reader<'_>) -> Result<CancelCause, DecodeError> {
+    match reader.byte()? {
+        0 => Ok(CancelCause::Asked),
+        1 => Ok(CancelCause::Deadline),
+        2 => Ok(CancelCause::Failures),
         kind => Err(DecodeError::UnknownKind(kind)),
     }
 }

@@ -2,8 +2,7 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_color, put_text, put_varint};
-use super::event::{put_cause, read_cause};
-use super::lap::{put_limits, read_limits};
+use super::lap::{put_cause, put_limits, read_cause, read_limits};
 use super::launched::{put_launched, read_launched};
 use crate::cell::{Cell, CellState, ReasonId};
 use crate::grid::{Index, MAX_SQUARES};

@@ -2,12 +2,13 @@
 
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_varint};
-use super::event::{put_cause, read_cause, read_concurrency};
+use super::lap::{put_cause, read_cause, read_concurrency};
 use super::launched::{put_launched, read_launched};
-use crate::event::{Launched, Timestamp};
+use crate::event::Launched;
 use crate::grid::{Index, MAX_SQUARES};
 use crate::state::MAX_LAPS;
 use crate::summary::{Progress, Status, Summary};
+use crate::timestamp::Timestamp;
 
 /// A summary as bytes.
 #[must_use]
