@@ -66,7 +66,7 @@ async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() 
     let mut offset = Offset(read.len() as u64);
     say(&mut socket, ClientFrame::Follow { after: offset }).await;
     let mut has_seen_running = false;
-    while race.lanes().iter().map(|lane| lane.tries).sum::<u32>() < 64 {
+    while race.lanes().iter().map(|lane| lane.attempts).sum::<u32>() < 64 {
         match hear(&mut socket).await.expect("it goes on").frame {
             ServerFrame::Attempts { after, upto, events } => {
                 assert_eq!(after, offset, "no gap");

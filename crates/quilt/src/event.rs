@@ -66,14 +66,14 @@ pub struct Settlement {
     pub outcome: Outcome,
 }
 
-/// Tries at tasks that stand in a row in the order and went alike, which is how most of them go.
+/// Attempts at tasks that stand in a row in the order and went alike, which is how most of them go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRun {
     /// The first task's place in the order; the others follow it.
     pub first: Position,
     /// How many tasks.
     pub count: u32,
-    /// Which try this was for each of them, from 1.
+    /// Which attempt this was for each of them, from 1.
     pub number: u8,
     /// When each of them was started, to the millisecond.
     pub started_at: Timestamp,
@@ -90,7 +90,7 @@ impl AttemptRun {
         self.first.0..self.first.0.saturating_add(self.count)
     }
 
-    /// Takes up a try that follows this run and went like it; gives back any other one.
+    /// Takes up an attempt that follows this run and went like it; gives back any other one.
     pub fn join(&mut self, next: Self) -> Option<Self> {
         let Self { first, count, number, started_at, took_ms, ref error } = next;
         let follows = self.positions().end == first.0 && self.number == number;
@@ -103,12 +103,12 @@ impl AttemptRun {
     }
 }
 
-/// One try at one task, as it is told to people.
+/// One attempt at one task, as it is told to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The lap, from 1.
     pub lap: u32,
-    /// Which try it was in that lap, from 1.
+    /// Which attempt it was in that lap, from 1.
     pub number: u8,
     /// The worker that made it.
     pub worker: Box<str>,
@@ -145,7 +145,7 @@ pub enum Event {
         lap: u32,
         /// The name of the worker that ran them.
         worker: Box<str>,
-        /// The tries, in the order in which they were made.
+        /// The attempts, in the order in which they were made.
         runs: Vec<AttemptRun>,
     },
     /// Some tasks ended for good.

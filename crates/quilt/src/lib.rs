@@ -16,7 +16,7 @@
 //! - [`summary`]: what is said of a batch without its squares
 //! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
 //! - [`race`]: who ran what, when and for how long, for viewers
-//! - [`receipt`]: what is left of a lap at its finish line, and what is known of its tries
+//! - [`receipt`]: what is left of a lap at its finish line, and what is known of its attempts
 //! - [`timestamp`]: points in time
 //! - [`wire`]: events and frames as bytes
 

@@ -13,12 +13,12 @@ pub const BINS: usize = 128;
 /// How many bins there are over durations: for none, and then two for every doubling from 1 ms on.
 pub const DURATION_BINS: usize = 48;
 
-/// The last try at a square.
+/// The last attempt at a square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastTry {
+pub struct LastAttempt {
     /// Its worker's place among [`Race::lanes`].
     pub lane: u16,
-    /// Which try it was in its lap, from 1.
+    /// Which attempt it was in its lap, from 1.
     pub number: u8,
     /// Whether the task was done with it.
     pub is_done: bool,
@@ -31,37 +31,37 @@ pub struct LastTry {
 pub struct Lane {
     /// The worker's name.
     pub worker: Box<str>,
-    /// How many tries it made.
-    pub tries: u32,
+    /// How many attempts it made.
+    pub attempts: u32,
     /// How many of them failed.
     pub failed: u32,
-    /// How many tries ended in each bin of time.
+    /// How many attempts ended in each bin of time.
     pub bins: [u32; BINS],
 }
 
 impl Lane {
     fn new(worker: &str) -> Self {
-        Self { worker: worker.into(), tries: 0, failed: 0, bins: [0; BINS] }
+        Self { worker: worker.into(), attempts: 0, failed: 0, bins: [0; BINS] }
     }
 }
 
-/// What is known of the tries of a batch, and of its present lap in particular.
+/// What is known of the attempts of a batch, and of its present lap in particular.
 ///
-/// Memory: 12 bytes a square from the first try on.
+/// Memory: 12 bytes a square from the first attempt on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
     tasks: u32,
     lap: u32,
     started_at: Timestamp,
     /// By position; none of a square that was not tried.
-    last: Vec<Option<LastTry>>,
+    last: Vec<Option<LastAttempt>>,
     /// How many squares were tried, and not with success the last time.
     unsuccessful: u32,
     lanes: Vec<Lane>,
     bin_ms: u32,
     /// How many squares became done in each bin of time.
     done: [u32; BINS],
-    /// How many tries took how long; see [`duration_bin`].
+    /// How many attempts took how long; see [`duration_bin`].
     durations: [u32; DURATION_BINS],
     offset: Offset,
 }
@@ -104,7 +104,7 @@ impl Race {
         }
     }
 
-    /// A lap starts; the last tries of the laps before are kept, and everything else is forgotten.
+    /// A lap starts; the last attempts of the laps before stay known, and everything else is forgotten.
     pub fn start_lap(&mut self, lap: u32, at: Timestamp) {
         if lap > self.lap {
             let Self { tasks, offset, unsuccessful, .. } = *self;
@@ -145,9 +145,9 @@ impl Race {
         self.started_at
     }
 
-    /// The last try at the task at a position, in whatever lap.
+    /// The last attempt at the task at a position, in whatever lap.
     #[must_use]
-    pub fn last_try(&self, position: Position) -> Option<LastTry> {
+    pub fn last_attempt(&self, position: Position) -> Option<LastAttempt> {
         self.last.get(position.0 as usize).copied().flatten()
     }
 
@@ -175,7 +175,7 @@ impl Race {
         &self.done
     }
 
-    /// How many tries took how long; the places are those of [`duration_bin`].
+    /// How many attempts took how long; the places are those of [`duration_bin`].
     #[must_use]
     pub fn durations(&self) -> &[u32; DURATION_BINS] {
         &self.durations
@@ -212,26 +212,26 @@ impl Race {
         let bin = self.bin_of(ended_ms);
         let is_done = run.error.is_none();
         if let Some(lane) = self.lanes.get_mut(usize::from(lane)) {
-            lane.tries = lane.tries.saturating_add(run.count);
+            lane.attempts = lane.attempts.saturating_add(run.count);
             lane.failed = lane.failed.saturating_add(if is_done { 0 } else { run.count });
             add(&mut lane.bins, bin, run.count);
         }
         add(&mut self.durations, duration_bin(run.took_ms), run.count);
         let range = run.positions();
         let positions = range.start..range.end.min(self.tasks);
-        let is_new = |position| !self.last_try(Position(position)).is_some_and(|before| before.is_done);
+        let is_new = |position| !self.last_attempt(Position(position)).is_some_and(|before| before.is_done);
         let newly_done = if is_done { positions.filter(|position| is_new(*position)).count() as u32 } else { 0 };
         add(&mut self.done, bin, newly_done);
     }
 
-    /// Notes a try as the last one of its squares.
+    /// Notes an attempt as the last one of its squares.
     fn remember(&mut self, lane: u16, run: &AttemptRun) {
         if self.last.is_empty() {
             self.last = vec![None; self.tasks as usize];
         }
         let is_done = run.error.is_none();
         let range = run.positions();
-        let last = LastTry { lane, number: run.number, is_done, took_ms: run.took_ms };
+        let last = LastAttempt { lane, number: run.number, is_done, took_ms: run.took_ms };
         for square in self.last.get_mut(range.start as usize..range.end.min(self.tasks) as usize).unwrap_or_default() {
             let was_done = square.is_some_and(|before| before.is_done);
             self.unsuccessful -= u32::from(square.is_some() && !was_done);
@@ -317,12 +317,12 @@ mod tests {
         let mut race = Race::new(10, Timestamp(1_000));
         race.apply(&attempted("a", vec![run(0, 3, 1_000, 5, None)]));
         race.apply(&attempted("b", vec![run(3, 1, 1_010, 40, Some("no"))]));
-        let tried = race.last_try(Position(2)).expect("it was tried");
+        let tried = race.last_attempt(Position(2)).expect("it was tried");
         assert_eq!((tried.lane, tried.took_ms, tried.is_done), (0, 5, true));
-        assert_eq!(race.last_try(Position(3)).map(|tried| tried.is_done), Some(false));
-        assert_eq!(race.last_try(Position(4)), None);
+        assert_eq!(race.last_attempt(Position(3)).map(|tried| tried.is_done), Some(false));
+        assert_eq!(race.last_attempt(Position(4)), None);
         assert_eq!(race.unsuccessful(), 1);
-        let lanes: Vec<_> = race.lanes().iter().map(|lane| (&*lane.worker, lane.tries, lane.failed)).collect();
+        let lanes: Vec<_> = race.lanes().iter().map(|lane| (&*lane.worker, lane.attempts, lane.failed)).collect();
         assert_eq!(lanes, [("a", 3, 0), ("b", 1, 1)]);
         assert_eq!(race.done()[5], 3);
         assert_eq!(race.durations()[duration_bin(5)], 3);
@@ -358,12 +358,12 @@ mod tests {
         race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000), set: LapSet::Failed, limits: None });
         // Of a lap that is over: known of its square, and no part of this race.
         race.apply(&attempted("a", vec![run(1, 1, 1, 4, None)]));
-        assert_eq!(race.last_try(Position(1)).map(|tried| tried.took_ms), Some(4));
-        assert_eq!(race.lanes().iter().map(|lane| lane.tries).sum::<u32>(), 0);
+        assert_eq!(race.last_attempt(Position(1)).map(|tried| tried.took_ms), Some(4));
+        assert_eq!(race.lanes().iter().map(|lane| lane.attempts).sum::<u32>(), 0);
         assert_eq!((race.median_ms(), race.unsuccessful()), (None, 1));
-        assert_eq!(race.last_try(Position(0)).map(|tried| tried.took_ms), Some(9));
+        assert_eq!(race.last_attempt(Position(0)).map(|tried| tried.took_ms), Some(9));
         race.apply(&Event::Attempted { lap: 2, worker: "b".into(), runs: vec![run(0, 1, 5_000, 3, None)] });
-        assert_eq!(race.last_try(Position(0)).map(|tried| tried.took_ms), Some(3));
+        assert_eq!(race.last_attempt(Position(0)).map(|tried| tried.took_ms), Some(3));
         assert_eq!(race.done().iter().sum::<u32>(), 1);
     }
 
@@ -383,6 +383,6 @@ mod tests {
     fn what_cannot_be_is_taken_without_panic() {
         let mut race = Race::new(3, Timestamp(9));
         race.apply(&attempted("a", vec![run(2, u32::MAX, 0, u32::MAX, None), run(u32::MAX, 5, u64::MAX, 7, None)]));
-        assert_eq!(race.last_try(Position(2)).map(|tried| tried.is_done), Some(true));
+        assert_eq!(race.last_attempt(Position(2)).map(|tried| tried.is_done), Some(true));
     }
 }

@@ -24,7 +24,7 @@ pub struct Receipt {
     pub lap: u32,
     /// How many tasks it had to run.
     pub lap_tasks: u32,
-    /// How many tries at them were recorded.
+    /// How many attempts at them were recorded.
     pub attempts: u64,
     /// All squares of the quilt.
     pub tasks: u32,
@@ -41,7 +41,7 @@ pub struct Receipt {
     pub finished_at: Timestamp,
     /// Which task crossed it last.
     pub last_across: LastAcross,
-    /// The tasks with the longest tries, the longest first; none that took less than a millisecond.
+    /// The tasks with the longest attempts, the longest first; none that took less than a millisecond.
     pub slowest: Vec<SlowTask>,
     /// The rule by which the next member is made; receipts without one were made by rule 1.
     #[serde(default = "first_rule")]
@@ -64,11 +64,11 @@ pub struct LastAcross {
     pub square: Square,
     /// The worker that ran it, where that was recorded.
     pub worker: Option<Box<str>>,
-    /// The try that settled it, from 1, where that was recorded.
+    /// The attempt that settled it, from 1, where that was recorded.
     pub attempt: Option<u8>,
 }
 
-/// A task of which one try took long.
+/// A task of which one attempt took long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlowTask {
     /// Its square.
@@ -76,22 +76,22 @@ pub struct SlowTask {
     pub square: Square,
     /// The worker that ran it.
     pub worker: Box<str>,
-    /// The try, from 1.
+    /// The attempt, from 1.
     pub attempt: u8,
     /// How long that one took, in milliseconds.
     pub took_ms: u32,
 }
 
-/// What is known of a lap's tries, and the receipts of the laps that are over.
+/// What is known of a lap's attempts, and the receipts of the laps that are over.
 ///
-/// Memory: a byte a square from the first failed try of a lap on.
+/// Memory: a byte a square from the first failed attempt of a lap on.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LapStats {
-    /// The number of each task's last failed try in this lap, by position; empty while none has failed.
+    /// The number of each task's last failed attempt in this lap, by position; empty while none has failed.
     failed_attempts: Vec<u8>,
     attempts: u64,
     slowest: Vec<SlowTask>,
-    /// The tries of the last write: whatever settles next is among them.
+    /// The attempts of the last write: whatever settles next is among them.
     latest: Option<(Box<str>, Vec<AttemptRun>)>,
     receipts: Vec<Receipt>,
     /// Receipts that somebody else has written after the same events, and that need not be written again, the latest one first.
@@ -148,8 +148,8 @@ impl LapStats {
         if run.error.is_some() {
             self.failed_attempts.resize(tasks as usize, 0);
             let range = positions.start as usize..positions.end as usize;
-            for tries in self.failed_attempts.get_mut(range).unwrap_or_default() {
-                *tries = run.number.max(*tries);
+            for attempts in self.failed_attempts.get_mut(range).unwrap_or_default() {
+                *attempts = run.number.max(*attempts);
             }
         }
         let least = self.slowest.get(SLOWEST - 1).map_or(0, |slow| slow.took_ms);
@@ -200,7 +200,7 @@ impl LapStats {
         })
     }
 
-    /// The number of a pending task's last failed try in this lap; 0 where none has failed.
+    /// The number of a pending task's last failed attempt in this lap; 0 where none has failed.
     #[must_use]
     pub fn failed_attempts(&self, position: Position) -> u8 {
         self.failed_attempts.get(position.0 as usize).copied().unwrap_or_default()

@@ -53,8 +53,8 @@ fn a_receipt_tells_the_counts_the_last_one_across_and_the_slowest() {
     ];
     let (before, stats) = fold(&launched, &journal[..2]);
     assert_eq!(stats.receipts(), []);
-    let tries: Vec<u8> = (0..4).map(|position| stats.failed_attempts(Position(position))).collect();
-    assert_eq!((tries, before.progress().pending()), (vec![0, 0, 1, 1], 2));
+    let attempts: Vec<u8> = (0..4).map(|position| stats.failed_attempts(Position(position))).collect();
+    assert_eq!((attempts, before.progress().pending()), (vec![0, 0, 1, 1], 2));
 
     let (quilt, stats) = fold(&launched, &journal);
     let square = |position| quilt.grid().square(quilt.order().index(Position(position)));

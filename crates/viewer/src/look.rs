@@ -1,6 +1,6 @@
 //! How a quilt is looked at: what the color of a square shows, and which squares stand out.
 
-use quilt::race::LastTry;
+use quilt::race::LastAttempt;
 use quilt::{Color, SquareState};
 
 /// What the color of a square shows.
@@ -107,7 +107,7 @@ impl TaskState {
 
     /// The state of a square with this outcome, of which `last` was the last attempt.
     #[must_use]
-    pub fn of(outcome: SquareState<'_>, last: Option<LastTry>) -> Self {
+    pub fn of(outcome: SquareState<'_>, last: Option<LastAttempt>) -> Self {
         match outcome {
             SquareState::Pending if last.is_some_and(|last| !last.is_done) => Self::Retrying,
             SquareState::Pending => Self::Pending,
@@ -124,7 +124,7 @@ const UNKNOWN: Color = Color::from_rgb(0x0080_8080);
 impl Look {
     /// How a square with this outcome is drawn, of which `last` was the last attempt.
     #[must_use]
-    pub fn paint(&self, outcome: SquareState<'_>, last: Option<LastTry>) -> Paint {
+    pub fn paint(&self, outcome: SquareState<'_>, last: Option<LastAttempt>) -> Paint {
         let state = TaskState::of(outcome, last);
         let is_settled = matches!(state, TaskState::Done | TaskState::Failed);
         let color = match (self.by, outcome, last.filter(|_| is_settled)) {
@@ -217,7 +217,7 @@ mod tests {
         quilt.apply(&Event::Settled { lap: 1, at: Timestamp(9), settlements }, &mut Vec::new());
         let drawn = |by, only| {
             let look = Look { by, only };
-            [0, 1, 2, 3].map(Position).map(|position| look.paint(quilt.at(position), race.last_try(position)))
+            [0, 1, 2, 3].map(Position).map(|position| look.paint(quilt.at(position), race.last_attempt(position)))
         };
         let states = drawn(ColorBy::Result, None).map(|paint| paint.state);
         assert_eq!(states, [TaskState::Done, TaskState::Retrying, TaskState::Failed, TaskState::Pending]);

@@ -1,6 +1,6 @@
 //! What a painter draws.
 
-use quilt::race::LastTry;
+use quilt::race::LastAttempt;
 use quilt::{Grid, Index, Position, Quilt, Race, Square, SquareState};
 
 use crate::look::{Look, Paint, TaskState};
@@ -43,15 +43,15 @@ impl<'a> Scene<'a> {
 
     /// The last attempt at a task. In a replay, the attempts of pending squares are still to come, so there is none.
     #[must_use]
-    pub fn last_try(self, position: Position) -> Option<LastTry> {
+    pub fn last_attempt(self, position: Position) -> Option<LastAttempt> {
         let is_known = !self.is_past || self.outcome(position) != SquareState::Pending;
-        self.race.last_try(position).filter(|_| is_known)
+        self.race.last_attempt(position).filter(|_| is_known)
     }
 
     /// The state of a square.
     #[must_use]
     pub fn state(self, position: Position) -> TaskState {
-        TaskState::of(self.outcome(position), self.last_try(position))
+        TaskState::of(self.outcome(position), self.last_attempt(position))
     }
 
     /// The state of the square at a row and column, if there is one.
@@ -64,12 +64,12 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn label(self, index: Index) -> String {
         let position = self.quilt.order().position(index);
-        words::label(self.grid(), index, self.outcome(position), self.last_try(position))
+        words::label(self.grid(), index, self.outcome(position), self.last_attempt(position))
     }
 
     /// How a square is drawn.
     #[must_use]
     pub fn paint(self, position: Position) -> Paint {
-        self.look.paint(self.outcome(position), self.last_try(position))
+        self.look.paint(self.outcome(position), self.last_attempt(position))
     }
 }

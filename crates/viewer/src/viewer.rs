@@ -181,7 +181,7 @@ impl Viewer {
     /// The lap, and the number of the last attempt at a square in it, 0 if there is none.
     #[must_use]
     pub fn last_attempt(&self, square: Square) -> (u32, u8) {
-        let last = self.quilt.as_ref().and_then(|quilt| self.race.last_try(quilt.position_of(square)?));
+        let last = self.quilt.as_ref().and_then(|quilt| self.race.last_attempt(quilt.position_of(square)?));
         (self.quilt.as_ref().map_or(0, Quilt::lap_number), last.map_or(0, |last| last.number))
     }
 

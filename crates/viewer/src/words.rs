@@ -1,6 +1,6 @@
 //! Headlines and labels of a batch.
 
-use quilt::race::LastTry;
+use quilt::race::LastAttempt;
 use quilt::{CancelCause, Grid, Index, Square, SquareState, Status, Summary};
 
 use crate::format;
@@ -8,7 +8,7 @@ use crate::pace::Pace;
 
 /// What a screen reader announces for a square, and what is displayed for the one under the pointer.
 #[must_use]
-pub fn label(grid: Grid, index: Index, outcome: SquareState<'_>, last: Option<LastTry>) -> String {
+pub fn label(grid: Grid, index: Index, outcome: SquareState<'_>, last: Option<LastAttempt>) -> String {
     let Square { row, column } = grid.square(index);
     match (outcome, last) {
         (SquareState::Pending, Some(last)) if !last.is_done => {

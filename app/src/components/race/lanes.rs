@@ -75,10 +75,10 @@ fn all_facts(viewer: &Viewer, load: Option<&Load>, is_over: bool, elapsed: u64) 
         .iter()
         .map(|lane| {
             let (state, doing) = doing(viewer, lane, load, is_over);
-            let rate = format::rate(f64::from(lane.tries) * 1_000.0 / elapsed.max(1) as f64);
+            let rate = format::rate(f64::from(lane.attempts) * 1_000.0 / elapsed.max(1) as f64);
             let failed =
                 if lane.failed > 0 { format!(", {} failed", format::count(lane.failed)) } else { String::new() };
-            let tries = format!("{}{failed} · {rate}", format::count(lane.tries));
+            let tries = format!("{}{failed} · {rate}", format::count(lane.attempts));
             Facts { worker: lane.worker.to_string(), state, tries, doing, path: spark(lane, most), bins }
         })
         .collect();

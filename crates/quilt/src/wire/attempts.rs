@@ -1,4 +1,4 @@
-//! Tries at tasks, as a journal stores them.
+//! Attempts at tasks, as a journal stores them.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_varint, unzigzag, zigzag};
@@ -9,7 +9,7 @@ use crate::order::Position;
 use crate::timestamp::Timestamp;
 
 /// Each run tells how far its first position and its start lie from those that were expected. Below the distance of the
-/// position stand two bits: whether it is a first try, and whether it failed.
+/// position stand two bits: whether it is a first attempt, and whether it failed.
 pub(super) fn put_runs(out: &mut Vec<u8>, runs: &[AttemptRun]) {
     put_varint(out, runs.len() as u64);
     let mut expected = 0_u32;

@@ -101,7 +101,7 @@ pub struct WorkerLoad {
 pub struct Running {
     /// The task's place in the order.
     pub position: Position,
-    /// Which try it is, from 1.
+    /// Which attempt it is, from 1.
     pub attempt: u8,
     /// When it was started.
     pub started_at: Timestamp,
