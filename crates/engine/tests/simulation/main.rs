@@ -19,8 +19,8 @@ use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Clock, Engine, Journal, Node, Settings};
 use futures::FutureExt;
 use quilt::{
-    BatchId, BatchSpec, Change, Color, Control, Event, Grid, Index, LapStats, Launched, OwnerId, Quilt, SquareState,
-    Status, Timestamp, WorkSpec,
+    BatchId, BatchSpec, Change, Color, Control, Event, Grid, Halt, Index, LapStats, Launched, OwnerId, Quilt,
+    SquareState, Status, Timestamp, WorkSpec,
 };
 use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};
@@ -32,6 +32,9 @@ const WORKERS: u32 = 5;
 const ATTEMPTS: u8 = 4;
 const LAPS: u32 = 2;
 const TIME_LIMIT_MS: u32 = 60;
+
+/// How often a batch is stopped, and goes on.
+const STOPS: u32 = 4;
 
 /// The grids of the batches that a world runs.
 const SHAPES: [(u16, u16); 3] = [(1, 1), (4, 5), (9, 11)];
@@ -106,10 +109,20 @@ fn spec(number: usize) -> BatchSpec {
 struct Promises {
     launched: [bool; SHAPES.len()],
     laps: [u32; SHAPES.len()],
+    stops: [u32; SHAPES.len()],
+}
+
+/// What an owner does to batches.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Scenario {
+    /// Runs what failed once more at each finish line.
+    Retries,
+    /// Stops them, now or soon, and lets them go on with what was not run.
+    Stops,
 }
 
 /// Asks for everything that was not promised yet, and waits until every promise is kept. Changes its mind about pauses and limits meanwhile.
-async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
+async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises, scenario: Scenario) {
     let started = Timestamp(1_790_000_000_000).plus_millis(age.as_millis() as u64);
     let clock = Clock::Simulated { started, at: Instant::now() };
     // Those of this machine would make another world of a seed on each.
@@ -133,10 +146,21 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
             promises.launched[number] = engine.launch(id(number), OWNER, spec(number), None).await.is_ok();
         }
     }
+    match scenario {
+        Scenario::Retries => retry(world, &engine, promises).await,
+        Scenario::Stops => stop_and_continue(world, &engine, promises).await,
+    }
+    for number in 0..SHAPES.len() {
+        until_concluded(&seam, number).await;
+    }
+    engine.shutdown(Duration::from_secs(1)).await;
+}
+
+async fn retry(world: &World, engine: &Engine, promises: &mut Promises) {
     for lap in 1..=LAPS {
         for number in 0..SHAPES.len() {
-            fiddle(world, &engine, number).await;
-            until_lap_is_over(&engine, number, lap).await;
+            fiddle(world, engine, number).await;
+            until_lap_is_over(engine, number, lap).await;
             while lap < LAPS && promises.laps[number] < lap {
                 if engine.retry_failed(id(number), OWNER).await.is_ok() {
                     promises.laps[number] = lap;
@@ -144,10 +168,27 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises) {
             }
         }
     }
+}
+
+/// Stops each batch some times while it runs, and has it go on until nothing is left that was not run.
+async fn stop_and_continue(world: &World, engine: &Engine, promises: &mut Promises) {
     for number in 0..SHAPES.len() {
-        until_concluded(&seam, number).await;
+        loop {
+            if promises.stops[number] < STOPS {
+                sleep(Duration::from_millis(world.random(|random| random.random_range(0..40)))).await;
+                let halt = [Halt::Now, Halt::Soon][world.random(|random| random.random_range(0..2))];
+                promises.stops[number] += u32::from(engine.cancel(id(number), OWNER, halt).await.is_ok());
+            }
+            let Ok(Some(batch)) = engine.open(id(number)).await else { continue };
+            batch.wait_until(|quilt| quilt.status().is_over()).await;
+            let status = batch.folded().quilt.status();
+            if status == Status::Finished {
+                break;
+            }
+            // A refusal is followed by another look.
+            let _ = engine.continue_stopped(id(number), OWNER).await;
+        }
     }
-    engine.shutdown(Duration::from_secs(1)).await;
 }
 
 /// Some controls, and in the end none that holds anything up.
@@ -190,7 +231,7 @@ impl Drop for Seed {
 }
 
 /// Lives in a world to the end of all its lives.
-fn run(seed: u64, faults: Faults) -> Arc<World> {
+fn run(seed: u64, faults: Faults, scenario: Scenario) -> Arc<World> {
     let _seed = Seed(seed);
     RUNS.with_borrow_mut(BTreeMap::clear);
     let world = World::new(seed, faults);
@@ -203,7 +244,7 @@ fn run(seed: u64, faults: Faults) -> Arc<World> {
             tokio::select! {
                 biased;
                 () = world.crash() => false,
-                done = timeout(TOO_LONG, live(&world, age, &mut promises)) => {
+                done = timeout(TOO_LONG, live(&world, age, &mut promises, scenario)) => {
                     done.expect("every promise is kept in time");
                     true
                 }
@@ -213,7 +254,7 @@ fn run(seed: u64, faults: Faults) -> Arc<World> {
         drop(runtime);
         if is_done {
             for number in 0..SHAPES.len() {
-                check(&world, number);
+                check(&world, number, scenario);
             }
             return world;
         }
@@ -221,16 +262,20 @@ fn run(seed: u64, faults: Faults) -> Arc<World> {
 }
 
 /// Reads a journal as a stranger does, and checks what was promised.
-fn check(world: &World, number: usize) {
+fn check(world: &World, number: usize, scenario: Scenario) {
     let events = world.journal.events(id(number));
     let Some(Event::Launched(launched)) = events.first() else { panic!("it starts with a launch") };
     assert_eq!(launched.spec, spec(number));
     let (quilt, stats, changes) = fold(launched, &events);
     let failing = (0..launched.spec.grid.squares()).filter(|index| !is_done_in_the_end(Index(*index))).count() as u32;
     assert_eq!(quilt.status(), Status::Finished);
-    let laps = if failing > 0 { LAPS } else { 1 };
-    assert_eq!(quilt.lap_number(), laps);
-    assert_eq!(changes.iter().filter(|change| **change == Change::Finished).count() as u32, laps);
+    let count = |wanted| changes.iter().filter(|change| **change == wanted).count() as u32;
+    let (laps, finish_lines) = match scenario {
+        Scenario::Retries if failing > 0 => (LAPS, LAPS),
+        Scenario::Retries => (1, 1),
+        Scenario::Stops => (count(Change::Cancelled) + 1, 1),
+    };
+    assert_eq!((quilt.lap_number(), count(Change::Finished)), (laps, finish_lines));
     for index in (0..launched.spec.grid.squares()).map(Index) {
         let expected = match fate(index) {
             Fate::Panics => SquareState::Failed("panicked"),
@@ -241,7 +286,7 @@ fn check(world: &World, number: usize) {
         // Each square has exactly one outcome a lap that it was run in.
         let position = quilt.order().position(index);
         let settled = changes.iter().filter(|change| **change == Change::Settled(position)).count() as u32;
-        assert_eq!(settled, if is_done_in_the_end(index) { 1 } else { laps }, "{index:?}");
+        assert_eq!(settled, if is_done_in_the_end(index) { 1 } else { finish_lines }, "{index:?}");
     }
     for event in &events {
         let Event::Attempted { lap, runs, .. } = event else { continue };
@@ -254,7 +299,7 @@ fn check(world: &World, number: usize) {
         stats.receipts(),
         "what was noted is what follows from the journal"
     );
-    assert_eq!(stats.receipts().len() as u32, laps);
+    assert_eq!(stats.receipts().len() as u32, finish_lines);
 }
 
 fn fold(launched: &Launched, events: &[Event]) -> (Quilt, LapStats, Vec<Change>) {
@@ -290,14 +335,21 @@ fn faults(seed: u64) -> Faults {
 #[test]
 fn every_promise_is_kept_whatever_comes_late_or_twice_or_not_at_all_and_whenever_the_process_dies() {
     for seed in seeds(60) {
-        run(seed, faults(seed));
+        run(seed, faults(seed), Scenario::Retries);
+    }
+}
+
+#[test]
+fn a_batch_that_is_stopped_and_goes_on_settles_every_square_once_whatever_happens() {
+    for seed in seeds(60) {
+        run(seed, faults(seed), Scenario::Stops);
     }
 }
 
 #[test]
 fn in_a_kind_world_every_attempt_is_made_exactly_once() {
     for seed in seeds(20) {
-        run(seed, Faults::NONE);
+        run(seed, Faults::NONE, Scenario::Retries);
         RUNS.with_borrow(|runs| {
             for ((batch, lap, index, attempt), times) in runs {
                 assert_eq!(*times, 1, "batch {batch}, lap {lap}, square {index}, attempt {attempt}, seed {seed}");
@@ -322,7 +374,7 @@ fn in_a_kind_world_every_attempt_is_made_exactly_once() {
 fn a_world_is_the_same_each_time() {
     for seed in seeds(7) {
         let journals = [(); 2].map(|()| {
-            let world = run(seed, faults(seed));
+            let world = run(seed, faults(seed), Scenario::Retries);
             (0..SHAPES.len()).map(|number| world.journal.events(id(number))).collect::<Vec<_>>()
         });
         assert_eq!(journals[0], journals[1], "seed {seed}");
