@@ -125,6 +125,39 @@ async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_batch_drains_on_all_nodes_and_goes_on_without_running_anything_twice() {
+    const SIDE: u32 = 6;
+    let nats = Nats::start();
+    let workers = ["left", "right"].map(|name| Worker::start(&nats.url(), name, 4));
+    let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]).server);
+    let client = visitor();
+    let id = launch(&client, &one, SIDE, SIDE, json!({"duration_ms": [1_000, 2_000]})).await;
+    until(&client, &other, &id, |batch| batch["done"].as_u64() > Some(0)).await;
+    let draining = post(&client, &other, &format!("/api/batches/{id}/cancel?drain=true")).await;
+    assert_eq!((&draining["status"], &draining["cancelled_because"]), (&json!("draining"), &json!("asked")));
+    let stopped =
+        until(&client, &one, &id, |batch| batch["status"] != "draining" && batch["status"] != "running").await;
+    assert_eq!(stopped["status"], "cancelled");
+    let done = stopped["done"].as_u64().expect("a number");
+    assert_eq!(stopped["not_run"], json!(u64::from(SIDE * SIDE) - done));
+    let attempts = async || {
+        let mut attempts = 0;
+        for index in 0..SIDE * SIDE {
+            let square =
+                get(&client, &one, &format!("/api/batches/{id}/squares/{}/{}", index / SIDE, index % SIDE)).await;
+            attempts += square["attempts"].as_array().expect("a list").len() as u64;
+        }
+        attempts
+    };
+    assert_eq!(attempts().await, done, "what was started has its outcome");
+    post(&client, &other, &format!("/api/batches/{id}/continue")).await;
+    let finished = until(&client, &one, &id, |batch| batch["status"] == "finished").await;
+    assert_eq!((&finished["done"], &finished["lap"]), (&json!(SIDE * SIDE), &json!(2)));
+    assert_eq!(attempts().await, u64::from(SIDE * SIDE), "nothing ran twice");
+    drop(workers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_tasks_at_the_same_time_holds_for_all_nodes_together() {
     let nats = Nats::start();
     let workers = ["a", "b", "c"].map(|name| Worker::start(&nats.url(), name, 8));

@@ -40,6 +40,14 @@ pub enum JournalError {
     Closed,
 }
 
+impl JournalError {
+    /// Whether a program of a later version has written what cannot be read here.
+    pub(crate) const fn is_of_a_later_version(&self) -> bool {
+        let Self::Damaged { reason: Damage::Event(error), .. } = self else { return false };
+        matches!(error, DecodeError::UnknownVersion(_) | DecodeError::UnknownKind(_))
+    }
+}
+
 /// What is wrong with a stored journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Damage {

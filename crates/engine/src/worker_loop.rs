@@ -15,6 +15,9 @@ use crate::worker::Worker;
 /// How often the holders of a task may be lost before it is taken for what kills them. It has to have been alone in its lease.
 const MAX_LOSSES: u32 = 5;
 
+/// How long a lease waits that this node cannot read, for others to take it.
+const OTHERS_PAUSE: Duration = Duration::from_secs(5);
+
 /// What became of a lease.
 enum Taken {
     /// What was to be run of it has been run and written, or is somebody else's now.
@@ -65,6 +68,11 @@ impl Worker {
             Ok(None) | Err(JournalError::Removed) => Taken::Done,
             Ok(Some(attempt)) => Taken::Runaway(attempt),
             Err(JournalError::Closed) => Taken::Interrupted,
+            Err(error) if error.is_of_a_later_version() => {
+                tracing::warn!(batch = %lease.batch, %error, "a lease is left to other nodes");
+                self.queue.push(lease, OTHERS_PAUSE).await;
+                Taken::Done
+            }
             Err(error @ (JournalError::Damaged { .. } | JournalError::Corrupt(_))) => {
                 tracing::error!(batch = %lease.batch, %error, "a lease is left alone");
                 Taken::Done
