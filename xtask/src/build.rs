@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::output::{report, say};
 use crate::project::{Project, cargo, host_target};
 use crate::site_files::{Compression, SiteFiles};
-use crate::{bindgen, style};
+use crate::{bindgen, compact, style};
 
 /// What the browser runs.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -153,7 +153,10 @@ pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFile
     cargo(&["build", "--package", &leptos.lib_package, "--lib", "--target", WASM_TARGET, "--profile", wasm_profile])?;
     let built = project.target_dir.join(WASM_TARGET).join(wasm_profile);
     let module = built.join(format!("{}.wasm", leptos.lib_package.replace('-', "_")));
-    let module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;
+    let mut module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;
+    if profile == Profile::Release {
+        module = compact::compact(&module)?;
+    }
     let style = style::bundle(&project.root.join(&leptos.style_file))?;
     let assets = project.root.join(&leptos.assets_dir);
     let files = SiteFiles::new(&leptos.output_name, module, style, &assets, profile.compression())?;

@@ -1,11 +1,12 @@
 //! `cargo xtask`: builds the site and the binary that holds it, and checks what the compiler does not.
 //!
 //! - [`project`]: what Cargo knows of the workspace, with the settings that are shared with cargo-leptos
-//! - [`build`]: everything in its order; [`bindgen`], [`style`] and [`site_files`]: the parts of the site
+//! - [`build`]: everything in its order; [`bindgen`], [`compact`], [`style`] and [`site_files`]: the parts of the site
 //! - [`lint`]: the checks; [`output`]: what is printed
 
 mod bindgen;
 mod build;
+mod compact;
 mod lint;
 mod output;
 mod project;

@@ -1,0 +1,263 @@
+//! Makes a module smaller for the browser to load, without a change of what it does.
+//!
+//! - **Order.** The compiler emits thousands of functions that differ in a few bytes, and `wasm-bindgen` sorts them by size. Brotli encodes a
+//!   repetition in fewer bits the nearer it is, and the list of the functions' types if equal ones are adjacent. So functions of one type are
+//!   grouped, and each is followed by the one that is most similar to it.
+//! - **Names.** Each function that the script provides has a hash in its name, which hardly compresses, in the module and in the script. They get
+//!   short names.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use anyhow::{Context, Result, ensure};
+use wasm_encoder::reencode::{Error, Reencode, utils};
+use wasm_encoder::{CodeSection, FunctionSection, ImportSection};
+use wasmparser::{
+    CodeSectionReader, CustomSectionReader, FunctionBody, FunctionSectionReader, ImportSectionReader, Parser, Payload,
+    TypeRef,
+};
+
+use crate::bindgen::Module;
+
+/// The similarity of two functions is measured by the sequences of this many bytes that both contain.
+const SEQUENCE: usize = 6;
+
+/// Sequences that more functions contain are ignored: they say little, and take long to count.
+const MAX_HOLDERS: usize = 1_000;
+
+/// Makes a module and its script smaller.
+pub(crate) fn compact(module: &Module) -> Result<Module> {
+    let parts = Parts::read(&module.wasm).context("cannot read the WebAssembly")?;
+    let mut js = str::from_utf8(&module.js)?.to_owned();
+    for (name, short) in &parts.names {
+        let (member, short) = (format!(" {name}: function"), format!(" {short}: function"));
+        ensure!(js.matches(&member).count() == 1, "the script of the WebAssembly does not define `{name}` once");
+        js = js.replace(&member, &short);
+    }
+    let first = parts.functions.first().map_or(0, |function| function.index);
+    let mut by_type: BTreeMap<u32, Vec<Function>> = BTreeMap::new();
+    for function in parts.functions {
+        by_type.entry(function.type_index).or_default().push(function);
+    }
+    let functions: Vec<Function> = by_type.into_values().flat_map(chain).collect();
+    let indices = functions.iter().map(|function| function.index).zip(first..).collect();
+    let mut wasm = wasm_encoder::Module::new();
+    Compact { names: parts.names, indices, functions }
+        .parse_core_module(&mut wasm, Parser::new(0), &module.wasm)
+        .context("cannot write the WebAssembly")?;
+    Ok(Module { js: js.into_bytes(), wasm: wasm.finish() })
+}
+
+/// What is changed of a module.
+struct Parts<'a> {
+    /// The names of imported functions, and short ones.
+    names: HashMap<&'a str, String>,
+    /// The functions that are not imported.
+    functions: Vec<Function<'a>>,
+}
+
+struct Function<'a> {
+    index: u32,
+    type_index: u32,
+    body: FunctionBody<'a>,
+    sequences: HashSet<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn read(wasm: &'a [u8]) -> Result<Self> {
+        let (mut names, mut types, mut bodies) = (HashMap::new(), Vec::new(), Vec::new());
+        let mut imported = 0;
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import?;
+                        if let TypeRef::Func(_) = import.ty {
+                            names.insert(import.name, format!("i{imported}"));
+                            imported += 1;
+                        }
+                    }
+                }
+                Payload::FunctionSection(section) => types = section.into_iter().collect::<Result<_, _>>()?,
+                Payload::CodeSectionEntry(body) => bodies.push(body),
+                _ => {}
+            }
+        }
+        // Imported functions have the first indices.
+        let functions = (imported..).zip(types).zip(bodies).map(|((index, type_index), body)| {
+            let sequences = body.as_bytes().windows(SEQUENCE).collect();
+            Function { index, type_index, body, sequences }
+        });
+        Ok(Self { names, functions: functions.collect() })
+    }
+}
+
+/// Sorts functions: each is followed by the most similar of the remaining ones.
+fn chain(mut functions: Vec<Function<'_>>) -> Vec<Function<'_>> {
+    functions.sort_by_key(|function| function.body.as_bytes());
+    let mut holders: HashMap<&[u8], Vec<usize>> = HashMap::new();
+    for (place, function) in functions.iter().enumerate() {
+        for sequence in &function.sequences {
+            holders.entry(*sequence).or_default().push(place);
+        }
+    }
+    holders.retain(|_, places| places.len() <= MAX_HOLDERS);
+    let mut remaining: BTreeMap<usize, Function<'_>> = functions.into_iter().enumerate().collect();
+    let mut chained: Vec<Function<'_>> = Vec::with_capacity(remaining.len());
+    while let Some((first, _)) = remaining.first_key_value() {
+        let next = chained.last().and_then(|last| most_similar(last, &holders, &remaining)).unwrap_or(*first);
+        chained.extend(remaining.remove(&next));
+    }
+    chained
+}
+
+/// The place of the remaining function that shares the largest part of its sequences with a function; `None` if no one shares any.
+fn most_similar(
+    function: &Function<'_>,
+    holders: &HashMap<&[u8], Vec<usize>>,
+    remaining: &BTreeMap<usize, Function<'_>>,
+) -> Option<usize> {
+    let mut shared: HashMap<usize, usize> = HashMap::new();
+    for place in function.sequences.iter().filter_map(|sequence| holders.get(*sequence)).flatten() {
+        *shared.entry(*place).or_default() += 1;
+    }
+    let similarity = |(place, shared): (usize, usize)| {
+        let all = function.sequences.len() + remaining.get(&place)?.sequences.len() - shared;
+        // The first of several that are equal, so that the same module always gets the same order.
+        Some((shared * 1_000_000 / all, Reverse(place)))
+    };
+    shared.into_iter().filter_map(similarity).max().map(|(_, Reverse(place))| place)
+}
+
+/// Writes the module.
+struct Compact<'a> {
+    names: HashMap<&'a str, String>,
+    /// The new indices of functions that are not imported, by their old ones.
+    indices: HashMap<u32, u32>,
+    /// In their new order.
+    functions: Vec<Function<'a>>,
+}
+
+impl Reencode for Compact<'_> {
+    type Error = std::convert::Infallible;
+
+    fn function_index(&mut self, index: u32) -> Result<u32, Error> {
+        Ok(self.indices.get(&index).copied().unwrap_or(index))
+    }
+
+    fn parse_import_section(
+        &mut self,
+        section: &mut ImportSection,
+        imports: ImportSectionReader<'_>,
+    ) -> Result<(), Error> {
+        for import in imports.into_imports() {
+            let import = import?;
+            let kind = self.entity_type(import.ty)?;
+            section.import(import.module, self.names.get(import.name).map_or(import.name, String::as_str), kind);
+        }
+        Ok(())
+    }
+
+    fn parse_function_section(
+        &mut self,
+        section: &mut FunctionSection,
+        _: FunctionSectionReader<'_>,
+    ) -> Result<(), Error> {
+        for function in &self.functions {
+            section.function(function.type_index);
+        }
+        Ok(())
+    }
+
+    fn parse_code_section(&mut self, section: &mut CodeSection, _: CodeSectionReader<'_>) -> Result<(), Error> {
+        for function in std::mem::take(&mut self.functions) {
+            utils::parse_function_body(self, section, function.body)?;
+        }
+        Ok(())
+    }
+
+    /// They name tools.
+    fn parse_custom_section(&mut self, _: &mut wasm_encoder::Module, _: CustomSectionReader<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{EntityType, ExportKind, ExportSection, Function, TypeSection, ValType};
+    use wasmparser::Operator;
+
+    use super::*;
+
+    const JS: &str = "const import0 = {\n    __wbg_now_0123456789abcdef: function() {},\n};\n";
+
+    /// A module with an imported function, and four of its own: each calls the next one, and the last one the imported one.
+    fn module() -> Module {
+        let mut types = TypeSection::new();
+        types.ty().function([], [ValType::I32]);
+        types.ty().function([ValType::I32], [ValType::I32]);
+        let mut imports = ImportSection::new();
+        imports.import("./quilt_bg.js", "__wbg_now_0123456789abcdef", EntityType::Function(0));
+        let (mut functions, mut exports, mut code) = (FunctionSection::new(), ExportSection::new(), CodeSection::new());
+        for (number, (name, type_index)) in (1..).zip([("first", 1), ("second", 0), ("third", 1), ("fourth", 0)]) {
+            functions.function(type_index);
+            exports.export(name, ExportKind::Func, number);
+            let mut function = Function::new([]);
+            function.instructions().i32_const(1_000 + number as i32).call((number + 1) % 5).end();
+            code.function(&function);
+        }
+        let mut wasm = wasm_encoder::Module::new();
+        wasm.section(&types).section(&imports).section(&functions).section(&exports).section(&code);
+        Module { js: JS.into(), wasm: wasm.finish() }
+    }
+
+    /// For each export, by its name: the number in it, and the name of the export that it calls.
+    fn calls(wasm: &[u8]) -> BTreeMap<String, (i32, String)> {
+        let (mut names, mut bodies) = (HashMap::from([(0, "imported".to_owned())]), Vec::new());
+        for payload in Parser::new(0).parse_all(wasm) {
+            match payload.expect("valid") {
+                Payload::ExportSection(exports) => {
+                    let exports = exports.into_iter().map(|export| export.expect("valid"));
+                    names.extend(exports.map(|export| (export.index, export.name.to_owned())));
+                }
+                Payload::CodeSectionEntry(body) => bodies.push(body),
+                _ => {}
+            }
+        }
+        let calls = (1..).zip(bodies).map(|(index, body)| {
+            let mut operators = body.get_operators_reader().expect("valid").into_iter();
+            let Some(Ok(Operator::I32Const { value })) = operators.next() else { panic!("there is no number") };
+            let Some(Ok(Operator::Call { function_index })) = operators.next() else { panic!("there is no call") };
+            (names[&index].clone(), (value, names[&function_index].clone()))
+        });
+        calls.collect()
+    }
+
+    #[test]
+    fn functions_of_a_type_are_adjacent_and_call_the_same_ones_as_before() {
+        let before = module();
+        let after = compact(&before).expect("valid");
+        assert_eq!(calls(&after.wasm), calls(&before.wasm));
+        assert_eq!(calls(&after.wasm)["fourth"], (1_004, "imported".into()));
+        let types = Parts::read(&after.wasm)
+            .expect("valid")
+            .functions
+            .iter()
+            .map(|function| function.type_index)
+            .collect::<Vec<_>>();
+        assert_eq!(types, [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn imported_functions_have_short_names_on_both_sides() {
+        let after = compact(&module()).expect("valid");
+        assert_eq!(String::from_utf8(after.js).expect("text"), JS.replace("__wbg_now_0123456789abcdef", "i0"));
+        let names = Parts::read(&after.wasm).expect("valid").names;
+        assert_eq!(names.keys().collect::<Vec<_>>(), [&"i0"]);
+    }
+
+    #[test]
+    fn a_script_that_does_not_fit_the_module_is_refused() {
+        assert!(compact(&Module { js: Vec::new(), ..module() }).is_err());
+    }
+}
