@@ -1,9 +1,12 @@
 //! What the server hands to islands, and why an action was refused.
 
-use leptos::server_fn::codec::JsonEncoding;
+use bytes::Bytes;
+use leptos::server_fn::codec::Post;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
+use leptos::server_fn::{ContentType, Decodes, Encodes, Format, FormatType};
 use quilt::wire::{decode_summary, encode_summary};
 use quilt::{BatchId, Progress, Status, Summary, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -94,7 +97,7 @@ pub enum ActionError {
 }
 
 impl FromServerFnError for ActionError {
-    type Encoder = JsonEncoding;
+    type Encoder = Json;
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
@@ -108,6 +111,39 @@ impl FromServerFnError for ActionError {
             }
             error => Self::Transport(error.to_string()),
         }
+    }
+}
+
+/// How server functions answer.
+pub type Answer = Post<Json>;
+
+/// JSON that is read as text, like everything else that the browser reads: the encoding of `server_fn` reads bytes, for which the browser would
+/// need a second parser.
+#[derive(Debug)]
+pub struct Json;
+
+impl ContentType for Json {
+    const CONTENT_TYPE: &'static str = "application/json";
+}
+
+impl FormatType for Json {
+    const FORMAT_TYPE: Format = Format::Text;
+}
+
+impl<T: Serialize> Encodes<T> for Json {
+    type Error = serde_json::Error;
+
+    fn encode(value: &T) -> Result<Bytes, Self::Error> {
+        serde_json::to_vec(value).map(Bytes::from)
+    }
+}
+
+impl<T: DeserializeOwned> Decodes<T> for Json {
+    type Error = serde_json::Error;
+
+    fn decode(bytes: Bytes) -> Result<T, Self::Error> {
+        // Bytes that are not UTF-8 are refused as an empty text is.
+        serde_json::from_str(str::from_utf8(&bytes).unwrap_or_default())
     }
 }
 

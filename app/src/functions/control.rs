@@ -4,10 +4,10 @@ use leptos::prelude::*;
 use quilt::BatchId;
 
 use crate::command::Command;
-use crate::model::ActionError;
+use crate::model::{ActionError, Answer};
 
 /// Does something with a batch of this visitor, and leads to the page that shows the result.
-#[server(prefix = "/actions", endpoint = "control")]
+#[server(prefix = "/actions", endpoint = "control", output = Answer)]
 pub async fn control(id: BatchId, command: Command) -> Result<(), ActionError> {
     let target = crate::actions::run(id, command).await?;
     leptos_axum::redirect(&target);

@@ -3,10 +3,10 @@
 use leptos::prelude::*;
 use leptos::server_fn::codec::{MultipartData, MultipartFormData};
 
-use crate::model::ActionError;
+use crate::model::{ActionError, Answer};
 
 /// Launches the batch that a form describes, with the file that it may contain, and leads to its page.
-#[server(prefix = "/actions", endpoint = "launch", input = MultipartFormData)]
+#[server(prefix = "/actions", endpoint = "launch", input = MultipartFormData, output = Answer)]
 pub async fn launch(form: MultipartData) -> Result<(), ActionError> {
     let id = crate::actions::launch(form).await?;
     leptos_axum::redirect(&format!("/batches/{id}"));

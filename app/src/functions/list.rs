@@ -2,10 +2,10 @@
 
 use leptos::prelude::*;
 
-use crate::model::{ActionError, BatchCard};
+use crate::model::{ActionError, Answer, BatchCard};
 
 /// This visitor's newest batches.
-#[server(prefix = "/actions", endpoint = "list")]
+#[server(prefix = "/actions", endpoint = "list", output = Answer)]
 pub async fn list_batches() -> Result<Vec<BatchCard>, ActionError> {
     crate::actions::list().await
 }
