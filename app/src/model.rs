@@ -5,7 +5,7 @@ use leptos::server_fn::codec::Post;
 use leptos::server_fn::error::{FromServerFnError, ServerFnErrorErr};
 use leptos::server_fn::{ContentType, Decodes, Encodes, Format, FormatType};
 use quilt::wire::{decode_summary, encode_summary};
-use quilt::{BatchId, Progress, Status, Summary, Timestamp};
+use quilt::{BatchId, Summary, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -36,6 +36,13 @@ pub struct EncodedView(String);
 pub struct NotAView;
 
 impl BatchView {
+    /// Without what only its own page displays: parameters can be large.
+    #[must_use]
+    pub fn for_list(mut self) -> Self {
+        self.summary.spec.work.parameters.clear();
+        self
+    }
+
     /// As it is written into the page.
     #[must_use]
     pub fn encode(&self) -> EncodedView {
@@ -63,23 +70,6 @@ impl EncodedView {
         let summary = decode_summary(&summary.ok_or(NotAView)?).map_err(|_| NotAView)?;
         Ok(BatchView { id, is_own, summary, now })
     }
-}
-
-/// A batch in the visitor's list.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BatchCard {
-    /// The batch.
-    pub id: BatchId,
-    /// Rows and columns, such as `8 × 8`.
-    pub shape: String,
-    /// Its status.
-    pub status: Status,
-    /// Counts of its tasks.
-    pub progress: Progress,
-    /// How long ago it was launched, in milliseconds.
-    pub age_ms: u64,
-    /// When it ended. Its picture does not change after that.
-    pub ended_at: Option<Timestamp>,
 }
 
 /// Why an action was refused, in a sentence for the visitor.

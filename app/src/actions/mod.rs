@@ -6,10 +6,9 @@ mod launch;
 use api::LaunchRequest;
 use axum::http::StatusCode;
 use quilt::{BatchId, BatchSpec, Control, Halt, OwnerId, Summary};
-use viewer::format;
 
 use crate::command::Command;
-use crate::model::{ActionError, BatchCard};
+use crate::model::{ActionError, BatchView, EncodedView};
 use crate::server::{engine, limits, open, refuse, visitor};
 use form::optional_number;
 
@@ -20,18 +19,11 @@ pub(crate) use launch::launch;
 const LISTED: u32 = 12;
 
 /// This visitor's newest batches.
-pub(crate) async fn list() -> Result<Vec<BatchCard>, ActionError> {
+pub(crate) async fn list() -> Result<Vec<EncodedView>, ActionError> {
     let batches = engine().list(visitor()?, None, LISTED).await?.batches;
     let now = engine::now();
-    let card = |(id, summary): (BatchId, Summary)| BatchCard {
-        id,
-        shape: format::shape(summary.spec.grid),
-        status: summary.status,
-        progress: summary.progress,
-        age_ms: now.millis_since(summary.created_at),
-        ended_at: summary.ended_at,
-    };
-    Ok(batches.into_iter().map(card).collect())
+    let view = |(id, summary): (BatchId, Summary)| BatchView { id, is_own: true, summary, now }.for_list().encode();
+    Ok(batches.into_iter().map(view).collect())
 }
 
 /// Runs a command on a batch of this visitor and returns the path of the page that shows the result.

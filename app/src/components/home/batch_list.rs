@@ -1,31 +1,32 @@
 //! A batch in the visitor's list.
 
 use leptos::prelude::*;
+use quilt::Progress;
 use viewer::format;
 
 use crate::components::batch::percent;
 use crate::components::shared::text;
-use crate::model::BatchCard;
+use crate::model::BatchView;
 
-/// How a batch stands, with a link to its page. Its elements stay while the card changes.
+/// How a batch stands, with a link to its page. Its elements stay while the batch changes.
 #[component]
-pub(crate) fn BatchItem(id: String, card: Signal<Option<BatchCard>>) -> impl IntoView {
+pub(crate) fn BatchItem(id: String, batch: Signal<Option<BatchView>>) -> impl IntoView {
     let of =
-        move |of: fn(&BatchCard) -> String| text(move || card.with(|card| card.as_ref().map_or(String::new(), of)));
+        move |of: fn(&BatchView) -> String| text(move || batch.with(|batch| batch.as_ref().map_or(String::new(), of)));
     view! {
         <li>
             <a href=format!("/batches/{id}") class="batch-link">
                 <img class="thumbnail" src=of(picture) alt="" width="40" height="40" loading="lazy" />
-                <span class="batch-size">{of(|card| card.shape.clone())}</span>
-                <span class="batch-status" data-status=of(|card| card.status.as_str().into())>
-                    {of(|card| card.status.as_str().into())}
+                <span class="batch-size">{of(|batch| format::shape(batch.summary.spec.grid))}</span>
+                <span class="batch-status" data-status=of(|batch| batch.summary.status.as_str().into())>
+                    {of(|batch| batch.summary.status.as_str().into())}
                 </span>
                 <span class="bar" aria-hidden="true">
-                    <span class="bar-done" style:width=of(|card| percent(card.progress.done, card.progress.tasks))></span>
-                    <span class="bar-failed" style:width=of(|card| percent(card.progress.failed, card.progress.tasks))></span>
+                    <span class="bar-done" style:width=of(|batch| share(batch, |progress| progress.done))></span>
+                    <span class="bar-failed" style:width=of(|batch| share(batch, |progress| progress.failed))></span>
                 </span>
                 <span class="batch-counts">{of(counts)}</span>
-                <span class="batch-age">{of(|card| age(card.age_ms))}</span>
+                <span class="batch-age">{of(|batch| age(batch.now.millis_since(batch.summary.created_at)))}</span>
             </a>
         </li>
     }
@@ -33,13 +34,19 @@ pub(crate) fn BatchItem(id: String, card: Signal<Option<BatchCard>>) -> impl Int
 
 /// The picture of a batch that is over does not change, and is cached under an address of its own. That of others is loaded again when
 /// squares have settled: an address that names no end is not cached.
-fn picture(card: &BatchCard) -> String {
-    let at = card.ended_at.map_or_else(|| card.progress.settled().into(), |at| at.0);
-    format!("/batches/{}/quilt.png?side=48&at={at}", card.id)
+fn picture(batch: &BatchView) -> String {
+    let at = batch.summary.ended_at.map_or_else(|| batch.summary.progress.settled().into(), |at| at.0);
+    format!("/batches/{}/quilt.png?side=48&at={at}", batch.id)
 }
 
-fn counts(card: &BatchCard) -> String {
-    let progress = card.progress;
+/// The share of the tasks that a count is.
+fn share(batch: &BatchView, count: fn(Progress) -> u32) -> String {
+    let progress = batch.summary.progress;
+    percent(count(progress), progress.tasks)
+}
+
+fn counts(batch: &BatchView) -> String {
+    let progress = batch.summary.progress;
     let failed =
         if progress.failed > 0 { format!(", {} failed", format::count(progress.failed)) } else { String::new() };
     format!("{} of {}{failed}", format::count(progress.done), format::count(progress.tasks))
