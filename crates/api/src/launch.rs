@@ -12,12 +12,30 @@ use crate::square::Square;
 ///
 /// In JSON the kind stands among its parameters: `{"kind": "color", "failure_rate": 0.1}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 pub struct WorkSpec {
     /// The name under which the kind of work is registered.
     pub kind: String,
     /// The kind's own parameters, checked by the kind.
     #[serde(flatten)]
     pub parameters: Map<String, Value>,
+}
+
+/// Read through a map, because the code that `flatten` makes for reading is a part of what browsers download.
+impl TryFrom<Map<String, Value>> for WorkSpec {
+    type Error = &'static str;
+
+    fn try_from(members: Map<String, Value>) -> Result<Self, Self::Error> {
+        let (mut kind, mut parameters) = (None, Map::new());
+        for (name, value) in members {
+            match value {
+                Value::String(text) if name == "kind" => kind = Some(text),
+                _ if name == "kind" => return Err("the member `kind` must be a string"),
+                value => drop(parameters.insert(name, value)),
+            }
+        }
+        Ok(Self { kind: kind.ok_or("missing field `kind`")?, parameters })
+    }
 }
 
 /// Any JSON number. Numbers of requests are checked after they were read, so that a refusal can name the member, its limits and the value.
