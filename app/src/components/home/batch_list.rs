@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use quilt::Progress;
-use viewer::format;
+use viewer::{format, words};
 
 use crate::components::batch::percent;
 use crate::components::shared::text;
@@ -17,7 +17,7 @@ pub(crate) fn BatchItem(id: String, batch: Signal<Option<BatchView>>) -> impl In
         <li>
             <a href=format!("/batches/{id}") class="batch-link">
                 <img class="thumbnail" src=of(picture) alt="" width="40" height="40" loading="lazy" />
-                <span class="batch-size">{of(|batch| format::shape(batch.summary.spec.grid))}</span>
+                <span class="batch-size">{of(|batch| words::name(&batch.summary))}</span>
                 <span class="batch-status" data-status=of(|batch| batch.summary.status.as_str().into())>
                     {of(|batch| batch.summary.status.as_str().into())}
                 </span>
