@@ -1,7 +1,7 @@
 //! Everything about a live batch, for the components below it.
 
 use leptos::prelude::*;
-use quilt::{BatchId, Square};
+use quilt::{BatchId, Square, Status};
 use viewer::Connection;
 
 use super::channel::Channel;
@@ -34,7 +34,17 @@ pub(crate) fn use_batch() -> Batch {
 impl Batch {
     /// Whether the visitor may control the batch while it runs.
     pub(crate) fn can_control(self) -> bool {
+        self.can_stop() && !self.is_draining()
+    }
+
+    /// Whether the visitor may stop the batch.
+    pub(crate) fn can_stop(self) -> bool {
         self.is_own && self.channel.is_running() && !self.is_removed()
+    }
+
+    /// Whether it stops already, and only what runs has yet to end.
+    pub(crate) fn is_draining(self) -> bool {
+        self.channel.status.get() == Status::Draining
     }
 
     /// Whether the visitor may start another lap.

@@ -105,6 +105,15 @@ impl TaskState {
         }
     }
 
+    /// The name for people.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotRun => "not run",
+            other => other.as_str(),
+        }
+    }
+
     /// The state of a square with this outcome, of which `last` was the last attempt.
     #[must_use]
     pub fn of(outcome: SquareState<'_>, last: Option<LastAttempt>) -> Self {

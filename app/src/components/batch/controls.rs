@@ -11,7 +11,8 @@ use crate::live::use_batch;
 #[component]
 pub(crate) fn Controls() -> impl IntoView {
     let batch = use_batch();
-    let can_control = flag(move || batch.can_control());
+    let (can_control, can_stop) = (flag(move || batch.can_control()), flag(move || batch.can_stop()));
+    let stop = text(move || if batch.is_draining() { "Stop now" } else { "Cancel" }.into());
     let is_paused = flag(move || batch.channel.status.get() == Status::Paused);
     // One button with two names keeps the keyboard focus.
     let choose = move |pause: &'static str, resume: &'static str| {
@@ -22,8 +23,10 @@ pub(crate) fn Controls() -> impl IntoView {
             <CommandForm name=choose("pause", "resume")>
                 <Submit label=choose("Pause", "Resume") />
             </CommandForm>
+        </When>
+        <When condition=can_stop>
             <CommandForm name="cancel">
-                <Submit label="Cancel" />
+                <Submit label=stop />
             </CommandForm>
         </When>
         <Refusal place=Place::Tools />

@@ -12,7 +12,7 @@ use crate::live::{Following, use_batch};
 const MAX_WORKERS: usize = 12;
 
 /// The states that every batch can have squares in.
-const ALWAYS: [TaskState; 4] = [TaskState::Pending, TaskState::Retrying, TaskState::Done, TaskState::Failed];
+const ALWAYS: [TaskState; 3] = [TaskState::Retrying, TaskState::Done, TaskState::Failed];
 
 /// The choice of what colors show, and a button for each state, which makes its squares stand out.
 #[component]
@@ -21,6 +21,8 @@ pub(crate) fn Legend() -> impl IntoView {
     let by = text(move || view.look.get().by.as_str().into());
     let progress = use_batch().channel.progress;
     let has_not_run = flag(move || progress.get().not_run > 0);
+    // The one takes the place of the other when a batch is stopped, so that nothing moves.
+    let has_pending = flag(move || progress.get().pending() > 0 || progress.get().not_run == 0);
     let option = |choice: ColorBy| view! { <option value=choice.as_str()>{choice.as_str()}</option> };
     view! {
         <div class="legend">
@@ -38,6 +40,9 @@ pub(crate) fn Legend() -> impl IntoView {
                 </select>
             </label>
             <div class="filters" role="group" aria-label="Show only">
+                <When condition=has_pending>
+                    <Filter state=TaskState::Pending />
+                </When>
                 {all(ALWAYS.map(|state| view! { <Filter state /> }))}
                 <When condition=has_not_run>
                     <Filter state=TaskState::NotRun />
@@ -67,7 +72,7 @@ fn Filter(state: TaskState) -> impl IntoView {
             on:click=on(move |_| view.update_look(|look| Look { only: (look.only != Some(state)).then_some(state), ..look }))
         >
             <span class="chip" data-state=state.as_str() aria-hidden="true"></span>
-            {state.as_str()}
+            {state.label()}
             " "
             <span class="filter-count">{count}</span>
         </button>
