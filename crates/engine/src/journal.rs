@@ -60,6 +60,35 @@ pub enum Damage {
     /// The first event is missing, or is no launch.
     #[error("it does not start with a launch")]
     NoLaunch,
+    /// A value was changed after it was written.
+    #[error("{0} does not match its checksum")]
+    Checksum(Stored),
+    /// A value that was written is not there.
+    #[error("{0} is missing")]
+    Missing(Stored),
+}
+
+/// A value that is stored of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Stored {
+    /// Its row in the table of batches.
+    #[error("its row in the table of batches")]
+    Record,
+    /// An event, counted from 0.
+    #[error("event {0}")]
+    Event(u64),
+    /// The events in a message of a stream, by the message's sequence number.
+    #[error("message {0}")]
+    Message(u64),
+    /// The detail of a square.
+    #[error("the detail of square {}", .0.0)]
+    Detail(Index),
+    /// The set of squares that have a detail, as far as it includes a square.
+    #[error("the set of details at square {}", .0.0)]
+    DetailSet(Index),
+    /// The input.
+    #[error("its input")]
+    Input,
 }
 
 /// How far a batch's journal goes, as those who keep it count: larger the further it goes, and not to be compared with that of another batch.

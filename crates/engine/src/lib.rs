@@ -11,13 +11,14 @@
 //! - `worker`: what one works with; `worker_loop`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
 //! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
 //! - `panics`: catches the panics of tasks, and logs them once a batch
-//! - `clock`: the time of day; `activity`: what the workers of this node do; `colleagues`: the other nodes
+//! - `checksum`: of what a journal stores; `clock`: the time of day; `activity`: what the workers of this node do; `colleagues`: the other nodes
 //! - [`work`]: what tasks do, a file for each kind
 //! - [`embedded`]: both seams in one process, on SQLite and in memory; [`jetstream`]: on NATS, for many processes
 
 mod activity;
 mod attempt;
 mod backoff;
+mod checksum;
 mod clock;
 mod colleagues;
 pub mod embedded;

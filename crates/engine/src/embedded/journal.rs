@@ -7,23 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use quilt::wire::decode_event;
-use quilt::{BatchId, Event, Index, Launched, OwnerId, Receipt, Summary, Timestamp};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use rusqlite::{Connection, params};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::events::Events;
+use super::record::{Record, columns};
 use super::schema::{self, OpenError};
-use super::trouble::trouble;
+use super::trouble::Failure;
 use super::writer::{self, Command, Followers, Write, Written};
+use super::{attachments, details, events};
 use crate::journal::{
     Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
 };
-
-/// The most events that are read at once.
-const PAGE: usize = 256;
-
-/// The most bytes of events that are read at once, but for the last event among them.
-const PAGE_BYTES: usize = 64 << 10;
 
 /// The most reads at the same time, each with a connection and a thread; others wait for their turn.
 const MAX_READERS: usize = 8;
@@ -100,26 +96,18 @@ impl Journal for SqliteJournal {
 
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
         self.readers
-            .read(move |connection| {
-                connection
-                    .prepare_cached("SELECT body FROM inputs WHERE batch = (SELECT key FROM batches WHERE id = ?1)")?
-                    .query_row([batch.as_bytes()], |row| row.get::<_, Vec<u8>>(0).map(Bytes::from))
-                    .optional()
+            .read(move |connection| match Record::find(connection, batch)? {
+                Some(record) => attachments::read_input(connection, &record),
+                None => Ok(None),
             })
             .await
     }
 
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
         self.readers
-            .read(move |connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT square, lap, body FROM details
-                         WHERE batch = (SELECT key FROM batches WHERE id = ?1) AND square >= ?2 AND square < ?3
-                         ORDER BY square",
-                    )?
-                    .query_map(params![batch.as_bytes(), squares.start, squares.end], detail)?
-                    .collect()
+            .read(move |connection| match Record::find(connection, batch)? {
+                Some(record) => details::read(connection, &record, squares),
+                None => Ok(Vec::new()),
             })
             .await
     }
@@ -129,7 +117,7 @@ impl Journal for SqliteJournal {
             appended: self.followers.subscribe(batch),
             readers: self.readers.clone(),
             batch,
-            next: i64::try_from(after.0).unwrap_or(i64::MAX),
+            next: u32::try_from(after.0).unwrap_or(u32::MAX),
             caught_up: false,
         };
         Box::pin(stream::try_unfold(reading, |mut reading| async move {
@@ -144,30 +132,11 @@ impl Journal for SqliteJournal {
 
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
         let below = after.and_then(|cursor| i64::try_from(cursor).ok()).unwrap_or(i64::MAX);
-        self.readers
-            .read(move |connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT key, id, conclusion FROM batches WHERE owner = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3",
-                    )?
-                    .query_map(params![owner.as_bytes(), below, limit], listed)?
-                    .collect()
-            })
-            .await
+        self.readers.read(move |connection| Ok(read_list(connection, owner, below, limit)?)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
-        self.readers
-            .read(|connection| {
-                connection
-                    .prepare_cached(
-                        "SELECT id, owner, lap, body FROM batches LEFT JOIN events ON batch = key AND number = 0
-                         WHERE conclusion IS NULL ORDER BY key",
-                    )?
-                    .query_map([], unfinished)?
-                    .collect()
-            })
-            .await
+        self.readers.read(|connection| Ok(read_unfinished(connection)?)).await
     }
 
     async fn conclude(
@@ -191,7 +160,7 @@ impl Journal for SqliteJournal {
         skip: u32,
         limit: u32,
     ) -> Result<Vec<BatchId>, JournalError> {
-        self.readers.read(move |connection| read_expired(connection, retention, now, skip, limit)).await
+        self.readers.read(move |connection| Ok(read_expired(connection, retention, now, skip, limit)?)).await
     }
 
     async fn purge(&self) -> Result<bool, JournalError> {
@@ -207,23 +176,42 @@ impl Journal for SqliteJournal {
     }
 }
 
-fn detail(row: &Row<'_>) -> rusqlite::Result<SquareDetail> {
-    Ok(SquareDetail { index: Index(row.get(0)?), lap: row.get(1)?, body: row.get::<_, Vec<u8>>(2)?.into() })
+fn read_found(connection: &Connection, batch: BatchId) -> Result<Option<Found>, Failure> {
+    let Some(record) = Record::find(connection, batch)? else { return Ok(None) };
+    let receipts = attachments::read_receipts(connection, &record)?;
+    Ok(Some(Found { owner: record.owner, receipts, is_concluded: record.conclusion.is_some() }))
 }
 
-fn read_found(connection: &Connection, batch: BatchId) -> rusqlite::Result<Option<Found>> {
-    let found: Option<(i64, OwnerId, bool)> = connection
-        .prepare_cached("SELECT key, owner, conclusion IS NOT NULL FROM batches WHERE id = ?1")?
-        .query_row(params![batch.as_bytes()], |row| Ok((row.get(0)?, OwnerId::from_bytes(row.get(1)?), row.get(2)?)))
-        .optional()?;
-    let Some((key, owner, is_concluded)) = found else { return Ok(None) };
-    let bodies: Vec<String> = connection
-        .prepare_cached("SELECT body FROM receipts WHERE batch = ?1 ORDER BY lap")?
-        .query_map(params![key], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    // Where one cannot be read, all are derived anew from the events.
-    let receipts: Option<_> = bodies.iter().map(|body| serde_json::from_str(body).ok()).collect();
-    Ok(Some(Found { owner, receipts: receipts.unwrap_or_default(), is_concluded }))
+/// Batches of an owner. A row that is damaged comes without its conclusion: the caller opens such a batch, and gets the error.
+fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) -> rusqlite::Result<Vec<Listed>> {
+    let sql = concat!("SELECT ", columns!(), " FROM batches WHERE owner = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3");
+    connection
+        .prepare_cached(sql)?
+        .query_map(params![owner.as_bytes(), below, limit], |row| {
+            let record = Record::read(row)?;
+            let conclusion = record.conclusion.as_deref().filter(|_| record.is_intact());
+            Ok(Listed {
+                cursor: record.key.unsigned_abs(),
+                batch: record.id,
+                // A conclusion that cannot be read is one that a later version will write anew.
+                conclusion: conclusion.and_then(|json| serde_json::from_str(json).ok()),
+            })
+        })?
+        .collect()
+}
+
+/// The batches without a conclusion. Whether their rows are intact is checked when they are opened.
+fn read_unfinished(connection: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
+    let sql = concat!("SELECT ", columns!(), " FROM batches WHERE conclusion IS NULL ORDER BY key");
+    let records: Vec<Record> =
+        connection.prepare_cached(sql)?.query_map([], Record::read)?.collect::<Result<_, _>>()?;
+    let unfinished = records.into_iter().map(|record| Unfinished {
+        batch: record.id,
+        owner: record.owner,
+        lap: record.lap,
+        squares: events::first(connection, &record).map_or(0, |launched| launched.spec.grid.squares()),
+    });
+    Ok(unfinished.collect())
 }
 
 fn read_expired(
@@ -239,35 +227,17 @@ fn read_expired(
     let too_old = retention.age.map(|age| now.0.saturating_sub(age.as_millis() as u64) as i64);
     // No time is later than this one, and none is as early as the other.
     let before = if is_too_large { i64::MAX } else { too_old.unwrap_or(i64::MIN) };
-    connection
-        .prepare_cached(
-            "SELECT id FROM batches WHERE concluded_at < ?1 AND removed = 0 ORDER BY concluded_at LIMIT ?2 OFFSET ?3",
-        )?
-        .query_map(params![before, limit, skip], |row| row.get(0).map(BatchId::from_bytes))?
-        .collect()
-}
-
-fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
-    let conclusion: Option<String> = row.get(2)?;
-    Ok(Listed {
-        cursor: row.get::<_, i64>(0)?.unsigned_abs(),
-        batch: BatchId::from_bytes(row.get(1)?),
-        // A conclusion that cannot be read is one that a later version will write anew.
-        conclusion: conclusion.and_then(|json| serde_json::from_str(&json).ok()),
-    })
-}
-
-fn unfinished(row: &Row<'_>) -> rusqlite::Result<Unfinished> {
-    let first: Option<Vec<u8>> = row.get(3)?;
-    Ok(Unfinished {
-        batch: BatchId::from_bytes(row.get(0)?),
-        owner: OwnerId::from_bytes(row.get(1)?),
-        lap: row.get(2)?,
-        squares: match first.map(|body| decode_event(&body)) {
-            Some(Ok(Event::Launched(launched))) => launched.spec.grid.squares(),
-            _ => 0,
-        },
-    })
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM batches WHERE concluded_at < ?1 AND removed = 0 ORDER BY concluded_at LIMIT ?2 OFFSET ?3"
+    );
+    let records: Vec<Record> = connection
+        .prepare_cached(sql)?
+        .query_map(params![before, limit, skip], Record::read)?
+        .collect::<Result<_, _>>()?;
+    // A row that was changed on the disk must not cause a deletion.
+    Ok(records.into_iter().filter(Record::is_intact).map(|record| record.id).collect())
 }
 
 /// Where a follower is.
@@ -276,7 +246,7 @@ struct Reading {
     readers: Readers,
     batch: BatchId,
     /// The number of the next event.
-    next: i64,
+    next: u32,
     /// Whether the last page was the last one for then.
     caught_up: bool,
 }
@@ -289,41 +259,16 @@ impl Reading {
         // What is appended from here on, and may be in this page already, wakes the follower once more.
         self.appended.mark_unchanged();
         let (batch, next) = (self.batch, self.next);
-        let read = self.readers.read(move |connection| read_bodies(connection, batch, next)).await?;
-        let (bodies, caught_up) = read.ok_or(JournalError::Removed)?;
-        self.next += bodies.len() as i64;
+        let read = self.readers.read(move |connection| match Record::find(connection, batch)? {
+            Some(record) => events::read(connection, &record, next).map(Some),
+            None => Ok(None),
+        });
+        let Events { events, caught_up } = read.await?.ok_or(JournalError::Removed)?;
+        self.next = self.next.saturating_add(events.len() as u32);
         self.caught_up = caught_up;
-        let events = bodies
-            .iter()
-            .map(|body| decode_event(body))
-            .collect::<Result<_, _>>()
-            .map_err(|error| JournalError::Damaged { batch, reason: error.into() })?;
         // The events are numbered, so how many there are is how far they go.
-        Ok(Page { events, mark: Mark(self.next.unsigned_abs()), caught_up })
+        Ok(Page { events, mark: Mark(self.next.into()), caught_up })
     }
-}
-
-/// Some event bodies from one on, and whether these are all there are; `None` where there is no such batch.
-fn read_bodies(connection: &Connection, batch: BatchId, next: i64) -> rusqlite::Result<Option<(Vec<Vec<u8>>, bool)>> {
-    let key: Option<i64> = connection
-        .prepare_cached("SELECT key FROM batches WHERE id = ?1")?
-        .query_row(params![batch.as_bytes()], |row| row.get(0))
-        .optional()?;
-    let Some(key) = key else { return Ok(None) };
-    let mut statement =
-        connection.prepare_cached("SELECT body FROM events WHERE batch = ?1 AND number >= ?2 ORDER BY number")?;
-    let mut rows = statement.query(params![key, next])?;
-    let mut bodies: Vec<Vec<u8>> = Vec::new();
-    let mut bytes = 0;
-    while let Some(row) = rows.next()? {
-        if bodies.len() == PAGE || bytes > PAGE_BYTES {
-            return Ok(Some((bodies, false)));
-        }
-        let body: Vec<u8> = row.get(0)?;
-        bytes += body.len();
-        bodies.push(body);
-    }
-    Ok(Some((bodies, true)))
 }
 
 /// Connections for reading, each used by one reader at a time, off the async threads.
@@ -342,7 +287,7 @@ impl Readers {
     async fn read<T, F>(&self, query: F) -> Result<T, JournalError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     {
         let readers = self.clone();
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| JournalError::Closed)?;
@@ -351,12 +296,14 @@ impl Readers {
             let _turn = turn;
             let idle = readers.idle().pop();
             let connection = idle.map_or_else(|| schema::open_reader(&readers.path), Ok)?;
-            let answer = query(&connection);
+            // All that the query reads is of one moment.
+            let answer =
+                connection.unchecked_transaction().map_err(Failure::from).and_then(|_snapshot| query(&connection));
             readers.idle().push(connection);
             answer
         };
         match tokio::task::spawn_blocking(run).await {
-            Ok(answer) => answer.map_err(|error: rusqlite::Error| trouble(&error)),
+            Ok(answer) => answer.map_err(|failure: Failure| failure.into()),
             Err(_) => Err(JournalError::Closed),
         }
     }

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
 /// the file's header.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
@@ -60,10 +60,35 @@ const MIGRATIONS: [&str; 3] = [
         PRIMARY KEY (batch, square)
     ) WITHOUT ROWID;
     ",
+    "
+    -- A `checksum` is a CRC32C over a row and its place. It is NULL where an earlier version wrote the row.
+    ALTER TABLE events ADD COLUMN checksum INTEGER;
+    ALTER TABLE details ADD COLUMN checksum INTEGER;
+    ALTER TABLE inputs ADD COLUMN checksum INTEGER;
+    ALTER TABLE receipts ADD COLUMN checksum INTEGER;
+    -- What has to be there, so that a missing row is noticed: the number of `events`, of which the first `unchecked` ones have no checksum, and
+    -- of `receipts`, and whether there is an input. All are NULL as long as the row is as an earlier version wrote it.
+    ALTER TABLE batches ADD COLUMN events INTEGER;
+    ALTER TABLE batches ADD COLUMN unchecked INTEGER;
+    ALTER TABLE batches ADD COLUMN receipts INTEGER;
+    ALTER TABLE batches ADD COLUMN has_input INTEGER;
+    ALTER TABLE batches ADD COLUMN checksum INTEGER;
+    -- Which squares have a detail: a bit for each of 256 squares, in the order of the squares. `part` counts the rows from 0.
+    CREATE TABLE detail_sets (
+        batch INTEGER NOT NULL REFERENCES batches (key),
+        part INTEGER NOT NULL,
+        squares BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        PRIMARY KEY (batch, part)
+    ) WITHOUT ROWID;
+    ",
 ];
 
 /// The version that this program writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
+
+/// How many compiled statements a connection holds: more than there are.
+const STATEMENTS: usize = 64;
 
 /// Why a journal file cannot be used.
 #[derive(Debug, Error)]
@@ -84,6 +109,14 @@ pub enum OpenError {
         /// Its version.
         found: i64,
     },
+    /// The file's structure is damaged.
+    #[error("the journal {path} is damaged: {reason}. Restore a copy of it")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 /// Opens the file for writing, and brings its tables up to this version.
@@ -91,6 +124,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
     let mut connection = Connection::open(path).map_err(sqlite)?;
     connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // What is removed is given back to the disk a part at a time. It has an effect on a new file only.
     connection.pragma_update(None, "auto_vacuum", "incremental").map_err(sqlite)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
@@ -110,13 +144,43 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         transaction.pragma_update(None, "user_version", VERSION).map_err(sqlite)?;
     }
     transaction.commit().map_err(sqlite)?;
-    Ok(connection)
+    match damage(&connection).map_err(sqlite)? {
+        Some(reason) => Err(OpenError::Damaged { path: path.into(), reason }),
+        None => Ok(connection),
+    }
+}
+
+/// What is wrong with the file's structure, as far as no checksum of a row shows it: the definitions of the tables, and the table of batches with
+/// its indexes. Takes a time that depends on the number of batches only.
+fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
+    let fresh = Connection::open_in_memory()?;
+    for migration in MIGRATIONS {
+        fresh.execute_batch(migration)?;
+    }
+    let columns = columns(connection)?;
+    if let Some([table, column, ..]) = self::columns(&fresh)?.iter().find(|column| !columns.contains(column)) {
+        return Ok(Some(format!("the column {column} of the table {table} is not as this program defines it")));
+    }
+    let report: String = connection.query_row("PRAGMA integrity_check('batches')", [], |row| row.get(0))?;
+    Ok((report != "ok").then_some(report))
+}
+
+/// All columns of all tables: table, name, type, default.
+fn columns(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
+    connection
+        .prepare(
+            "SELECT tables.name, columns.name, columns.type, coalesce(columns.dflt_value, '')
+             FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS columns WHERE tables.type = 'table'",
+        )?
+        .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))?
+        .collect()
 }
 
 /// Opens the file for reading beside the writer.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }

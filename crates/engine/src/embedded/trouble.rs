@@ -1,23 +1,69 @@
-//! What SQLite's errors mean.
+//! What errors of SQLite mean.
 
+use quilt::BatchId;
 use rusqlite::ErrorCode;
 
-use crate::journal::JournalError;
+use crate::journal::{Damage, JournalError, Stored};
 
-/// What an error means for whoever asked.
-pub(super) fn trouble(error: &rusqlite::Error) -> JournalError {
+/// Why a read or a write of the file failed.
+pub(super) enum Failure {
+    /// SQLite returned an error.
+    Sqlite(rusqlite::Error),
+    /// What is stored is damaged.
+    Damaged { batch: BatchId, reason: Damage },
+}
+
+impl Failure {
+    pub(super) fn checksum(batch: BatchId, stored: Stored) -> Self {
+        Self::Damaged { batch, reason: Damage::Checksum(stored) }
+    }
+
+    pub(super) fn missing(batch: BatchId, stored: Stored) -> Self {
+        Self::Damaged { batch, reason: Damage::Missing(stored) }
+    }
+
+    /// Whether every other write would fail as well.
+    pub(super) fn concerns_all(&self) -> bool {
+        use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+        match self {
+            Self::Sqlite(error) => {
+                matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
+            }
+            Self::Damaged { .. } => false,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl From<Failure> for JournalError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sqlite(error) => trouble(&error),
+            Failure::Damaged { batch, reason } => Self::Damaged { batch, reason },
+        }
+    }
+}
+
+/// What an error of SQLite means for the caller.
+fn trouble(error: &rusqlite::Error) -> JournalError {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => JournalError::Corrupt(error.to_string()),
         Some(ErrorCode::DiskFull) => JournalError::Unavailable("the disk is full".into()),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             JournalError::Unavailable("another program has locked the file".into())
         }
-        _ => JournalError::Unavailable(error.to_string()),
+        _ => match error {
+            // The program writes values of the right type only.
+            FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..) => {
+                JournalError::Corrupt(error.to_string())
+            }
+            _ => JournalError::Unavailable(error.to_string()),
+        },
     }
-}
-
-/// Whether an error is no matter of what was to be written.
-pub(super) fn concerns_all(error: &rusqlite::Error) -> bool {
-    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
-    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
 }

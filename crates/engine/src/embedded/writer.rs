@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use quilt::wire::encode_event;
 use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::trouble::{concerns_all, trouble};
+use super::record::{Counts, Record};
+use super::trouble::Failure;
+use super::{attachments, details, events};
 use crate::journal::{JournalError, Mark, SquareDetail};
 use crate::now;
 
@@ -88,14 +89,14 @@ pub(super) fn run(mut connection: Connection, mut commands: mpsc::Receiver<Comma
     while commands.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
         let result = match write_group(&mut connection, &group) {
             // One of them has met something of its own, and is not to take the others with it.
-            Err(error) if group.len() > 1 && !concerns_all(&error) => {
+            Err(failure) if group.len() > 1 && !failure.concerns_all() => {
                 for command in group.drain(..) {
                     let result = write_group(&mut connection, std::slice::from_ref(&command));
-                    answer(std::iter::once(command), result.map_err(|error| trouble(&error)), followers);
+                    answer(std::iter::once(command), result.map_err(JournalError::from), followers);
                 }
                 continue;
             }
-            result => result.map_err(|error| trouble(&error)),
+            result => result.map_err(JournalError::from),
         };
         // It is tried again every second by everybody who has something to write: the log is told once.
         match &result {
@@ -146,14 +147,14 @@ fn answer(group: impl Iterator<Item = Command>, result: Result<Vec<Written>, Jou
 }
 
 /// All or nothing of a group.
-fn write_group(connection: &mut Connection, group: &[Command]) -> rusqlite::Result<Vec<Written>> {
+fn write_group(connection: &mut Connection, group: &[Command]) -> Result<Vec<Written>, Failure> {
     let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let all = group.iter().map(|command| write(&transaction, &command.write)).collect::<Result<_, _>>()?;
     transaction.commit()?;
     Ok(all)
 }
 
-fn write(transaction: &Transaction<'_>, write: &Write) -> rusqlite::Result<Written> {
+fn write(transaction: &Transaction<'_>, write: &Write) -> Result<Written, Failure> {
     match write {
         Write::Create { batch, owner, launched, input } => {
             create(transaction, *batch, *owner, launched, input.as_deref())
@@ -171,21 +172,12 @@ fn create(
     owner: OwnerId,
     launched: &Event,
     input: Option<&[u8]>,
-) -> rusqlite::Result<Written> {
-    let created = transaction
-        .prepare_cached(
-            "INSERT INTO batches (id, owner) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE id = ?1)
-             ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![batch.as_bytes(), owner.as_bytes()])?;
-    if created == 0 {
-        return Ok(Written::Nothing);
-    }
-    let key = transaction.last_insert_rowid();
+) -> Result<Written, Failure> {
+    let Some(record) = Record::create(transaction, batch, owner, input.is_some())? else { return Ok(Written::Nothing) };
     if let Some(input) = input {
-        transaction.prepare_cached("INSERT INTO inputs (batch, body) VALUES (?1, ?2)")?.execute(params![key, input])?;
+        attachments::insert_input(transaction, &record, input)?;
     }
-    insert_event(transaction, key, launched).map(Written::Appended)
+    add_events(transaction, &record, std::slice::from_ref(launched)).map(Written::Appended)
 }
 
 fn append(
@@ -193,46 +185,29 @@ fn append(
     batch: BatchId,
     events: &[Event],
     details: &[SquareDetail],
-) -> rusqlite::Result<Written> {
-    let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
-    let mut mark = Mark::default();
+) -> Result<Written, Failure> {
+    let Some(mut record) = Record::find(transaction, batch)? else { return Ok(Written::Nothing) };
+    let started = events.iter().filter_map(|event| match event {
+        Event::LapStarted { lap, .. } => Some(*lap),
+        _ => None,
+    });
+    if let Some(lap) = started.max().filter(|lap| *lap > record.lap) {
+        (record.lap, record.conclusion, record.concluded_at) = (lap, None, None);
+        record.save(transaction, record.counts(transaction)?)?;
+    }
+    details::put(transaction, &record, details)?;
+    add_events(transaction, &record, events).map(Written::Appended)
+}
+
+/// Stores events behind those that are there, and their number.
+fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) -> Result<Mark, Failure> {
+    let mut counts = record.counts(transaction)?;
     for event in events {
-        mark = insert_event(transaction, key, event)?;
-        if let Event::LapStarted { lap, .. } = event {
-            transaction
-                .prepare_cached(
-                    "UPDATE batches SET lap = ?2, conclusion = NULL, concluded_at = NULL WHERE key = ?1 AND lap < ?2",
-                )?
-                .execute(params![key, lap])?;
-        }
+        events::insert(transaction, record, counts.events, event)?;
+        counts.events = counts.events.saturating_add(1);
     }
-    for SquareDetail { index, lap, body } in details {
-        transaction
-            .prepare_cached(
-                "INSERT INTO details (batch, square, lap, body) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (batch, square) DO UPDATE SET lap = excluded.lap, body = excluded.body
-                 WHERE excluded.lap > lap",
-            )?
-            .execute(params![key, index.0, lap, &**body])?;
-    }
-    Ok(Written::Appended(mark))
-}
-
-fn key_of(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Option<i64>> {
-    transaction
-        .prepare_cached("SELECT key FROM batches WHERE id = ?1")?
-        .query_row(params![batch.as_bytes()], |row| row.get(0))
-        .optional()
-}
-
-fn insert_event(transaction: &Transaction<'_>, key: i64, event: &Event) -> rusqlite::Result<Mark> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO events (batch, number, body)
-             VALUES (?1, (SELECT coalesce(max(number) + 1, 0) FROM events WHERE batch = ?1), ?2) RETURNING number + 1",
-        )?
-        .query_row(params![key, encode_event(event)], |row| row.get::<_, i64>(0))
-        .map(|count| Mark(count.unsigned_abs()))
+    record.save_counts(transaction, counts)?;
+    Ok(Mark(counts.events.into()))
 }
 
 fn conclude(
@@ -241,33 +216,27 @@ fn conclude(
     lap: u32,
     summary: &Summary,
     receipts: &[Receipt],
-) -> rusqlite::Result<Written> {
-    let Some(key) = key_of(transaction, batch)? else { return Ok(Written::Nothing) };
-    transaction
-        .prepare_cached("UPDATE batches SET conclusion = ?3, concluded_at = ?4 WHERE key = ?1 AND lap = ?2")?
-        .execute(params![key, lap, json(summary)?, summary.ended_at.map_or(0, |at| at.0 as i64)])?;
-    for receipt in receipts {
-        transaction
-            .prepare_cached("INSERT OR IGNORE INTO receipts (batch, lap, body) VALUES (?1, ?2, ?3)")?
-            .execute(params![key, receipt.lap, json(receipt)?])?;
+) -> Result<Written, Failure> {
+    let Some(mut record) = Record::find(transaction, batch)? else { return Ok(Written::Nothing) };
+    let counts = record.counts(transaction)?;
+    let counts = Counts { receipts: attachments::add_receipts(transaction, &record, receipts)?, ..counts };
+    if record.lap == lap {
+        record.conclusion = Some(attachments::json(summary)?);
+        record.concluded_at = Some(summary.ended_at.map_or(0, |at| at.0 as i64));
     }
+    record.save(transaction, counts)?;
     Ok(Written::Done)
 }
 
-fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
 /// Nobody finds it any more from here on.
-fn remove(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Written> {
-    let removed = transaction
+fn remove(transaction: &Transaction<'_>, batch: BatchId) -> Result<Written, Failure> {
+    let found = Record::find(transaction, batch)?.filter(|record| record.conclusion.is_some());
+    let Some(record) = found else { return Ok(Written::Nothing) };
+    transaction
         .prepare_cached(
-            "UPDATE batches SET id = randomblob(16), owner = x'', removed = 1 WHERE id = ?1 AND conclusion IS NOT NULL",
+            "UPDATE batches SET id = randomblob(16), owner = x'', removed = 1, events = NULL, checksum = NULL WHERE key = ?1",
         )?
-        .execute(params![batch.as_bytes()])?;
-    if removed == 0 {
-        return Ok(Written::Nothing);
-    }
+        .execute(params![record.key])?;
     transaction
         .prepare_cached("INSERT INTO tombstones (id, removed_at) VALUES (?1, ?2)")?
         .execute(params![batch.as_bytes(), now().0 as i64])?;
@@ -275,7 +244,7 @@ fn remove(transaction: &Transaction<'_>, batch: BatchId) -> rusqlite::Result<Wri
 }
 
 /// Deletes some events and details of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
-fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
+fn purge(transaction: &Transaction<'_>) -> Result<Written, Failure> {
     let old = now().0.saturating_sub(TOMBSTONE_TIME.as_millis() as u64);
     transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old as i64])?;
     let mut left = PURGE_EVENTS;
@@ -293,6 +262,7 @@ fn purge(transaction: &Transaction<'_>) -> rusqlite::Result<Written> {
             )?
             .execute(params![key, left as i64])?;
         if deleted < left {
+            transaction.prepare_cached("DELETE FROM detail_sets WHERE batch = ?1")?.execute(params![key])?;
             transaction.prepare_cached("DELETE FROM inputs WHERE batch = ?1")?.execute(params![key])?;
             transaction.prepare_cached("DELETE FROM receipts WHERE batch = ?1")?.execute(params![key])?;
             transaction.prepare_cached("DELETE FROM batches WHERE key = ?1")?.execute(params![key])?;
@@ -315,7 +285,8 @@ fn delete_details(transaction: &Transaction<'_>, key: i64, most: usize) -> rusql
 
 fn next_removed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
     transaction
-        .prepare_cached("SELECT key FROM batches WHERE removed = 1 ORDER BY key LIMIT 1")?
+        // The owner is looked at in the row itself: a damaged index deletes nothing.
+        .prepare_cached("SELECT key FROM batches WHERE removed = 1 AND owner = x'' ORDER BY key LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()
 }

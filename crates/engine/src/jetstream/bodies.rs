@@ -11,15 +11,35 @@ use tokio::io::AsyncReadExt;
 
 use super::stores::Stores;
 use super::trouble::{in_time, keep_trying, unavailable};
+use crate::checksum::{Checksum, Kind};
 use crate::journal::JournalError;
 
 /// Names the object that has a message's body.
 const OBJECT: &str = "Quilt-Object";
 
+/// Has the checksum of a message's body, as eight hexadecimal digits. Messages of earlier versions have none.
+pub(super) const CHECKSUM: &str = "Quilt-Crc32c";
+
+/// Stores a checksum among the headers of a message.
+pub(super) fn put_checksum(headers: &mut HeaderMap, name: &str, checksum: u32) {
+    headers.insert(name, format!("{checksum:08x}"));
+}
+
+/// Whether a checksum is the one among the headers of a message, if that has one.
+pub(super) fn is_intact(headers: Option<&HeaderMap>, name: &str, checksum: u32) -> bool {
+    let stored = headers.and_then(|headers| headers.get(name));
+    stored.is_none_or(|stored| stored.as_str() == format!("{checksum:08x}"))
+}
+
+/// The checksum of the events in a message.
+pub(super) fn of_events(batch: BatchId, bytes: &[u8]) -> u32 {
+    Checksum::of(Kind::Message, batch).bytes(bytes)
+}
+
 /// A body, and its name: the same events of the same batch have the same one, however often they are written.
 pub(super) struct Body {
     pub(super) id: String,
-    bytes: Bytes,
+    pub(super) bytes: Bytes,
 }
 
 /// The body of some events in a row.

@@ -14,7 +14,8 @@ use super::bodies::{self, Body};
 use super::read::last_message;
 use super::stores::{Stores, detail_subject};
 use super::trouble::{keep_trying, unavailable};
-use crate::journal::{JournalError, SquareDetail};
+use crate::checksum::of_detail;
+use crate::journal::{Damage, JournalError, SquareDetail, Stored};
 
 /// Names the lap in which a task ran.
 const LAP: &str = "Quilt-Lap";
@@ -29,14 +30,12 @@ pub(super) async fn put(stores: &Stores, batch: BatchId, details: &[SquareDetail
     stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
 }
 
-async fn put_one(
-    stores: &Stores,
-    batch: BatchId,
-    SquareDetail { index, lap, body }: &SquareDetail,
-) -> Result<(), JournalError> {
+async fn put_one(stores: &Stores, batch: BatchId, detail: &SquareDetail) -> Result<(), JournalError> {
+    let SquareDetail { index, lap, body } = detail;
     let subject = detail_subject(&batch.to_string(), &index.0.to_string());
     let mut headers = HeaderMap::new();
     headers.insert(LAP, lap.to_string());
+    bodies::put_checksum(&mut headers, bodies::CHECKSUM, of_detail(batch, detail));
     let payload = bodies::stow(stores, batch, &Body::of(batch, body.clone()), &mut headers).await?;
     keep_trying(|| async {
         let mut last = 0;
@@ -76,7 +75,11 @@ async fn get_one(stores: &Stores, batch: BatchId, index: Index) -> Result<Option
     let subject = detail_subject(&batch.to_string(), &index.0.to_string());
     let Some(message) = last_message(&stores.details, &subject).await? else { return Ok(None) };
     let body: Bytes = keep_trying(|| bodies::fetch(stores, Some(&message.headers), &message.payload)).await?;
-    Ok(Some(SquareDetail { index, lap: lap_of(&message), body }))
+    let detail = SquareDetail { index, lap: lap_of(&message), body };
+    if bodies::is_intact(Some(&message.headers), bodies::CHECKSUM, of_detail(batch, &detail)) {
+        return Ok(Some(detail));
+    }
+    Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Detail(index)) })
 }
 
 /// Deletes all details of a batch.

@@ -8,27 +8,29 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::stream::RawMessageErrorKind;
-use async_nats::jetstream::{ErrorCode, Message};
 use async_nats::{HeaderMap, HeaderValue};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 
 use super::bodies::{self, Body};
-use super::details;
 use super::index::{Entry, Index};
 use super::read::{Reader, last_message};
 use super::stores::{JOURNAL, Stores, journal_subject};
-use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
+use super::trouble::{in_time, keep_trying, unavailable};
+use super::{details, follow};
+use crate::checksum::of_input;
 use crate::journal::{
-    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+    Creation, Damage, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Stored,
+    Unfinished,
 };
 
 /// Names a batch's owner, in its first message.
@@ -37,14 +39,14 @@ const OWNER: &str = "Quilt-Owner";
 /// Names the object with a batch's input, in its first message.
 const INPUT: &str = "Quilt-Input";
 
+/// Has the checksum of a batch's input, in its first message.
+const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
+
 /// Marks the message that stands in the place of a batch that was removed.
-const REMOVED: &str = "Quilt-Removed";
+pub(super) const REMOVED: &str = "Quilt-Removed";
 
 /// How long a batch that was announced may take to be launched.
 const ANNOUNCED: Duration = Duration::from_secs(60);
-
-/// How often a follower that hears nothing asks whether there is something.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
 const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
@@ -52,7 +54,7 @@ const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 /// A [`Journal`] on NATS JetStream. Cloning gives another handle to it.
 #[derive(Clone)]
 pub struct JetStreamJournal {
-    stores: Stores,
+    pub(super) stores: Stores,
     index: Index,
     /// When batches were first seen that were announced and not launched. No two clocks are compared.
     overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
@@ -66,6 +68,7 @@ impl JetStreamJournal {
     /// Stores a message, and says where it is; `None` where it was to be the first one, and is not.
     async fn publish(&self, batch: BatchId, body: &Body, mut headers: HeaderMap) -> Result<Option<Mark>, JournalError> {
         let payload = bodies::stow(&self.stores, batch, body, &mut headers).await?;
+        bodies::put_checksum(&mut headers, bodies::CHECKSUM, bodies::of_events(batch, &body.bytes));
         let subject = journal_subject(&batch.to_string());
         keep_trying(|| async {
             // An event that is refused must not be stored after all when there is a connection again.
@@ -103,7 +106,7 @@ impl JetStreamJournal {
     }
 
     /// Where the last message of a batch is.
-    async fn last(&self, batch: BatchId) -> Result<Mark, JournalError> {
+    pub(super) async fn last(&self, batch: BatchId) -> Result<Mark, JournalError> {
         let last = last_message(&self.stores.journal, &journal_subject(&batch.to_string())).await?;
         Ok(last.map_or(Mark(0), |last| Mark(last.sequence)))
     }
@@ -167,67 +170,9 @@ impl JetStreamJournal {
         self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read(&self, batch: BatchId, from: DeliverPolicy) -> Result<Reader, JournalError> {
+    pub(super) async fn read(&self, batch: BatchId, from: DeliverPolicy) -> Result<Reader, JournalError> {
         let subject = journal_subject(&batch.to_string());
         keep_trying(|| Reader::new(&self.stores.context, JOURNAL, subject.clone(), from)).await
-    }
-}
-
-/// Where a follower is.
-struct Reading {
-    journal: JetStreamJournal,
-    batch: BatchId,
-    reader: Reader,
-    /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
-    skip: u64,
-    mark: Mark,
-    caught_up: bool,
-}
-
-impl Reading {
-    async fn next_page(&mut self) -> Result<Page, JournalError> {
-        loop {
-            match timeout(LOOK, self.reader.next()).await {
-                Ok(Ok(messages)) => return self.page(messages).await,
-                Ok(Err(error)) => tracing::debug!(batch = %self.batch, %error, "reading on with a new reader"),
-                // A reader whose server is lost would notice that later.
-                Err(_) if self.caught_up && self.journal.last(self.batch).await.is_ok_and(|last| last <= self.mark) => {
-                    continue;
-                }
-                Err(_) => tracing::debug!(batch = %self.batch, "a reader is silent; reading on with a new one"),
-            }
-            let from = match self.mark {
-                Mark(0) => DeliverPolicy::All,
-                Mark(last) => DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
-            };
-            // What the old one has lost must not be passed over, so it is never asked again.
-            self.reader = loop {
-                match self.journal.read(self.batch, from).await {
-                    // Who has read all there was waits for more, however long; who reads what is there is told.
-                    Err(JournalError::Unavailable(_)) if self.caught_up => sleep(PAUSE).await,
-                    reader => break reader?,
-                }
-            };
-        }
-    }
-
-    async fn page(&mut self, messages: Vec<Message>) -> Result<Page, JournalError> {
-        let mut events = Vec::new();
-        for message in messages {
-            let headers = message.headers.as_ref();
-            if headers.is_some_and(|headers| headers.get(REMOVED).is_some()) {
-                return Err(JournalError::Removed);
-            }
-            let info = message.info().map_err(unavailable)?;
-            let (mark, caught_up) = (Mark(info.stream_sequence), info.pending == 0);
-            let body = keep_trying(|| bodies::fetch(&self.journal.stores, headers, &message.payload)).await?;
-            let decoded = bodies::decode(self.batch, &body)?;
-            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(decoded.len());
-            self.skip -= skipped as u64;
-            events.extend(decoded.into_iter().skip(skipped));
-            (self.mark, self.caught_up) = (mark, caught_up);
-        }
-        Ok(Page { events, mark: self.mark, caught_up: self.caught_up })
     }
 }
 
@@ -253,6 +198,7 @@ impl Journal for JetStreamJournal {
         let mut headers = HeaderMap::new();
         headers.insert(OWNER, owner.to_string());
         if let Some(input) = input {
+            bodies::put_checksum(&mut headers, INPUT_CHECKSUM, of_input(batch, &input));
             headers.insert(INPUT, bodies::put(&self.stores, batch, &Body::of(batch, input)).await?);
         }
         headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(0_u64));
@@ -288,11 +234,13 @@ impl Journal for JetStreamJournal {
     }
 
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
-        let first = self.first(batch).await?;
-        match first.as_ref().and_then(|first| first.headers.get(INPUT)) {
-            Some(name) => keep_trying(|| bodies::get(&self.stores, name.as_str())).await.map(Some),
-            None => Ok(None),
+        let Some(first) = self.first(batch).await? else { return Ok(None) };
+        let Some(name) = first.headers.get(INPUT) else { return Ok(None) };
+        let input = keep_trying(|| bodies::get(&self.stores, name.as_str())).await?;
+        if bodies::is_intact(Some(&first.headers), INPUT_CHECKSUM, of_input(batch, &input)) {
+            return Ok(Some(input));
         }
+        Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Input) })
     }
 
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
@@ -307,11 +255,7 @@ impl Journal for JetStreamJournal {
                 return Err(JournalError::Removed);
             }
             let reader = journal.read(batch, DeliverPolicy::All).await?;
-            let reading = Reading { journal, batch, reader, skip: after.0, mark: Mark::default(), caught_up: false };
-            Ok(stream::try_unfold(reading, |mut reading| async move {
-                let page = reading.next_page().await?;
-                Ok(Some((page, reading)))
-            }))
+            Ok(follow::pages(journal, batch, reader, after))
         };
         stream::once(pages).try_flatten().boxed()
     }

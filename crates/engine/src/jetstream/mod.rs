@@ -4,7 +4,7 @@
 //!
 //! - [`JetStream`]: the connection, checked, and its [`Options`]; [`ConnectError`]: why there is none
 //! - `stores`: the streams and buckets, and what they hold
-//! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `bodies`: as bytes, in messages and beside them
+//! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `follow`: reads them; `bodies`: as bytes, in messages and beside them
 //! - `index`: what is known of batches without their events, in key-value buckets; `read`: reads a subject, or many keys of a bucket
 //! - [`JetStreamQueue`]: leases in a work queue, and the keepers of laps; `nodes`: what nodes tell each other
 //! - `trouble`: what errors mean, and how long calls go on trying
@@ -13,6 +13,7 @@ mod bodies;
 mod connect;
 mod details;
 mod error;
+mod follow;
 mod index;
 mod journal;
 mod nodes;
