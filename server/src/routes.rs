@@ -4,8 +4,8 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -38,7 +38,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(&format!("/{}/{{*path}}", site::PKG), get(assets::file))
         .route("/favicon.svg", get(assets::file))
         .route("/presets/{kind}/{preset}", get(preview::preview))
-        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/healthz", get(health))
         .merge(for_visitors)
         .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))
         .layer(map_response(revalidate))
@@ -49,6 +49,17 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(fixed_header(header::REFERRER_POLICY, "same-origin"))
         .layer(TraceLayer::new_for_http().on_failure(()).on_response(log_response))
         .with_state(state)
+}
+
+/// 503 if launches are refused, with the reason.
+async fn health(State(state): State<AppState>) -> Response {
+    match state.engine.health().await {
+        Ok(()) => "ok\n".into_response(),
+        Err(error) => {
+            let text = format!("{error}. Launches are refused; batches can be read.\n");
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
 }
 
 fn answer_panic(panic: &(dyn Any + Send)) -> Response {

@@ -237,6 +237,11 @@ pub trait Journal: Send + Sync + 'static {
     /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
     async fn purge(&self) -> Result<bool, JournalError>;
 
+    /// Returns an error if new batches cannot be stored at this moment, as far as that is known without a write. Batches may be readable all the same.
+    async fn health(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// Completes the writes that were accepted and closes the storage, if it belongs to this process: later calls then return
     /// [`JournalError::Closed`]. Storage that other nodes use stays open.
     async fn close(&self) {}

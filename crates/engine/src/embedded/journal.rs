@@ -1,7 +1,7 @@
 //! The journal in one SQLite file.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -9,20 +9,20 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
 use rusqlite::{Connection, params};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::events::Events;
+use super::guard::{self, Guard};
+use super::readers::Readers;
 use super::record::{Record, columns};
-use super::schema::{self, OpenError};
+use super::schema::{self, Access, OpenError};
 use super::trouble::Failure;
-use super::writer::{self, Command, Followers, Write, Written};
+use super::writer::{self, Command, Followers, Writer};
+use super::writes::{Write, Written};
 use super::{attachments, details, events};
 use crate::journal::{
     Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
 };
-
-/// The most reads at the same time, each with a connection and a thread; others wait for their turn.
-const MAX_READERS: usize = 8;
 
 /// A [`Journal`] in one file. Cloning gives another handle to it.
 #[derive(Clone)]
@@ -33,6 +33,7 @@ pub struct SqliteJournal {
     readers: Readers,
     /// Dropped by the writer when the file is closed.
     writer_ended: watch::Receiver<()>,
+    guard: Arc<Guard>,
 }
 
 impl SqliteJournal {
@@ -42,17 +43,24 @@ impl SqliteJournal {
     ///
     /// [`OpenError`] where the file cannot be used.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let connection = schema::open_writer(path)?;
+        let (connection, access) = schema::open_writer(path)?;
+        let guard = Arc::new(Guard::new(path));
+        if access == Access::Exclusive {
+            guard.note_failure("the disk is full".into());
+        }
         let followers = Arc::new(Followers::default());
         let (commands, receiver) = mpsc::channel(writer::MAX_WAITING);
-        let for_writer = Arc::clone(&followers);
         let (until_ended, writer_ended) = watch::channel(());
+        let writer =
+            Writer { connection, followers: Arc::clone(&followers), guard: Arc::clone(&guard), is_marked: false };
         std::thread::spawn(move || {
-            writer::run(connection, receiver, &for_writer);
+            writer.run(receiver);
             drop(until_ended);
         });
         let commands = Arc::new(Mutex::new(Some(commands)));
-        Ok(Self { commands, followers, readers: Readers::new(path), writer_ended })
+        guard::watch(&guard, &commands);
+        let readers = Readers::new(path, access, Arc::clone(&guard));
+        Ok(Self { commands, followers, readers, writer_ended, guard })
     }
 
     fn commands(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Command>>> {
@@ -167,6 +175,10 @@ impl Journal for SqliteJournal {
         self.write(Write::Purge).await.map(|written| written == Written::Done)
     }
 
+    async fn health(&self) -> Result<(), JournalError> {
+        self.guard.health()
+    }
+
     async fn close(&self) {
         // The last connection that is closed deletes the files beside the database, and it has to be the writer's: readers cannot write.
         self.readers.close().await;
@@ -268,56 +280,5 @@ impl Reading {
         self.caught_up = caught_up;
         // The events are numbered, so how many there are is how far they go.
         Ok(Page { events, mark: Mark(self.next.into()), caught_up })
-    }
-}
-
-/// Connections for reading, each used by one reader at a time, off the async threads.
-#[derive(Clone)]
-struct Readers {
-    path: PathBuf,
-    idle: Arc<Mutex<Vec<Connection>>>,
-    turns: Arc<Semaphore>,
-}
-
-impl Readers {
-    fn new(path: &Path) -> Self {
-        Self { path: path.into(), idle: Arc::default(), turns: Arc::new(Semaphore::new(MAX_READERS)) }
-    }
-
-    async fn read<T, F>(&self, query: F) -> Result<T, JournalError>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
-    {
-        let readers = self.clone();
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| JournalError::Closed)?;
-        let run = move || {
-            // Released after the connection is idle again.
-            let _turn = turn;
-            let idle = readers.idle().pop();
-            let connection = idle.map_or_else(|| schema::open_reader(&readers.path), Ok)?;
-            // All that the query reads is of one moment.
-            let answer =
-                connection.unchecked_transaction().map_err(Failure::from).and_then(|_snapshot| query(&connection));
-            readers.idle().push(connection);
-            answer
-        };
-        match tokio::task::spawn_blocking(run).await {
-            Ok(answer) => answer.map_err(|failure: Failure| failure.into()),
-            Err(_) => Err(JournalError::Closed),
-        }
-    }
-
-    /// Waits for the reads that were started, refuses others, and closes all connections.
-    async fn close(&self) {
-        // It fails only if another call has closed it.
-        let turns = self.turns.acquire_many(MAX_READERS as u32).await;
-        self.turns.close();
-        drop(turns);
-        self.idle().clear();
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! # Layout
 //!
-//! - [`SqliteJournal`]: reads, and hands writes over
-//! - `writer`: the one thread that writes, many appends to a commit
+//! - [`SqliteJournal`]: reads through `readers`, and hands writes over
+//! - `writer`: the one thread that writes, many appends to a commit; `writes`: what each of them does
+//! - `guard`: notices that the file is gone or the disk full; `mark`: notices a copy of a file in use
 //! - `record`: the row of a batch; `events`, `details`, `attachments`: what belongs to it, verified when it is read
 //! - `schema`: the tables and their versions; `trouble`: what SQLite's errors mean
 //! - [`MemoryQueue`]: leases, delays and claims
@@ -11,12 +12,16 @@
 mod attachments;
 mod details;
 mod events;
+mod guard;
 mod journal;
+mod mark;
 mod queue;
+mod readers;
 mod record;
 mod schema;
 mod trouble;
 mod writer;
+mod writes;
 
 pub use journal::SqliteJournal;
 pub use queue::MemoryQueue;

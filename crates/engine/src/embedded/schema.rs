@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
+
+use super::mark;
 
 /// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
 /// the file's header.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
@@ -82,6 +84,11 @@ const MIGRATIONS: [&str; 4] = [
         PRIMARY KEY (batch, part)
     ) WITHOUT ROWID;
     ",
+    "
+    -- Has a row from the first write of a process until it closes the file: without `quilt.db-wal`, the file is an incomplete copy then. `since` is
+    -- in milliseconds since 1970.
+    CREATE TABLE running (since INTEGER NOT NULL);
+    ",
 ];
 
 /// The version that this program writes.
@@ -109,6 +116,14 @@ pub enum OpenError {
         /// Its version.
         found: i64,
     },
+    /// The file is a copy of one that was in use, without its log.
+    #[error(
+        "the journal {path} was copied from a running server without `quilt.db-wal`: copy `quilt.db` together with `quilt.db-wal`, or stop the server first"
+    )]
+    IncompleteCopy {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file's structure is damaged.
     #[error("the journal {path} is damaged: {reason}. Restore a copy of it")]
     Damaged {
@@ -119,20 +134,51 @@ pub enum OpenError {
     },
 }
 
+/// How connections open the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Other programs can read the file as well.
+    Shared,
+    /// This process alone: the index of the log is in memory. The other way needs a file of 32 KiB, for which a full disk has no space.
+    Exclusive,
+}
+
+impl Access {
+    fn open(self, path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+        let connection = match self {
+            Self::Shared => Connection::open_with_flags(path, flags),
+            Self::Exclusive => Connection::open_with_flags_and_vfs(path, flags, c"unix-excl"),
+        }?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        Ok(connection)
+    }
+}
+
 /// Opens the file for writing, and brings its tables up to this version.
-pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn open_writer(path: &Path) -> Result<(Connection, Access), OpenError> {
+    if mark::is_without_log(path) {
+        return Err(OpenError::IncompleteCopy { path: path.into() });
+    }
+    match open_with(path, Access::Shared) {
+        Err(OpenError::Sqlite { source, .. }) if cfg!(unix) && path.exists() && concerns_space(&source) => {
+            tracing::debug!(error = %source, "opening the journal without a file for the index of its log");
+            Ok((open_with(path, Access::Exclusive)?, Access::Exclusive))
+        }
+        opened => Ok((opened?, Access::Shared)),
+    }
+}
+
+/// Whether SQLite may have failed for lack of space.
+fn concerns_space(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{CannotOpen, DiskFull, SystemIoFailure};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | DiskFull | SystemIoFailure))
+}
+
+fn open_with(path: &Path, access: Access) -> Result<Connection, OpenError> {
     let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
-    let mut connection = Connection::open(path).map_err(sqlite)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // What is removed is given back to the disk a part at a time. It has an effect on a new file only.
-    connection.pragma_update(None, "auto_vacuum", "incremental").map_err(sqlite)?;
-    connection.pragma_update(None, "journal_mode", "wal").map_err(sqlite)?;
-    // What a commit acknowledges is on the disk.
-    connection.pragma_update(None, "synchronous", "full").map_err(sqlite)?;
-    // On macOS it is only with these two; elsewhere they change nothing.
-    connection.pragma_update(None, "fullfsync", true).map_err(sqlite)?;
-    connection.pragma_update(None, "checkpoint_fullfsync", true).map_err(sqlite)?;
+    let mut connection = access.open(path, OpenFlags::default()).map_err(sqlite)?;
+    configure(&connection).map_err(sqlite)?;
     let transaction = connection.transaction().map_err(sqlite)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(sqlite)?;
     let missing = usize::try_from(found).ok().and_then(|found| MIGRATIONS.get(found..));
@@ -148,6 +194,20 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         Some(reason) => Err(OpenError::Damaged { path: path.into(), reason }),
         None => Ok(connection),
     }
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    let is_new = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))? == 0;
+    if is_new {
+        // What is removed is given back to the disk a part at a time. With an existing file this would only write.
+        connection.pragma_update(None, "auto_vacuum", "incremental")?;
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // What a commit acknowledges is on the disk.
+    connection.pragma_update(None, "synchronous", "full")?;
+    // On macOS it is only with these two; elsewhere they change nothing.
+    connection.pragma_update(None, "fullfsync", true)?;
+    connection.pragma_update(None, "checkpoint_fullfsync", true)
 }
 
 /// What is wrong with the file's structure, as far as no checksum of a row shows it: the definitions of the tables, and the table of batches with
@@ -176,11 +236,9 @@ fn columns(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
         .collect()
 }
 
-/// Opens the file for reading beside the writer.
-pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+/// Opens the file for reading beside the writer. Fails if the file is not there any more.
+pub(super) fn open_reader(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let connection = access.open(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
@@ -203,7 +261,7 @@ mod tests {
             )
             .expect("valid");
         drop(first);
-        let connection = open_writer(&path).expect("an older file");
+        let connection = open_writer(&path).expect("an older file").0;
         let concluded = |key: i64| {
             connection
                 .query_row("SELECT concluded_at FROM batches WHERE key = ?1", [key], |row| row.get::<_, Option<i64>>(0))

@@ -9,6 +9,8 @@ use crate::journal::{Damage, JournalError, Stored};
 pub(super) enum Failure {
     /// SQLite returned an error.
     Sqlite(rusqlite::Error),
+    /// The file is not the one that was opened.
+    Moved(String),
     /// What is stored is damaged.
     Damaged { batch: BatchId, reason: Damage },
 }
@@ -24,13 +26,25 @@ impl Failure {
 
     /// Whether every other write would fail as well.
     pub(super) fn concerns_all(&self) -> bool {
-        use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
         match self {
-            Self::Sqlite(error) => {
-                matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
-            }
+            Self::Sqlite(error) => concerns_all(error),
+            Self::Moved(_) => true,
             Self::Damaged { .. } => false,
         }
+    }
+}
+
+/// Whether an error of SQLite has nothing to do with what was to be written.
+pub(super) fn concerns_all(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
+    matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
+}
+
+/// Why SQLite refuses writes, for the log and for clients.
+pub(super) fn refusal(error: &rusqlite::Error) -> String {
+    match trouble(error) {
+        JournalError::Unavailable(reason) => reason,
+        other => other.to_string(),
     }
 }
 
@@ -44,6 +58,7 @@ impl From<Failure> for JournalError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Sqlite(error) => trouble(&error),
+            Failure::Moved(reason) => Self::Unavailable(reason),
             Failure::Damaged { batch, reason } => Self::Damaged { batch, reason },
         }
     }

@@ -6,10 +6,11 @@
 //! - `launch`, `control`: what is asked for; `error`: why it was not done
 //! - `laps`: the laps that run, from the queue to their ends; `running`: what they count for
 //! - `record`: what is known of one square, and the receipts; `listing`: an owner's batches; `load`: what the workers do
-//! - `retention`: removes what is not kept any longer
+//! - `health`: whether batches can be stored; `retention`: removes what is not kept any longer
 
 mod control;
 mod error;
+mod health;
 mod laps;
 mod launch;
 mod listing;

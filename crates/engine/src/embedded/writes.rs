@@ -1,0 +1,212 @@
+//! What each write does in its transaction.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::record::{Counts, Record};
+use super::trouble::Failure;
+use super::{attachments, details, events, mark};
+use crate::journal::{Mark, SquareDetail};
+use crate::now;
+
+/// The most events, or batches, that one purge deletes. A large one holds some thousand squares.
+const PURGE_EVENTS: usize = 200;
+
+/// The most free pages, of 4 KiB, that one purge gives back to the disk.
+const PURGE_PAGES: u32 = 1_000;
+
+/// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
+const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
+
+/// One thing to write.
+pub(super) enum Write {
+    Create {
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Event,
+        input: Option<Bytes>,
+    },
+    Append {
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+    },
+    Conclude {
+        batch: BatchId,
+        lap: u32,
+        summary: Summary,
+        receipts: Vec<Receipt>,
+    },
+    Remove {
+        batch: BatchId,
+    },
+    Purge,
+    /// Writes as little as possible, to learn whether the file can be written.
+    Probe,
+}
+
+/// What a write came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The events are there, and the journal goes as far as this.
+    Appended(Mark),
+    /// It was done, as far as it had an effect.
+    Done,
+    /// There was nothing to do.
+    Nothing,
+}
+
+pub(super) fn write(transaction: &Transaction<'_>, write: &Write) -> Result<Written, Failure> {
+    match write {
+        Write::Create { batch, owner, launched, input } => {
+            create(transaction, *batch, *owner, launched, input.as_deref())
+        }
+        Write::Append { batch, events, details } => append(transaction, *batch, events, details),
+        Write::Conclude { batch, lap, summary, receipts } => conclude(transaction, *batch, *lap, summary, receipts),
+        Write::Remove { batch } => remove(transaction, *batch),
+        Write::Purge => purge(transaction),
+        Write::Probe => Ok(mark::write(transaction).map(|()| Written::Done)?),
+    }
+}
+
+fn create(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    owner: OwnerId,
+    launched: &Event,
+    input: Option<&[u8]>,
+) -> Result<Written, Failure> {
+    let Some(record) = Record::create(transaction, batch, owner, input.is_some())? else { return Ok(Written::Nothing) };
+    if let Some(input) = input {
+        attachments::insert_input(transaction, &record, input)?;
+    }
+    add_events(transaction, &record, std::slice::from_ref(launched)).map(Written::Appended)
+}
+
+fn append(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    events: &[Event],
+    details: &[SquareDetail],
+) -> Result<Written, Failure> {
+    let Some(mut record) = Record::find(transaction, batch)? else { return Ok(Written::Nothing) };
+    let started = events.iter().filter_map(|event| match event {
+        Event::LapStarted { lap, .. } => Some(*lap),
+        _ => None,
+    });
+    if let Some(lap) = started.max().filter(|lap| *lap > record.lap) {
+        (record.lap, record.conclusion, record.concluded_at) = (lap, None, None);
+        record.save(transaction, record.counts(transaction)?)?;
+    }
+    details::put(transaction, &record, details)?;
+    add_events(transaction, &record, events).map(Written::Appended)
+}
+
+/// Stores events behind those that are there, and their number.
+fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) -> Result<Mark, Failure> {
+    let mut counts = record.counts(transaction)?;
+    for event in events {
+        events::insert(transaction, record, counts.events, event)?;
+        counts.events = counts.events.saturating_add(1);
+    }
+    record.save_counts(transaction, counts)?;
+    Ok(Mark(counts.events.into()))
+}
+
+fn conclude(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    lap: u32,
+    summary: &Summary,
+    receipts: &[Receipt],
+) -> Result<Written, Failure> {
+    let Some(mut record) = Record::find(transaction, batch)? else { return Ok(Written::Nothing) };
+    let counts = record.counts(transaction)?;
+    let counts = Counts { receipts: attachments::add_receipts(transaction, &record, receipts)?, ..counts };
+    if record.lap == lap {
+        record.conclusion = Some(attachments::json(summary)?);
+        record.concluded_at = Some(summary.ended_at.map_or(0, |at| at.0 as i64));
+    }
+    record.save(transaction, counts)?;
+    Ok(Written::Done)
+}
+
+/// Nobody finds it any more from here on.
+fn remove(transaction: &Transaction<'_>, batch: BatchId) -> Result<Written, Failure> {
+    let found = Record::find(transaction, batch)?.filter(|record| record.conclusion.is_some());
+    let Some(record) = found else { return Ok(Written::Nothing) };
+    transaction
+        .prepare_cached(
+            "UPDATE batches SET id = randomblob(16), owner = x'', removed = 1, events = NULL, checksum = NULL WHERE key = ?1",
+        )?
+        .execute(params![record.key])?;
+    transaction
+        .prepare_cached("INSERT INTO tombstones (id, removed_at) VALUES (?1, ?2)")?
+        .execute(params![batch.as_bytes(), now().0 as i64])?;
+    Ok(Written::Done)
+}
+
+/// Deletes some events and details of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
+fn purge(transaction: &Transaction<'_>) -> Result<Written, Failure> {
+    let old = now().0.saturating_sub(TOMBSTONE_TIME.as_millis() as u64);
+    transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old as i64])?;
+    let mut left = PURGE_EVENTS;
+    while left > 0 {
+        let Some(key) = next_removed(transaction)? else { break };
+        let details = delete_details(transaction, key, left)?;
+        left -= details;
+        if left == 0 {
+            break;
+        }
+        let deleted = transaction
+            .prepare_cached(
+                "DELETE FROM events WHERE batch = ?1 AND number <
+                 (SELECT min(number) FROM events WHERE batch = ?1) + ?2",
+            )?
+            .execute(params![key, left as i64])?;
+        if deleted < left {
+            transaction.prepare_cached("DELETE FROM detail_sets WHERE batch = ?1")?.execute(params![key])?;
+            transaction.prepare_cached("DELETE FROM inputs WHERE batch = ?1")?.execute(params![key])?;
+            transaction.prepare_cached("DELETE FROM receipts WHERE batch = ?1")?.execute(params![key])?;
+            transaction.prepare_cached("DELETE FROM batches WHERE key = ?1")?.execute(params![key])?;
+        }
+        left -= (deleted + 1).min(left);
+    }
+    let has_more = next_removed(transaction)?.is_some() || give_pages_back(transaction)?;
+    Ok(if has_more { Written::Done } else { Written::Nothing })
+}
+
+/// Deletes up to so many details of a batch, and returns how many there were.
+fn delete_details(transaction: &Transaction<'_>, key: i64, most: usize) -> rusqlite::Result<usize> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM details WHERE batch = ?1 AND square IN
+             (SELECT square FROM details WHERE batch = ?1 ORDER BY square LIMIT ?2)",
+        )?
+        .execute(params![key, most as i64])
+}
+
+fn next_removed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
+    transaction
+        // The owner is looked at in the row itself: a damaged index deletes nothing.
+        .prepare_cached("SELECT key FROM batches WHERE removed = 1 AND owner = x'' ORDER BY key LIMIT 1")?
+        .query_row([], |row| row.get(0))
+        .optional()
+}
+
+/// Whether there were pages to give back. A file of the first version keeps its free pages, for later use.
+fn give_pages_back(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
+    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let is_incremental = pragma("auto_vacuum")? == 2;
+    if !is_incremental || pragma("freelist_count")? == 0 {
+        return Ok(false);
+    }
+    // It frees a page with each step.
+    let mut vacuum = transaction.prepare(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
+    let mut steps = vacuum.query([])?;
+    while steps.next()?.is_some() {}
+    Ok(true)
+}

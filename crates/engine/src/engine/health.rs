@@ -1,0 +1,15 @@
+//! Whether the engine can accept batches.
+
+use super::shared::Engine;
+use crate::journal::JournalError;
+
+impl Engine {
+    /// Returns an error if batches cannot be stored at this moment: launches are refused with it.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal is not available.
+    pub async fn health(&self) -> Result<(), JournalError> {
+        self.shared.journal.health().await
+    }
+}
