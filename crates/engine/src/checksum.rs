@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Receipt = 6,
     /// The events of one append in a message.
     Message = 7,
+    /// The clock of a file of SQLite.
+    Clock = 8,
 }
 
 /// A CRC32C in the making.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 pub use quilt::Offset;
 use quilt::wire::DecodeError;
-use quilt::{BatchId, Event, Index, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Index, Launched, OwnerId, Receipt, Summary};
 use thiserror::Error;
 
 /// How long to wait before a journal that is not available is asked again.
@@ -225,14 +225,9 @@ pub trait Journal: Send + Sync + 'static {
     /// it has none, or is not there.
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError>;
 
-    /// Up to `limit` batches that retention has no place for, those first that were over first, without the first `skip` of them.
-    async fn expired(
-        &self,
-        retention: Retention,
-        now: Timestamp,
-        skip: u32,
-        limit: u32,
-    ) -> Result<Vec<BatchId>, JournalError>;
+    /// Up to `limit` batches that retention has no place for, those first that were over first, without the first `skip` of them. How old a batch is
+    /// follows from the clock of the storage, at [`Journal::conclude`] and now, and from no clock of a node.
+    async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError>;
 
     /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
     async fn purge(&self) -> Result<bool, JournalError>;

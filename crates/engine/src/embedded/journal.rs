@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::clock::Clock;
 use super::events::Events;
 use super::guard::{self, Guard};
 use super::readers::Readers;
@@ -34,6 +35,7 @@ pub struct SqliteJournal {
     /// Dropped by the writer when the file is closed.
     writer_ended: watch::Receiver<()>,
     guard: Arc<Guard>,
+    clock: Clock,
 }
 
 impl SqliteJournal {
@@ -44,6 +46,11 @@ impl SqliteJournal {
     /// [`OpenError`] where the file cannot be used.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (connection, access) = schema::open_writer(path)?;
+        let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
+        let clock = Clock::resume(&connection).map_err(sqlite)?.ok_or_else(|| OpenError::Damaged {
+            path: path.into(),
+            reason: "the table clock does not match its checksum".into(),
+        })?;
         let guard = Arc::new(Guard::new(path));
         if access == Access::Exclusive {
             guard.note_failure("the disk is full".into());
@@ -51,8 +58,13 @@ impl SqliteJournal {
         let followers = Arc::new(Followers::default());
         let (commands, receiver) = mpsc::channel(writer::MAX_WAITING);
         let (until_ended, writer_ended) = watch::channel(());
-        let writer =
-            Writer { connection, followers: Arc::clone(&followers), guard: Arc::clone(&guard), is_marked: false };
+        let writer = Writer {
+            connection,
+            followers: Arc::clone(&followers),
+            guard: Arc::clone(&guard),
+            clock,
+            is_marked: false,
+        };
         std::thread::spawn(move || {
             writer.run(receiver);
             drop(until_ended);
@@ -60,7 +72,7 @@ impl SqliteJournal {
         let commands = Arc::new(Mutex::new(Some(commands)));
         guard::watch(&guard, &commands);
         let readers = Readers::new(path, access, Arc::clone(&guard));
-        Ok(Self { commands, followers, readers, writer_ended, guard })
+        Ok(Self { commands, followers, readers, writer_ended, guard, clock })
     }
 
     fn commands(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Command>>> {
@@ -161,13 +173,8 @@ impl Journal for SqliteJournal {
         self.write(Write::Remove { batch }).await.map(|written| written == Written::Done)
     }
 
-    async fn expired(
-        &self,
-        retention: Retention,
-        now: Timestamp,
-        skip: u32,
-        limit: u32,
-    ) -> Result<Vec<BatchId>, JournalError> {
+    async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError> {
+        let now = self.clock.stored();
         self.readers.read(move |connection| Ok(read_expired(connection, retention, now, skip, limit)?)).await
     }
 
@@ -229,14 +236,14 @@ fn read_unfinished(connection: &Connection) -> rusqlite::Result<Vec<Unfinished>>
 fn read_expired(
     connection: &Connection,
     retention: Retention,
-    now: Timestamp,
+    now: i64,
     skip: u32,
     limit: u32,
 ) -> rusqlite::Result<Vec<BatchId>> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map(i64::unsigned_abs);
     let bytes = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
     let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
-    let too_old = retention.age.map(|age| now.0.saturating_sub(age.as_millis() as u64) as i64);
+    let too_old = retention.age.map(|age| now.saturating_sub(age.as_millis() as i64));
     // No time is later than this one, and none is as early as the other.
     let before = if is_too_large { i64::MAX } else { too_old.unwrap_or(i64::MIN) };
     let sql = concat!(

@@ -7,23 +7,25 @@ use std::path::{Path, PathBuf};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{Connection, OpenFlags, params};
 
+use super::clock::Clock;
 use crate::now;
 
 /// Where the header of a database says that its changes are in a log first, and how.
 const FORMAT: usize = 18;
 const LOGGED: u8 = 2;
 
-/// Stores the mark in a transaction.
-pub(super) fn write(connection: &Connection) -> rusqlite::Result<()> {
+/// Stores the mark, and the time with it, in a transaction.
+pub(super) fn write(connection: &Connection, clock: &Clock) -> rusqlite::Result<()> {
+    clock.save(connection)?;
     connection.prepare_cached("DELETE FROM running")?.execute([])?;
     connection.prepare_cached("INSERT INTO running (since) VALUES (?1)")?.execute(params![now().0 as i64])?;
     Ok(())
 }
 
 /// Stores the mark in the file itself. `false` if another program that reads the file holds it up; the caller tries again with the next write.
-pub(super) fn set(connection: &mut Connection) -> rusqlite::Result<bool> {
+pub(super) fn set(connection: &mut Connection, clock: &Clock) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
-    write(&transaction)?;
+    write(&transaction, clock)?;
     transaction.commit()?;
     checkpoint(connection)
 }

@@ -10,7 +10,7 @@ use super::mark;
 
 /// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
 /// the file's header.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
@@ -88,6 +88,10 @@ const MIGRATIONS: [&str; 5] = [
     -- Has a row from the first write of a process until it closes the file: without `quilt.db-wal`, the file is an incomplete copy then. `since` is
     -- in milliseconds since 1970.
     CREATE TABLE running (since INTEGER NOT NULL);
+    ",
+    "
+    -- The time by which batches get old, `concluded_at` and `removed_at` among them, and the time of day at which it was stored. One row.
+    CREATE TABLE clock (time INTEGER NOT NULL, time_of_day INTEGER NOT NULL, checksum INTEGER NOT NULL);
     ",
 ];
 

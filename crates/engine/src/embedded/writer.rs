@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::clock::Clock;
 use super::guard::Guard;
 use super::trouble::{Failure, concerns_all, refusal};
 use super::writes::{Write, Written};
@@ -57,6 +58,7 @@ pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) followers: Arc<Followers>,
     pub(super) guard: Arc<Guard>,
+    pub(super) clock: Clock,
     /// Whether the file has the mark of a process that writes.
     pub(super) is_marked: bool,
 }
@@ -98,10 +100,13 @@ impl Writer {
     fn try_write_group(&mut self, group: &[Command], needs_mark: bool) -> Result<Vec<Written>, Failure> {
         self.guard.check_file()?;
         if needs_mark && !self.is_marked {
-            self.is_marked = mark::set(&mut self.connection)?;
+            self.is_marked = mark::set(&mut self.connection, &self.clock)?;
         }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let all = group.iter().map(|command| writes::write(&transaction, &command.write)).collect::<Result<_, _>>()?;
+        let all = group
+            .iter()
+            .map(|command| writes::write(&transaction, &command.write, &self.clock))
+            .collect::<Result<_, _>>()?;
         transaction.commit()?;
         if group.iter().any(|command| matches!(command.write, Write::Probe)) {
             // The log starts from its beginning again: probes take no space.
@@ -112,6 +117,11 @@ impl Writer {
 
     /// Moves everything from the log beside the file into the file, so that a copy of the file alone is whole.
     fn close(self) {
+        if self.is_marked
+            && let Err(error) = self.clock.save(&self.connection)
+        {
+            tracing::debug!(%error, "the time is not stored");
+        }
         // What is moved leaves space in the log: on a full disk, the mark can be removed all the same.
         let moved = mark::checkpoint(&self.connection);
         match moved.and_then(|_| mark::clear(&self.connection)) {

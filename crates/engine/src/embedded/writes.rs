@@ -6,11 +6,11 @@ use bytes::Bytes;
 use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::clock::Clock;
 use super::record::{Counts, Record};
 use super::trouble::Failure;
 use super::{attachments, details, events, mark};
 use crate::journal::{Mark, SquareDetail};
-use crate::now;
 
 /// The most events, or batches, that one purge deletes. A large one holds some thousand squares.
 const PURGE_EVENTS: usize = 200;
@@ -59,16 +59,19 @@ pub(super) enum Written {
     Nothing,
 }
 
-pub(super) fn write(transaction: &Transaction<'_>, write: &Write) -> Result<Written, Failure> {
+pub(super) fn write(transaction: &Transaction<'_>, write: &Write, clock: &Clock) -> Result<Written, Failure> {
     match write {
         Write::Create { batch, owner, launched, input } => {
             create(transaction, *batch, *owner, launched, input.as_deref())
         }
         Write::Append { batch, events, details } => append(transaction, *batch, events, details),
-        Write::Conclude { batch, lap, summary, receipts } => conclude(transaction, *batch, *lap, summary, receipts),
-        Write::Remove { batch } => remove(transaction, *batch),
-        Write::Purge => purge(transaction),
-        Write::Probe => Ok(mark::write(transaction).map(|()| Written::Done)?),
+        Write::Conclude { batch, lap, summary, receipts } => {
+            clock.save(transaction)?;
+            conclude(transaction, *batch, *lap, summary, receipts, clock)
+        }
+        Write::Remove { batch } => remove(transaction, *batch, clock),
+        Write::Purge => purge(transaction, clock),
+        Write::Probe => Ok(mark::write(transaction, clock).map(|()| Written::Done)?),
     }
 }
 
@@ -122,20 +125,21 @@ fn conclude(
     lap: u32,
     summary: &Summary,
     receipts: &[Receipt],
+    clock: &Clock,
 ) -> Result<Written, Failure> {
     let Some(mut record) = Record::find(transaction, batch)? else { return Ok(Written::Nothing) };
     let counts = record.counts(transaction)?;
     let counts = Counts { receipts: attachments::add_receipts(transaction, &record, receipts)?, ..counts };
     if record.lap == lap {
         record.conclusion = Some(attachments::json(summary)?);
-        record.concluded_at = Some(summary.ended_at.map_or(0, |at| at.0 as i64));
+        record.concluded_at = Some(clock.stored());
     }
     record.save(transaction, counts)?;
     Ok(Written::Done)
 }
 
 /// Nobody finds it any more from here on.
-fn remove(transaction: &Transaction<'_>, batch: BatchId) -> Result<Written, Failure> {
+fn remove(transaction: &Transaction<'_>, batch: BatchId, clock: &Clock) -> Result<Written, Failure> {
     let found = Record::find(transaction, batch)?.filter(|record| record.conclusion.is_some());
     let Some(record) = found else { return Ok(Written::Nothing) };
     transaction
@@ -145,14 +149,14 @@ fn remove(transaction: &Transaction<'_>, batch: BatchId) -> Result<Written, Fail
         .execute(params![record.key])?;
     transaction
         .prepare_cached("INSERT INTO tombstones (id, removed_at) VALUES (?1, ?2)")?
-        .execute(params![batch.as_bytes(), now().0 as i64])?;
+        .execute(params![batch.as_bytes(), clock.stored()])?;
     Ok(Written::Done)
 }
 
 /// Deletes some events and details of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
-fn purge(transaction: &Transaction<'_>) -> Result<Written, Failure> {
-    let old = now().0.saturating_sub(TOMBSTONE_TIME.as_millis() as u64);
-    transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old as i64])?;
+fn purge(transaction: &Transaction<'_>, clock: &Clock) -> Result<Written, Failure> {
+    let old = clock.stored().saturating_sub(TOMBSTONE_TIME.as_millis() as i64);
+    transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old])?;
     let mut left = PURGE_EVENTS;
     while left > 0 {
         let Some(key) = next_removed(transaction)? else { break };

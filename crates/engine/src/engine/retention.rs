@@ -34,8 +34,7 @@ impl Engine {
         self.purge().await?;
         let mut watched = 0;
         loop {
-            let now = settings.clock.now();
-            let expired = self.shared.journal.expired(settings.retention, now, watched, BATCHES).await?;
+            let expired = self.shared.journal.expired(settings.retention, watched, BATCHES).await?;
             if expired.is_empty() {
                 return Ok(());
             }

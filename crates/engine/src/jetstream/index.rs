@@ -11,10 +11,13 @@ use quilt::{BatchId, OwnerId, Receipt, Summary, Timestamp};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
-use super::read::{last_message, scan};
+use super::read::{last_message, scan, scan_with_times, timestamp};
 use super::stores::{Stores, TRACE};
 use super::trouble::{in_time, keep_trying, unavailable};
 use crate::journal::{JournalError, Listed, Retention, Unfinished};
+
+/// A key that is written for the time at which the server stores it. It is no key of an entry, which has two parts.
+const CLOCK: &str = "clock";
 
 /// What the list of an owner says of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -203,30 +206,32 @@ impl Index {
         delete(&self.stores.batches, &entry_key(owner, batch)).await
     }
 
-    /// Batches with a conclusion that retention has no place for, those first that were over first. `bytes` is what the journal takes.
-    pub(super) async fn expired(
-        &self,
-        retention: Retention,
-        bytes: u64,
-        now: Timestamp,
-    ) -> Result<Vec<BatchId>, JournalError> {
+    /// Batches with a conclusion that retention has no place for, those first that were over first. `bytes` is what the journal takes. The server's
+    /// time of an entry with a conclusion is that of the conclusion, or a later one.
+    pub(super) async fn expired(&self, retention: Retention, bytes: u64) -> Result<Vec<BatchId>, JournalError> {
         let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
-        let too_old = retention.age.map(|age| now.0.saturating_sub(age.as_millis() as u64));
-        if !is_too_large && too_old.is_none() {
-            return Ok(Vec::new());
-        }
-        let scanned = self.scan::<Entry>(&self.stores.batches, "*.*").await?;
-        let mut expired: Vec<(u64, BatchId)> = scanned
+        let too_old = match retention.age {
+            Some(age) => Some(self.now().await?.0.saturating_sub(age.as_millis() as u64)),
+            None if !is_too_large => return Ok(Vec::new()),
+            None => None,
+        };
+        let scanned = scan_with_times::<Entry>(&self.stores.context, &self.stores.batches, "*.*").await?;
+        let mut expired: Vec<(Timestamp, BatchId)> = scanned
             .into_iter()
-            .filter(|(_, entry)| !entry.is_removed)
-            .filter_map(|(key, entry)| {
-                let ended_at = entry.conclusion?.ended_at.map_or(0, |at| at.0);
-                let is_expired = is_too_large || too_old.is_some_and(|too_old| ended_at < too_old);
-                is_expired.then_some((ended_at, parse_entry_key(&key)?.1))
-            })
+            .filter(|(_, entry, _)| entry.conclusion.is_some() && !entry.is_removed)
+            .filter(|(_, _, stored_at)| is_too_large || too_old.is_some_and(|too_old| stored_at.0 < too_old))
+            .filter_map(|(key, _, stored_at)| Some((stored_at, parse_entry_key(&key)?.1)))
             .collect();
         expired.sort_unstable();
         Ok(expired.into_iter().map(|(_, batch)| batch).collect())
+    }
+
+    /// The time by the clock that also stamps the entries. A node's own clock may be wrong.
+    async fn now(&self) -> Result<Timestamp, JournalError> {
+        let bucket = &self.stores.batches;
+        keep_trying(|| async { bucket.put(CLOCK, "now".into()).await.map(drop).map_err(unavailable) }).await?;
+        let stored = last_message(&bucket.stream, &format!("{}{CLOCK}", bucket.prefix)).await?;
+        stored.map(|message| timestamp(message.time)).ok_or_else(|| unavailable("the time is not stored"))
     }
 
     /// Changes an entry, unless there is nothing to change; of two who do so at once one looks again. Returns what it is then, or

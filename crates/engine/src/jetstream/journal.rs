@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
-use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use tokio::time::Instant;
 
 use super::bodies::{self, Body};
@@ -297,13 +297,7 @@ impl Journal for JetStreamJournal {
         Ok(is_hidden)
     }
 
-    async fn expired(
-        &self,
-        retention: Retention,
-        now: Timestamp,
-        skip: u32,
-        limit: u32,
-    ) -> Result<Vec<BatchId>, JournalError> {
+    async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError> {
         let bytes = match retention.bytes {
             Some(_) => {
                 let events = in_time(self.stores.journal.get_info()).await?.state.bytes;
@@ -311,7 +305,7 @@ impl Journal for JetStreamJournal {
             }
             None => 0,
         };
-        let expired = self.index.expired(retention, bytes, now).await?;
+        let expired = self.index.expired(retention, bytes).await?;
         Ok(expired.into_iter().skip(skip as usize).take(limit as usize).collect())
     }
 

@@ -10,7 +10,9 @@ use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
 use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
+use quilt::Timestamp;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
 use tokio::time::timeout;
 
 use super::trouble::{in_time, keep_trying, unavailable};
@@ -107,6 +109,16 @@ pub(super) async fn scan<T: DeserializeOwned>(
     bucket: &Store,
     keys: &str,
 ) -> Result<Vec<(String, T)>, JournalError> {
+    let scanned = scan_with_times(context, bucket, keys).await?;
+    Ok(scanned.into_iter().map(|(key, value, _)| (key, value)).collect())
+}
+
+/// The same, with the times at which the server stored the values.
+pub(super) async fn scan_with_times<T: DeserializeOwned>(
+    context: &Context,
+    bucket: &Store,
+    keys: &str,
+) -> Result<Vec<(String, T, Timestamp)>, JournalError> {
     match scan_once(context, bucket, keys).await {
         // However long it takes, nothing is waited for long. Once more is for a server that was lost in between.
         Err(JournalError::Unavailable(_)) => scan_once(context, bucket, keys).await,
@@ -114,11 +126,16 @@ pub(super) async fn scan<T: DeserializeOwned>(
     }
 }
 
+/// A time of the server.
+pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
+    Timestamp(u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default())
+}
+
 async fn scan_once<T: DeserializeOwned>(
     context: &Context,
     bucket: &Store,
     keys: &str,
-) -> Result<Vec<(String, T)>, JournalError> {
+) -> Result<Vec<(String, T, Timestamp)>, JournalError> {
     let subject = format!("{}{keys}", bucket.prefix);
     let mut reader = Reader::new(context, &bucket.stream_name, subject, DeliverPolicy::LastPerSubject).await?;
     let mut scanned = Vec::new();
@@ -128,7 +145,10 @@ async fn scan_once<T: DeserializeOwned>(
             // One without a value says that the key was deleted.
             if !message.payload.is_empty() {
                 match serde_json::from_slice(&message.payload) {
-                    Ok(value) => scanned.push((key.into(), value)),
+                    Ok(value) => {
+                        let stored_at = message.info().map_err(unavailable)?.published;
+                        scanned.push((key.into(), value, timestamp(stored_at)));
+                    }
                     Err(error) => tracing::error!(bucket = bucket.name, key, %error, "a key cannot be read"),
                 }
             }

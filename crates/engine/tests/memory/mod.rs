@@ -12,7 +12,7 @@ use engine::journal::{
     Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
 };
 use futures::stream::{self, BoxStream};
-use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use tokio::sync::watch;
 
 /// Events in memory, as they are, without bytes in between.
@@ -150,7 +150,7 @@ impl Journal for MemoryJournal {
         Ok(is_over && batches.remove(&batch).is_some())
     }
 
-    async fn expired(&self, _: Retention, _: Timestamp, _: u32, _: u32) -> Result<Vec<BatchId>, JournalError> {
+    async fn expired(&self, _: Retention, _: u32, _: u32) -> Result<Vec<BatchId>, JournalError> {
         Ok(Vec::new())
     }
 

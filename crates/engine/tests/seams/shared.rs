@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use engine::journal::Offset;
 use engine::queue::{CLAIM_TIME, LapId, Lease};
 use engine::work::Registry;
-use engine::{Engine, Journal, Node, Queue, Settings};
+use engine::{Clock, Engine, Journal, Node, Queue, Retention, Settings};
 use futures::StreamExt;
 use quilt::{BatchId, BatchSpec, Color, Event, Grid, Outcome, Position, Quilt, Settlement, Status, Timestamp};
 
@@ -19,10 +19,14 @@ fn node(name: &str) -> Settings {
 }
 
 async fn engine(nats: &Nats, name: &str) -> (Engine, Arc<dyn Queue>) {
+    engine_as(nats, node(name)).await
+}
+
+async fn engine_as(nats: &Nats, settings: Settings) -> (Engine, Arc<dyn Queue>) {
     let connected = connect(nats).await;
     let queue: Arc<dyn Queue> = Arc::new(connected.queue());
     let journal = Arc::new(connected.journal());
-    let engine = Engine::start(journal, Arc::clone(&queue), Registry::default(), node(name)).await;
+    let engine = Engine::start(journal, Arc::clone(&queue), Registry::default(), settings).await;
     (engine.expect("it starts"), queue)
 }
 
@@ -108,4 +112,64 @@ async fn a_lap_has_one_keeper_until_that_is_silent_and_is_started_once() {
     other.finish(claim.id).await;
     // One lease, whoever starts it: a second one would wait.
     until_idle(&other).await;
+}
+
+/// The time of day on a node whose clock is off by so many days.
+fn clock(days: i64) -> Clock {
+    let shift = days * 24 * 3_600_000;
+    let started = Timestamp(engine::now().0.saturating_add_signed(shift));
+    Clock::Simulated { started, at: tokio::time::Instant::now() }
+}
+
+/// Removes a batch, and waits until the clean-up that this sets off is through with it. Whatever retention removes was removed by the clean-up before.
+async fn clean_up(nats: &Nats, engine: &Engine, number: u8) {
+    let client = async_nats::connect(nats.url()).await.expect("it listens");
+    let entries = async_nats::jetstream::new(client).get_key_value("quilt-batches").await.expect("it is there");
+    engine.launch(id(number), OWNER, spec(1), None).await.expect("accepted");
+    finished(engine, id(number)).await;
+    let started = Instant::now();
+    while engine.remove(id(number), OWNER).await.is_err() {
+        assert!(started.elapsed() < PATIENCE, "its end is noted");
+        tokio::task::yield_now().await;
+    }
+    while entries.get(format!("{OWNER}.{}", id(number))).await.expect("it answers").is_some() {
+        assert!(started.elapsed() < PATIENCE, "it is cleaned up");
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_nodes_clock_decides_which_batches_are_old() {
+    let nats = Nats::start();
+    let month = Retention { age: Some(Duration::from_secs(30 * 24 * 3_600)), bytes: None };
+    let on = |name, days, retention| Settings { retention, clock: clock(days), ..node(name) };
+    let (behind, _) = engine_as(&nats, on("behind", -31, month)).await;
+    let (ahead, _) = engine_as(&nats, on("ahead", 31, month)).await;
+    for (number, launcher) in [(1, &behind), (2, &ahead)] {
+        launcher.launch(id(number), OWNER, spec(4), None).await.expect("accepted");
+        finished(launcher, id(number)).await;
+    }
+    let listed = async || {
+        let listed = behind.list(OWNER, None, 9).await.expect("it answers").batches;
+        listed.into_iter().map(|(batch, _)| batch).collect::<std::collections::BTreeSet<_>>()
+    };
+    for (number, cleaner) in [(3, &behind), (4, &behind), (5, &ahead), (6, &ahead)] {
+        clean_up(&nats, cleaner, number).await;
+    }
+    assert_eq!(listed().await, [id(1), id(2)].into(), "none is older than a month");
+    // What is too old is removed by a node with whatever clock.
+    let journal = connect(&nats).await.journal();
+    for (number, days) in [(7, -31), (8, 31)] {
+        behind.launch(id(number), OWNER, spec(1), None).await.expect("accepted");
+        let started = Instant::now();
+        while !journal.find(id(number)).await.expect("it answers").is_some_and(|found| found.is_concluded) {
+            assert!(started.elapsed() < PATIENCE, "its end is noted");
+        }
+        let none = Retention { age: Some(Duration::ZERO), bytes: None };
+        let (strict, _) = engine_as(&nats, on("strict", days, none)).await;
+        while !listed().await.is_empty() {
+            assert!(started.elapsed() < PATIENCE, "all are older than nothing");
+        }
+        strict.shutdown(Duration::ZERO).await;
+    }
 }

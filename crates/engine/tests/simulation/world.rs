@@ -14,7 +14,7 @@ use engine::journal::{
 use engine::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary, Timestamp};
+use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -342,14 +342,8 @@ impl Journal for Seam {
         self.0.journal.remove(batch).await
     }
 
-    async fn expired(
-        &self,
-        retention: Retention,
-        now: Timestamp,
-        skip: u32,
-        limit: u32,
-    ) -> Result<Vec<BatchId>, JournalError> {
-        self.0.journal.expired(retention, now, skip, limit).await
+    async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError> {
+        self.0.journal.expired(retention, skip, limit).await
     }
 
     async fn purge(&self) -> Result<bool, JournalError> {
