@@ -10,7 +10,7 @@ use engine::journal::{Damage, Found, JournalError, Listed, Offset, SquareDetail,
 use engine::{Journal, Retention};
 use futures::StreamExt;
 use quilt::{
-    BatchId, BatchSpec, Color, Event, Grid, Index, Launched, Ledger, Outcome, OwnerId, Position, Quilt, Settlement,
+    BatchId, BatchSpec, Color, Event, Grid, Index, LapStats, Launched, Outcome, OwnerId, Position, Quilt, Settlement,
     Timestamp,
 };
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ fn id(number: u8) -> BatchId {
 
 fn launched(at: u64) -> Launched {
     let work = serde_json::from_str(r#"{"kind": "color"}"#).expect("a work spec");
-    Launched { spec: BatchSpec::new(work, Grid::new(SIDE, SIDE).expect("a small grid"), 7), at: Timestamp(at) }
+    Launched::new(BatchSpec::new(work, Grid::new(SIDE, SIDE).expect("a small grid"), 7), Timestamp(at))
 }
 
 fn settled(position: u32) -> Event {
@@ -64,13 +64,13 @@ async fn fill(journal: &SqliteJournal) {
 }
 
 async fn conclude(journal: &SqliteJournal, batch: BatchId, launched: Launched) {
-    let (mut quilt, mut ledger) = (Quilt::new(launched), Ledger::default());
+    let (mut quilt, mut stats) = (Quilt::new(launched), LapStats::default());
     for position in 0..TASKS {
         let mut changes = Vec::new();
         quilt.apply(&settled(position), &mut changes);
-        ledger.apply(&quilt, &settled(position), &changes);
+        stats.apply(&quilt, &settled(position), &changes);
     }
-    journal.conclude(batch, 1, quilt.summary(), ledger.receipts().to_vec()).await.expect("writable");
+    journal.conclude(batch, 1, quilt.summary(), stats.receipts().to_vec()).await.expect("writable");
 }
 
 /// All that can be read of a batch.

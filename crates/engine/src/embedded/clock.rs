@@ -1,6 +1,6 @@
 //! The time by which batches get old and ids become free.
 //!
-//! It goes on while a process has the file open, by the monotonic clock of the system, and for an hour at most between two processes. So a time of day
+//! It goes on while a process has the file open, by the monotonic clock of the system, and for a day at most between two processes. So a time of day
 //! that is wrong, or is set, makes no batch look old.
 
 use std::time::{Duration, Instant};
@@ -11,8 +11,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::checksum::{Checksum, Kind};
 use crate::now;
 
-/// How long the time between two processes counts at most. That is enough for a restart.
-const MAX_GAP: Duration = Duration::from_secs(3_600);
+/// How long the time between two processes counts at most: enough for a restart, and for a folder that is used once a day.
+const MAX_GAP: Duration = Duration::from_secs(24 * 3_600);
 
 /// The time of a file, in milliseconds. It starts as the time of day since 1970.
 #[derive(Debug, Clone, Copy)]
@@ -94,11 +94,11 @@ mod tests {
     const NOW: u64 = 20_000 * DAY;
 
     #[test]
-    fn a_time_of_day_that_jumps_between_two_processes_counts_for_an_hour_at_most() {
+    fn a_time_of_day_that_jumps_between_two_processes_counts_for_a_day_at_most() {
         assert_eq!(resumed(None, NOW), NOW);
         assert_eq!(resumed(Some((NOW, NOW)), NOW + 5_000), NOW + 5_000);
         // It was wrong before, or is now.
-        assert_eq!(resumed(Some((NOW - 31 * DAY, NOW - 31 * DAY)), NOW), NOW - 31 * DAY + 3_600_000);
+        assert_eq!(resumed(Some((NOW - 31 * DAY, NOW - 31 * DAY)), NOW), NOW - 30 * DAY);
         assert_eq!(resumed(Some((NOW, NOW)), NOW - 31 * DAY), NOW);
         // Once set right, it goes on from where it is.
         assert_eq!(resumed(Some((NOW - 31 * DAY, NOW)), NOW + 5_000), NOW - 31 * DAY + 5_000);
