@@ -9,10 +9,15 @@ use std::time::Duration;
 use api::{LapRequest, LaunchRequest};
 use async_trait::async_trait;
 use common::{Gate, Gated, OWNER, PATIENCE, WORKERS, finished, id, open, spec, start, start_with, until};
+use engine::embedded::SqliteJournal;
+use engine::journal::Damage;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, SquareResult};
+use engine::{ControlError, Engine, Journal, JournalError, LaunchError, LiveBatch, SquareResult};
 use quilt::wire::MAX_SPEC;
-use quilt::{Color, Halt, LapSet, Limits, Progress, Quilt, Status, Tolerance};
+use quilt::{
+    Color, Event, Halt, LapSet, LapStats, Launched, Limits, Outcome, Position, Progress, Quilt, Receipt, Settlement,
+    Status, Timestamp, Tolerance,
+};
 use tempfile::TempDir;
 
 static STOPPED: Gate = Gate::new();
@@ -186,23 +191,24 @@ async fn a_launch_that_could_not_be_read_back_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn results_that_are_not_those_of_their_receipt_are_damage() {
     let folder = TempDir::new().expect("a folder");
+    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
+    let launched = Launched::new(spec(r#"{"kind": "color"}"#, 1), Timestamp(1));
+    let settlement = Settlement { position: Position(0), outcome: Outcome::Done(Color::from_rgb(1)) };
+    let settled = Event::Settled { lap: 1, at: Timestamp(2), settlements: vec![settlement] };
+    let (mut quilt, mut stats, mut changes) = (Quilt::new(launched.clone()), LapStats::default(), Vec::new());
+    quilt.apply(&settled, &mut changes);
+    stats.apply(&quilt, &settled, &changes);
+    for (number, digest) in [(1, None), (2, Some("00".repeat(32)))] {
+        journal.create(id(number), OWNER, launched.clone(), None).await.expect("writable");
+        journal.append(id(number), vec![settled.clone()], Vec::new()).await.expect("writable");
+        let receipt = stats.receipts()[0].clone();
+        let outcomes_sha256 = digest.unwrap_or_else(|| receipt.outcomes_sha256.clone());
+        let receipts = vec![Receipt { outcomes_sha256, ..receipt }];
+        journal.conclude(id(number), 1, quilt.summary(), receipts).await.expect("writable");
+    }
+    journal.close().await;
     let engine = start(folder.path()).await;
-    engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
-    finished(&engine, id(1)).await;
-    let file = rusqlite::Connection::open(folder.path().join("quilt.db")).expect("readable");
-    let noted = || file.query_row("SELECT count(*) FROM receipts", [], |row| row.get::<_, i64>(0)).expect("a number");
-    until("its receipt is noted", || noted() == 1).await;
-    engine.shutdown(Duration::from_secs(5)).await;
-    drop(engine);
-    let receipts: String = file.query_row("SELECT body FROM receipts", [], |row| row.get(0)).expect("a receipt");
-    let digest = serde_json::from_str::<quilt::Receipt>(&receipts).expect("a receipt").outcomes_sha256;
-    let forged = receipts.replace(&digest, &"00".repeat(32));
-    file.execute("UPDATE receipts SET body = ?1", [&forged]).expect("writable");
-    drop(file);
-    let engine = start(folder.path()).await;
-    let refused = engine.open(id(1)).await.err().expect("it is damaged");
-    assert!(matches!(&refused, JournalError::Damaged { .. }), "{refused}");
-    // Others are as they were.
-    engine.launch(id(2), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
-    finished(&engine, id(2)).await;
+    assert_eq!(open(&engine, id(1)).await.folded().quilt, quilt);
+    let refused = engine.open(id(2)).await.err().expect("it is damaged");
+    assert!(matches!(&refused, JournalError::Damaged { reason: Damage::Receipt, .. }), "{refused}");
 }
