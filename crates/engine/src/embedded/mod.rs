@@ -21,6 +21,8 @@ mod readers;
 mod record;
 mod schema;
 mod trouble;
+#[cfg(test)]
+mod upgrade_tests;
 mod writer;
 mod writes;
 

@@ -10,7 +10,7 @@ use super::mark;
 
 /// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
 /// the file's header.
-const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
