@@ -1,18 +1,10 @@
 //! Watches over the file while it is open: whether it still is the one at its path, and whether it can be written.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
-
-use tokio::sync::{mpsc, oneshot};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::trouble::Failure;
-use super::writer::Command;
-use super::writes::Write;
 use crate::journal::JournalError;
-
-/// How often the file is checked.
-const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// With less free space, in bytes, a write finds out whether the file can still be written.
 const LOW_SPACE: u64 = 256 << 10;
@@ -101,7 +93,7 @@ impl Guard {
         self.state().refusal = Some(reason);
     }
 
-    fn needs_probe(&self) -> bool {
+    pub(super) fn needs_probe(&self) -> bool {
         self.state().refusal.is_some() || free_space(&self.path).is_some_and(|free| free < LOW_SPACE)
     }
 
@@ -120,29 +112,4 @@ fn free_space(path: &Path) -> Option<u64> {
         None
     };
     free
-}
-
-type Commands = Mutex<Option<mpsc::Sender<Command>>>;
-
-/// Checks the file every second until the journal is closed or dropped. If nothing could be written, or hardly any space is left, it makes the writer
-/// try.
-pub(super) fn watch(guard: &Arc<Guard>, commands: &Arc<Commands>) {
-    let (guard, commands) = (Arc::downgrade(guard), Arc::downgrade(commands));
-    std::thread::spawn(move || {
-        while check(&guard, &commands).is_some() {
-            std::thread::sleep(CHECK_INTERVAL);
-        }
-    });
-}
-
-/// One check; `None` if the journal is closed.
-fn check(guard: &Weak<Guard>, commands: &Weak<Commands>) -> Option<()> {
-    let guard = guard.upgrade()?;
-    let commands = commands.upgrade()?.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-    if guard.check_file().is_ok() && guard.needs_probe() {
-        let (written, _) = oneshot::channel();
-        // A writer with too much to do finds out without a probe.
-        let _ = commands.try_send(Command { write: Write::Probe, written });
-    }
-    Some(())
 }

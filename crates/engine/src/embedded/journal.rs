@@ -11,9 +11,10 @@ use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::checks;
 use super::clock::Clock;
 use super::events::Events;
-use super::guard::{self, Guard};
+use super::guard::Guard;
 use super::readers::Readers;
 use super::record::{Record, columns};
 use super::schema::{self, Access, OpenError};
@@ -70,7 +71,7 @@ impl SqliteJournal {
             drop(until_ended);
         });
         let commands = Arc::new(Mutex::new(Some(commands)));
-        guard::watch(&guard, &commands);
+        checks::watch(&guard, &commands);
         let readers = Readers::new(path, access, Arc::clone(&guard));
         Ok(Self { commands, followers, readers, writer_ended, guard, clock })
     }

@@ -4,12 +4,13 @@
 //!
 //! - [`SqliteJournal`]: reads through `readers`, and hands writes over
 //! - `writer`: the one thread that writes, many appends to a commit; `writes`: what each of them does
-//! - `guard`: notices that the file is gone or the disk full; `mark`: notices a copy of a file in use; `clock`: the time by which batches get old
+//! - `guard`: notices that the file is gone or the disk full, when `checks` looks at it or a write fails; `mark`: notices a copy of a file in use; `clock`: the time by which batches get old
 //! - `record`: the row of a batch; `events`, `details`, `attachments`: what belongs to it, verified when it is read
 //! - `schema`: the tables and their versions; `trouble`: what SQLite's errors mean
 //! - [`MemoryQueue`]: leases, delays and claims
 
 mod attachments;
+mod checks;
 mod clock;
 mod details;
 mod events;

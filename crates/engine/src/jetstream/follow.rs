@@ -9,8 +9,8 @@ use quilt::{BatchId, Event};
 use tokio::time::{sleep, timeout};
 
 use super::bodies;
-use super::journal::{JetStreamJournal, REMOVED};
-use super::read::Reader;
+use super::read::{Reader, last_message};
+use super::stores::{JOURNAL, REMOVED, Stores, journal_subject};
 use super::trouble::{PAUSE, keep_trying, unavailable};
 use crate::journal::{Damage, JournalError, Mark, Offset, Page, Stored};
 
@@ -19,21 +19,33 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// The events of a batch behind an offset, from a reader that starts with the first one.
 pub(super) fn pages(
-    journal: JetStreamJournal,
+    stores: Stores,
     batch: BatchId,
     reader: Reader,
     after: Offset,
 ) -> impl Stream<Item = Result<Page, JournalError>> {
-    let reading = Reading { journal, batch, reader, skip: after.0, mark: Mark::default(), caught_up: false };
+    let reading = Reading { stores, batch, reader, skip: after.0, mark: Mark::default(), caught_up: false };
     stream::try_unfold(reading, |mut reading| async move {
         let page = reading.next_page().await?;
         Ok(Some((page, reading)))
     })
 }
 
+/// Reads the messages of a batch.
+pub(super) async fn reader(stores: &Stores, batch: BatchId, from: DeliverPolicy) -> Result<Reader, JournalError> {
+    let subject = journal_subject(&batch.to_string());
+    keep_trying(|| Reader::new(&stores.context, JOURNAL, subject.clone(), from)).await
+}
+
+/// Where the last message of a batch is.
+async fn last(stores: &Stores, batch: BatchId) -> Result<Mark, JournalError> {
+    let last = last_message(&stores.journal, &journal_subject(&batch.to_string())).await?;
+    Ok(last.map_or(Mark(0), |last| Mark(last.sequence)))
+}
+
 /// Where a follower is.
 struct Reading {
-    journal: JetStreamJournal,
+    stores: Stores,
     batch: BatchId,
     reader: Reader,
     /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
@@ -49,7 +61,9 @@ impl Reading {
                 Ok(Ok(messages)) => return self.page(messages).await,
                 Ok(Err(error)) => tracing::debug!(batch = %self.batch, %error, "reading on with a new reader"),
                 // A reader whose server is lost would notice that later.
-                Err(_) if self.caught_up && self.journal.last(self.batch).await.is_ok_and(|last| last <= self.mark) => {
+                Err(_)
+                    if self.caught_up && last(&self.stores, self.batch).await.is_ok_and(|last| last <= self.mark) =>
+                {
                     continue;
                 }
                 Err(_) => tracing::debug!(batch = %self.batch, "a reader is silent; reading on with a new one"),
@@ -60,7 +74,7 @@ impl Reading {
             };
             // What the old one has lost must not be passed over, so it is never asked again.
             self.reader = loop {
-                match self.journal.read(self.batch, from).await {
+                match reader(&self.stores, self.batch, from).await {
                     // Who has read all there was waits for more, however long; who reads what is there is told.
                     Err(JournalError::Unavailable(_)) if self.caught_up => sleep(PAUSE).await,
                     reader => break reader?,
@@ -78,7 +92,7 @@ impl Reading {
             }
             let info = message.info().map_err(unavailable)?;
             let (mark, caught_up) = (Mark(info.stream_sequence), info.pending == 0);
-            let decoded = read_events(&self.journal, self.batch, &message, mark).await?;
+            let decoded = read_events(&self.stores, self.batch, &message, mark).await?;
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(decoded.len());
             self.skip -= skipped as u64;
             events.extend(decoded.into_iter().skip(skipped));
@@ -90,13 +104,13 @@ impl Reading {
 
 /// The events in a message, if they are as they were written.
 async fn read_events(
-    journal: &JetStreamJournal,
+    stores: &Stores,
     batch: BatchId,
     message: &Message,
     mark: Mark,
 ) -> Result<Vec<Event>, JournalError> {
     let headers = message.headers.as_ref();
-    let body = keep_trying(|| bodies::fetch(&journal.stores, headers, &message.payload)).await?;
+    let body = keep_trying(|| bodies::fetch(stores, headers, &message.payload)).await?;
     if bodies::is_intact(headers, bodies::CHECKSUM, bodies::of_events(batch, &body)) {
         return bodies::decode(batch, &body);
     }

@@ -23,8 +23,7 @@ use tokio::time::Instant;
 
 use super::bodies::{self, Body};
 use super::index::{Entry, Index};
-use super::read::{Reader, last_message};
-use super::stores::{JOURNAL, Stores, journal_subject};
+use super::stores::{REMOVED, Stores, journal_subject};
 use super::trouble::{in_time, keep_trying, unavailable};
 use super::{details, follow};
 use crate::checksum::of_input;
@@ -42,9 +41,6 @@ const INPUT: &str = "Quilt-Input";
 /// Has the checksum of a batch's input, in its first message.
 const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
 
-/// Marks the message that stands in the place of a batch that was removed.
-pub(super) const REMOVED: &str = "Quilt-Removed";
-
 /// How long a batch that was announced may take to be launched.
 const ANNOUNCED: Duration = Duration::from_secs(60);
 
@@ -54,7 +50,7 @@ const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 /// A [`Journal`] on NATS JetStream. Cloning gives another handle to it.
 #[derive(Clone)]
 pub struct JetStreamJournal {
-    pub(super) stores: Stores,
+    stores: Stores,
     index: Index,
     /// When batches were first seen that were announced and not launched. No two clocks are compared.
     overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
@@ -103,12 +99,6 @@ impl JetStreamJournal {
             }
         })
         .await
-    }
-
-    /// Where the last message of a batch is.
-    pub(super) async fn last(&self, batch: BatchId) -> Result<Mark, JournalError> {
-        let last = last_message(&self.stores.journal, &journal_subject(&batch.to_string())).await?;
-        Ok(last.map_or(Mark(0), |last| Mark(last.sequence)))
     }
 
     /// Who launched a batch; `None` where there is no such batch, or none any more.
@@ -168,11 +158,6 @@ impl JetStreamJournal {
 
     fn overdue(&self) -> MutexGuard<'_, HashMap<BatchId, Instant>> {
         self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) async fn read(&self, batch: BatchId, from: DeliverPolicy) -> Result<Reader, JournalError> {
-        let subject = journal_subject(&batch.to_string());
-        keep_trying(|| Reader::new(&self.stores.context, JOURNAL, subject.clone(), from)).await
     }
 }
 
@@ -254,8 +239,8 @@ impl Journal for JetStreamJournal {
             if journal.index.is_hidden(batch, owner).await? {
                 return Err(JournalError::Removed);
             }
-            let reader = journal.read(batch, DeliverPolicy::All).await?;
-            Ok(follow::pages(journal, batch, reader, after))
+            let reader = follow::reader(&journal.stores, batch, DeliverPolicy::All).await?;
+            Ok(follow::pages(journal.stores, batch, reader, after))
         };
         stream::once(pages).try_flatten().boxed()
     }

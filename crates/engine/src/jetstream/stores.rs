@@ -13,6 +13,9 @@ use async_nats::jetstream::{Context, ErrorCode, consumer};
 use super::error::ConnectError;
 use crate::queue::CLAIM_TIME;
 
+/// Marks the message that stands in the place of a batch that was removed.
+pub(super) const REMOVED: &str = "Quilt-Removed";
+
 /// Events: a subject for each batch, and a message for each append.
 pub(super) const JOURNAL: &str = "quilt-journal";
 
