@@ -16,7 +16,7 @@ pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
 /// The largest WebAssembly that visitors may have to download in a production build, in bytes after compression.
 /// The goal is 285,000; this holds what is reached until then.
-const MAX_WASM: usize = 295_000;
+const MAX_WASM: usize = 300_000;
 
 /// How things are built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -63,6 +63,12 @@ impl Positions {
         &self.0
     }
 
+    /// A single position.
+    #[must_use]
+    pub fn one(position: Position) -> Self {
+        Self::from_ranges(vec![position.0..position.0.saturating_add(1)])
+    }
+
     /// The positions of ranges in ascending order, which do not overlap.
     pub(crate) fn from_ranges(ranges: Vec<Range<u32>>) -> Self {
         let mut joined: Vec<Range<u32>> = Vec::with_capacity(ranges.len());

@@ -5,8 +5,6 @@
 //! a result that falls outside is permuted again until it falls inside ("cycle walking"), which takes fewer
 //! than two rounds on average and leaves a permutation of exactly the squares.
 
-use serde::{Deserialize, Serialize};
-
 use crate::grid::Index;
 
 /// A place in the order: the task at position 0 is the first one to be taken.
@@ -16,8 +14,7 @@ pub struct Position(pub u32);
 const ROUNDS: u32 = 8;
 
 /// In which order the squares of a batch are run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TaskOrder {
     /// A permutation that follows from the seed.
     #[default]

@@ -1,6 +1,6 @@
 //! The reasons for which squares failed: each one once, with the number of squares that failed for it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cell::ReasonId;
@@ -23,7 +23,8 @@ pub fn short_reason(reason: &str) -> &str {
 pub(crate) struct Reasons {
     version: JournalVersion,
     texts: Vec<Arc<str>>,
-    ids: HashMap<Arc<str>, ReasonId>,
+    // A hash map would be a large part of what the browser loads.
+    ids: BTreeMap<Arc<str>, ReasonId>,
     /// How many squares have failed for each of them.
     counts: Vec<u32>,
     /// How many squares have failed for reasons that are not told apart.
@@ -32,7 +33,7 @@ pub(crate) struct Reasons {
 
 impl Reasons {
     pub(crate) fn new(version: JournalVersion) -> Self {
-        Self { version, texts: Vec::new(), ids: HashMap::new(), counts: Vec::new(), others: 0 }
+        Self { version, texts: Vec::new(), ids: BTreeMap::new(), counts: Vec::new(), others: 0 }
     }
 
     /// How many are told apart.

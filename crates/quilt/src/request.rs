@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use api::{LapRequest, LaunchRequest, Number};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::grid::{Grid, MAX_SIDE, MAX_SQUARES};
 use crate::lap::LapLimits;
@@ -220,14 +221,14 @@ fn line(field: &'static str, text: String, max: usize) -> Result<String, SpecErr
     Ok(text)
 }
 
-fn labels_within(labels: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, SpecError> {
+fn labels_within(labels: BTreeMap<String, String>) -> Result<Map<String, Value>, SpecError> {
     if labels.len() > MAX_LABELS {
         return Err(SpecError::TooManyLabels(labels.len()));
     }
     for (name, value) in &labels {
         line("a label", format!("{name}={value}"), MAX_LABEL)?;
     }
-    Ok(labels)
+    Ok(labels.into_iter().map(|(name, value)| (name, value.into())).collect())
 }
 
 fn share(number: &Number) -> Result<f64, SpecError> {
@@ -239,6 +240,7 @@ impl From<BatchSpec> for LaunchRequest {
     /// The request that leads to this spec.
     fn from(spec: BatchSpec) -> Self {
         Self {
+            labels: spec.labels_by_name(),
             rows: Some(u32::from(spec.grid.rows()).into()),
             columns: Some(u32::from(spec.grid.columns()).into()),
             seed: Some(Number::from_u64(spec.seed)),
@@ -257,7 +259,6 @@ impl From<BatchSpec> for LaunchRequest {
             deadline_ms: spec.deadline_ms.map(Into::into),
             order: (spec.order == TaskOrder::Input).then(|| "input".into()),
             title: spec.title.map(Into::into),
-            labels: spec.labels,
             work: spec.work,
         }
     }

@@ -1,8 +1,10 @@
 //! What a batch is made of.
 
 use std::collections::BTreeMap;
+use std::ops::Not;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::grid::Grid;
 use crate::order::TaskOrder;
@@ -34,8 +36,7 @@ pub enum Tolerance {
 }
 
 /// How a lap is stopped in which too many tasks have failed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Halt {
     /// At once: attempts that run are cut short.
     #[default]
@@ -81,11 +82,18 @@ pub struct BatchSpec {
     pub order: TaskOrder,
     /// What people call it; at most [`MAX_TITLE`] bytes.
     pub title: Option<Box<str>>,
-    /// What programs find it by; at most [`MAX_LABELS`] of at most [`MAX_LABEL`] bytes.
-    pub labels: BTreeMap<String, String>,
+    /// What programs find it by, by name: at most [`MAX_LABELS`] texts, of at most [`MAX_LABEL`] bytes each.
+    pub labels: Map<String, Value>,
 }
 
 impl BatchSpec {
+    /// The labels, by name.
+    #[must_use]
+    pub fn labels_by_name(&self) -> BTreeMap<String, String> {
+        let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.into()));
+        self.labels.iter().filter_map(text).collect()
+    }
+
     /// A batch with everything that a request can leave out as it is then.
     #[must_use]
     pub fn new(work: WorkSpec, grid: Grid, seed: u64) -> Self {
@@ -101,13 +109,13 @@ impl BatchSpec {
             deadline_ms: None,
             order: TaskOrder::default(),
             title: None,
-            labels: BTreeMap::new(),
+            labels: Map::new(),
         }
     }
 }
 
-/// [`BatchSpec`] as it is stored, with plain members. One that this version does not know would change what the batch means, so it is
-/// refused.
+/// [`BatchSpec`] as it is stored. A member that this version does not know would change what the batch means, so it is refused. The
+/// members have few types, because each takes code of its own to be read, which browsers load.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlainSpec {
@@ -126,20 +134,17 @@ struct PlainSpec {
     tolerated_failures: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_failures: Option<u32>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    halt: Halt,
+    #[serde(default, skip_serializing_if = "Not::not")]
+    halts_soon: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline_ms: Option<u32>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    order: TaskOrder,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    title: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<String, String>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+    #[serde(default, skip_serializing_if = "Not::not")]
+    in_input_order: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    title: String,
+    /// The values are texts.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    labels: Map<String, Value>,
 }
 
 impl From<BatchSpec> for PlainSpec {
@@ -153,10 +158,10 @@ impl From<BatchSpec> for PlainSpec {
             concurrency: spec.concurrency,
             tolerated_failures,
             max_failures,
-            halt: spec.halt,
+            halts_soon: spec.halt == Halt::Soon,
             deadline_ms: spec.deadline_ms,
-            order: spec.order,
-            title: spec.title,
+            in_input_order: spec.order == TaskOrder::Input,
+            title: spec.title.map_or_else(String::new, Into::into),
             labels: spec.labels,
             rows: spec.grid.rows(),
             columns: spec.grid.columns(),
@@ -190,10 +195,10 @@ impl TryFrom<PlainSpec> for BatchSpec {
                 (share, None) => share.map(Tolerance::Share),
                 (Some(_), Some(_)) => return Err("failures are tolerated by their share or by their number"),
             },
-            halt: plain.halt,
+            halt: if plain.halts_soon { Halt::Soon } else { Halt::Now },
             deadline_ms: plain.deadline_ms,
-            order: plain.order,
-            title: plain.title,
+            order: if plain.in_input_order { TaskOrder::Input } else { TaskOrder::Random },
+            title: (!plain.title.is_empty()).then(|| plain.title.into()),
             labels: plain.labels,
         })
     }

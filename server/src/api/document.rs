@@ -27,6 +27,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         concurrency,
         cancelled_because,
     } = summary;
+    let labels = spec.labels_by_name();
     // The limit that the batch was launched with may have been changed since.
     let BatchSpec {
         work,
@@ -40,7 +41,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         deadline_ms,
         order,
         title,
-        labels,
+        labels: _,
     } = spec;
     let (tolerated_failures, max_failures) = match tolerated_failures {
         Some(Tolerance::Share(share)) => (Some(share), None),

@@ -8,7 +8,7 @@ use super::launched::{put_first_launched, put_launched, read_first_launched, rea
 use super::reasons::{WrittenReasons, read_reason};
 use crate::event::{Control, Event, JournalVersion, Outcome, Settlement};
 use crate::grid::MAX_SQUARES;
-use crate::lap::{CancelCause, LapSet};
+use crate::lap::{CancelCause, LapSet, Positions};
 use crate::order::Position;
 use crate::state::MAX_LAPS;
 
@@ -182,7 +182,7 @@ pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> 
         LAP_OF_ONE => Ok(Event::LapStarted {
             lap: read_lap(reader)?,
             at: reader.timestamp()?,
-            set: LapSet::Positions([Position(reader.number("a position", MAX_SQUARES - 1)?)].into_iter().collect()),
+            set: LapSet::Positions(Positions::one(Position(reader.number("a position", MAX_SQUARES - 1)?))),
             limits: None,
         }),
         LAP_OF_SET => Ok(Event::LapStarted {
