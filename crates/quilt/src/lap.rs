@@ -66,7 +66,8 @@ impl Positions {
     /// A single position.
     #[must_use]
     pub fn one(position: Position) -> Self {
-        Self::from_ranges(vec![position.0..position.0.saturating_add(1)])
+        let range = position.0..position.0.saturating_add(1);
+        Self(Box::new([range]))
     }
 
     /// The positions of ranges in ascending order, which do not overlap.
