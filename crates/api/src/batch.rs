@@ -82,7 +82,7 @@ pub enum BatchStatus {
     Paused,
     /// It stops: no more tasks are started, and those that run are not settled yet.
     Draining,
-    /// Every square has its outcome.
+    /// Every square that the lap had to run has its outcome.
     Finished,
     /// It was cancelled before every square had its outcome.
     Cancelled,
@@ -116,7 +116,7 @@ pub enum CancelCause {
     Asked,
     /// The lap reached its `deadline_ms`.
     Deadline,
-    /// A larger share of the lap's tasks failed than `tolerated_failures` allows.
+    /// More of the lap's tasks failed than `tolerated_failures` or `max_failures` allows.
     Failures,
 }
 

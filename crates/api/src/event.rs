@@ -73,7 +73,7 @@ pub struct SquareEvent {
 pub struct StatusEvent {
     /// The state.
     pub status: EventStatus,
-    /// How many squares are done; absent unless the lap has ended.
+    /// How many squares are done; absent unless the lap has ended, or if it was cancelled and another lap has started since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u32>,
     /// How many squares have failed; absent unless the lap has ended.

@@ -62,12 +62,17 @@ impl Desk {
         Some(Busy { worker, batch, position: position.0, attempt, started_at: started_at.0 })
     }
 
+    /// The batch whose lease it has.
+    pub(crate) fn batch(&self) -> Option<BatchId> {
+        *self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn running(&self) -> Option<(BatchId, Running)> {
         let attempt = self.attempt.load(Ordering::Relaxed) as u8;
         if attempt == 0 {
             return None;
         }
-        let batch = (*self.batch.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let batch = self.batch()?;
         let running = Running {
             position: Position(self.position.load(Ordering::Relaxed)),
             attempt,

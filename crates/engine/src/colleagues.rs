@@ -1,5 +1,6 @@
 //! The other nodes: what they say of themselves, and what follows from it for this one.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -49,6 +50,9 @@ pub struct Announcement {
     pub stuck: u32,
     /// Its workers that run something.
     pub busy: Vec<Busy>,
+    /// The batches of which its workers hold leases, also between two tasks and while results are being written.
+    #[serde(default)]
+    pub batches: BTreeSet<BatchId>,
 }
 
 impl Announcement {
@@ -111,9 +115,9 @@ impl Colleagues {
         self.heard().is_empty()
     }
 
-    /// Whether another node runs a task of a batch, as it said last.
-    pub(crate) fn run(&self, batch: BatchId) -> bool {
-        self.heard().iter().flat_map(|other| &other.busy).any(|busy| busy.batch == batch)
+    /// Whether another node holds a lease of a batch, by its last announcement.
+    pub(crate) fn hold_leases_of(&self, batch: BatchId) -> bool {
+        self.heard().iter().any(|other| other.batches.contains(&batch))
     }
 
     /// What a viewer of a batch is told of all nodes, beside what this one says of itself.
@@ -145,7 +149,7 @@ mod tests {
     }
 
     fn announced(name: &str, slots: u32) -> Announcement {
-        Announcement { node: node(name, slots), stuck: 0, busy: Vec::new() }
+        Announcement { node: node(name, slots), stuck: 0, busy: Vec::new(), batches: BTreeSet::new() }
     }
 
     #[test]

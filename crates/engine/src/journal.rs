@@ -44,7 +44,7 @@ impl JournalError {
     /// Whether a program of a later version has written what cannot be read here.
     pub(crate) const fn is_of_a_later_version(&self) -> bool {
         let Self::Damaged { reason: Damage::Event(error), .. } = self else { return false };
-        matches!(error, DecodeError::UnknownVersion(_) | DecodeError::UnknownKind(_))
+        matches!(error, DecodeError::UnknownVersion(_) | DecodeError::UnknownKind(_) | DecodeError::UnknownSpec)
     }
 }
 

@@ -25,8 +25,8 @@ pub enum Entry<'quilt> {
     Controlled(Control),
     /// No more tasks of the lap start.
     Draining,
-    /// The batch was stopped.
-    Cancelled,
+    /// This lap was stopped.
+    Cancelled(u32),
 }
 
 /// The changes that are kept when a lap starts: these, or a quarter of the squares if that is more.
@@ -189,7 +189,7 @@ impl History {
                 }
                 Record::Controlled(control) => Entry::Controlled(control),
                 Record::Draining => Entry::Draining,
-                Record::Cancelled => Entry::Cancelled,
+                Record::Cancelled => Entry::Cancelled(lap),
             };
             (step, entry)
         })

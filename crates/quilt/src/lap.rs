@@ -195,6 +195,7 @@ pub enum CancelCause {
     Asked,
     /// Its time was over.
     Deadline,
-    /// A larger share of its tasks failed than is tolerated. This follows from the settlements, and no event says so.
+    /// More of its tasks failed than are tolerated. That a lap stops for it at once follows from the settlements; where it drains, an
+    /// event ends it.
     Failures,
 }

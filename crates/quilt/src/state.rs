@@ -385,7 +385,11 @@ impl Quilt {
             ended_at: self.lap.end.map(LapEnd::at),
             last_across: self.lap.finish().map(|finish| self.grid().square(finish.last_across)),
             concurrency,
-            cancelled_because: self.lap.cancellation().or(self.draining).map(|how| how.cause),
+            cancelled_because: match self.lap.end {
+                Some(_) => self.lap.cancellation(),
+                None => self.draining,
+            }
+            .map(|how| how.cause),
         }
     }
 }

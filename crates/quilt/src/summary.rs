@@ -18,7 +18,7 @@ pub enum Status {
     Paused,
     /// No more tasks start, and those that run are still to settle.
     Draining,
-    /// Every square has its outcome.
+    /// Every square that the lap had to run has its outcome.
     Finished,
     /// It was stopped before every square had its outcome.
     Cancelled,

@@ -446,7 +446,8 @@ fn outcomes_count_while_a_lap_drains_and_not_once_it_is_stopped() {
     assert_eq!((stopped.status(), states(&stopped)), (Status::Cancelled, ["done", "done", "not run", "not run"]));
     // All that was left was running: the finish line is crossed all the same.
     let all = [draining, done(1, 0), done(1, 1), done(1, 2), done(1, 3), cancelled(1)];
-    assert_eq!(fold(&launched, &all).0.status(), Status::Finished);
+    let finished = fold(&launched, &all).0;
+    assert_eq!((finished.status(), finished.summary().cancelled_because), (Status::Finished, None));
 }
 
 #[test]

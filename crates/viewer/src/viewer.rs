@@ -134,7 +134,9 @@ impl Viewer {
             Ok(Some(frame)) => self.fold(frame),
             Ok(None) => Received::Part,
             // A viewer that could read the server before reads one of a later version now.
-            Err(DecodeError::UnknownKind(_) | DecodeError::UnknownVersion(_)) if self.quilt.is_some() => {
+            Err(DecodeError::UnknownKind(_) | DecodeError::UnknownVersion(_) | DecodeError::UnknownSpec)
+                if self.quilt.is_some() =>
+            {
                 Received::Newer
             }
             Err(_) => Received::OutOfStep,

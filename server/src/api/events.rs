@@ -231,7 +231,8 @@ fn describe(quilt: &Quilt, entry: Entry<'_>) -> Made {
         Entry::Settled(position, state) => square(quilt, quilt.order().index(position), state),
         Entry::Finished(progress) => status(EventStatus::Complete, Some(progress)),
         Entry::Draining => status(EventStatus::Draining, None),
-        Entry::Cancelled => status(EventStatus::Cancelled, Some(quilt.progress())),
+        // The counts at the end of a lap after which another one has started are not known any more.
+        Entry::Cancelled(lap) => status(EventStatus::Cancelled, (lap == quilt.lap_number()).then(|| quilt.progress())),
         Entry::LapStarted(number, set) => lap(quilt, number, Some(set)),
         Entry::Controlled(Control::Pause) => status(EventStatus::Paused, None),
         Entry::Controlled(Control::Resume) => status(EventStatus::Running, None),

@@ -162,9 +162,13 @@ impl Api {
             let status = before.status.as_str();
             return Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it")));
         }
+        // A server of an earlier version ignores what a lap asks for, and tells nothing of how batches halt.
+        if before.halt.is_empty() {
+            return Err(self.unreachable("it has an earlier version, which knows no such laps"));
+        }
         let request = self.request(Method::POST, &format!("/api/batches/{id}/{}", verb.as_str())).json(lap);
         let after: BatchDocument = self.json(request).await?;
-        let is_named = lap.reason.is_some() || lap.squares.is_some();
+        let is_named = lap.reason.is_some() || lap.squares.is_some() || lap.not_run || verb == LapVerb::Continue;
         if is_named && after.lap == before.lap {
             return Err(ToolError::Usage(format!(
                 "none of these squares failed or was not run; of all {}, {} failed and {} were not run",

@@ -146,9 +146,9 @@ fn tell(batch: &BatchDocument, telling: Telling) -> std::io::Result<()> {
 
 async fn cancel(CancelOptions { one, drain }: CancelOptions) -> Result<Ended, ToolError> {
     let OneOptions { batch, place, telling } = one;
-    // What runs here ends with this process, and there is nothing to let end.
-    let action = if drain && place.url.is_some() { "cancel?drain=true" } else { "cancel" };
     with(&place, Needs::LOOK, async |opened| {
+        // If no other process has the batch, nothing of it runs.
+        let action = if drain && !opened.is_own() { "cancel?drain=true" } else { "cancel" };
         let id = batch_of(&mut opened.api, batch).await?;
         let batch = opened.api.control(id, action).await?;
         if telling.json {

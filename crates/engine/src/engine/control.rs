@@ -7,7 +7,8 @@ use std::sync::Arc;
 use api::LapRequest;
 use quilt::state::{MAX_CONTROLS, MAX_LAPS};
 use quilt::{
-    BatchId, CancelCause, Control, Event, Halt, LapSet, Limits, OwnerId, Position, Quilt, Square, Status, Summary,
+    BatchId, CancelCause, Control, Event, Halt, JournalVersion, LapSet, Limits, OwnerId, Position, Quilt, Square,
+    Status, Summary, short_reason,
 };
 use tokio::time::timeout;
 
@@ -18,6 +19,9 @@ use super::shared::{Engine, to_the_end};
 use crate::journal::JournalError;
 use crate::live::LiveBatch;
 use crate::queue::{CLAIM_TIME, LapId, Lease};
+
+/// More bytes than any reason of a journal of the first version has, which were whole messages of 200 characters.
+const MAX_FIRST_REASON: usize = 1_024;
 
 impl Engine {
     /// Stops a batch now, or as soon as what runs of it has ended; what is settled stays. A batch that is over already stays as it is.
@@ -140,8 +144,9 @@ impl Engine {
         let batch = self.open_own(id, owner).await?;
         let set = read(&batch, |quilt| requested_set(quilt, request))?.unwrap_or(default);
         let limits = batch.limits().changed(request, limits)?;
-        let (lap, tasks, can_start) =
-            read(&batch, |quilt| (quilt.lap_number(), quilt.progress().tasks, quilt.can_start_lap(&set)));
+        let (lap, tasks, can_start, is_over) = read(&batch, |quilt| {
+            (quilt.lap_number(), quilt.progress().tasks, quilt.can_start_lap(&set), quilt.status().is_over())
+        });
         if can_start {
             let next = LapId { batch: id, lap: lap + 1 };
             let positions = positions_of(&set, tasks);
@@ -162,7 +167,7 @@ impl Engine {
             drop(one_at_a_time);
             // It may also be another node that starts it, and is lost over it.
             in_time(&batch, |quilt| quilt.lap_number() > lap).await?;
-        } else if lap as usize >= MAX_LAPS {
+        } else if is_over && lap as usize >= MAX_LAPS {
             return Err(ControlError::TooManyLaps { limit: MAX_LAPS });
         }
         Ok(read(&batch, Quilt::summary))
@@ -205,7 +210,7 @@ fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, 
     let LapRequest { reason, squares, not_run, .. } = request;
     Ok(match (reason, squares, not_run) {
         (None, None, false) => None,
-        (Some(reason), None, false) => Some(LapSet::Reason(reason.as_str().into())),
+        (Some(reason), None, false) => Some(LapSet::Reason(stored_reason(quilt, reason).into())),
         (None, None, true) => Some(LapSet::NotRun),
         (None, Some(squares), false) => {
             let positions = squares.iter().map(|square| {
@@ -217,6 +222,14 @@ fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, 
         }
         _ => return Err(ControlError::SeveralSets),
     })
+}
+
+/// A reason as the batch has it: a longer one is never stored.
+fn stored_reason<'a>(quilt: &Quilt, reason: &'a str) -> &'a str {
+    match quilt.version() {
+        JournalVersion::V1 => reason.get(..reason.floor_char_boundary(MAX_FIRST_REASON)).unwrap_or(reason),
+        JournalVersion::V2 => short_reason(reason),
+    }
 }
 
 /// Where the positions of a lap lie. Others among them are not pending, and passed over.

@@ -236,20 +236,24 @@ impl Engine {
             () = batch.wait_until(|quilt| is_past(quilt, lap.lap)) => {}
             () = batch.removed() => return Err(JournalError::Removed),
             stopped = self.stop_at_deadline(&batch, lap) => stopped?,
-            stopped = self.stop_when_drained(&batch, lap) => stopped?,
+            stopped = self.stop_when_drained(&batch, lap, is_started) => stopped?,
         }
         Ok(batch)
     }
 
-    /// Stops a lap that drains once nothing of it runs any more.
-    async fn stop_when_drained(&self, batch: &LiveBatch, lap: LapId) -> Result<(), JournalError> {
+    /// Stops a lap that drains once no node holds a lease of it any more.
+    async fn stop_when_drained(&self, batch: &LiveBatch, lap: LapId, is_started: bool) -> Result<(), JournalError> {
         let is_draining = |quilt: &Quilt| quilt.lap_number() == lap.lap && quilt.status() == Status::Draining;
         batch.wait_until(is_draining).await;
         batch.places.wait_until_empty().await;
-        // Other nodes hear of it a moment later, and what they still run is heard here as late.
+        if !is_started {
+            // This node may have just started, and have received no announcement yet.
+            sleep(ANNOUNCE * 6).await;
+        }
+        // Other nodes fold it a moment later, and announce as late what they still hold.
         while !self.shared.colleagues.are_alone() {
             sleep(ANNOUNCE * 3).await;
-            if !self.shared.colleagues.run(lap.batch) {
+            if !self.shared.colleagues.hold_leases_of(lap.batch) {
                 break;
             }
         }

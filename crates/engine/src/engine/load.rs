@@ -28,9 +28,10 @@ impl Engine {
     pub(super) async fn announce(&self) {
         let Shared { queue, settings, desks, stuck, colleagues, .. } = &*self.shared;
         loop {
+            let batches = desks.iter().filter_map(|desk| desk.batch()).collect();
             let busy = (1..).zip(desks).filter_map(|(number, desk)| desk.busy(number)).collect();
             let stuck = stuck.load(Ordering::Relaxed);
-            queue.announce(&Announcement { node: settings.node.clone(), stuck, busy }).await;
+            queue.announce(&Announcement { node: settings.node.clone(), stuck, busy, batches }).await;
             colleagues.hear(queue.colleagues());
             tokio::time::sleep(ANNOUNCE).await;
         }

@@ -27,8 +27,9 @@ const PART: u8 = 5;
 /// little for each.
 pub const MAX_MESSAGE: usize = 8 * 1024;
 
-/// The largest frame that a page puts together from its parts, in bytes: twice the snapshot of a million squares.
-const MAX_FRAME: usize = 8 << 20;
+/// The largest frame that a page puts together from its parts, in bytes: more than the snapshot of a million squares of alternating states,
+/// which takes 5 MiB, with 65,536 reasons.
+const MAX_FRAME: usize = 16 << 20;
 
 /// The most workers, and the most nodes, that a status names.
 pub const MAX_WORKERS: u32 = 1 << 12;

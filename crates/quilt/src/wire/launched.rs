@@ -42,7 +42,7 @@ pub(super) fn read_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeE
 
 /// A launch without a version, which is one of the first.
 pub(super) fn read_first_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeError> {
-    let spec: BatchSpec = serde_json::from_str(reader.text()?).map_err(|_| DecodeError::OutOfRange("the spec"))?;
+    let spec: BatchSpec = serde_json::from_str(reader.text()?).map_err(|_| DecodeError::UnknownSpec)?;
     let at = reader.timestamp()?;
     Ok(Launched { version: JournalVersion::V1, spec, at })
 }

@@ -45,6 +45,9 @@ pub enum DecodeError {
     /// A journal of a version that is not known here.
     #[error("the journal has version {0}, and this program reads versions up to 2")]
     UnknownVersion(u64),
+    /// A launch whose description is not as this version writes it: it may be one of a later version.
+    #[error("the description of the batch has members that this program does not know, or is damaged")]
+    UnknownSpec,
     /// The first byte names no kind of message of this version.
     #[error("unknown kind of message: {0}")]
     UnknownKind(u8),
