@@ -340,6 +340,27 @@ fn a_stopped_batch_goes_on_with_what_was_not_run_or_failed() {
 }
 
 #[test]
+fn a_batch_that_another_process_runs_drains_without_cutting_anything_short() {
+    let folder = folder();
+    let log = folder.path().join("log");
+    let command =
+        ["--", "sh", "-c", "echo $0 >> log; sleep 1; echo end $0 >> log", ":::", "1", "2", "3", "4", "5", "6"];
+    let mut child = quilt(folder.path(), &[&["run", "-q", "command", "--jobs", "2"][..], &command[..]].concat())
+        .spawn()
+        .expect("it runs");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with('\n')) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(code(&run(folder.path(), &["cancel", "--drain", "--quiet"])), 0);
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    let log = std::fs::read_to_string(&log).expect("it is there");
+    let ends = log.lines().filter(|line| line.starts_with("end")).count();
+    assert_eq!(log.lines().count(), 2 * ends, "what has begun has ended: {log}");
+    let shown = text(&run(folder.path(), &["show", "--json"]).stdout);
+    assert!(shown.contains(&format!(r#""done":{ends},"failed":0,"not_run":{}"#, 6 - ends)), "{shown}");
+}
+
+#[test]
 fn a_launch_that_is_too_large_is_refused_with_its_size() {
     let folder = folder();
     let long = "x".repeat(120_000);
