@@ -15,8 +15,8 @@ use crate::timestamp::Timestamp;
 /// One change as it was when it came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry<'quilt> {
-    /// A square got this outcome. It may have been put back and run again since.
-    Settled(Position, SquareState<'quilt>),
+    /// A square got this outcome in this lap. It may run again since.
+    Settled(u32, Position, SquareState<'quilt>),
     /// A lap crossed its finish line with these counts.
     Finished(Progress),
     /// This lap started, with these squares.
@@ -181,7 +181,7 @@ impl History {
         let steps = (after.0 + 1..).map(Step);
         steps.zip(self.records_after(after)).map(move |(step, record)| {
             let entry = match record {
-                Record::Settled(position, cell) => Entry::Settled(position, quilt.read(cell)),
+                Record::Settled(position, cell) => Entry::Settled(lap, position, quilt.read(cell)),
                 Record::Finished => Entry::Finished(progress_at_finish(quilt, lap)),
                 Record::LapStarted => {
                     lap += 1;

@@ -68,8 +68,8 @@ struct Made {
     event: BatchEvent,
     /// The step that it led to, if it is told with its id.
     step: Option<Step>,
-    /// The square that has failed with it, whose message is stored elsewhere.
-    failed: Option<Index>,
+    /// The square that has failed with it, whose message is stored elsewhere, and the lap if it is known.
+    failed: Option<(Index, Option<u32>)>,
 }
 
 /// How far a reader is.
@@ -136,7 +136,7 @@ impl Reader {
 
     /// Reads the messages of the failures among the events.
     async fn add_messages(&mut self) -> Result<(), JournalError> {
-        let failed: Vec<Index> = self.made.iter().filter_map(|made| made.failed).collect();
+        let failed: Vec<(Index, Option<u32>)> = self.made.iter().filter_map(|made| made.failed).collect();
         if failed.is_empty() {
             return Ok(());
         }
@@ -166,7 +166,7 @@ impl Reader {
         for index in (start.0..end.0).map(Index) {
             let state = quilt.square(index);
             if matches!(state, SquareState::Done(_) | SquareState::Failed(_)) {
-                self.made.push_back(square(quilt, index, state));
+                self.made.push_back(square(quilt, index, state, None));
             }
         }
         if end.0 < quilt.progress().tasks {
@@ -198,7 +198,7 @@ fn limit(concurrency: Option<u32>) -> Made {
     Made::of(BatchEvent::Concurrency(ConcurrencyEvent { concurrency }))
 }
 
-fn square(quilt: &Quilt, index: Index, state: SquareState<'_>) -> Made {
+fn square(quilt: &Quilt, index: Index, state: SquareState<'_>, lap: Option<u32>) -> Made {
     let Square { row, column } = quilt.grid().square(index);
     let pending = SquareEvent { row: row.into(), column: column.into(), color: None, failed: None, reason: None };
     match state {
@@ -208,7 +208,7 @@ fn square(quilt: &Quilt, index: Index, state: SquareState<'_>) -> Made {
             // Where no message is stored, it is the reason.
             let (failed, reason) = (Some(reason.into()), Some(reason.into()));
             let event = BatchEvent::Square(SquareEvent { failed, reason, ..pending });
-            Made { failed: Some(index), ..Made::of(event) }
+            Made { failed: Some((index, lap)), ..Made::of(event) }
         }
     }
 }
@@ -228,7 +228,7 @@ fn lap(quilt: &Quilt, lap: u32, set: Option<&LapSet>) -> Made {
 
 fn describe(quilt: &Quilt, entry: Entry<'_>) -> Made {
     match entry {
-        Entry::Settled(position, state) => square(quilt, quilt.order().index(position), state),
+        Entry::Settled(lap, position, state) => square(quilt, quilt.order().index(position), state, Some(lap)),
         Entry::Finished(progress) => status(EventStatus::Complete, Some(progress)),
         Entry::Draining => status(EventStatus::Draining, None),
         // The counts at the end of a lap after which another one has started are not known any more.

@@ -174,7 +174,8 @@ impl Engine {
         Ok(results)
     }
 
-    /// The messages of failures, in the order of the squares; `None` where a message is its reason.
+    /// The messages of failures, in the order of the squares; `None` where a message is its reason, or is not stored any more because a later lap
+    /// than the one that is named has replaced it.
     ///
     /// # Errors
     ///
@@ -182,11 +183,12 @@ impl Engine {
     pub async fn messages(
         &self,
         batch: &LiveBatch,
-        squares: Vec<Index>,
+        squares: Vec<(Index, Option<u32>)>,
     ) -> Result<Vec<Option<Box<str>>>, JournalError> {
-        let reads = squares.into_iter().map(|index| async move {
+        let reads = squares.into_iter().map(|(index, lap)| async move {
             let detail = self.shared.journal.details(batch.id(), index.0..index.0 + 1).await?.pop();
-            Ok(match detail.and_then(|detail| decoded(batch, &detail)) {
+            let of_lap = detail.filter(|detail| lap.is_none_or(|lap| detail.lap == lap));
+            Ok(match of_lap.and_then(|detail| decoded(batch, &detail)) {
                 Some(StoredDetail::Failure { message, .. }) => message,
                 Some(StoredDetail::Plain(_)) | None => None,
             })
