@@ -239,6 +239,7 @@ fn share(number: &Number) -> Result<f64, SpecError> {
 impl From<BatchSpec> for LaunchRequest {
     /// The request that leads to this spec.
     fn from(spec: BatchSpec) -> Self {
+        let (share, count) = Tolerance::parts(spec.tolerated_failures);
         Self {
             labels: spec.labels_by_name(),
             rows: Some(u32::from(spec.grid.rows()).into()),
@@ -247,14 +248,8 @@ impl From<BatchSpec> for LaunchRequest {
             attempts: Some(u32::from(spec.attempts).into()),
             timeout_ms: Some(spec.timeout_ms.into()),
             concurrency: spec.concurrency.map(Into::into),
-            tolerated_failures: match spec.tolerated_failures {
-                Some(Tolerance::Share(share)) => Number::from_f64(share),
-                Some(Tolerance::Count(_)) | None => None,
-            },
-            max_failures: match spec.tolerated_failures {
-                Some(Tolerance::Count(count)) => Some(count.into()),
-                Some(Tolerance::Share(_)) | None => None,
-            },
+            tolerated_failures: share.and_then(Number::from_f64),
+            max_failures: count.map(Into::into),
             halt: (spec.halt == Halt::Soon).then(|| "soon".into()),
             deadline_ms: spec.deadline_ms.map(Into::into),
             order: (spec.order == TaskOrder::Input).then(|| "input".into()),

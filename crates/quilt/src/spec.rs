@@ -35,6 +35,18 @@ pub enum Tolerance {
     Count(u32),
 }
 
+impl Tolerance {
+    /// The share and the number as requests and documents have them: at most one of the two.
+    #[must_use]
+    pub const fn parts(tolerance: Option<Self>) -> (Option<f64>, Option<u32>) {
+        match tolerance {
+            Some(Self::Share(share)) => (Some(share), None),
+            Some(Self::Count(count)) => (None, Some(count)),
+            None => (None, None),
+        }
+    }
+}
+
 /// How a lap is stopped in which too many tasks have failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Halt {
@@ -149,11 +161,7 @@ struct PlainSpec {
 
 impl From<BatchSpec> for PlainSpec {
     fn from(spec: BatchSpec) -> Self {
-        let (tolerated_failures, max_failures) = match spec.tolerated_failures {
-            Some(Tolerance::Share(share)) => (Some(share), None),
-            Some(Tolerance::Count(count)) => (None, Some(count)),
-            None => (None, None),
-        };
+        let (tolerated_failures, max_failures) = Tolerance::parts(spec.tolerated_failures);
         Self {
             concurrency: spec.concurrency,
             tolerated_failures,

@@ -43,11 +43,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         title,
         labels: _,
     } = spec;
-    let (tolerated_failures, max_failures) = match tolerated_failures {
-        Some(Tolerance::Share(share)) => (Some(share), None),
-        Some(Tolerance::Count(count)) => (None, Some(count)),
-        None => (None, None),
-    };
+    let (tolerated_failures, max_failures) = Tolerance::parts(tolerated_failures);
     let ended_as = |wanted| ended_at.filter(|_| status == wanted).map(rfc3339);
     BatchDocument {
         id: id.to_string(),

@@ -55,11 +55,7 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
     let Described { kind, parameters, file, side } = described;
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let timeout = options.timeout.map(millis).or(is_command.then_some(3_600_000));
-    let (tolerated_failures, max_failures) = match options.halt.map(|halt| halt.tolerance) {
-        Some(Tolerance::Share(share)) => (Number::from_f64(share), None),
-        Some(Tolerance::Count(count)) => (None, Some(count.into())),
-        None => (None, None),
-    };
+    let (tolerated_failures, max_failures) = Tolerance::parts(options.halt.map(|halt| halt.tolerance));
     let request = LaunchRequest {
         rows: options.rows.or(side).map(Into::into),
         columns: options.columns.or(side).map(Into::into),
@@ -67,8 +63,8 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
         attempts: options.attempts.or(is_command.then_some(1)).map(Into::into),
         timeout_ms: timeout.map(Number::from_u64),
         concurrency: options.jobs.or(is_command.then(processors)).map(Into::into),
-        tolerated_failures,
-        max_failures,
+        tolerated_failures: tolerated_failures.and_then(Number::from_f64),
+        max_failures: max_failures.map(Into::into),
         halt: options.halt.map(|halt| halt.how.as_str().into()),
         deadline_ms: options.deadline.map(millis).map(Number::from_u64),
         order: options.order.map(|order| order.as_str().into()),

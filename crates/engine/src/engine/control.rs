@@ -7,8 +7,8 @@ use std::sync::Arc;
 use api::LapRequest;
 use quilt::state::{MAX_CONTROLS, MAX_LAPS};
 use quilt::{
-    BatchId, CancelCause, Control, Event, Halt, JournalVersion, LapSet, Limits, OwnerId, Position, Quilt, Square,
-    Status, Summary, short_reason,
+    BatchId, CancelCause, Control, Event, Halt, LapSet, Limits, OwnerId, Position, Positions, Quilt, Square, Status,
+    Summary,
 };
 use tokio::time::timeout;
 
@@ -19,9 +19,6 @@ use super::shared::{Engine, to_the_end};
 use crate::journal::JournalError;
 use crate::live::LiveBatch;
 use crate::queue::{CLAIM_TIME, LapId, Lease};
-
-/// More bytes than any reason of a journal of the first version has, which were whole messages of 200 characters.
-const MAX_FIRST_REASON: usize = 1_024;
 
 impl Engine {
     /// Stops a batch now, or as soon as what runs of it has ended; what is settled stays. A batch that is over already stays as it is.
@@ -210,7 +207,11 @@ fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, 
     let LapRequest { reason, squares, not_run, .. } = request;
     Ok(match (reason, squares, not_run) {
         (None, None, false) => None,
-        (Some(reason), None, false) => Some(LapSet::Reason(stored_reason(quilt, reason).into())),
+        // As the batch stores it, so that no text of a client grows the journal.
+        (Some(reason), None, false) => Some(match quilt.reason(reason) {
+            Some(reason) => LapSet::Reason(reason.into()),
+            None => LapSet::Positions(Positions::default()),
+        }),
         (None, None, true) => Some(LapSet::NotRun),
         (None, Some(squares), false) => {
             let positions = squares.iter().map(|square| {
@@ -222,14 +223,6 @@ fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, 
         }
         _ => return Err(ControlError::SeveralSets),
     })
-}
-
-/// A reason as the batch has it: a longer one is never stored.
-fn stored_reason<'a>(quilt: &Quilt, reason: &'a str) -> &'a str {
-    match quilt.version() {
-        JournalVersion::V1 => reason.get(..reason.floor_char_boundary(MAX_FIRST_REASON)).unwrap_or(reason),
-        JournalVersion::V2 => short_reason(reason),
-    }
 }
 
 /// Where the positions of a lap lie. Others among them are not pending, and passed over.
