@@ -123,11 +123,11 @@ test("pages are fetched, and their results are found, sorted and shown both ways
 test("a file of addresses is as good as a list, and what is wrong in it is told with its line", async ({ page }) => {
   await page.goto(`${server.url}/?work=fetch`);
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("there is no address to fetch");
+  await expect(page.getByRole("alert")).toContainText("there is no URL to fetch");
   const file = page.getByLabel("Or a file with one a line");
   await file.setInputFiles({ name: "urls.txt", mimeType: "text/plain", buffer: Buffer.from(`${address}/1\nnonsense\n`) });
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("line 2: 'nonsense' is no address");
+  await expect(page.getByRole("alert")).toContainText("line 2: 'nonsense' is not a URL");
   await file.setInputFiles({ name: "urls.txt", mimeType: "text/plain", buffer: Buffer.from(`${address}/1\n${address}/2\n`) });
   await launched(page);
   await expect(squares(page, "done")).toHaveCount(2);
@@ -139,7 +139,7 @@ test("an image is rendered tile by tile, and downloaded as one", async ({ page }
   await page.getByLabel("Rows").fill("6");
   await page.getByLabel("Columns").fill("8");
   await page.getByText("Make it harder").click();
-  await page.getByLabel("Width of what comes out").fill("240");
+  await page.getByLabel("Output width").fill("240");
   await page.getByLabel("Colors", { exact: true }).selectOption("Sepia");
   await launched(page);
   await squares(page).first().click();
@@ -160,7 +160,7 @@ test("what is no image is refused beside the button", async ({ page }) => {
   await page.goto(`${server.url}/?work=image`);
   await page.getByLabel("Image (PNG, JPEG or WebP)").setInputFiles({ name: "photo.png", mimeType: "image/png", buffer: Buffer.from("GIF89a") });
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("the file is no PNG, JPEG or WebP");
+  await expect(page.getByRole("alert")).toContainText("the file is not a PNG, JPEG or WebP image");
 });
 
 test("a fractal is chosen by its view", async ({ page }) => {
@@ -194,7 +194,7 @@ test.describe("without scripts", () => {
     await page.goto(`${server.url}/?work=fetch`);
     await page.getByRole("button", { name: "Launch" }).click();
     await expect(page).toHaveURL(/\?work=fetch/);
-    await expect(page.getByRole("alert")).toContainText("there is no address to fetch");
+    await expect(page.getByRole("alert")).toContainText("there is no URL to fetch");
     await page.getByLabel("Addresses").fill(`${address}/1`);
     await page.getByRole("button", { name: "Launch" }).click();
     await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);

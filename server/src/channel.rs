@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::origin::Sender;
+use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::state::AppState;
 
@@ -57,7 +57,7 @@ pub(crate) async fn open(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    if state.origin.sender(&headers) != Sender::Own {
+    if state.origin.classify(&headers) != RequestOrigin::SameOrigin {
         return Err(Problem::foreign_origin());
     }
     let id: BatchId = id.parse().map_err(|_| Problem::no_such_batch())?;

@@ -103,6 +103,12 @@ pub(crate) struct NodeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_replicas: Option<u8>,
 
+    /// What the names of all streams, buckets and subjects on NATS begin with, so that several clusters can share an account; nodes with the
+    /// same prefix belong together [default: quilt]
+    #[arg(long, value_name = "PREFIX")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nats_prefix: Option<String>,
+
     /// The name of this node, with which the names of its workers begin; no two nodes may have the same one [default: worker, or with
     /// NATS the machine's name and the number of the process]
     #[arg(long, value_name = "NAME")]

@@ -1,7 +1,7 @@
-//! From where a request comes.
+//! Protection against cross-site request forgery.
 //!
-//! A browser tells the origin of the page that makes a request, and that cannot be forged by the page. What changes
-//! something, or opens a channel, has to come from this site's own pages; programs that are no browsers send no origin.
+//! Browsers send the origin of the page in the `Origin` header, which the page cannot forge. Requests that change something and WebSocket
+//! handshakes must have the same origin. Clients other than browsers usually send no `Origin`.
 
 use std::sync::Arc;
 
@@ -14,32 +14,30 @@ use thiserror::Error;
 
 use crate::problem::Problem;
 
-/// A text that is no origin.
+/// The configured origin is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("an origin is a scheme and a host, such as https://quilt.example, not '{0}'")]
 pub(crate) struct InvalidOrigin(String);
 
-/// Tells this site's own origin from others.
+/// The origins that may send requests other than GET and HEAD.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum OwnOrigin {
-    /// The host that the request was sent to, whatever the scheme: a proxy may have ended the encryption.
+pub(crate) enum AllowedOrigins {
+    /// The host in the request's `Host` header, with http or https: a proxy may have terminated TLS.
     HostHeader,
-    /// This one.
+    /// One configured origin.
     Fixed(String),
 }
 
-/// Where a request says that it comes from.
+/// The result of the check of the `Origin` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sender {
-    /// A page of this site.
-    Own,
-    /// A page of another site.
-    Foreign,
-    /// Not from a page.
-    Unknown,
+pub(crate) enum RequestOrigin {
+    SameOrigin,
+    CrossOrigin,
+    /// The request has no `Origin` header.
+    Missing,
 }
 
-impl OwnOrigin {
+impl AllowedOrigins {
     pub(crate) fn new(origin: Option<&str>) -> Result<Self, InvalidOrigin> {
         let Some(origin) = origin else { return Ok(Self::HostHeader) };
         let origin = origin.trim_end_matches('/');
@@ -49,26 +47,26 @@ impl OwnOrigin {
         }
     }
 
-    /// Whether visitors reach this site over an encrypted connection, as far as is known.
+    /// Whether clients are known to use https.
     pub(crate) fn is_secure(&self) -> bool {
         matches!(self, Self::Fixed(origin) if origin.starts_with("https:"))
     }
 
-    pub(crate) fn sender(&self, headers: &HeaderMap) -> Sender {
-        let Some(origin) = headers.get(ORIGIN) else { return Sender::Unknown };
+    pub(crate) fn classify(&self, headers: &HeaderMap) -> RequestOrigin {
+        let Some(origin) = headers.get(ORIGIN) else { return RequestOrigin::Missing };
         let origin = origin.to_str().unwrap_or_default();
-        let is_own = match self {
-            Self::Fixed(own) => origin.eq_ignore_ascii_case(own),
+        let is_same = match self {
+            Self::Fixed(allowed) => origin.eq_ignore_ascii_case(allowed),
             Self::HostHeader => {
                 let host = headers.get(HOST).and_then(|host| host.to_str().ok());
                 authority(origin).zip(host).is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
             }
         };
-        if is_own { Sender::Own } else { Sender::Foreign }
+        if is_same { RequestOrigin::SameOrigin } else { RequestOrigin::CrossOrigin }
     }
 }
 
-/// The host and port of an origin, which has nothing behind them.
+/// Returns the lowercase host and port of an http or https origin; `None` if it has a path.
 fn authority(origin: &str) -> Option<String> {
     let uri: Uri = origin.parse().ok()?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -77,13 +75,9 @@ fn authority(origin: &str) -> Option<String> {
     Some(authority.as_str().to_ascii_lowercase())
 }
 
-/// Refuses what other sites' pages ask this server to change.
-pub(crate) async fn refuse_foreign_changes(
-    State(own): State<Arc<OwnOrigin>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if !request.method().is_safe() && own.sender(request.headers()) == Sender::Foreign {
+/// Middleware that refuses cross-origin requests with unsafe methods.
+pub(crate) async fn csrf_guard(State(allowed): State<Arc<AllowedOrigins>>, request: Request, next: Next) -> Response {
+    if !request.method().is_safe() && allowed.classify(request.headers()) == RequestOrigin::CrossOrigin {
         return Problem::foreign_origin().into_response();
     }
     next.run(request).await
@@ -93,22 +87,22 @@ pub(crate) async fn refuse_foreign_changes(
 mod tests {
     use super::*;
 
-    fn sender(own: &OwnOrigin, origin: Option<&str>) -> Sender {
+    fn classify(allowed: &AllowedOrigins, origin: Option<&str>) -> RequestOrigin {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, "quilt.example:3000".parse().expect("valid"));
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin.parse().expect("valid"));
         }
-        own.sender(&headers)
+        allowed.classify(&headers)
     }
 
     #[test]
-    fn the_host_that_was_asked_is_the_own_origin() {
-        let own = OwnOrigin::new(None).expect("nothing to be wrong");
-        assert_eq!(sender(&own, None), Sender::Unknown);
-        assert_eq!(sender(&own, Some("http://quilt.example:3000")), Sender::Own);
-        assert_eq!(sender(&own, Some("https://QUILT.example:3000")), Sender::Own);
-        for foreign in [
+    fn host_header_is_the_same_origin() {
+        let allowed = AllowedOrigins::new(None).expect("valid");
+        assert_eq!(classify(&allowed, None), RequestOrigin::Missing);
+        assert_eq!(classify(&allowed, Some("http://quilt.example:3000")), RequestOrigin::SameOrigin);
+        assert_eq!(classify(&allowed, Some("https://QUILT.example:3000")), RequestOrigin::SameOrigin);
+        for other in [
             "null",
             "",
             "http://quilt.example",
@@ -117,18 +111,18 @@ mod tests {
             "quilt.example:3000",
             "file:///",
         ] {
-            assert_eq!(sender(&own, Some(foreign)), Sender::Foreign, "{foreign}");
+            assert_eq!(classify(&allowed, Some(other)), RequestOrigin::CrossOrigin, "{other}");
         }
     }
 
     #[test]
-    fn a_fixed_origin_is_the_only_own_one() {
-        let own = OwnOrigin::new(Some("https://Quilt.example/")).expect("an origin");
-        assert!(own.is_secure());
-        assert_eq!(sender(&own, Some("https://quilt.example")), Sender::Own);
-        assert_eq!(sender(&own, Some("http://quilt.example")), Sender::Foreign);
+    fn only_the_fixed_origin_is_allowed() {
+        let allowed = AllowedOrigins::new(Some("https://Quilt.example/")).expect("an origin");
+        assert!(allowed.is_secure());
+        assert_eq!(classify(&allowed, Some("https://quilt.example")), RequestOrigin::SameOrigin);
+        assert_eq!(classify(&allowed, Some("http://quilt.example")), RequestOrigin::CrossOrigin);
         for wrong in ["quilt.example", "ftp://quilt.example", "https://quilt.example/path", ""] {
-            assert!(OwnOrigin::new(Some(wrong)).is_err(), "{wrong}");
+            assert!(AllowedOrigins::new(Some(wrong)).is_err(), "{wrong}");
         }
     }
 }

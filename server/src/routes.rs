@@ -15,9 +15,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::body;
-use crate::origin::refuse_foreign_changes;
+use crate::origin::csrf_guard;
 use crate::problem::Problem;
-use crate::session::{find_visitor, refuse_strangers};
+use crate::session::{require_owner, session_layer};
 use crate::state::AppState;
 use crate::{api, assets, channel, pages, picture, preview};
 
@@ -27,9 +27,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .nest("/api", api::routes())
         .route("/batches/{id}/channel", get(channel::open))
         .route("/batches/{id}/quilt.png", get(picture::picture))
-        .layer(from_fn_with_state(state.clone(), refuse_strangers))
-        .layer(from_fn_with_state(state.clone(), find_visitor))
-        .layer(from_fn_with_state(state.clone(), refuse_foreign_changes))
+        .layer(from_fn_with_state(state.clone(), require_owner))
+        .layer(from_fn_with_state(state.clone(), session_layer))
+        .layer(from_fn_with_state(state.clone(), csrf_guard))
         .layer(from_fn_with_state(state.clone(), body::limit))
         // The one limit is the layer's above.
         .layer(DefaultBodyLimit::disable());

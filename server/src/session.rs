@@ -1,4 +1,4 @@
-//! Who asks: a signed cookie that names the visitor, and no more.
+//! Sessions: a signed cookie with the visitor's id.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -21,13 +21,13 @@ use crate::state::AppState;
 
 const COOKIE: &str = "quilt_session";
 
-/// How long a browser keeps its session after the visit in which it was made: a year.
+/// The lifetime of the cookie, from the first visit.
 const MAX_AGE: time::Duration = time::Duration::days(365);
 
-/// The size of the key in bytes: half of it signs, half of it would encrypt.
+/// The size of the key in bytes: one half for signing, the other for encryption, which is unused.
 const KEY_BYTES: usize = 64;
 
-/// Why the key of the sessions cannot be used.
+/// Why the session key cannot be loaded.
 #[derive(Debug, Error)]
 pub(crate) enum KeyError {
     #[error("cannot use the session key {path}: {source}")]
@@ -40,7 +40,7 @@ pub(crate) enum KeyError {
     Size { path: PathBuf, found: usize },
 }
 
-/// The key from the file, which is made at the first start, and can be read by its owner alone.
+/// Loads the key. Creates the file with mode 0600 if it does not exist.
 pub(crate) fn load_key(path: &Path) -> Result<Key, KeyError> {
     let io = |source| KeyError::Io { path: path.into(), source };
     let bytes = match std::fs::read(path) {
@@ -55,12 +55,12 @@ pub(crate) fn load_key(path: &Path) -> Result<Key, KeyError> {
     }
 }
 
-/// The key that all nodes have.
+/// The key that all nodes of a cluster share.
 pub(crate) fn shared_key(bytes: &[u8]) -> Result<Key, KeyError> {
     if bytes.len() == KEY_BYTES { Ok(Key::from(bytes)) } else { Err(KeyError::SharedSize { found: bytes.len() }) }
 }
 
-/// What a key is made of.
+/// Generates a key.
 pub(crate) fn fresh_key() -> [u8; KEY_BYTES] {
     rand::random()
 }
@@ -77,8 +77,8 @@ fn make_key(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(key.to_vec())
 }
 
-/// Finds the visitor, or makes one, and hands the [`OwnerId`] on with the request.
-pub(crate) async fn find_visitor(
+/// Middleware that adds the visitor's [`OwnerId`] as an extension to the request, and sets the cookie of new visitors.
+pub(crate) async fn session_layer(
     State(state): State<AppState>,
     jar: SignedCookieJar,
     mut request: Request,
@@ -88,7 +88,7 @@ pub(crate) async fn find_visitor(
     let visitor = known.unwrap_or_else(|| OwnerId::from_bytes(rand::random()));
     request.extensions_mut().insert(visitor);
     let response = next.run(request).await;
-    // Whoever only looks at a tool's server needs none, and a browser would take it for that of other servers on this machine.
+    // Read-only visitors of a tool's server need no cookie, and browsers would send it to all servers on this machine, whatever their port.
     if known.is_some() || state.sole_owner.is_some() {
         return response;
     }
@@ -101,7 +101,7 @@ pub(crate) async fn find_visitor(
     (jar.add(cookie), response).into_response()
 }
 
-/// The cookie of a visitor, as a client sends it.
+/// Returns the `Cookie` header of a visitor.
 pub(crate) fn cookie_of(key: &Key, visitor: OwnerId) -> String {
     let jar = SignedCookieJar::new(key.clone()).add(Cookie::new(COOKIE, visitor.to_string()));
     let response = jar.into_response();
@@ -109,8 +109,8 @@ pub(crate) fn cookie_of(key: &Key, visitor: OwnerId) -> String {
     cookie.split(';').next().unwrap_or_default().to_owned()
 }
 
-/// A layer that lets nobody but the owner of this server change anything, where it has one.
-pub(crate) async fn refuse_strangers(
+/// Middleware that refuses unsafe methods to everybody but the sole owner, if this server has one.
+pub(crate) async fn require_owner(
     State(state): State<AppState>,
     Extension(visitor): Extension<OwnerId>,
     request: Request,
@@ -123,9 +123,9 @@ pub(crate) async fn refuse_strangers(
     next.run(request).await
 }
 
-/// What a visitor's Idempotency-Key stands for: always the same batch, whose id and seed nobody else can guess.
+/// Derives id and seed of the batch from a visitor's `Idempotency-Key`. Other visitors cannot predict them.
 pub(crate) fn keyed_launch(key: &Key, visitor: OwnerId, idempotency_key: &str) -> (BatchId, u64) {
-    // A MAC takes keys of any length.
+    // Never fails: HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.signing()) else { return fresh_launch() };
     mac.update(b"idempotency-key");
     mac.update(visitor.as_bytes());
@@ -134,7 +134,7 @@ pub(crate) fn keyed_launch(key: &Key, visitor: OwnerId, idempotency_key: &str) -
     (BatchId::from_bytes(digest.0.to_be_bytes()), digest.1 as u64)
 }
 
-/// An id and a seed for a launch without a key.
+/// Generates id and seed of a batch for a launch without `Idempotency-Key`.
 pub(crate) fn fresh_launch() -> (BatchId, u64) {
     (BatchId::from_bytes(rand::random()), rand::random())
 }
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_made_once_and_read_from_then_on() {
+    fn key_is_created_once_and_then_loaded() {
         let folder = tempfile::TempDir::new().expect("a folder");
         let path = folder.path().join("session.key");
         let made = load_key(&path).expect("can be made");
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idempotency_key_stands_for_one_batch_of_one_visitor() {
+    fn idempotency_key_identifies_one_batch_per_visitor() {
         let key = Key::generate();
         let (one, other) = (OwnerId::from_bytes([1; 16]), OwnerId::from_bytes([2; 16]));
         assert_eq!(keyed_launch(&key, one, "a"), keyed_launch(&key, one, "a"));

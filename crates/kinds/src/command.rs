@@ -1,7 +1,7 @@
-//! `command`: a program that is run for each square. Never a shell, and on a server never a program that a client names.
+//! `command`: one process per square. It never starts a shell, and a server never runs a program that a client chose.
 
-mod allowed;
 mod arguments;
+mod policy;
 mod process;
 mod record;
 
@@ -18,69 +18,71 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::allowed::default_output;
-use self::arguments::{Item, fill_in, mentions_item};
-use self::process::{Ended, Ran, run};
-use crate::lines::{self, Lines, gather, store};
+use self::arguments::{TaskItem, expand, has_item_placeholder};
+use self::policy::default_max_output;
+use self::process::{ProcessOutput, Termination, run_process};
+use crate::item_list::{self, ItemList};
 
-pub use self::allowed::{Command, Commands};
+pub use self::policy::{CommandPolicy, CommandSpec};
 pub use self::record::CommandRecord;
 
-/// The longest item, in bytes: what systems take as an argument.
-const MAX_ITEM: usize = 128 << 10;
+/// The maximum length of an item in bytes. Linux accepts 128 KiB per argument.
+const MAX_ITEM_BYTES: usize = 128 << 10;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
-    /// The name of one of the operator's commands.
+struct CommandParameters {
+    /// The name of a command in the operator's configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// A program of the client's own, with its arguments, where that is allowed.
+    /// A program that the client chose, if the policy allows that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     program: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     args: Vec<String>,
-    /// The folder in which it runs.
+    /// The working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dir: Option<PathBuf>,
-    /// What the tasks are about, one for each.
+    /// One item per task. The batch's input stores them, not its parameters.
     #[serde(default, skip_serializing)]
     items: Option<Value>,
 }
 
-/// The kind.
+/// The `command` kind.
 pub struct CommandKind {
-    commands: Commands,
+    policy: CommandPolicy,
 }
 
 impl CommandKind {
-    /// With the commands that may be run.
+    /// Creates the kind for the commands that `policy` allows.
     #[must_use]
-    pub fn new(commands: Commands) -> Self {
-        Self { commands }
+    pub fn new(policy: CommandPolicy) -> Self {
+        Self { policy }
     }
 
-    fn command(&self, parameters: &Parameters) -> Result<Command, String> {
+    fn resolve(&self, parameters: &CommandParameters) -> Result<CommandSpec, String> {
         match (&parameters.name, &parameters.program) {
             (Some(name), None) if parameters.args.is_empty() && parameters.dir.is_none() => {
-                self.commands.named.get(name).cloned().ok_or_else(|| {
-                    let names: Vec<&str> = self.commands.named.keys().map(String::as_str).collect();
+                self.policy.named.get(name).cloned().ok_or_else(|| {
+                    let names: Vec<&str> = self.policy.named.keys().map(String::as_str).collect();
                     let names = if names.is_empty() { "none".into() } else { names.join(", ") };
-                    format!("there is no command '{name}'; there is: {names}")
+                    format!("there is no command '{name}'; available: {names}")
                 })
             }
-            (Some(_), None) => Err("a command that has a name has its own args and dir".into()),
-            (None, Some(program)) if self.commands.any_program => Ok(Command {
+            (Some(_), None) => Err("remove args and dir: a named command has its own args and dir".into()),
+            (None, Some(program)) if self.policy.allow_any_program => Ok(CommandSpec {
                 program: program.clone(),
                 args: parameters.args.clone(),
                 env: BTreeMap::new(),
                 dir: parameters.dir.clone(),
-                max_output: default_output(),
+                max_output: default_max_output(),
                 about: String::new(),
             }),
-            (None, Some(_)) => Err("this server runs only commands that its operator has named".into()),
-            (None, None) => Err("name is missing: the name of a command".into()),
-            (Some(_), Some(_)) => Err("a command has a name or a program, not both".into()),
+            (None, Some(_)) => {
+                Err("this server runs only commands that its operator has named; pass name, not program".into())
+            }
+            (None, None) => Err("name is missing: pass the name of a command".into()),
+            (Some(_), Some(_)) => Err("pass either name or program, not both".into()),
         }
     }
 }
@@ -92,17 +94,17 @@ impl Kind for CommandKind {
     }
 
     fn form(&self) -> Option<Form> {
-        if self.commands.named.is_empty() {
+        if self.policy.named.is_empty() {
             return None;
         }
-        let names = self.commands.named.iter().map(|(name, command)| match command.about.as_str() {
+        let names = self.policy.named.iter().map(|(name, command)| match command.about.as_str() {
             "" => (name.clone(), name.clone()),
             about => (name.clone(), format!("{name}: {about}")),
         });
-        let items = FieldKind::Lines { example: "one item a line" };
+        let items = FieldKind::Lines { example: "one item per line" };
         Some(Form {
             title: "A command",
-            about: "A program that the operator of this server has named is run for each line.",
+            about: "Each task runs a command from the server's configuration, with one line as its item.",
             presets: Vec::new(),
             draws_presets: false,
             counts_tasks: true,
@@ -123,47 +125,48 @@ impl Kind for CommandKind {
     }
 
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
-        let parameters = parameters::<Parameters>(&work)?;
-        let command = self.command(&parameters)?;
-        let items = gather("items", parameters.items.as_ref(), upload.as_ref())?;
-        for (place, item) in items.iter().enumerate() {
-            if item.len() > MAX_ITEM {
-                return Err(format!("item {place} has {} bytes; at most {MAX_ITEM} are allowed", item.len()));
+        let parameters = parameters::<CommandParameters>(&work)?;
+        let command = self.resolve(&parameters)?;
+        let items = item_list::collect("items", parameters.items.as_ref(), upload.as_ref())?;
+        for (index, item) in items.iter().enumerate() {
+            if item.len() > MAX_ITEM_BYTES {
+                return Err(format!("item {index} has {} bytes; at most {MAX_ITEM_BYTES} are allowed", item.len()));
             }
             if item.contains(['\0', '\n']) {
-                return Err(format!("item {place} must have no line break and no zero byte within it"));
+                return Err(format!("item {index} must have no line break and no NUL byte"));
             }
         }
         let has_items = parameters.items.is_some() || upload.is_some();
-        if !has_items && mentions_item(&command.args) {
-            return Err("items is missing: the command is about one item a task".into());
+        if !has_items && has_item_placeholder(&command.args) {
+            return Err("items is missing: the arguments of the command contain an item placeholder".into());
         }
         let launch = Launch::with_parameters(&work, &parameters)?;
         if !has_items {
             return Ok(launch);
         }
         let tasks = u32::try_from(items.len()).map_err(|_| "there are too many items")?;
-        Ok(launch.with_input(store(items.iter().map(String::as_str))).with_tasks(tasks))
+        Ok(launch.with_input(item_list::encode(items.iter().map(String::as_str))).with_tasks(tasks))
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
-        let parameters = parameters::<Parameters>(&spec.work)?;
-        let items = input.map(Lines::read).transpose()?;
-        if items.as_ref().is_some_and(|items| items.len() != spec.grid.squares() as usize) {
-            return Err("there are not as many items as squares".into());
+        let parameters = parameters::<CommandParameters>(&spec.work)?;
+        let items = input.map(ItemList::parse).transpose()?;
+        let squares = spec.grid.squares();
+        if let Some(items) = items.as_ref().filter(|items| items.len() != squares as usize) {
+            return Err(format!("the batch has {squares} squares, but its input has {} items", items.len()));
         }
-        let command = Arc::new(self.command(&parameters)?);
+        let command = Arc::new(self.resolve(&parameters)?);
         Ok(Work::waiting(CommandWork { command, items, grid: spec.grid }))
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
-        lines::items(input)
+        item_list::decode(input)
     }
 }
 
 struct CommandWork {
-    command: Arc<Command>,
-    items: Option<Lines>,
+    command: Arc<CommandSpec>,
+    items: Option<ItemList>,
     grid: Grid,
 }
 
@@ -171,34 +174,34 @@ struct CommandWork {
 impl AsyncWork for CommandWork {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let square = self.grid.square(task.index);
-        let item = self.items.as_ref().map(|items| items.get(task.index.0).unwrap_or_default());
-        let item = Item { text: item, index: task.index.0, row: square.row, column: square.column };
+        let text = self.items.as_ref().map(|items| items.get(task.index.0).unwrap_or_default());
+        let item = TaskItem { text, index: task.index.0, row: square.row, column: square.column };
         let command = &self.command;
         let started = Instant::now();
-        let args = fill_in(&command.args, &item);
-        let Ran { ended, stdout, stderr } = run(command, &args).await?;
-        let detail = CommandRecord::new(ended, started.elapsed(), &stdout, &stderr).into_detail();
-        match ended {
-            // Shades of one color, so that neighbors can be told apart.
-            Ended::Exit(0) => {
+        let args = expand(&command.args, &item);
+        let ProcessOutput { termination, stdout, stderr } = run_process(command, &args, task.lease).await?;
+        let detail = CommandRecord::new(termination, started.elapsed(), &stdout, &stderr).into_detail();
+        match termination {
+            // Random shades of green, so that adjacent squares are distinguishable.
+            Termination::Exit(0) => {
                 let shade = task.square_rng().next_u32() % 48;
                 let color = Color::from_rgb((46 + shade) << 16 | (125 + shade) << 8 | (80 + shade));
                 Ok(Done { color, detail: Some(detail) })
             }
-            ended => {
-                let error = TaskError::retryable(ended.to_string()).with_message(message(&ended, &stderr.kept));
-                Err(error.with_detail(detail))
+            termination => {
+                let message = failure_message(termination, &stderr.kept);
+                Err(TaskError::retryable(termination.to_string()).with_message(message).with_detail(detail))
             }
         }
     }
 }
 
-/// How it ended, with the last line that it wrote on standard error.
-fn message(ended: &Ended, stderr: &[u8]) -> String {
+/// The termination, followed by the last non-empty line of standard error.
+fn failure_message(termination: Termination, stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     match last {
-        "" => ended.to_string(),
-        last => format!("{ended}: {}", last.trim()),
+        "" => termination.to_string(),
+        last => format!("{termination}: {}", last.trim()),
     }
 }

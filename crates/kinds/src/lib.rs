@@ -1,39 +1,39 @@
-//! The kinds of work.
+//! The built-in kinds of work.
 //!
-//! Each is a file or a folder here and a line in [`registry`]; `docs/adding-work.md` shows how to add one.
+//! Each kind is a module and a line in [`registry`]; `docs/adding-work.md` shows how to add one.
 //!
 //! # Layout
 //!
-//! - [`render`]: pieces of fractals, drawn with the colors of `palette`
-//! - [`picture`]: tiles of an image that somebody uploaded
-//! - [`fetch`]: addresses on the web, one for each square
-//! - [`command`]: a program that is run for each square
-//! - `lines`: lists of items, one a line
+//! - [`render`]: fractals, one tile per square, colored with `palette`
+//! - [`image`]: an uploaded image, resized tile by tile
+//! - [`fetch`]: one HTTP request per square
+//! - [`command`]: one process per square
+//! - `item_list`: lists of items, one per line
 
 pub mod command;
 pub mod fetch;
-mod lines;
+pub mod image;
+mod item_list;
 mod palette;
-pub mod picture;
 pub mod render;
 
 use engine::work::Registry;
 
-/// What the operator of a node decides about work.
+/// What the operator of a node allows.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// What may be fetched.
-    pub fetch: fetch::Policy,
-    /// The commands that may be run.
-    pub commands: command::Commands,
+pub struct WorkPolicy {
+    /// Which addresses may be fetched.
+    pub fetch: fetch::FetchPolicy,
+    /// Which commands may run.
+    pub commands: command::CommandPolicy,
 }
 
-/// All kinds of work.
+/// Returns all kinds of work.
 #[must_use]
-pub fn registry(settings: Settings) -> Registry {
+pub fn registry(policy: WorkPolicy) -> Registry {
     Registry::default()
         .with(render::RenderKind)
-        .with(picture::PictureKind)
-        .with(fetch::FetchKind::new(settings.fetch))
-        .with(command::CommandKind::new(settings.commands))
+        .with(image::ImageKind)
+        .with(fetch::FetchKind::new(policy.fetch))
+        .with(command::CommandKind::new(policy.commands))
 }

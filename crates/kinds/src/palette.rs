@@ -1,8 +1,8 @@
-//! Colors for how long a point took to escape.
+//! Color palettes for escape times.
 
 use serde::{Deserialize, Serialize};
 
-/// A range of colors that goes round and round.
+/// A cyclic color gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Palette {
@@ -19,11 +19,11 @@ pub(crate) enum Palette {
 }
 
 impl Palette {
-    /// All of them, as they are sent and as people read them.
+    /// The values in parameters and their labels.
     pub(crate) const NAMES: [(&'static str, &'static str); 5] =
         [("dusk", "Dusk"), ("ember", "Ember"), ("ocean", "Ocean"), ("quilt", "Quilt"), ("ink", "Ink")];
 
-    /// The colors that the palette goes through, in linear light, evenly apart.
+    /// Evenly spaced gradient stops in linear RGB.
     fn stops(self) -> &'static [[f64; 3]] {
         match self {
             Self::Dusk => {
@@ -40,24 +40,24 @@ impl Palette {
         }
     }
 
-    /// The color at a place, in linear light. One is once round.
-    pub(crate) fn at(self, place: f64) -> [f64; 3] {
+    /// Returns the color at a phase in linear RGB. The period is 1.
+    pub(crate) fn at(self, phase: f64) -> [f64; 3] {
         let stops = self.stops();
-        let along = place.rem_euclid(1.0) * stops.len() as f64;
-        let first = (along as usize).min(stops.len() - 1);
-        // Neighbors melt into each other without a crease.
-        let share = along - first as f64;
-        let share = share * share * (3.0 - 2.0 * share);
+        let position = phase.rem_euclid(1.0) * stops.len() as f64;
+        let first = (position as usize).min(stops.len() - 1);
+        // Smoothstep: the slope is 0 at each stop.
+        let weight = position - first as f64;
+        let weight = weight * weight * (3.0 - 2.0 * weight);
         let (from, to) = (stops.get(first), stops.get((first + 1) % stops.len()));
         let (Some(from), Some(to)) = (from, to) else { return [0.0; 3] };
         std::array::from_fn(|channel| {
             let (from, to) = (from.get(channel), to.get(channel));
-            from.zip(to).map_or(0.0, |(from, to)| from + (to - from) * share)
+            from.zip(to).map_or(0.0, |(from, to)| from + (to - from) * weight)
         })
     }
 }
 
-/// A color for a screen: `0xRRGGBB`.
+/// Converts linear RGB to sRGB, as `0xRRGGBB`.
 pub(crate) fn encode(linear: [f64; 3]) -> u32 {
     linear.into_iter().fold(0, |rgb, channel| {
         let channel = channel.clamp(0.0, 1.0);
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_palette_goes_round_without_a_jump() {
+    fn palettes_are_continuous_and_periodic() {
         for palette in [Palette::Dusk, Palette::Ember, Palette::Ocean, Palette::Quilt, Palette::Ink] {
             for step in 0..2_000 {
                 let (here, next) = (palette.at(f64::from(step) / 1_000.0), palette.at(f64::from(step + 1) / 1_000.0));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn black_and_white_are_encoded_exactly() {
+    fn encode_is_exact_for_black_and_white_and_clamps() {
         assert_eq!(encode([0.0; 3]), 0);
         assert_eq!(encode([1.0, 1.0, 1.0]), 0xFF_FFFF);
         assert_eq!(encode([2.0, -1.0, 0.0]), 0xFF_0000);

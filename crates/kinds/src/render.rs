@@ -1,4 +1,4 @@
-//! `render`: each square is a piece of a Mandelbrot or Julia set, so that the quilt is the picture.
+//! `render`: a Mandelbrot or Julia set, one tile per square.
 
 mod fractal;
 mod views;
@@ -6,7 +6,7 @@ mod views;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
-    Allowance, BlockingWork, Done, Field, FieldKind, Form, Kind, Launch, Preset, Task, TaskError, Work, parameters,
+    BlockingWork, Done, Field, FieldKind, Form, Kind, Launch, Preset, Task, TaskContext, TaskError, Work, parameters,
 };
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use serde::{Deserialize, Serialize};
@@ -17,54 +17,51 @@ use crate::palette::{Palette, encode};
 
 pub use self::views::preset_side;
 
-/// The most iterations of a point.
 const MAX_ITERATIONS: u32 = 1_000_000;
 
-/// The most samples along each side of a square.
+/// The maximum number of samples along each side of a square.
 const MAX_SAMPLES: u32 = 16;
 
-/// The largest zoom at which neighboring points still have different numbers.
+/// Beyond this zoom, adjacent points have the same `f64` coordinates.
 const MAX_ZOOM: f64 = 1e13;
 
-/// How far from the middle of the plane a picture may be.
+/// The maximum absolute value of `center` and `constant`.
 const MAX_DISTANCE: f64 = 8.0;
 
-/// How many iterations go by before a computation looks whether its time is over.
-const LOOK: u64 = 1 << 20;
+/// The number of iterations between two checks of the task's context.
+const CHECK_INTERVAL: u64 = 1 << 20;
 
-/// The part of the plane that is in sight without zoom.
-const SPAN: f64 = 3.0;
+/// The length of the image's shorter side in the complex plane at zoom 1.
+const BASE_SPAN: f64 = 3.0;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
-    /// The name of a view; what else is given takes its place.
+struct RenderParameters {
+    /// The name of a view, whose values are the defaults of the other parameters.
     #[serde(default, skip_serializing)]
     preset: Option<String>,
-    /// The set that is drawn.
     #[serde(default)]
     fractal: Option<Fractal>,
-    /// The constant of a Julia set: its real and its imaginary part.
+    /// The constant of a Julia set: real and imaginary part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     constant: Option<[f64; 2]>,
-    /// The middle of the picture: its real and its imaginary part.
+    /// The center of the image: real and imaginary part.
     #[serde(default)]
     center: Option<[f64; 2]>,
-    /// How many times larger than the whole set.
+    /// The magnification; 1 shows the whole set.
     #[serde(default)]
     zoom: Option<f64>,
-    /// How often a point is followed before it counts as caught.
+    /// The maximum number of iterations per point.
     #[serde(default)]
     iterations: Option<u32>,
-    /// The colors.
     #[serde(default)]
     palette: Option<Palette>,
-    /// Along each side of a square, how many points are computed; their mean is its color.
+    /// The number of samples along each side of a square. The square's color is their mean.
     #[serde(default)]
     samples: Option<u32>,
 }
 
-/// The kind.
+/// The `render` kind.
 pub struct RenderKind;
 
 #[async_trait]
@@ -79,8 +76,9 @@ impl Kind for RenderKind {
             Field { name, label, kind, is_advanced: true }
         };
         let palettes = Palette::NAMES.map(|(value, label)| (value.to_owned(), label.to_owned()));
-        let palette =
-            FieldKind::Choice([(String::new(), "As the view has it".to_owned())].into_iter().chain(palettes).collect());
+        let palette = FieldKind::Choice(
+            [(String::new(), "Default of the view".to_owned())].into_iter().chain(palettes).collect(),
+        );
         let presets = VIEWS.iter().map(|view| Preset {
             name: view.title,
             size: (view.side, view.side),
@@ -88,7 +86,7 @@ impl Kind for RenderKind {
         });
         Some(Form {
             title: "A fractal",
-            about: "Each square is computed from a few thousand steps, so that the quilt is the picture.",
+            about: "Each task renders one square of a Mandelbrot or Julia set.",
             presets: presets.collect(),
             draws_presets: true,
             counts_tasks: false,
@@ -103,7 +101,7 @@ impl Kind for RenderKind {
                 },
                 Field { name: "palette", label: "Colors", kind: palette, is_advanced: true },
                 number("zoom", "Zoom", "times", "", "0.1", "1e13", "any"),
-                number("iterations", "Steps a point", "at most", "", "1", "1000000", "1"),
+                number("iterations", "Iterations per point", "at most", "", "1", "1000000", "1"),
                 number("samples", "Points along a square's side", "", "", "1", "16", "1"),
             ],
         })
@@ -111,22 +109,22 @@ impl Kind for RenderKind {
 
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         if upload.is_some() {
-            return Err("it takes no file".into());
+            return Err("render takes no file; remove it".into());
         }
-        let parameters = parameters::<Parameters>(&work)?.complete()?;
-        Picture::new(&parameters, Grid::new(1, 1).ok_or("there is no grid of one square")?)?;
-        // What was meant by a view's name stays what it was.
+        // The values are stored instead of the view's name, so that batches stay the same when a view changes.
+        let parameters = parameters::<RenderParameters>(&work)?.complete()?;
+        RenderWork::new(&parameters, Grid::new(1, 1).ok_or("a grid of one square is invalid")?)?;
         Launch::with_parameters(&work, &parameters)
     }
 
     fn build(&self, spec: &BatchSpec, _input: Option<Bytes>) -> Result<Work, String> {
-        let parameters = parameters::<Parameters>(&spec.work)?.complete()?;
-        Ok(Work::blocking(Picture::new(&parameters, spec.grid)?))
+        let parameters = parameters::<RenderParameters>(&spec.work)?.complete()?;
+        Ok(Work::blocking(RenderWork::new(&parameters, spec.grid)?))
     }
 }
 
-impl Parameters {
-    /// With everything that was left out as the view has it.
+impl RenderParameters {
+    /// Replaces missing values by those of the view.
     fn complete(self) -> Result<Self, String> {
         let view = match self.preset.as_deref() {
             None if self.fractal == Some(Fractal::Julia) => {
@@ -135,7 +133,7 @@ impl Parameters {
             None => View::WHOLE,
             Some(name) => *VIEWS.iter().find(|view| view.name == name).ok_or_else(|| {
                 let names: Vec<&str> = VIEWS.iter().map(|view| view.name).collect();
-                format!("there is no preset '{name}'; there is: {}", names.join(", "))
+                format!("there is no preset '{name}'; available: {}", names.join(", "))
             })?,
         };
         let fractal = self.fractal.unwrap_or(view.fractal);
@@ -152,21 +150,20 @@ impl Parameters {
     }
 }
 
-/// A picture of which each task draws a square.
-struct Picture {
+struct RenderWork {
     grid: Grid,
     fractal: Fractal,
     constant: [f64; 2],
     center: [f64; 2],
-    /// The side of a square, in the plane.
+    /// The side of a square in the complex plane.
     pitch: f64,
     iterations: u32,
     palette: Palette,
     samples: u32,
 }
 
-impl Picture {
-    fn new(parameters: &Parameters, grid: Grid) -> Result<Self, String> {
+impl RenderWork {
+    fn new(parameters: &RenderParameters, grid: Grid) -> Result<Self, String> {
         let view = View::WHOLE;
         let (zoom, iterations) =
             (parameters.zoom.unwrap_or(view.zoom), parameters.iterations.unwrap_or(view.iterations));
@@ -183,7 +180,7 @@ impl Picture {
         let constant = parameters.constant.unwrap_or_default();
         for (name, [re, im]) in [("center", center), ("constant", constant)] {
             if re.hypot(im).is_nan() || re.hypot(im) > MAX_DISTANCE {
-                return Err(format!("{name} must not be farther than {MAX_DISTANCE} from 0, unlike [{re}, {im}]"));
+                return Err(format!("{name} must be at most {MAX_DISTANCE} from 0, not [{re}, {im}]"));
             }
         }
         let shorter = f64::from(grid.rows().min(grid.columns()));
@@ -192,44 +189,45 @@ impl Picture {
             fractal: parameters.fractal.unwrap_or(view.fractal),
             constant,
             center,
-            pitch: SPAN / zoom / shorter,
+            pitch: BASE_SPAN / zoom / shorter,
             iterations,
             palette: parameters.palette.unwrap_or(view.palette),
             samples,
         })
     }
 
+    /// Returns the color of a point in linear RGB and the number of iterations computed.
     fn color(&self, point: [f64; 2]) -> ([f64; 3], u32) {
         let (escape, steps) = self.fractal.escape(point, self.constant, self.iterations);
-        // Equal steps of the root: far out colors go by quickly, near the edge slowly.
+        // The square root compresses high escape times near the boundary, where they change fastest.
         let color = escape.map_or([0.0; 3], |escape| self.palette.at((escape / 12.0).sqrt() * 0.5 + 0.05));
         (color, steps)
     }
 }
 
-impl BlockingWork for Picture {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
+impl BlockingWork for RenderWork {
+    fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError> {
         let square = self.grid.square(task.index);
-        let from_middle = |place: u16, length: u16| f64::from(place) - f64::from(length) / 2.0;
-        let left = from_middle(square.column, self.grid.columns());
-        let top = from_middle(square.row, self.grid.rows());
+        let from_center = |index: u16, count: u16| f64::from(index) - f64::from(count) / 2.0;
+        let left = from_center(square.column, self.grid.columns());
+        let top = from_center(square.row, self.grid.rows());
         let step = 1.0 / f64::from(self.samples);
         let mut sum = [0.0; 3];
         let mut steps = 0_u64;
         for sample in 0..self.samples * self.samples {
-            let along = |place: u32| (f64::from(place) + 0.5) * step;
-            let x = left + along(sample % self.samples);
-            // The imaginary axis points up, and rows are counted from the top.
-            let y = -(top + along(sample / self.samples));
+            let offset = |index: u32| (f64::from(index) + 0.5) * step;
+            let x = left + offset(sample % self.samples);
+            // The imaginary axis points up, rows count downwards.
+            let y = -(top + offset(sample / self.samples));
             let [center_x, center_y] = self.center;
-            let (color, taken) = self.color([center_x + x * self.pitch, center_y + y * self.pitch]);
+            let (color, iterations) = self.color([center_x + x * self.pitch, center_y + y * self.pitch]);
             for (sum, channel) in sum.iter_mut().zip(color) {
                 *sum += channel;
             }
-            steps += u64::from(taken);
-            if steps > LOOK {
+            steps += u64::from(iterations);
+            if steps > CHECK_INTERVAL {
                 steps = 0;
-                if allowance.is_over() {
+                if context.is_over() {
                     return Err(TaskError::retryable("stopped before all of its points were computed"));
                 }
             }
@@ -257,20 +255,20 @@ mod tests {
 
     fn colors(parameters: &serde_json::Value, side: u16) -> Vec<u32> {
         let Work::Blocking(work) = RenderKind.build(&spec(parameters, side), None).expect("valid") else {
-            panic!("it computes")
+            panic!("blocking work")
         };
-        let allowance = Allowance {
+        let context = TaskContext {
             deadline: Instant::now() + std::time::Duration::from_secs(3_600),
             cancelled: CancellationToken::new(),
         };
-        let task = |index| Task { index: Index(index), seed: 1, lap: 1, attempt: 1 };
+        let task = |index| Task { index: Index(index), seed: 1, lap: 1, attempt: 1, lease: Default::default() };
         (0..u32::from(side).pow(2))
-            .map(|index| work.run(task(index), &allowance).expect("it ends in time").color.rgb())
+            .map(|index| work.run(task(index), &context).expect("within the deadline").color.rgb())
             .collect()
     }
 
     #[tokio::test]
-    async fn the_set_is_black_in_the_middle_and_symmetric() {
+    async fn set_is_black_at_the_center_and_symmetric() {
         let side = 33;
         let colors = colors(&json!({"samples": 1}), side);
         let at = |row: usize, column: usize| colors[row * usize::from(side) + column];
@@ -292,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_a_view_means_is_written_out() {
+    async fn prepare_stores_the_values_of_the_view() {
         let work = spec(&json!({"preset": "seahorse", "zoom": 5}), 1).work;
         let launch = RenderKind.prepare(work, None).await.expect("valid");
         let parameters = &launch.work.parameters;
@@ -301,14 +299,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn parameters_out_of_range_are_refused_with_their_name() {
+    async fn errors_name_the_invalid_parameter() {
         for (parameters, name) in [
             (json!({"zoom": 0}), "zoom must be"),
             (json!({"zoom": 1e300}), "zoom must be"),
             (json!({"iterations": 0}), "iterations must be"),
             (json!({"samples": 17}), "samples must be"),
             (json!({"center": [9, 0]}), "center must"),
-            (json!({"preset": "x"}), "there is no preset 'x'; there is: seahorse, satellite"),
+            (json!({"preset": "x"}), "there is no preset 'x'; available: seahorse, satellite"),
             (json!({"palette": "x"}), "expected one of `dusk`"),
             (json!({"fractal": "newton"}), "newton"),
             (json!({"speed": 1}), "speed"),
@@ -319,14 +317,14 @@ mod tests {
     }
 
     #[test]
-    fn a_square_that_nobody_waits_for_is_given_up() {
+    fn cancelled_task_returns_an_error() {
         let slow = json!({"iterations": 1_000_000, "samples": 16, "center": [-0.75, 0.0001], "zoom": 1e9});
         let Work::Blocking(work) = RenderKind.build(&spec(&slow, 1), None).expect("valid") else {
-            panic!("it computes")
+            panic!("blocking work")
         };
-        let allowance = Allowance { deadline: Instant::now(), cancelled: CancellationToken::new() };
-        allowance.cancelled.cancel();
-        let task = Task { index: Index(0), seed: 1, lap: 1, attempt: 1 };
-        assert!(work.run(task, &allowance).is_err());
+        let context = TaskContext { deadline: Instant::now(), cancelled: CancellationToken::new() };
+        context.cancelled.cancel();
+        let task = Task { index: Index(0), seed: 1, lap: 1, attempt: 1, lease: Default::default() };
+        assert!(work.run(task, &context).is_err());
     }
 }

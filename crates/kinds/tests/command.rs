@@ -1,7 +1,7 @@
-//! Commands that hang, fork, flood and fail.
+//! Commands that hang, fork, fail, or write large outputs.
 
 #![cfg(unix)]
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 
@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use common::{PATIENCE, build, prepare, record, task};
+use common::{TEST_TIMEOUT, build, prepare, record, task};
 use engine::work::{AsyncWork, Done, Retry, TaskError};
-use kinds::command::{Command, CommandKind, Commands};
+use kinds::command::{CommandKind, CommandPolicy, CommandSpec};
 use serde_json::json;
 
-fn sh(script: &str) -> Command {
-    Command {
+fn sh(script: &str) -> CommandSpec {
+    CommandSpec {
         program: "sh".into(),
         args: ["-c", script, "sh"].map(str::to_owned).to_vec(),
         env: BTreeMap::from([("GREETING".into(), "hello".into())]),
@@ -26,11 +26,11 @@ fn sh(script: &str) -> Command {
     }
 }
 
-fn kind(command: Command) -> CommandKind {
-    CommandKind::new(Commands { named: BTreeMap::from([("it".into(), command)]), any_program: false })
+fn kind(command: CommandSpec) -> CommandKind {
+    CommandKind::new(CommandPolicy { named: BTreeMap::from([("it".into(), command)]), allow_any_program: false })
 }
 
-async fn work(command: Command, items: &[&str]) -> Arc<dyn AsyncWork> {
+async fn work(command: CommandSpec, items: &[&str]) -> Arc<dyn AsyncWork> {
     let kind = kind(command);
     build(&kind, prepare(&kind, &json!({"name": "it", "items": items}), None).await.expect("valid"))
 }
@@ -40,44 +40,44 @@ async fn run(script: &str, items: &[&str]) -> Result<Done, TaskError> {
 }
 
 #[tokio::test]
-async fn output_and_environment_are_those_of_the_command() {
-    let done = run(r#"echo "$GREETING $1"; echo oh >&2"#, &["a b; $(x)"]).await.expect("it succeeds");
+async fn environment_is_set_and_output_is_recorded() {
+    let done = run(r#"echo "$GREETING $1 $QUILT_LEASE"; echo oh >&2"#, &["a b; $(x)"]).await.expect("succeeds");
     let record = record(done.detail);
     assert_eq!(
         (&record["stdout"], &record["stderr"], &record["exit"]),
-        (&json!("hello a b; $(x)\n"), &json!("oh\n"), &json!(0))
+        (&json!("hello a b; $(x) 0-0\n"), &json!("oh\n"), &json!(0))
     );
 }
 
 #[tokio::test]
-async fn a_failure_tells_its_status_and_what_it_complained_about() {
-    let error = run("echo first >&2; echo last >&2; exit 3", &["x"]).await.expect_err("it fails");
+async fn failure_has_status_and_last_line_of_stderr() {
+    let error = run("echo first >&2; echo last >&2; exit 3", &["x"]).await.expect_err("fails");
     assert_eq!((&*error.reason, &*error.message, error.retry), ("exit status 3", "exit status 3: last", Retry::Soon));
     assert_eq!(record(error.detail.map(|detail| *detail))["exit"], 3);
-    let error = run("kill -9 $$", &["x"]).await.expect_err("it is killed");
+    let error = run("kill -9 $$", &["x"]).await.expect_err("is killed");
     assert_eq!(error.reason, "killed by signal 9");
     let record = record(error.detail.map(|detail| *detail));
     assert_eq!((&record["exit"], &record["signal"]), (&json!(137), &json!(9)));
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_not_tried_again() {
-    let missing = Command { program: "/no/such/program".into(), ..sh("") };
-    let error = work(missing, &["x"]).await.run(task(0)).await.expect_err("it is not there");
+async fn missing_program_is_not_retried() {
+    let missing = CommandSpec { program: "/no/such/program".into(), ..sh("") };
+    let error = work(missing, &["x"]).await.run(task(0)).await.expect_err("does not exist");
     assert_eq!(error.retry, Retry::Never);
     assert!(error.message.contains("/no/such/program"), "{error}");
 }
 
 #[tokio::test]
-async fn of_a_flood_the_beginning_is_kept_and_the_rest_counted() {
-    let done = run("head -c 5000000 /dev/zero | tr '\\0' x", &["x"]).await.expect("it succeeds");
+async fn large_output_is_truncated_and_counted() {
+    let done = run("head -c 5000000 /dev/zero | tr '\\0' x", &["x"]).await.expect("succeeds");
     let record = record(done.detail);
     assert_eq!(record["stdout"].as_str().map(str::len), Some(1_000));
     assert_eq!(record["stdout_bytes"], 5_000_000);
 }
 
-/// Waits for a file to have something in it.
-async fn content(path: &Path) -> String {
+/// Waits until a file has a complete line.
+async fn wait_for_line(path: &Path) -> String {
     loop {
         match std::fs::read_to_string(path) {
             Ok(text) if text.ends_with('\n') => return text,
@@ -86,8 +86,8 @@ async fn content(path: &Path) -> String {
     }
 }
 
-/// Waits until a process is gone, or at least dead and waiting to be forgotten.
-async fn is_gone(pid: &str) {
+/// Waits until a process has exited, even if nobody has reaped it.
+async fn wait_for_exit(pid: &str) {
     let is_alive = || {
         let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         !status.is_empty() && !status.contains(") Z ")
@@ -98,66 +98,66 @@ async fn is_gone(pid: &str) {
 }
 
 #[tokio::test]
-async fn what_nobody_waits_for_is_killed_with_everything_it_has_started() {
+async fn dropped_task_kills_its_process_group() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pids");
     let script = "sleep 1000 & echo $! > \"$1\"; trap '' TERM INT; wait";
     let work = work(sh(script), &[file.to_str().expect("plain")]).await;
     let mut running = Box::pin(work.run(task(0)));
     let pid = tokio::select! {
-        result = &mut running => panic!("it ended: {result:?}"),
-        pid = content(&file) => pid,
+        result = &mut running => panic!("ended early: {result:?}"),
+        pid = wait_for_line(&file) => pid,
     };
     drop(running);
-    tokio::time::timeout(PATIENCE, is_gone(&pid)).await.expect("what it started ends with it");
+    tokio::time::timeout(TEST_TIMEOUT, wait_for_exit(&pid)).await.expect("the child is killed");
 }
 
 #[tokio::test]
-async fn what_a_command_leaves_behind_with_its_output_ends_with_it() {
+async fn child_with_inherited_output_is_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pids");
     let script = "sleep 1000 & echo $! > \"$1\"; echo over";
     let items = [file.to_str().expect("plain")];
     let running = run(script, &items);
-    let done = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it succeeds");
+    let done = tokio::time::timeout(TEST_TIMEOUT, running).await.expect("ends in time").expect("succeeds");
     assert_eq!(record(done.detail)["stdout"], "over\n");
-    tokio::time::timeout(PATIENCE, is_gone(&content(&file).await)).await.expect("what it started ends with it");
+    tokio::time::timeout(TEST_TIMEOUT, wait_for_exit(&wait_for_line(&file).await)).await.expect("the child is killed");
 }
 
 #[tokio::test]
-async fn what_a_command_leaves_behind_without_its_output_ends_with_it_as_well() {
+async fn child_with_redirected_output_is_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("pids");
     let script = "sleep 1000 > /dev/null 2>&1 & echo $! > \"$1\"";
-    run(script, &[file.to_str().expect("plain")]).await.expect("it succeeds");
-    tokio::time::timeout(PATIENCE, is_gone(&content(&file).await)).await.expect("it ends with it");
+    run(script, &[file.to_str().expect("plain")]).await.expect("succeeds");
+    tokio::time::timeout(TEST_TIMEOUT, wait_for_exit(&wait_for_line(&file).await)).await.expect("the child is killed");
 }
 
 #[tokio::test]
-async fn output_that_others_hold_open_is_not_waited_for() {
+async fn pipes_held_open_by_escaped_processes_do_not_block() {
     let folder = tempfile::tempdir().expect("a folder");
-    let held = folder.path().join("held");
-    std::fs::write(&held, "").expect("writable");
-    // It holds the output until this test has ended, one way or the other.
+    let lock = folder.path().join("lock");
+    std::fs::write(&lock, "").expect("writable");
+    // The process holds the pipes open until the test ends and removes the folder.
     let script = "setsid sh -c 'while [ -e \"$1\" ]; do sleep 0.1; done' sh \"$1\" & echo over";
-    let items = [held.to_str().expect("plain")];
+    let items = [lock.to_str().expect("plain")];
     let running = run(script, &items);
-    let done = tokio::time::timeout(PATIENCE, running).await.expect("it ends").expect("it succeeds");
+    let done = tokio::time::timeout(TEST_TIMEOUT, running).await.expect("ends in time").expect("succeeds");
     assert_eq!(record(done.detail)["stdout"], "over\n");
 }
 
 #[tokio::test]
-async fn output_of_nothing_but_zeros_is_kept_as_any_other() {
-    let command = Command { max_output: 60 << 10, ..sh("head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2") };
-    let done = work(command, &["x"]).await.run(task(0)).await.expect("it succeeds");
-    assert!(done.detail.expect("there is one").encode().len() <= engine::work::MAX_DETAIL);
+async fn detail_with_escaped_bytes_stays_within_the_limit() {
+    let command = CommandSpec { max_output: 60 << 10, ..sh("head -c 200000 /dev/zero; head -c 200000 /dev/zero >&2") };
+    let done = work(command, &["x"]).await.run(task(0)).await.expect("succeeds");
+    assert!(done.detail.expect("a detail").encode().len() <= engine::work::MAX_DETAIL);
 }
 
 #[tokio::test]
-async fn only_what_the_operator_has_named_is_run() {
+async fn only_configured_commands_run() {
     let kind = kind(sh("true"));
     for (parameters, reason) in [
-        (json!({"name": "rm"}), "there is no command 'rm'; there is: it"),
+        (json!({"name": "rm"}), "there is no command 'rm'; available: it"),
         (json!({"program": "rm"}), "only commands that its operator has named"),
         (json!({"name": "it", "program": "rm"}), "not both"),
         (json!({"name": "it", "args": ["-rf"]}), "its own args"),
@@ -173,21 +173,21 @@ async fn only_what_the_operator_has_named_is_run() {
 }
 
 #[tokio::test]
-async fn a_users_own_server_runs_what_the_user_names() {
-    let kind = CommandKind::new(Commands { named: BTreeMap::new(), any_program: true });
+async fn any_program_runs_if_the_policy_allows_it() {
+    let kind = CommandKind::new(CommandPolicy { named: BTreeMap::new(), allow_any_program: true });
     let parameters = json!({"program": "echo", "args": ["{.}", "{#}"], "items": ["a.txt", "b.txt"]});
     let work = build(&kind, prepare(&kind, &parameters, None).await.expect("allowed"));
-    assert_eq!(record(work.run(task(1)).await.expect("it succeeds").detail)["stdout"], "b 2\n");
+    assert_eq!(record(work.run(task(1)).await.expect("succeeds").detail)["stdout"], "b 2\n");
 }
 
 #[test]
-fn what_an_operator_has_written_is_checked() {
+fn policy_check_names_the_invalid_setting() {
     for (command, reason) in [
-        (Command { program: String::new(), ..sh("") }, "program is empty"),
-        (Command { max_output: 0, ..sh("") }, "max_output"),
-        (Command { dir: Some("/no/such/folder".into()), ..sh("") }, "/no/such/folder"),
+        (CommandSpec { program: String::new(), ..sh("") }, "program is empty"),
+        (CommandSpec { max_output: 0, ..sh("") }, "max_output"),
+        (CommandSpec { dir: Some("/no/such/folder".into()), ..sh("") }, "/no/such/folder"),
     ] {
-        let commands = Commands { named: BTreeMap::from([("it".into(), command)]), any_program: false };
+        let commands = CommandPolicy { named: BTreeMap::from([("it".into(), command)]), allow_any_program: false };
         let error = commands.check().expect_err(reason);
         assert!(error.contains(reason) && error.starts_with("commands.it: "), "{error}");
     }

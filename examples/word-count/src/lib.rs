@@ -1,16 +1,16 @@
-//! `words`: counts the words of a text, a line for each square. `docs/adding-work.md` explains it step by step.
+//! `words`: counts the words of a text, one line per square. `docs/adding-work.md` explains it step by step.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
-    Allowance, BlockingWork, Column, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work,
+    BlockingWork, Column, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskContext, TaskError, Work,
     parameters,
 };
 use quilt::{BatchSpec, Color, WorkSpec};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The most lines of a text.
+/// The maximum number of lines in a batch.
 const MAX_LINES: usize = 1 << 20;
 
 #[derive(Deserialize)]
@@ -19,12 +19,12 @@ struct Parameters {
     /// The text, line by line.
     #[serde(default)]
     lines: Vec<String>,
-    /// Words that are shorter do not count, in letters.
+    /// The minimum length of a counted word, in characters.
     #[serde(default)]
     shortest: usize,
 }
 
-/// The kind.
+/// The `words` kind.
 pub struct WordCount;
 
 #[async_trait]
@@ -63,7 +63,7 @@ impl Kind for WordCount {
             return Err(format!("a text has from 1 to {MAX_LINES} lines, not {}", lines.len()));
         }
         if let Some(line) = lines.iter().find(|line| line.contains('\n')) {
-            return Err(format!("a line must have no line break within it, unlike {line:?}"));
+            return Err(format!("a line must not contain a line break: {line:?}"));
         }
         work.parameters.remove("lines");
         let tasks = lines.len() as u32;
@@ -73,7 +73,7 @@ impl Kind for WordCount {
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
         let Parameters { shortest, .. } = parameters(&spec.work)?;
         let lines = self.items(spec, input)?;
-        Ok(Work::blocking(Lines { lines, shortest }))
+        Ok(Work::blocking(WordCountWork { lines, shortest }))
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
@@ -83,20 +83,19 @@ impl Kind for WordCount {
     }
 }
 
-/// A text whose lines are counted.
-struct Lines {
+struct WordCountWork {
     lines: Vec<String>,
     shortest: usize,
 }
 
-impl BlockingWork for Lines {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
+impl BlockingWork for WordCountWork {
+    fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError> {
         let line = self.lines.get(task.index.0 as usize);
         let line = line.ok_or_else(|| TaskError::permanent("there is no such line"))?;
         let (mut words, mut longest) = (0_u32, "");
         for word in line.split_whitespace().filter(|word| word.chars().count() >= self.shortest) {
-            if allowance.is_over() {
-                return Err(TaskError::retryable("the line is too long to be counted in time"));
+            if context.is_over() {
+                return Err(TaskError::retryable("stopped before all words were counted"));
             }
             words += 1;
             if word.len() > longest.len() {

@@ -1,12 +1,12 @@
-//! The example does what it says, and what is written about it is what it is.
+//! Runs the example in an engine, and checks that `docs/adding-work.md` matches its source.
 
-#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use api::LaunchRequest;
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::{Detail, Registry};
 use engine::{Engine, Settings};
 use quilt::{BatchId, BatchSpec, Limits, OwnerId};
@@ -14,11 +14,11 @@ use serde_json::json;
 use word_count::WordCount;
 
 #[tokio::test]
-async fn the_words_of_each_line_are_counted() {
+async fn words_of_each_line_are_counted() {
     let folder = tempfile::tempdir().expect("a folder");
     let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
     let registry = Registry::default().with(WordCount);
-    let engine = Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry, Settings::default());
+    let engine = Engine::start(Arc::new(journal), None, registry, Settings::default());
     let engine = engine.await.expect("it starts");
 
     let lines = ["It was a dark and stormy night;", "", "the rain fell in torrents"];
@@ -35,7 +35,7 @@ async fn the_words_of_each_line_are_counted() {
     let results = engine.results(&batch, 0..3).await.expect("readable");
     let counted = results.iter().map(|result| match result.detail() {
         Some(Detail::Record(record)) => (record["words"].as_u64(), record["longest"].as_str()),
-        other => panic!("it counts words, and returned {other:?}"),
+        other => panic!("{other:?} is not a record"),
     });
     let counted: Vec<_> = counted.collect();
     assert_eq!(counted, [(Some(5), Some("stormy")), (Some(0), Some("")), (Some(4), Some("torrents"))]);
@@ -43,7 +43,7 @@ async fn the_words_of_each_line_are_counted() {
 }
 
 #[tokio::test]
-async fn a_text_without_lines_and_unknown_parameters_are_refused() {
+async fn invalid_parameters_are_refused() {
     let registry = Registry::default().with(WordCount);
     for (work, reason) in [
         (json!({"kind": "words"}), "from 1 to 1048576 lines, not 0"),
@@ -56,16 +56,16 @@ async fn a_text_without_lines_and_unknown_parameters_are_refused() {
     }
 }
 
-/// Each piece of code in the description stands in the example, line by line.
 #[test]
-fn the_description_shows_the_example_as_it_is() {
-    let description = include_str!("../../../docs/adding-work.md");
+fn guide_matches_the_source() {
+    let guide = include_str!("../../../docs/adding-work.md");
     let source = include_str!("../src/lib.rs");
-    let pieces = description.split("```rust\n").skip(1).map(|rest| rest.split("```").next().expect("it is closed"));
+    let blocks = guide.split("```rust\n").skip(1).map(|rest| rest.split("```").next().expect("a closing fence"));
     let mut count = 0;
-    for piece in pieces.filter(|piece| !piece.contains("registry(")) {
-        assert!(source.contains(piece.trim_end()), "this is not in the example:\n{piece}");
+    // The block with the registry comes from another crate.
+    for block in blocks.filter(|block| !block.contains("registry(")) {
+        assert!(source.contains(block.trim_end()), "the example does not contain:\n{block}");
         count += 1;
     }
-    assert!(count >= 5, "{count} pieces were compared");
+    assert!(count >= 5, "{count} blocks were compared");
 }

@@ -12,9 +12,9 @@ use quilt::{BatchId, TaskOrder};
 
 use super::values::{HaltRule, duration, halt, label, square};
 
-/// Where batches are.
+/// The server or the folder that has the batches.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Place {
+pub(crate) struct Target {
     /// Use the server at this address [default: none, everything runs here]
     #[arg(long, global = true, value_name = "URL", env = "QUILT_URL")]
     pub(crate) url: Option<String>,
@@ -24,9 +24,9 @@ pub(crate) struct Place {
     pub(crate) folder: PathBuf,
 }
 
-/// How much is told while a batch runs.
+/// What is displayed while a batch runs.
 #[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct Telling {
+pub(crate) struct OutputOptions {
     /// Tell nothing but errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
@@ -43,10 +43,10 @@ pub(crate) struct RunOptions {
     pub(crate) work: Option<Work>,
 
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
 
     #[command(flatten)]
-    pub(crate) telling: Telling,
+    pub(crate) output_options: OutputOptions,
 
     /// Go on with the last batch that was interrupted
     #[arg(long, global = true, conflicts_with = "retry_failed")]
@@ -225,22 +225,22 @@ pub(crate) enum Work {
     },
 }
 
-/// One batch of a place.
+/// One batch of the target.
 #[derive(Debug, Args)]
 pub(crate) struct OneOptions {
     /// The batch [default: the last one that was launched]
     pub(crate) batch: Option<BatchId>,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
     #[command(flatten)]
-    pub(crate) telling: Telling,
+    pub(crate) output_options: OutputOptions,
 }
 
-/// The batches of a place.
+/// The batches of the target.
 #[derive(Debug, Args)]
 pub(crate) struct ListOptions {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
     /// Tell in JSON, an object a line
     #[arg(long)]
     pub(crate) json: bool,
@@ -252,7 +252,7 @@ pub(crate) struct ResultsOptions {
     /// The batch [default: the last one that was launched]
     pub(crate) batch: Option<BatchId>,
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) target: Target,
     /// Where they are written: .csv, .ndjson or .png says how; - for standard output
     #[arg(long, short, value_name = "FILE", default_value = "-")]
     pub(crate) output: PathBuf,

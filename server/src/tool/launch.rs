@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::args::{RunOptions, Work};
 use super::error::ToolError;
-use super::place::{Needs, WAITING};
+use super::session::{Needs, WAITING};
 
 /// What stands between a program and its items on a command line.
 const ITEMS: &str = ":::";
@@ -49,7 +49,7 @@ pub(super) fn needs(options: &RunOptions) -> Needs {
 
 /// Reads what was said, and the files that it names.
 pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolError> {
-    let described = describe(work, options.place.url.is_some())?;
+    let described = describe(work, options.target.url.is_some())?;
     let options = &options.batch;
     let is_command = described.kind == "command";
     let Described { kind, parameters, file, side } = described;

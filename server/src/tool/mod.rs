@@ -3,7 +3,7 @@
 //! # Layout
 //!
 //! - [`args`]: what can be said to them, with `values`; [`error`]: why they do not do it
-//! - `place`: a server somewhere, or one of our own in a folder; `api`: what is asked of it
+//! - `session`: the connection to a remote or local server; `api`: its HTTP API
 //! - `follow`: the fold of a batch, as it goes on
 //! - `run`: launches a batch and sees it to its end; `launch`: what it is made of; `progress`: what is told of it
 //! - `results`: what came of it; `watch`: the quilt in the terminal
@@ -13,10 +13,10 @@ pub(crate) mod args;
 pub(crate) mod error;
 mod follow;
 mod launch;
-mod place;
 mod progress;
 mod results;
 mod run;
+mod session;
 mod values;
 mod watch;
 
@@ -27,10 +27,10 @@ use ::api::{BatchDocument, BatchList, ReasonCount, ReasonList};
 use quilt::BatchId;
 
 use self::api::{Api, LISTED, LapVerb};
-use self::args::{CancelOptions, LapOptions, ListOptions, OneOptions, ResultsOptions, Telling};
+use self::args::{CancelOptions, LapOptions, ListOptions, OneOptions, OutputOptions, ResultsOptions};
 use self::error::{Ended, ToolError};
-use self::place::{Needs, with};
-use self::results::Target;
+use self::results::OutputFile;
+use self::session::{Needs, with};
 use crate::cli::Tool;
 
 /// Threads for whatever blocks: work that computes, and reading files.
@@ -75,8 +75,8 @@ async fn batch_of(api: &mut Api, named: Option<BatchId>) -> Result<BatchId, Tool
     }
 }
 
-async fn list(ListOptions { place, json }: ListOptions) -> Result<Ended, ToolError> {
-    with(&place, Needs::LOOK, async |opened| {
+async fn list(ListOptions { target, json }: ListOptions) -> Result<Ended, ToolError> {
+    with(&target, Needs::LOOK, async |session| {
         let mut after = None;
         let mut stdout = std::io::stdout();
         if !json {
@@ -87,7 +87,7 @@ async fn list(ListOptions { place, json }: ListOptions) -> Result<Ended, ToolErr
             )?;
         }
         loop {
-            let BatchList { batches, next } = opened.api.list(after, LISTED).await?;
+            let BatchList { batches, next } = session.api.list(after, LISTED).await?;
             for batch in &batches {
                 if json {
                     progress::tell(batch)?;
@@ -111,13 +111,13 @@ fn line(batch: &BatchDocument) -> String {
     format!("{id:32}  {status:9}  {kind:8}  {tasks:>9}  {done:>9}  {failed:>9}  {created_at}")
 }
 
-async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended, ToolError> {
-    with(&place, Needs::LOOK, async |opened| {
-        let id = batch_of(&mut opened.api, batch).await?;
-        let batch = opened.api.look(id).await?;
-        tell(&batch, telling)?;
-        if batch.failed > 0 && !telling.json && !telling.quiet {
-            let ReasonList { reasons, total } = opened.api.reasons(id).await?;
+async fn show(OneOptions { batch, target, output_options }: OneOptions) -> Result<Ended, ToolError> {
+    with(&target, Needs::LOOK, async |session| {
+        let id = batch_of(&mut session.api, batch).await?;
+        let batch = session.api.look(id).await?;
+        tell(&batch, output_options)?;
+        if batch.failed > 0 && !output_options.json && !output_options.quiet {
+            let ReasonList { reasons, total } = session.api.reasons(id).await?;
             for ReasonCount { reason, squares } in reasons.iter().take(SHOWN_REASONS) {
                 writeln!(std::io::stdout(), "{:20} {squares} x {reason}", "reason")?;
             }
@@ -131,12 +131,13 @@ async fn show(OneOptions { batch, place, telling }: OneOptions) -> Result<Ended,
 }
 
 /// What is known of a batch, a line each.
-fn tell(batch: &BatchDocument, telling: Telling) -> std::io::Result<()> {
-    if telling.json {
+fn tell(batch: &BatchDocument, output_options: OutputOptions) -> std::io::Result<()> {
+    if output_options.json {
         return progress::tell(batch);
     }
     let batch = serde_json::to_value(batch)?;
-    let members = batch.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && !telling.quiet);
+    let members =
+        batch.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null() && !output_options.quiet);
     for (name, value) in members {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         writeln!(std::io::stdout(), "{name:20} {value}")?;
@@ -145,15 +146,15 @@ fn tell(batch: &BatchDocument, telling: Telling) -> std::io::Result<()> {
 }
 
 async fn cancel(CancelOptions { one, drain }: CancelOptions) -> Result<Ended, ToolError> {
-    let OneOptions { batch, place, telling } = one;
-    with(&place, Needs::LOOK, async |opened| {
+    let OneOptions { batch, target, output_options } = one;
+    with(&target, Needs::LOOK, async |session| {
         // If no other process has the batch, nothing of it runs.
-        let action = if drain && !opened.is_own() { "cancel?drain=true" } else { "cancel" };
-        let id = batch_of(&mut opened.api, batch).await?;
-        let batch = opened.api.control(id, action).await?;
-        if telling.json {
+        let action = if drain && !session.is_own() { "cancel?drain=true" } else { "cancel" };
+        let id = batch_of(&mut session.api, batch).await?;
+        let batch = session.api.control(id, action).await?;
+        if output_options.json {
             progress::tell(&batch)?;
-        } else if !telling.quiet {
+        } else if !output_options.quiet {
             writeln!(std::io::stdout(), "{}", line(&batch))?;
         }
         Ok(Ended::Done)
@@ -164,31 +165,31 @@ async fn cancel(CancelOptions { one, drain }: CancelOptions) -> Result<Ended, To
 /// Starts a lap, and sees it to its end.
 async fn start_lap(options: LapOptions, verb: LapVerb) -> Result<Ended, ToolError> {
     let request = options.request();
-    let OneOptions { batch, place, telling } = options.one;
-    with(&place, Needs::USUAL, async |opened| {
-        let id = batch_of(&mut opened.api, batch).await?;
-        opened.api.start_lap(id, verb, &request).await?;
-        run::see(opened, id, telling).await
+    let OneOptions { batch, target, output_options } = options.one;
+    with(&target, Needs::USUAL, async |session| {
+        let id = batch_of(&mut session.api, batch).await?;
+        session.api.start_lap(id, verb, &request).await?;
+        run::see(session, id, output_options).await
     })
     .await
 }
 
 async fn results(options: ResultsOptions) -> Result<Ended, ToolError> {
-    let target = Target::of(&options.output, options.format)?;
-    with(&options.place, Needs::LOOK, async |opened| {
-        let id = batch_of(&mut opened.api, options.batch).await?;
-        results::write(&mut opened.api, id, &target, options.state).await?;
+    let file = OutputFile::of(&options.output, options.format)?;
+    with(&options.target, Needs::LOOK, async |session| {
+        let id = batch_of(&mut session.api, options.batch).await?;
+        results::write(&mut session.api, id, &file, options.state).await?;
         Ok(Ended::Done)
     })
     .await
 }
 
-async fn watch(OneOptions { batch, place, .. }: OneOptions) -> Result<Ended, ToolError> {
-    with(&place, Needs::LOOK, async |opened| {
-        let id = batch_of(&mut opened.api, batch).await?;
+async fn watch(OneOptions { batch, target, .. }: OneOptions) -> Result<Ended, ToolError> {
+    with(&target, Needs::LOOK, async |session| {
+        let id = batch_of(&mut session.api, batch).await?;
         // Whether it is there at all.
-        opened.api.look(id).await?;
-        watch::watch(opened, id).await
+        session.api.look(id).await?;
+        watch::watch(session, id).await
     })
     .await
 }

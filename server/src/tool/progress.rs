@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use quilt::{BatchId, Quilt, Status};
 use serde::Serialize;
 
-use super::args::Telling;
+use super::args::OutputOptions;
 
 /// How often it is told in JSON how far a batch is.
 const EVERY: Duration = Duration::from_secs(1);
@@ -26,22 +26,22 @@ enum RunEvent<'a> {
 
 /// Tells how a batch goes on.
 pub(super) struct Progress {
-    telling: Telling,
+    output_options: OutputOptions,
     bar: Option<ProgressBar>,
     told: Option<Instant>,
 }
 
 impl Progress {
-    pub(super) fn new(telling: Telling) -> Self {
-        Self { telling, bar: None, told: None }
+    pub(super) fn new(output_options: OutputOptions) -> Self {
+        Self { output_options, bar: None, told: None }
     }
 
     /// A batch begins, or goes on.
     pub(super) fn begin(&self, id: BatchId, page: &str) -> std::io::Result<()> {
-        if self.telling.json {
+        if self.output_options.json {
             return tell(&RunEvent::Launched { batch: id, page });
         }
-        if !self.telling.quiet {
+        if !self.output_options.quiet {
             eprintln!("Watch it at {page}");
         }
         Ok(())
@@ -51,12 +51,12 @@ impl Progress {
     pub(super) fn update(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         let progress = quilt.progress();
         let settled = u64::from(progress.settled());
-        if self.telling.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
+        if self.output_options.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
             self.told = Some(Instant::now());
             let quilt::Progress { tasks, done, failed, .. } = progress;
             return tell(&RunEvent::Progress { done, failed, tasks });
         }
-        if self.telling.json || self.telling.quiet || !std::io::stderr().is_terminal() {
+        if self.output_options.json || self.output_options.quiet || !std::io::stderr().is_terminal() {
             return Ok(());
         }
         let bar = self.bar.get_or_insert_with(|| {
@@ -86,11 +86,11 @@ impl Progress {
     /// It is over.
     pub(super) fn end(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         self.clear();
-        if self.telling.json {
+        if self.output_options.json {
             let quilt::Progress { tasks, done, failed, not_run } = quilt.progress();
             return tell(&RunEvent::Ended { status: quilt.status(), done, failed, not_run, tasks });
         }
-        if !self.telling.quiet {
+        if !self.output_options.quiet {
             let summary = quilt.summary();
             let took = summary.ended_at.map_or(0, |at| at.millis_since(summary.started_at));
             eprintln!("{}, in {:.1} s", counts(quilt), took as f64 / 1_000.0);

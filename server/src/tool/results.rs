@@ -12,12 +12,12 @@ use super::api::Api;
 use super::error::ToolError;
 
 /// Where results go.
-pub(super) struct Target {
+pub(super) struct OutputFile {
     path: PathBuf,
     format: ResultFormat,
 }
 
-impl Target {
+impl OutputFile {
     /// What a path and a format mean.
     pub(super) fn of(path: &Path, format: Option<ResultFormat>) -> Result<Self, ToolError> {
         let named = path.extension().and_then(|extension| extension.to_str()).and_then(|extension| match extension {
@@ -41,21 +41,21 @@ impl Target {
 pub(super) async fn write(
     api: &mut Api,
     id: BatchId,
-    target: &Target,
+    output: &OutputFile,
     state: Option<TaskState>,
 ) -> Result<(), ToolError> {
-    let query = ResultsQuery { format: Some(target.format), state, reason: None, limit: None };
+    let query = ResultsQuery { format: Some(output.format), state, reason: None, limit: None };
     let results = api.results(id, &query).await?;
-    if target.path.as_os_str() == "-" {
+    if output.path.as_os_str() == "-" {
         return copy(api, results, &mut std::io::stdout().lock()).await;
     }
-    let failed = |source| ToolError::File { path: target.path.clone(), source };
+    let failed = |source| ToolError::File { path: output.path.clone(), source };
     // A file that is there is replaced by one that is whole.
-    let mut part = target.path.clone().into_os_string();
+    let mut part = output.path.clone().into_os_string();
     part.push(".part");
     let mut file = std::fs::File::create(&part).map_err(failed)?;
     copy(api, results, &mut file).await?;
-    std::fs::rename(&part, &target.path).map_err(failed)
+    std::fs::rename(&part, &output.path).map_err(failed)
 }
 
 async fn copy(api: &Api, mut results: Response, to: &mut impl Write) -> Result<(), ToolError> {

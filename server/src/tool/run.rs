@@ -6,13 +6,13 @@ use ::api::{LapRequest, ResultFormat, ResultLine, ResultsQuery, TaskState};
 use quilt::BatchId;
 
 use super::api::{Api, LISTED, LapVerb, id_of};
-use super::args::{Place, RunOptions, Telling};
+use super::args::{OutputOptions, RunOptions, Target};
 use super::error::{Ended, ToolError};
 use super::follow::Follower;
 use super::launch;
-use super::place::{Opened, with};
 use super::progress::Progress;
-use super::results::{self, Target};
+use super::results::{self, OutputFile};
+use super::session::{Session, with};
 use crate::server::asked_to_stop;
 
 /// How many failures are shown when all is over.
@@ -20,38 +20,38 @@ const SHOWN: u32 = 5;
 
 /// `quilt run`.
 pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
-    let target = options.output.as_deref().map(|path| Target::of(path, options.format)).transpose()?;
+    let file = options.output.as_deref().map(|path| OutputFile::of(path, options.format)).transpose()?;
     let to_launch = match (&options.work, options.resume || options.retry_failed) {
         (_, true) => None,
         (Some(work), false) => Some(launch::read(work, &options)?),
         (None, false) => return Err(ToolError::Usage("there is nothing to run; see quilt run --help".into())),
     };
     let needs = launch::needs(&options);
-    with(&options.place, needs, async |opened| {
+    with(&options.target, needs, async |session| {
         let shows_output = to_launch.as_ref().is_some_and(|to_launch| to_launch.shows_output);
         let id = match to_launch {
-            Some(to_launch) => opened.api.launch(&to_launch.request, to_launch.file).await?,
-            None => go_on(&mut opened.api, &options).await?,
+            Some(to_launch) => session.api.launch(&to_launch.request, to_launch.file).await?,
+            None => resume(&mut session.api, &options).await?,
         };
         if options.open {
-            let page = opened.api.page(id);
+            let page = session.api.page(id);
             if let Err(error) = open::that_detached(&page) {
                 eprintln!("cannot open {page}: {error}");
             }
         }
-        let ended = see(opened, id, options.telling).await?;
+        let ended = see(session, id, options.output_options).await?;
         if ended == Ended::Interrupted {
             return Ok(ended);
         }
-        let api = &mut opened.api;
-        let is_for_people = !options.telling.quiet && !options.telling.json;
-        match target {
-            Some(target) => results::write(api, id, &target, None).await?,
+        let api = &mut session.api;
+        let is_for_people = !options.output_options.quiet && !options.output_options.json;
+        match file {
+            Some(file) => results::write(api, id, &file, None).await?,
             None if shows_output && is_for_people => results::print_output(api, id).await?,
             None => {}
         }
         if ended == Ended::Failed && is_for_people {
-            show_failures(api, id, &options.place).await?;
+            show_failures(api, id, &options.target).await?;
         }
         if options.stay {
             eprintln!("The page stays at {} until Ctrl+C", api.page(id));
@@ -62,8 +62,8 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
     .await
 }
 
-/// Goes on with a batch that was launched before, or runs once more what has failed in it.
-async fn go_on(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolError> {
+/// Resumes an earlier batch, or retries its failed tasks.
+async fn resume(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolError> {
     let id = match options.named {
         Some(id) => id,
         None if options.resume => unfinished(api).await?,
@@ -84,17 +84,17 @@ async fn unfinished(api: &mut Api) -> Result<BatchId, ToolError> {
 }
 
 /// Sees a batch to its end, or to an interrupt.
-pub(super) async fn see(opened: &mut Opened, id: BatchId, telling: Telling) -> Result<Ended, ToolError> {
-    let mut progress = Progress::new(telling);
-    progress.begin(id, &opened.api.page(id))?;
-    let mut follower = Follower::new(opened.api.clone(), id);
+pub(super) async fn see(session: &mut Session, id: BatchId, output_options: OutputOptions) -> Result<Ended, ToolError> {
+    let mut progress = Progress::new(output_options);
+    progress.begin(id, &session.api.page(id))?;
+    let mut follower = Follower::new(session.api.clone(), id);
     let mut interrupt = std::pin::pin!(asked_to_stop());
     loop {
         let quilt = tokio::select! {
             quilt = follower.next() => quilt?,
             () = &mut interrupt => {
                 progress.clear();
-                interrupted(opened, id, telling).await?;
+                interrupted(session, id, output_options).await?;
                 return Ok(Ended::Interrupted);
             }
         };
@@ -106,21 +106,21 @@ pub(super) async fn see(opened: &mut Opened, id: BatchId, telling: Telling) -> R
     }
 }
 
-async fn interrupted(opened: &mut Opened, id: BatchId, telling: Telling) -> Result<(), ToolError> {
-    if opened.is_own() {
+async fn interrupted(session: &mut Session, id: BatchId, output_options: OutputOptions) -> Result<(), ToolError> {
+    if session.is_own() {
         // So that it goes on when it is asked to, and not with the next batch.
-        opened.api.control(id, "pause").await?;
+        session.api.control(id, "pause").await?;
     }
-    if !telling.quiet {
-        match opened.is_own() {
+    if !output_options.quiet {
+        match session.is_own() {
             true => eprintln!("Interrupted. What is done is kept: quilt run --resume goes on with the rest."),
-            false => eprintln!("It goes on at {}", opened.api.page(id)),
+            false => eprintln!("It goes on at {}", session.api.page(id)),
         }
     }
     Ok(())
 }
 
-async fn show_failures(api: &mut Api, id: BatchId, place: &Place) -> Result<(), ToolError> {
+async fn show_failures(api: &mut Api, id: BatchId, target: &Target) -> Result<(), ToolError> {
     let (format, state) = (Some(ResultFormat::Ndjson), Some(TaskState::Failed));
     let lines = results::lines(api, id, &ResultsQuery { format, state, reason: None, limit: Some(SHOWN) }).await?;
     let mut stderr = std::io::stderr();
@@ -131,7 +131,7 @@ async fn show_failures(api: &mut Api, id: BatchId, place: &Place) -> Result<(), 
     if lines.len() == SHOWN as usize {
         writeln!(stderr, "  and maybe others: quilt results --state failed")?;
     }
-    let where_to = place.url.as_ref().map(|url| format!(" --url {url}")).unwrap_or_default();
+    let where_to = target.url.as_ref().map(|url| format!(" --url {url}")).unwrap_or_default();
     writeln!(stderr, "quilt run{where_to} --retry-failed runs what has failed once more")?;
     if api.look(id).await?.not_run > 0 {
         writeln!(stderr, "quilt continue{where_to} runs what was not run")?;

@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::{Ended, ToolError};
 use super::follow::Follower;
-use super::place::Opened;
 use super::progress::counts;
+use super::session::Session;
 use crate::server::asked_to_stop;
 
 /// The time between two pictures.
@@ -26,8 +26,8 @@ const NOT_RUN: [u32; 3] = [38, 40, 52];
 const USUAL: (u16, u16) = (80, 24);
 
 /// `quilt watch`.
-pub(super) async fn watch(opened: &Opened, id: BatchId) -> Result<Ended, ToolError> {
-    let mut follower = Follower::new(opened.api.clone(), id);
+pub(super) async fn watch(session: &Session, id: BatchId) -> Result<Ended, ToolError> {
+    let mut follower = Follower::new(session.api.clone(), id);
     let mut interrupt = std::pin::pin!(asked_to_stop());
     let screen = Screen::open()?;
     let mut next = Instant::now();
@@ -38,7 +38,7 @@ pub(super) async fn watch(opened: &Opened, id: BatchId) -> Result<Ended, ToolErr
         };
         let is_over = quilt.status().is_over();
         // Here nobody runs it while we look.
-        let is_still = is_over || opened.is_own();
+        let is_still = is_over || session.is_own();
         if is_still || (screen.is_terminal && Instant::now() >= next) {
             let size = terminal::size().unwrap_or(USUAL);
             screen.show(&picture(quilt, size))?;

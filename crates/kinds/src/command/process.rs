@@ -1,30 +1,30 @@
-//! A process, with whatever it starts, from its beginning to its end.
+//! Runs a process and its descendants to completion.
 
 use std::fmt;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use engine::work::TaskError;
+use engine::work::{LeaseId, TaskError};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use super::allowed::Command;
+use super::policy::CommandSpec;
 
-/// How long a process that has ended may have its output held open by others.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long output is still read after the process has exited, if another process holds the pipe open.
+const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How a process ended.
+/// How a process terminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// By itself, with this status.
+pub(super) enum Termination {
+    /// It exited with this status.
     Exit(i32),
-    /// By this signal.
+    /// This signal killed it.
     Signal(i32),
 }
 
-impl Ended {
-    /// The exit status, as a shell would tell it.
+impl Termination {
+    /// The exit status as a shell reports it: 128 plus the number of the signal that killed the process.
     pub(super) fn status(self) -> i32 {
         match self {
             Self::Exit(status) => status,
@@ -40,7 +40,7 @@ impl Ended {
     }
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for Termination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exit(status) => write!(f, "exit status {status}"),
@@ -49,7 +49,7 @@ impl fmt::Display for Ended {
     }
 }
 
-impl From<ExitStatus> for Ended {
+impl From<ExitStatus> for Termination {
     fn from(status: ExitStatus) -> Self {
         #[cfg(unix)]
         if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
@@ -59,126 +59,131 @@ impl From<ExitStatus> for Ended {
     }
 }
 
-/// What a process wrote.
+/// What a process wrote to one stream.
 #[derive(Debug, Default)]
-pub(super) struct Output {
-    /// As much of it as is kept.
+pub(super) struct CapturedStream {
+    /// The first bytes, up to the limit.
     pub(super) kept: Vec<u8>,
-    /// How much it was.
-    pub(super) bytes: u64,
+    pub(super) total_bytes: u64,
 }
 
-/// A process that has run.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) ended: Ended,
-    pub(super) stdout: Output,
-    pub(super) stderr: Output,
+pub(super) struct ProcessOutput {
+    pub(super) termination: Termination,
+    pub(super) stdout: CapturedStream,
+    pub(super) stderr: CapturedStream,
 }
 
-/// Runs a command to its end. If nobody waits for it any more, it is killed with everything that it has started.
-pub(super) async fn run(command: &Command, args: &[String]) -> Result<Ran, TaskError> {
+/// Runs a command to completion, with the lease as its fencing token in `QUILT_LEASE`. Dropping the future kills its process group.
+///
+/// # Errors
+///
+/// The process cannot be started or awaited. A non-zero exit status is not an error here.
+pub(super) async fn run_process(
+    command: &CommandSpec,
+    args: &[String],
+    lease: LeaseId,
+) -> Result<ProcessOutput, TaskError> {
     let mut process = tokio::process::Command::new(&command.program);
     process.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     process.kill_on_drop(true);
-    // What the operator has set for the server, such as passwords, is nothing for those who see what a command writes.
+    // The server's settings may contain passwords, which clients could read in the output of a command.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUILT_")) {
         process.env_remove(name);
     }
-    // A group of its own, with which it ends.
+    // A process group of its own, which is killed with it.
     #[cfg(unix)]
     process.process_group(0);
-    process.envs(&command.env);
+    process.env("QUILT_LEASE", lease.to_string()).envs(&command.env);
     if let Some(dir) = &command.dir {
         process.current_dir(dir);
     }
     let child = process.spawn().map_err(|error| {
         let error_of = match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied => TaskError::permanent,
-            // Too many processes, or too many files that are open: later there may be fewer.
+            // For example a limit on processes or open files, which is likely to be temporary.
             _ => TaskError::retryable,
         };
         error_of("cannot run the command").with_message(format!("cannot run {}: {error}", command.program))
     })?;
-    let mut group = Group::of(child);
+    let mut group = ProcessGroup::new(child);
     let (stdout, stderr) = (group.child.stdout.take(), group.child.stderr.take());
-    let (mut out, mut err) = (Output::default(), Output::default());
-    let ended = {
+    let (mut out, mut err) = (CapturedStream::default(), CapturedStream::default());
+    let status = {
         let reading = async {
-            tokio::join!(read(stdout, command.max_output, &mut out), read(stderr, command.max_output, &mut err))
+            tokio::join!(capture(stdout, command.max_output, &mut out), capture(stderr, command.max_output, &mut err))
         };
         let mut reading = std::pin::pin!(reading);
-        let mut has_read = false;
-        let ended = tokio::select! {
+        let mut is_drained = false;
+        let status = tokio::select! {
             _ = &mut reading => {
-                has_read = true;
+                is_drained = true;
                 group.child.wait().await
             }
-            ended = group.child.wait() => ended,
+            status = group.child.wait() => status,
         };
-        // What it has left behind ends with it, and from here on its number may be another one's.
+        // Kill its descendants. From here on, the system may reuse the id of the group.
         group.kill();
-        group.forget();
-        if !has_read {
-            // Something that has left its group may hold its output open for as long as it likes.
-            let _ = timeout(LAST_WORDS, reading).await;
+        group.disarm();
+        if !is_drained {
+            // A descendant that has left the group may hold the pipes open indefinitely.
+            let _ = timeout(OUTPUT_DRAIN_TIMEOUT, reading).await;
         }
-        ended
+        status
     };
     let (stdout, stderr) = (out, err);
-    let ended = ended.map_err(|error| {
+    let status = status.map_err(|error| {
         let message = format!("cannot wait for {}: {error}", command.program);
         TaskError::retryable("cannot wait for the command").with_message(message)
     })?;
-    Ok(Ran { ended: ended.into(), stdout, stderr })
+    Ok(ProcessOutput { termination: status.into(), stdout, stderr })
 }
 
-/// Reads to the end, and keeps the beginning.
-async fn read(from: Option<impl AsyncRead + Unpin>, most: usize, output: &mut Output) {
-    let Some(mut from) = from else { return };
-    let mut piece = vec![0; 8 << 10];
-    // An error here is an end as well.
-    while let Ok(length @ 1..) = from.read(&mut piece).await {
-        output.bytes += length as u64;
-        let kept = length.min(most - output.kept.len());
-        output.kept.extend_from_slice(piece.get(..kept).unwrap_or_default());
+/// Reads to the end of the stream or the first error, and keeps the first `max_bytes`.
+async fn capture(stream: Option<impl AsyncRead + Unpin>, max_bytes: usize, output: &mut CapturedStream) {
+    let Some(mut stream) = stream else { return };
+    let mut buffer = vec![0; 8 << 10];
+    while let Ok(length @ 1..) = stream.read(&mut buffer).await {
+        output.total_bytes += length as u64;
+        let kept = length.min(max_bytes - output.kept.len());
+        output.kept.extend_from_slice(buffer.get(..kept).unwrap_or_default());
     }
 }
 
-/// A process with everything that it has started, as long as that has not left its group.
-struct Group {
+/// A process and its descendants, except those that leave the process group. Dropping it kills them.
+struct ProcessGroup {
     child: Child,
-    /// The number of the process, which is that of its group as well.
+    /// The id of the process and of its group; `None` once the process has been reaped.
     #[cfg(unix)]
-    number: Option<rustix::process::Pid>,
+    id: Option<rustix::process::Pid>,
 }
 
-impl Group {
-    fn of(child: Child) -> Self {
+impl ProcessGroup {
+    fn new(child: Child) -> Self {
         Self {
             #[cfg(unix)]
-            number: child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())),
+            id: child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed())),
             child,
         }
     }
 
     fn kill(&self) {
         #[cfg(unix)]
-        if let Some(number) = self.number {
-            // It may have ended already.
-            let _ = rustix::process::kill_process_group(number, rustix::process::Signal::KILL);
+        if let Some(id) = self.id {
+            // Fails if the group has already exited.
+            let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
         }
     }
 
-    fn forget(&mut self) {
+    fn disarm(&mut self) {
         #[cfg(unix)]
         {
-            self.number = None;
+            self.id = None;
         }
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.kill();
     }

@@ -1,11 +1,11 @@
-//! One address, with its redirections, up to the end of what it answers.
+//! Fetches a URL, including redirects and the response body.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use engine::work::{Detail, Done, Retry, TaskError};
+use engine::work::{Detail, Done, LeaseId, Retry, TaskError};
 use quilt::Color;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect;
@@ -13,162 +13,181 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::addresses::{Policy, Refused, Resolver, address};
-use super::hosts::Hosts;
+use super::host_limiter::HostLimiter;
 use super::html;
+use super::policy::{AddressError, FetchPolicy, PolicyResolver, parse_url};
 
-/// How long a connection may take to come about.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long nothing may come.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The maximum time between two reads of a response.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest pause that a host can ask for.
+/// Longer `Retry-After` values are reduced to this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// What an answer is read up to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asking {
-    /// How many redirections are followed.
-    pub(super) redirects: u8,
-    /// How many bytes are read, unpacked.
-    pub(super) max_bytes: usize,
+pub(super) struct FetchOptions {
+    pub(super) max_redirects: u8,
+    /// The maximum number of bytes read of a body, after decompression.
+    pub(super) max_body_bytes: usize,
 }
 
-/// Asks for addresses that may be asked. Cheap to clone.
+/// An HTTP client that connects only to addresses that the policy allows. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Client {
-    client: reqwest::Client,
-    policy: Arc<Policy>,
+pub(super) struct FetchClient {
+    http: reqwest::Client,
+    policy: Arc<FetchPolicy>,
 }
 
-/// Why there is no response, or not all of it.
 #[derive(Debug)]
-struct Failure {
+struct FetchError {
+    /// The `error` field of the detail.
     class: &'static str,
-    /// In a few words, without the names of hosts.
+    /// A short description without the names of hosts, by which failures are grouped.
     reason: Cow<'static, str>,
     message: String,
     retry: Retry,
 }
 
-impl Failure {
+impl FetchError {
     fn permanent(class: &'static str, reason: &'static str, message: impl Into<String>) -> Self {
         Self { class, reason: reason.into(), message: message.into(), retry: Retry::Never }
     }
 }
 
-/// What is known of an address so far.
+/// A request with its redirects and the final response.
 #[derive(Debug)]
-struct Visit {
+struct Exchange {
+    /// The fencing token of the task, if the exchange belongs to one.
+    lease: Option<LeaseId>,
+    /// The URL after the redirects so far.
     url: Url,
-    /// How long others were asked first.
-    waited: Duration,
+    /// The time spent waiting for the limits of hosts, which does not count as response time.
+    limiter_wait: Duration,
     redirects: u8,
     status: Option<StatusCode>,
     content_type: Option<String>,
-    bytes: usize,
+    body_bytes: usize,
     is_truncated: bool,
     title: Option<String>,
     links: Option<u32>,
 }
 
-/// Chooses the cryptography for all clients of this process. Needed before one is made; done again it changes nothing.
+/// Carries the fencing token of the task.
+const LEASE_HEADER: &str = "quilt-lease";
+
+/// Installs the process-wide TLS provider. Call it before creating a client; later calls have no effect.
 pub fn install_tls() {
-    // Fails where there is one already, which will do as well.
+    // Fails if a provider is already installed.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-impl Client {
-    pub(super) fn new(policy: Arc<Policy>) -> Result<Self, String> {
+impl FetchClient {
+    pub(super) fn new(policy: Arc<FetchPolicy>) -> Result<Self, String> {
         install_tls();
-        let client = reqwest::Client::builder()
+        let http = reqwest::Client::builder()
             .user_agent(concat!("Quilt/", env!("CARGO_PKG_VERSION")))
-            // Each redirection is an address of its own to check.
+            // Redirects are followed here, because each target must be checked against the policy.
             .redirect(redirect::Policy::none())
-            .dns_resolver(Resolver(Arc::clone(&policy)))
-            // A proxy would ask for us, whatever the address.
+            .dns_resolver(PolicyResolver(Arc::clone(&policy)))
+            // A proxy would resolve names itself and bypass the policy.
             .no_proxy()
             .referer(false)
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
             .build()
-            .map_err(|error| format!("no client for the web can be made: {error}"))?;
-        Ok(Self { client, policy })
+            .map_err(|error| format!("cannot create the HTTP client: {error}"))?;
+        Ok(Self { http, policy })
     }
 
-    /// Asks for an address, and tells what came of it.
-    pub(super) async fn fetch(&self, url: Url, asking: Asking, hosts: &Hosts) -> Result<Done, TaskError> {
-        let mut visit = Visit::of(url);
+    /// Fetches a URL for a task. The detail of the result or the error describes the exchange.
+    pub(super) async fn fetch(
+        &self,
+        url: Url,
+        options: FetchOptions,
+        hosts: &HostLimiter,
+        lease: LeaseId,
+    ) -> Result<Done, TaskError> {
+        let mut exchange = Exchange { lease: Some(lease), ..Exchange::new(url) };
         let started = Instant::now();
-        let result = self.visit(&mut visit, asking, Some(hosts)).await;
-        let result = result.and_then(|(body, retry_after)| visit.judge(&body, retry_after));
-        if let Err(Failure { retry: Retry::After(pause), .. }) = &result {
-            hosts.hold(&visit.url, *pause);
+        let result = self.run(&mut exchange, options, Some(hosts)).await;
+        let result = result.and_then(|(body, retry_after)| exchange.classify(&body, retry_after));
+        if let Err(FetchError { retry: Retry::After(pause), .. }) = &result {
+            hosts.pause_host(&exchange.url, *pause);
         }
-        let took = started.elapsed().saturating_sub(visit.waited);
-        let detail = visit.detail(took, result.as_ref().err());
+        let response_time = started.elapsed().saturating_sub(exchange.limiter_wait);
+        let detail = exchange.detail(response_time, result.as_ref().err());
         match result {
-            Ok(()) => Ok(Done { color: visit.color(took), detail: Some(detail) }),
-            Err(Failure { reason, message, retry, .. }) => {
+            Ok(()) => Ok(Done { color: exchange.color(response_time), detail: Some(detail) }),
+            Err(FetchError { reason, message, retry, .. }) => {
                 Err(TaskError { reason, message, retry, detail: Some(Box::new(detail)) })
             }
         }
     }
 
-    /// The whole of what an address answers, of which everything is needed.
-    pub(super) async fn read_all(&self, url: Url, asking: Asking) -> Result<Bytes, String> {
-        let mut visit = Visit::of(url);
-        let (body, _) = self.visit(&mut visit, asking, None).await.map_err(|failure| failure.message)?;
-        match visit.status {
+    /// Fetches a complete body, without limits per host.
+    ///
+    /// # Errors
+    ///
+    /// The status is not 2xx, or the body exceeds the limit.
+    pub(super) async fn fetch_body(&self, url: Url, options: FetchOptions) -> Result<Bytes, String> {
+        let mut exchange = Exchange::new(url);
+        let (body, _) = self.run(&mut exchange, options, None).await.map_err(|error| error.message)?;
+        match exchange.status {
             Some(status) if !status.is_success() => Err(status.to_string()),
-            _ if visit.is_truncated => Err(format!("it has more than {} bytes", asking.max_bytes)),
+            _ if exchange.is_truncated => Err(format!("the body has more than {} bytes", options.max_body_bytes)),
             _ => Ok(body),
         }
     }
 
-    /// Follows redirections to an answer, and reads it.
-    async fn visit(
+    /// Follows redirects and reads the final response. Returns its body and its `Retry-After`.
+    async fn run(
         &self,
-        visit: &mut Visit,
-        asking: Asking,
-        hosts: Option<&Hosts>,
-    ) -> Result<(Bytes, Option<Duration>), Failure> {
+        exchange: &mut Exchange,
+        options: FetchOptions,
+        hosts: Option<&HostLimiter>,
+    ) -> Result<(Bytes, Option<Duration>), FetchError> {
         loop {
             self.policy
-                .check(&visit.url)
-                .map_err(|refused| Failure::permanent("refused", "not a public address", refused.to_string()))?;
-            let waiting = Instant::now();
-            let _place = match hosts {
-                Some(hosts) => hosts.wait_for(&visit.url).await.map_err(|left| Failure {
+                .check(&exchange.url)
+                .map_err(|refused| FetchError::permanent("refused", "not a public address", refused.to_string()))?;
+            let queued_at = Instant::now();
+            let _permit = match hosts {
+                Some(hosts) => hosts.acquire(&exchange.url).await.map_err(|pause| FetchError {
                     class: "held",
                     reason: "throttled".into(),
-                    message: "its host has asked to be left alone for a while".into(),
-                    retry: Retry::After(left),
+                    message: format!("the host asked clients to pause; {} s remain", pause.as_secs()),
+                    // Nothing was sent: this is no attempt, and no worker waits for the host.
+                    retry: Retry::Snooze(pause),
                 })?,
                 None => None,
             };
-            visit.waited += waiting.elapsed();
+            exchange.limiter_wait += queued_at.elapsed();
             let request =
-                self.client.get(visit.url.clone()).header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
-            let response = request.send().await.map_err(|error| failure(&error))?;
-            visit.status = Some(response.status());
-            match next_address(&visit.url, &response)? {
-                Some(_) if visit.redirects >= asking.redirects => {
-                    let message = format!("more than {} redirections", asking.redirects);
-                    return Err(Failure::permanent("redirects", "too many redirections", message));
+                self.http.get(exchange.url.clone()).header(ACCEPT, "text/html,application/xhtml+xml,*/*;q=0.8");
+            let request = match exchange.lease {
+                Some(lease) => request.header(LEASE_HEADER, lease.to_string()),
+                None => request,
+            };
+            let response = request.send().await.map_err(|error| classify_error(&error))?;
+            exchange.status = Some(response.status());
+            match redirect_target(&exchange.url, &response)? {
+                Some(_) if exchange.redirects >= options.max_redirects => {
+                    let message = format!("more than {} redirects", options.max_redirects);
+                    return Err(FetchError::permanent("redirects", "too many redirections", message));
                 }
-                Some(next) => {
-                    visit.redirects += 1;
-                    visit.url = next;
+                Some(target) => {
+                    exchange.redirects += 1;
+                    exchange.url = target;
                 }
                 None => {
                     let headers = response.headers();
-                    visit.content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(shortened);
+                    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                    exchange.content_type = content_type.map(truncate_header);
                     let retry_after = retry_after(headers);
-                    // Of what is no page nothing is told but its size.
-                    let keeps = hosts.is_none() || visit.content_type.as_deref().is_some_and(is_html);
-                    let body = visit.read(response, asking.max_bytes, keeps).await?;
+                    // For other content types only the size is recorded.
+                    let keep_body = hosts.is_none() || exchange.content_type.as_deref().is_some_and(is_html);
+                    let body = exchange.read_body(response, options.max_body_bytes, keep_body).await?;
                     return Ok((body, retry_after));
                 }
             }
@@ -176,55 +195,56 @@ impl Client {
     }
 }
 
-/// The beginning of what a host says, as long as it makes sense.
-fn shortened(text: &str) -> String {
+/// Truncates a header value before it is stored.
+fn truncate_header(text: &str) -> String {
     text.chars().take(200).collect()
 }
 
-/// Where an answer leads, if it is a redirection.
-fn next_address(here: &Url, response: &Response) -> Result<Option<Url>, Failure> {
-    let is_redirection = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
-    let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirection) else { return Ok(None) };
-    let bad = |reason: String| {
-        Failure::permanent("redirects", "invalid redirection", format!("a redirection leads nowhere: {reason}"))
+/// Returns the target of a redirect; `None` for any other response.
+fn redirect_target(base: &Url, response: &Response) -> Result<Option<Url>, FetchError> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else { return Ok(None) };
+    let invalid = |reason: String| {
+        FetchError::permanent("redirects", "invalid redirection", format!("invalid Location header: {reason}"))
     };
-    let location = std::str::from_utf8(location.as_bytes()).map_err(|error| bad(error.to_string()))?;
-    let next = here.join(location).map_err(|error| bad(error.to_string()))?;
-    address(next.as_str()).map(Some).map_err(bad)
+    let location = std::str::from_utf8(location.as_bytes()).map_err(|error| invalid(error.to_string()))?;
+    let target = base.join(location).map_err(|error| invalid(error.to_string()))?;
+    parse_url(target.as_str()).map(Some).map_err(invalid)
 }
 
-/// How long a host asks to be left alone. A date is not understood: it would be compared with another clock.
+/// Parses `Retry-After` in seconds. Dates are ignored, because the clocks of the two machines may differ.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
-impl Visit {
-    fn of(url: Url) -> Self {
+impl Exchange {
+    fn new(url: Url) -> Self {
         Self {
+            lease: None,
             url,
-            waited: Duration::ZERO,
+            limiter_wait: Duration::ZERO,
             redirects: 0,
             status: None,
             content_type: None,
-            bytes: 0,
+            body_bytes: 0,
             is_truncated: false,
             title: None,
             links: None,
         }
     }
 
-    /// Reads up to so many bytes. They are counted, and kept where somebody looks at them.
-    async fn read(&mut self, mut response: Response, most: usize, keeps: bool) -> Result<Bytes, Failure> {
+    /// Reads and counts up to `max_bytes` bytes. Returns an empty body unless `keep` is set.
+    async fn read_body(&mut self, mut response: Response, max_bytes: usize, keep: bool) -> Result<Bytes, FetchError> {
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| failure(&error))? {
-            let room = most - self.bytes;
-            self.is_truncated = piece.len() > room;
-            let taken = room.min(piece.len());
-            if keeps {
-                body.extend_from_slice(piece.get(..taken).unwrap_or_default());
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify_error(&error))? {
+            let remaining = max_bytes - self.body_bytes;
+            self.is_truncated = chunk.len() > remaining;
+            let length = remaining.min(chunk.len());
+            if keep {
+                body.extend_from_slice(chunk.get(..length).unwrap_or_default());
             }
-            self.bytes += taken;
+            self.body_bytes += length;
             if self.is_truncated {
                 break;
             }
@@ -232,26 +252,26 @@ impl Visit {
         Ok(body.freeze())
     }
 
-    /// What an answer means, and what stands in it.
-    fn judge(&mut self, body: &Bytes, retry_after: Option<Duration>) -> Result<(), Failure> {
+    /// Extracts title and links from an HTML body, and maps the status to success or failure.
+    fn classify(&mut self, body: &Bytes, retry_after: Option<Duration>) -> Result<(), FetchError> {
         if self.content_type.as_deref().is_some_and(is_html) {
-            let page = html::read(body);
+            let page = html::parse(body);
             (self.title, self.links) = (page.title, Some(page.links));
         }
         let status = self.status.unwrap_or_default();
-        let soon = retry_after.map_or(Retry::Soon, Retry::After);
+        let retry = retry_after.map_or(Retry::Soon, Retry::After);
         let (class, retry) = match status.as_u16() {
             200..300 => return Ok(()),
-            429 => ("429", soon),
-            500..600 => ("5xx", soon),
+            429 => ("429", retry),
+            500..600 => ("5xx", retry),
             400..500 => ("4xx", Retry::Never),
             300..400 => ("3xx", Retry::Never),
             _ => ("status", Retry::Never),
         };
-        Err(Failure { class, reason: status.to_string().into(), message: status.to_string(), retry })
+        Err(FetchError { class, reason: status.to_string().into(), message: status.to_string(), retry })
     }
 
-    fn detail(&self, took: Duration, failure: Option<&Failure>) -> Detail {
+    fn detail(&self, response_time: Duration, error: Option<&FetchError>) -> Detail {
         let mut record = Map::new();
         let mut put = |name: &str, value: Value| {
             if !value.is_null() {
@@ -262,22 +282,22 @@ impl Visit {
         put("final_url", self.url.as_str().into());
         put("redirects", self.redirects.into());
         put("type", self.content_type.clone().into());
-        put("bytes", self.bytes.into());
-        put("ms", (took.as_millis() as u64).into());
+        put("bytes", self.body_bytes.into());
+        put("ms", (response_time.as_millis() as u64).into());
         put("title", self.title.clone().into());
         put("links", self.links.into());
-        put("error", failure.map(|failure| failure.class).into());
+        put("error", error.map(|error| error.class).into());
         if self.is_truncated {
             put("truncated", true.into());
         }
         Detail::Record(record)
     }
 
-    /// Green where it answered, blue where it did so elsewhere; the longer it took, the darker.
-    fn color(&self, took: Duration) -> Color {
+    /// Green without redirects, blue with redirects; the slower, the darker.
+    fn color(&self, response_time: Duration) -> Color {
         let [red, green, blue] = if self.redirects == 0 { [92, 184, 120] } else { [86, 150, 210] };
-        // A second is half as bright.
-        let light = 1.0 / (1.0 + took.as_secs_f64());
+        // A response after one second is half as bright as an immediate one.
+        let light = 1.0 / (1.0 + response_time.as_secs_f64());
         let channel = |value: u32| (f64::from(value) * light.max(0.35)) as u32;
         Color::from_rgb(channel(red) << 16 | channel(green) << 8 | channel(blue))
     }
@@ -288,33 +308,33 @@ fn is_html(content_type: &str) -> bool {
     essence.eq_ignore_ascii_case("text/html") || essence.eq_ignore_ascii_case("application/xhtml+xml")
 }
 
-/// What an error of the client means.
-fn failure(error: &reqwest::Error) -> Failure {
+fn classify_error(error: &reqwest::Error) -> FetchError {
     let causes = || std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    // The resolver's own word, if it has refused.
-    if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<Refused>()) {
+    // Errors of `PolicyResolver` arrive as causes.
+    if let Some(refused) = causes().find_map(|cause| cause.downcast_ref::<AddressError>()) {
         return match refused {
-            Refused::NotPublic { .. } => Failure::permanent("refused", "not a public address", refused.to_string()),
-            Refused::Unknown { .. } => Failure::permanent("dns", "no such host", refused.to_string()),
+            AddressError::NotPublic { .. } => {
+                FetchError::permanent("refused", "not a public address", refused.to_string())
+            }
+            AddressError::Unresolved { .. } => FetchError::permanent("dns", "no such host", refused.to_string()),
         };
     }
     let is_tls = causes().any(|cause| cause.is::<rustls::Error>());
     let last = causes().last().map_or_else(|| error.to_string(), ToString::to_string);
     if is_tls {
-        Failure::permanent("tls", "TLS error", format!("tls: {last}"))
+        FetchError::permanent("tls", "TLS error", format!("TLS error: {last}"))
     } else if error.is_timeout() {
-        Failure {
-            class: "timeout",
-            reason: "timed out".into(),
-            message: "nothing came in time".into(),
-            retry: Retry::Soon,
-        }
+        let message = match error.is_connect() {
+            true => format!("no connection within {} s", CONNECT_TIMEOUT.as_secs()),
+            false => format!("no data received for {} s", READ_TIMEOUT.as_secs()),
+        };
+        FetchError { class: "timeout", reason: "timed out".into(), message, retry: Retry::Soon }
     } else if error.is_connect() {
-        // Nobody listens there. That does not change within seconds.
-        Failure::permanent("connect", "cannot connect", format!("connect: {last}"))
+        // Usually the port is closed, which does not change within seconds.
+        FetchError::permanent("connect", "cannot connect", format!("cannot connect: {last}"))
     } else if error.is_body() || error.is_decode() {
-        Failure::permanent("body", "incomplete response", format!("its answer is not whole: {last}"))
+        FetchError::permanent("body", "incomplete response", format!("incomplete response: {last}"))
     } else {
-        Failure::permanent("http", "invalid response", format!("http: {last}"))
+        FetchError::permanent("http", "invalid response", format!("invalid response: {last}"))
     }
 }

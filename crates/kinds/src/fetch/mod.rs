@@ -1,15 +1,16 @@
-//! `fetch`: an address on the web for each square.
+//! `fetch`: one HTTP request per square.
 //!
 //! # Layout
 //!
-//! - `addresses`: what an address is, and which may be asked; `hosts`: how often each host is
-//! - `client`: one address, with its redirections, up to the end of what it answers
-//! - `html`: what stands in a page; `sitemap`: lists of addresses
+//! - `policy`: which URLs and IP addresses may be requested
+//! - `client`: one exchange, including redirects and the response body
+//! - `host_limiter`: concurrency and rate limits per host
+//! - `html`: title and links of a page; `sitemap`: URLs in sitemaps
 
-mod addresses;
 mod client;
-mod hosts;
+mod host_limiter;
 mod html;
+mod policy;
 mod sitemap;
 
 use std::sync::{Arc, OnceLock};
@@ -22,58 +23,58 @@ use quilt::{BatchSpec, WorkSpec};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use self::addresses::address;
-pub use self::addresses::{Policy, Refused};
 pub use self::client::install_tls;
-use self::client::{Asking, Client};
-use self::hosts::Hosts;
-use crate::lines::{self, Lines, gather, store};
+use self::client::{FetchClient, FetchOptions};
+use self::host_limiter::HostLimiter;
+use self::policy::parse_url;
+pub use self::policy::{AddressError, FetchPolicy};
+use crate::item_list::{self, ItemList};
 
-/// The most bytes of an answer that can be asked for.
-const MAX_BYTES: u32 = 16 << 20;
+/// The upper limit of `max_bytes`.
+const MAX_BODY_BYTES: u32 = 16 << 20;
 
-/// The most redirections that can be followed.
+/// The upper limit of `redirects`.
 const MAX_REDIRECTS: u8 = 20;
 
-/// The most requests to a host at the same time.
+/// The upper limit of `per_host`.
 const MAX_PER_HOST: u16 = 256;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct Parameters {
-    /// The addresses.
+struct FetchParameters {
+    /// The URLs. The batch's input stores them, not its parameters.
     #[serde(default, skip_serializing)]
     urls: Option<serde_json::Value>,
-    /// The address of a sitemap, which is read at the launch.
+    /// The URL of a sitemap, which is read once at launch.
     #[serde(default, skip_serializing)]
     sitemap: Option<String>,
-    /// How many requests to one host go on at the same time.
-    #[serde(default = "four")]
+    /// The maximum number of concurrent requests per host.
+    #[serde(default = "default_per_host")]
     per_host: u16,
-    /// How many requests to one host are started a second, at most.
+    /// The maximum number of requests per host and second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     per_host_per_second: Option<f64>,
-    /// How many redirections are followed.
-    #[serde(default = "ten")]
+    /// The maximum number of redirects.
+    #[serde(default = "default_redirects")]
     redirects: u8,
-    /// How many bytes of an answer are read, after they are unpacked.
-    #[serde(default = "two_mebibytes")]
+    /// The maximum number of bytes read of a body, after decompression.
+    #[serde(default = "default_max_bytes")]
     max_bytes: u32,
 }
 
-fn four() -> u16 {
+fn default_per_host() -> u16 {
     4
 }
 
-fn ten() -> u8 {
+fn default_redirects() -> u8 {
     10
 }
 
-fn two_mebibytes() -> u32 {
+fn default_max_bytes() -> u32 {
     2 << 20
 }
 
-impl Parameters {
+impl FetchParameters {
     fn check(&self) -> Result<(), String> {
         let within = |name, value: u64, min: u64, max: u64| match (min..=max).contains(&value) {
             true => Ok(()),
@@ -81,7 +82,7 @@ impl Parameters {
         };
         within("per_host", self.per_host.into(), 1, MAX_PER_HOST.into())?;
         within("redirects", self.redirects.into(), 0, MAX_REDIRECTS.into())?;
-        within("max_bytes", self.max_bytes.into(), 1, MAX_BYTES.into())?;
+        within("max_bytes", self.max_bytes.into(), 1, MAX_BODY_BYTES.into())?;
         match self.per_host_per_second {
             Some(rate) if !(0.01..=10_000.0).contains(&rate) => {
                 Err(format!("per_host_per_second must be a number from 0.01 to 10000, not {rate}"))
@@ -91,22 +92,22 @@ impl Parameters {
     }
 }
 
-/// The kind.
+/// The `fetch` kind.
 pub struct FetchKind {
-    policy: Arc<Policy>,
-    /// One for all batches: to make it is to read the certificates of all authorities.
-    client: OnceLock<Result<Client, String>>,
+    policy: Arc<FetchPolicy>,
+    /// Shared by all batches, because creating a client loads all root certificates.
+    client: OnceLock<Result<FetchClient, String>>,
 }
 
 impl FetchKind {
-    /// With what may be fetched.
+    /// Creates the kind for the addresses that `policy` allows.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: FetchPolicy) -> Self {
         Self { policy: Arc::new(policy), client: OnceLock::new() }
     }
 
-    fn client(&self) -> Result<Client, String> {
-        self.client.get_or_init(|| Client::new(Arc::clone(&self.policy))).clone()
+    fn client(&self) -> Result<FetchClient, String> {
+        self.client.get_or_init(|| FetchClient::new(Arc::clone(&self.policy))).clone()
     }
 }
 
@@ -123,7 +124,7 @@ impl Kind for FetchKind {
         };
         Some(Form {
             title: "Web pages",
-            about: "Each task asks for an address: does it answer, where does it lead, how long does it take?",
+            about: "Each task requests an address and records its status, redirects, response time, title and links.",
             presets: Vec::new(),
             draws_presets: false,
             counts_tasks: true,
@@ -135,10 +136,10 @@ impl Kind for FetchKind {
                     FieldKind::Text { example: "https://example.org/sitemap.xml" },
                     false,
                 ),
-                number("per_host", "Requests to a host at once", "at most", "4", "1", "256", "1"),
-                number("per_host_per_second", "Requests to a host a second", "at most", "", "0.01", "10000", "any"),
-                number("redirects", "Redirections", "at most", "10", "0", "20", "1"),
-                number("max_bytes", "Bytes of an answer", "at most", "2097152", "1", "16777216", "1"),
+                number("per_host", "Concurrent requests per host", "at most", "4", "1", "256", "1"),
+                number("per_host_per_second", "Requests per host and second", "at most", "", "0.01", "10000", "any"),
+                number("redirects", "Redirects", "at most", "10", "0", "20", "1"),
+                number("max_bytes", "Response body, in bytes", "at most", "2097152", "1", "16777216", "1"),
             ],
         })
     }
@@ -151,70 +152,72 @@ impl Kind for FetchKind {
             Column { name: "type", label: "Type" },
             Column { name: "title", label: "Title" },
             Column { name: "links", label: "Links" },
-            Column { name: "redirects", label: "Redirections" },
-            Column { name: "final_url", label: "Led to" },
+            Column { name: "redirects", label: "Redirects" },
+            Column { name: "final_url", label: "Final URL" },
             Column { name: "error", label: "Error" },
         ]
     }
 
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
-        let parameters = parameters::<Parameters>(&work)?;
+        let parameters = parameters::<FetchParameters>(&work)?;
         parameters.check()?;
-        let mut listed = gather("urls", parameters.urls.as_ref(), upload.as_ref())?;
+        let mut lines = item_list::collect("urls", parameters.urls.as_ref(), upload.as_ref())?;
         if let Some(sitemap) = parameters.sitemap.as_deref().filter(|sitemap| !sitemap.trim().is_empty()) {
-            let sitemap = address(sitemap).map_err(|reason| format!("sitemap: {reason}"))?;
-            listed.extend(sitemap::read(&self.client()?, sitemap).await?);
+            let sitemap = parse_url(sitemap).map_err(|reason| format!("sitemap: {reason}"))?;
+            lines.extend(sitemap::fetch_urls(&self.client()?, sitemap).await?);
         }
-        let mut urls = Vec::with_capacity(listed.len());
-        for (place, line) in listed.iter().enumerate() {
+        let mut urls = Vec::with_capacity(lines.len());
+        for (index, line) in lines.iter().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            urls.push(address(line).map_err(|reason| format!("line {}: {reason}", place + 1))?);
+            urls.push(parse_url(line).map_err(|reason| format!("line {}: {reason}", index + 1))?);
         }
         if urls.is_empty() {
-            return Err("there is no address to fetch: give urls, a file with one a line, or a sitemap".into());
+            return Err("there is no URL to fetch: pass urls, a file with one URL per line, or a sitemap".into());
         }
         let tasks = u32::try_from(urls.len()).ok().filter(|tasks| *tasks <= quilt::grid::MAX_SQUARES);
         let tasks = tasks.ok_or_else(|| {
-            format!("there are {} addresses; at most {} are allowed", urls.len(), quilt::grid::MAX_SQUARES)
+            format!("there are {} URLs; at most {} are allowed", urls.len(), quilt::grid::MAX_SQUARES)
         })?;
         Ok(Launch::with_parameters(&work, &parameters)?
-            .with_input(store(urls.iter().map(Url::as_str)))
+            .with_input(item_list::encode(urls.iter().map(Url::as_str)))
             .with_tasks(tasks))
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
-        let parameters = parameters::<Parameters>(&spec.work)?;
+        let parameters = parameters::<FetchParameters>(&spec.work)?;
         parameters.check()?;
-        let urls = Lines::read(input.ok_or("the list of addresses is missing")?)?;
-        if urls.len() != spec.grid.squares() as usize {
-            return Err("there are not as many addresses as squares".into());
+        let urls = ItemList::parse(input.ok_or("the list of URLs is missing")?)?;
+        let squares = spec.grid.squares();
+        if urls.len() != squares as usize {
+            return Err(format!("the batch has {squares} squares, but its input has {} URLs", urls.len()));
         }
-        let asking = Asking { redirects: parameters.redirects, max_bytes: parameters.max_bytes as usize };
-        let pause = parameters.per_host_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
-        let hosts = Hosts::new(parameters.per_host.into(), pause);
-        Ok(Work::waiting(Fetch { client: self.client()?, hosts, urls, asking }))
+        let options =
+            FetchOptions { max_redirects: parameters.redirects, max_body_bytes: parameters.max_bytes as usize };
+        let interval = parameters.per_host_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
+        let hosts = HostLimiter::new(parameters.per_host.into(), interval);
+        Ok(Work::waiting(FetchWork { client: self.client()?, hosts, urls, options }))
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
-        lines::items(input)
+        item_list::decode(input)
     }
 }
 
-struct Fetch {
-    client: Client,
-    hosts: Hosts,
-    urls: Lines,
-    asking: Asking,
+struct FetchWork {
+    client: FetchClient,
+    hosts: HostLimiter,
+    urls: ItemList,
+    options: FetchOptions,
 }
 
 #[async_trait]
-impl AsyncWork for Fetch {
+impl AsyncWork for FetchWork {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let url = self.urls.get(task.index.0).and_then(|url| Url::parse(url).ok());
         let url = url.ok_or_else(|| TaskError::permanent("its address cannot be read"))?;
-        self.client.fetch(url, self.asking, &self.hosts).await
+        self.client.fetch(url, self.options, &self.hosts, task.lease).await
     }
 }

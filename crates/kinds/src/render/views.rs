@@ -1,13 +1,14 @@
-//! Parts of the plane that are worth seeing.
+//! Predefined views.
 
 use super::fractal::Fractal;
 use crate::palette::Palette;
 
-/// A part of the plane that is worth seeing.
+/// A region with the parameters that suit it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View {
     pub(super) name: &'static str,
     pub(super) title: &'static str,
+    /// The suggested number of rows and columns.
     pub(super) side: u16,
     pub(super) fractal: Fractal,
     pub(super) constant: [f64; 2],
@@ -103,7 +104,7 @@ pub(super) const VIEWS: [View; 9] = [
     View { name: "seahorse-large", title: "Seahorse valley, large", side: 1_024, samples: 2, ..SEAHORSE },
 ];
 
-/// The sizes of the views that have names, for programs that launch them.
+/// Returns the suggested number of rows and columns of a preset.
 #[must_use]
 pub fn preset_side(name: &str) -> Option<u16> {
     VIEWS.iter().find(|view| view.name == name).map(|view| view.side)

@@ -1,4 +1,4 @@
-//! What the tests of kinds whose tasks wait have in common.
+//! Shared by the tests of asynchronous kinds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use engine::work::{AsyncWork, Detail, Kind, Launch, Task, Work};
 use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use serde_json::{Map, Value};
 
-/// How long a test waits for something before it has failed. Nothing that goes well takes nearly as long, on whatever machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+/// A generous limit for slow machines: a test that reaches it has failed.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(180);
 
 pub(crate) async fn prepare(kind: &impl Kind, parameters: &Value, upload: Option<Bytes>) -> Result<Launch, String> {
     let parameters = parameters.as_object().expect("an object").clone();
@@ -17,20 +17,20 @@ pub(crate) async fn prepare(kind: &impl Kind, parameters: &Value, upload: Option
 }
 
 pub(crate) fn build(kind: &impl Kind, launch: Launch) -> Arc<dyn AsyncWork> {
-    let grid = Grid::near_square(launch.tasks.expect("it counts them")).expect("some");
+    let grid = Grid::near_square(launch.tasks.expect("the kind counts tasks")).expect("at least one");
     match kind.build(&BatchSpec::new(launch.work, grid, 1), launch.input).expect("valid") {
         Work::Async(work) => work,
-        Work::Blocking(_) => panic!("it waits"),
+        Work::Blocking(_) => panic!("asynchronous work"),
     }
 }
 
 pub(crate) fn task(index: u32) -> Task {
-    Task { index: Index(index), seed: 1, lap: 1, attempt: 1 }
+    Task { index: Index(index), seed: 1, lap: 1, attempt: 1, lease: Default::default() }
 }
 
 pub(crate) fn record(detail: Option<Detail>) -> Map<String, Value> {
     match detail {
         Some(Detail::Record(record)) => record,
-        other => panic!("{other:?} is no record"),
+        other => panic!("{other:?} is not a record"),
     }
 }

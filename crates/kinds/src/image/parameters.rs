@@ -1,49 +1,50 @@
-//! What a launch says about the image that comes out.
+//! The parameters of the `image` kind.
 
 use fast_image_resize::{FilterType, ResizeAlg};
 use serde::{Deserialize, Serialize};
 
-use super::file::{MAX_PIXELS, MAX_SIDE};
+use super::decode::{MAX_PIXELS, MAX_SIDE};
 
-/// How many times larger than the image along each side what comes out may be: beyond that a tile would need much around it.
-const MAX_ENLARGED: u32 = 16;
+/// The maximum ratio of an output side to the input side. Beyond it, the filter margin of a tile becomes too large.
+const MAX_SCALE: u32 = 16;
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Parameters {
-    /// The width of what comes out, in pixels; that of the image, or what its height says, where it is left out.
+pub(super) struct ImageParameters {
+    /// The output width in pixels. `None` keeps the aspect ratio, or the input size if `height` is `None` as well.
     #[serde(default)]
     pub(super) width: Option<u32>,
-    /// The height of what comes out, in pixels.
+    /// The output height in pixels, likewise.
     #[serde(default)]
     pub(super) height: Option<u32>,
-    /// How pixels are made out of their neighbors.
     #[serde(default)]
     pub(super) filter: Filter,
-    /// What else is done to the colors.
     #[serde(default)]
     pub(super) effect: Effect,
 }
 
-impl Parameters {
-    /// The size of what comes out. A side that is left out follows from the other one.
-    pub(super) fn size(&self, of_width: u32, of_height: u32) -> Result<(u32, u32), String> {
-        let (width, height) = (of_width, of_height);
+impl ImageParameters {
+    /// Computes the output size from the input size.
+    ///
+    /// # Errors
+    ///
+    /// A side or the number of pixels exceeds its limit.
+    pub(super) fn output_size(&self, input_width: u32, input_height: u32) -> Result<(u32, u32), String> {
         let scaled = |length: u32, to: u32, from: u32| {
             u32::try_from((u64::from(length) * u64::from(to) + u64::from(from) / 2) / u64::from(from.max(1)))
                 .unwrap_or(u32::MAX)
                 .max(1)
         };
         let (width, height) = match (self.width, self.height) {
-            (None, None) => (width, height),
-            (Some(to), None) => (to, scaled(height, to, width)),
-            (None, Some(to)) => (scaled(width, to, height), to),
+            (None, None) => (input_width, input_height),
+            (Some(width), None) => (width, scaled(input_height, width, input_width)),
+            (None, Some(height)) => (scaled(input_width, height, input_height), height),
             (Some(width), Some(height)) => (width, height),
         };
-        for (name, side, of) in [("width", width, of_width), ("height", height, of_height)] {
-            if side > of.saturating_mul(MAX_ENLARGED) {
+        for (name, side, input) in [("width", width, input_width), ("height", height, input_height)] {
+            if side > input.saturating_mul(MAX_SCALE) {
                 return Err(format!(
-                    "{name} must not be more than {MAX_ENLARGED} times that of the image, {of}, unlike {side}"
+                    "{name} must be at most {MAX_SCALE} times that of the image ({input}), not {side}"
                 ));
             }
             if !(1..=MAX_SIDE).contains(&side) {
@@ -52,7 +53,9 @@ impl Parameters {
         }
         let pixels = u64::from(width) * u64::from(height);
         if pixels > MAX_PIXELS {
-            return Err(format!("{width} × {height} are {pixels} pixels; at most {MAX_PIXELS} are allowed"));
+            return Err(format!(
+                "the output has {width} × {height} = {pixels} pixels; at most {MAX_PIXELS} are allowed"
+            ));
         }
         Ok((width, height))
     }
@@ -95,18 +98,18 @@ impl Filter {
 
 impl Effect {
     pub(super) fn apply(self, [red, green, blue, alpha]: [u8; 4]) -> [u8; 4] {
-        let mixed = |parts: [u32; 3]| {
-            let [of_red, of_green, of_blue] = parts;
-            let sum = u32::from(red) * of_red + u32::from(green) * of_green + u32::from(blue) * of_blue;
+        let mix = |weights: [u32; 3]| {
+            let [red_weight, green_weight, blue_weight] = weights;
+            let sum = u32::from(red) * red_weight + u32::from(green) * green_weight + u32::from(blue) * blue_weight;
             u8::try_from(sum / 1_000).unwrap_or(u8::MAX)
         };
         match self {
             Self::None => [red, green, blue, alpha],
             Self::Gray => {
-                let gray = mixed([299, 587, 114]);
+                let gray = mix([299, 587, 114]);
                 [gray, gray, gray, alpha]
             }
-            Self::Sepia => [mixed([393, 769, 189]), mixed([349, 686, 168]), mixed([272, 534, 131]), alpha],
+            Self::Sepia => [mix([393, 769, 189]), mix([349, 686, 168]), mix([272, 534, 131]), alpha],
             Self::Invert => [255 - red, 255 - green, 255 - blue, alpha],
         }
     }

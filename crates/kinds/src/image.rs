@@ -1,31 +1,31 @@
-//! `image`: an image that somebody uploaded, resized tile by tile. Each square shows the mean color of its tile.
+//! `image`: an uploaded image, resized tile by tile. Each square displays the mean color of its tile.
 
-mod file;
+mod cache;
+mod decode;
 mod parameters;
 mod tiles;
-
-use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{Field, FieldKind, Form, Kind, Launch, Work, parameters};
 use quilt::{BatchSpec, WorkSpec};
 
-use self::file::size;
-use self::parameters::Parameters;
-use self::tiles::Tiles;
-pub use self::tiles::{Part, part};
+use self::cache::CachedImage;
+use self::decode::dimensions;
+use self::parameters::ImageParameters;
+use self::tiles::ImageWork;
+pub use self::tiles::{PixelRange, tile_range};
 
 const NAME: &str = "image";
 
-/// The largest tile, in pixels.
-const MAX_TILE: u64 = 1 << 17;
+/// The maximum number of pixels of a tile.
+const MAX_TILE_PIXELS: u64 = 1 << 17;
 
-/// The kind.
-pub struct PictureKind;
+/// The `image` kind.
+pub struct ImageKind;
 
 #[async_trait]
-impl Kind for PictureKind {
+impl Kind for ImageKind {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -46,18 +46,18 @@ impl Kind for PictureKind {
             ("box", "Box"),
             ("nearest", "Nearest pixel"),
         ]);
-        let effects = choices(&[("none", "As they are"), ("gray", "Gray"), ("sepia", "Sepia"), ("invert", "Inverted")]);
+        let effects = choices(&[("none", "Unchanged"), ("gray", "Gray"), ("sepia", "Sepia"), ("invert", "Inverted")]);
         let file = FieldKind::File { accept: "image/png,image/jpeg,image/webp" };
         Some(Form {
-            title: "An image of yours",
-            about: "Each task resizes a tile of it; at the finish line the tiles are one image again.",
+            title: "An image",
+            about: "Each task resizes one tile of an image; at the finish line the tiles form the resized image.",
             presets: Vec::new(),
             draws_presets: false,
             counts_tasks: false,
             fields: vec![
                 Field { name: "file", label: "Image (PNG, JPEG or WebP)", kind: file, is_advanced: false },
-                pixels("width", "Width of what comes out"),
-                pixels("height", "Height of what comes out"),
+                pixels("width", "Output width"),
+                pixels("height", "Output height"),
                 Field { name: "filter", label: "Filter", kind: filters, is_advanced: true },
                 Field { name: "effect", label: "Colors", kind: effects, is_advanced: true },
             ],
@@ -65,16 +65,16 @@ impl Kind for PictureKind {
     }
 
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
-        let file = upload.ok_or("an image is missing: it is sent as the file of a form")?;
-        let parameters = parameters::<Parameters>(&work)?;
-        let (width, height) = size(&file)?;
-        let (width, height) = parameters.size(width, height)?;
-        let parameters = Parameters { width: Some(width), height: Some(height), ..parameters };
+        let file = upload.ok_or("an image is missing: upload it as the form field file")?;
+        let parameters = parameters::<ImageParameters>(&work)?;
+        let (width, height) = dimensions(&file)?;
+        let (width, height) = parameters.output_size(width, height)?;
+        let parameters = ImageParameters { width: Some(width), height: Some(height), ..parameters };
         Ok(Launch::with_parameters(&work, &parameters)?.with_input(file))
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {
-        let parameters = parameters::<Parameters>(&spec.work)?;
+        let parameters = parameters::<ImageParameters>(&spec.work)?;
         let file = input.ok_or("the image is missing")?;
         let (Some(width), Some(height)) = (parameters.width, parameters.height) else {
             return Err("width and height are missing".into());
@@ -82,26 +82,26 @@ impl Kind for PictureKind {
         let grid = spec.grid;
         let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
         if !grid.is_full() {
-            return Err("the rows of an image are of the same length".into());
+            return Err("an image needs rows of the same length: change rows, columns or the number of tasks".into());
         }
         if width < columns || height < rows {
-            return Err(format!("{width} × {height} pixels are too few for {rows} rows of {columns} columns"));
+            return Err(format!("{width} × {height} pixels are too few for {rows} rows and {columns} columns"));
         }
         let largest = u64::from(width.div_ceil(columns)) * u64::from(height.div_ceil(rows));
-        if largest > MAX_TILE {
+        if largest > MAX_TILE_PIXELS {
             return Err(format!(
-                "a tile would have {largest} pixels; at most {MAX_TILE} are allowed, so take more rows or columns"
+                "a tile would have {largest} pixels; at most {MAX_TILE_PIXELS} are allowed, so use more rows or columns"
             ));
         }
-        let Parameters { filter, effect, .. } = parameters;
-        Ok(Work::blocking(Tiles { grid, width, height, filter, effect, file, decoded: OnceLock::new() }))
+        let ImageParameters { filter, effect, .. } = parameters;
+        Ok(Work::blocking(ImageWork { grid, width, height, filter, effect, file, decoded: CachedImage::new() }))
     }
 }
 
-/// The width and the height of what the tasks of such work draw together, in pixels; `None` for any other work.
+/// Returns width and height of the output in pixels; `None` for other kinds of work.
 #[must_use]
-pub fn size_of(work: &WorkSpec) -> Option<(u32, u32)> {
-    let parameters = (work.kind == NAME).then(|| parameters::<Parameters>(work).ok())??;
+pub fn output_size(work: &WorkSpec) -> Option<(u32, u32)> {
+    let parameters = (work.kind == NAME).then(|| parameters::<ImageParameters>(work).ok())??;
     parameters.width.zip(parameters.height)
 }
 
@@ -109,7 +109,7 @@ pub fn size_of(work: &WorkSpec) -> Option<(u32, u32)> {
 mod tests {
     use std::io::Cursor;
 
-    use engine::work::{Allowance, Detail, Task};
+    use engine::work::{Detail, Task, TaskContext};
     use fast_image_resize::images::Image;
     use fast_image_resize::{PixelType, ResizeOptions, Resizer};
     use image::{ImageFormat, RgbaImage};
@@ -118,12 +118,12 @@ mod tests {
     use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
-    use super::file::decode;
+    use super::decode::decode;
     use super::parameters::Filter;
-    use super::tiles::mean;
+    use super::tiles::mean_color;
     use super::*;
 
-    /// An image in which no two neighbors are alike, and a corner can be seen through.
+    /// An image in which all adjacent pixels differ, with a transparent corner.
     fn sample(width: u32, height: u32) -> RgbaImage {
         RgbaImage::from_fn(width, height, |x, y| {
             let wave = |a: u32, b: u32| ((f64::from(x * a + y * b) / 19.0).sin() * 100.0 + 128.0) as u8;
@@ -137,36 +137,38 @@ mod tests {
             ImageFormat::Jpeg => image::DynamicImage::from(image.clone()).into_rgb8().write_to(&mut bytes, format),
             _ => image.write_to(&mut bytes, format),
         }
-        .expect("it can be encoded");
+        .expect("encodes");
         bytes.into_inner().into()
     }
 
     async fn prepare(parameters: serde_json::Value, file: Bytes) -> Result<Launch, String> {
         let parameters = parameters.as_object().expect("an object").clone();
-        PictureKind.prepare(WorkSpec { kind: "image".into(), parameters }, Some(file)).await
+        ImageKind.prepare(WorkSpec { kind: "image".into(), parameters }, Some(file)).await
     }
 
-    /// Runs all tasks and puts the tiles together.
-    async fn gathered(parameters: serde_json::Value, file: Bytes, rows: u16, columns: u16) -> RgbaImage {
+    /// Runs all tasks and assembles the tiles.
+    async fn resized_in_tiles(parameters: serde_json::Value, file: Bytes, rows: u16, columns: u16) -> RgbaImage {
         let launch = prepare(parameters, file).await.expect("valid");
         let spec = BatchSpec::new(launch.work, Grid::new(rows, columns).expect("small"), 1);
-        let Work::Blocking(work) = PictureKind.build(&spec, launch.input).expect("valid") else {
-            panic!("it computes")
+        let Work::Blocking(work) = ImageKind.build(&spec, launch.input).expect("valid") else {
+            panic!("blocking work")
         };
         let (width, height) = (spec.work.parameters["width"].as_u64(), spec.work.parameters["height"].as_u64());
         let (width, height) = (width.expect("a number") as u32, height.expect("a number") as u32);
         let mut whole = RgbaImage::new(width, height);
-        let allowance = Allowance {
+        let context = TaskContext {
             deadline: Instant::now() + std::time::Duration::from_secs(3_600),
             cancelled: CancellationToken::new(),
         };
         for index in (0..spec.grid.squares()).map(Index) {
-            let done = work.run(Task { index, seed: 1, lap: 1, attempt: 1 }, &allowance).expect("it succeeds");
+            let done = work
+                .run(Task { index, seed: 1, lap: 1, attempt: 1, lease: Default::default() }, &context)
+                .expect("succeeds");
             let Some(Detail::Picture(png)) = done.detail else { panic!("a tile") };
             let tile = image::load_from_memory(&png).expect("a PNG").into_rgba8();
-            assert_eq!(done.color, mean(&tile));
+            assert_eq!(done.color, mean_color(&tile));
             let square = spec.grid.square(index);
-            let (x, y) = (part(width, square.column, columns).first, part(height, square.row, rows).first);
+            let (x, y) = (tile_range(width, square.column, columns).start, tile_range(height, square.row, rows).start);
             image::imageops::replace(&mut whole, &tile, x.into(), y.into());
         }
         whole
@@ -178,12 +180,12 @@ mod tests {
             Image::from_vec_u8(from_width, from_height, image.as_raw().clone(), PixelType::U8x4).expect("fits");
         let mut whole = Image::new(width, height, PixelType::U8x4);
         let options = ResizeOptions::new().resize_alg(filter.algorithm());
-        Resizer::new().resize(&source, &mut whole, &options).expect("it can be resized");
+        Resizer::new().resize(&source, &mut whole, &options).expect("resizes");
         RgbaImage::from_raw(width, height, whole.into_vec()).expect("fits")
     }
 
     #[tokio::test]
-    async fn tiles_fit_together_without_a_seam() {
+    async fn tiled_output_matches_the_whole_image() {
         let image = sample(101, 67);
         let file = file(&image, ImageFormat::Png);
         for (filter, name) in [
@@ -194,28 +196,29 @@ mod tests {
         ] {
             for (width, height) in [(101, 67), (53, 31), (250, 190), (40, 190)] {
                 let parameters = json!({"width": width, "height": height, "filter": name});
-                let tiled = gathered(parameters, file.clone(), 5, 7).await;
+                let tiled = resized_in_tiles(parameters, file.clone(), 5, 7).await;
                 let whole = resized_at_once(&image, width, height, filter);
-                let seen = tiled.pixels().zip(whole.pixels()).filter(|(_, whole)| whole.0[3] > 0);
-                let apart = seen.flat_map(|(tile, whole)| tile.0.into_iter().zip(whole.0));
-                let most = apart.map(|(tile, whole)| tile.abs_diff(whole)).max().expect("there are pixels");
-                assert!(most <= 2, "{name} to {width} x {height}: {most} apart");
+                let visible = tiled.pixels().zip(whole.pixels()).filter(|(_, whole)| whole.0[3] > 0);
+                let channels = visible.flat_map(|(tile, whole)| tile.0.into_iter().zip(whole.0));
+                let max_difference =
+                    channels.map(|(tile, whole)| tile.abs_diff(whole)).max().expect("there are pixels");
+                assert!(max_difference <= 2, "{name} to {width} x {height}: {max_difference}");
             }
         }
     }
 
     #[tokio::test]
-    async fn an_image_of_the_same_size_is_itself_whatever_its_format() {
+    async fn same_size_is_lossless_for_every_format() {
         let image = sample(40, 30);
         for format in [ImageFormat::Png, ImageFormat::WebP, ImageFormat::Jpeg] {
-            let tiled = gathered(json!({"filter": "nearest"}), file(&image, format), 3, 4).await;
+            let tiled = resized_in_tiles(json!({"filter": "nearest"}), file(&image, format), 3, 4).await;
             let decoded = decode(&file(&image, format)).expect("readable");
             assert_eq!(tiled, decoded, "{format:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_side_that_is_left_out_keeps_the_shape() {
+    async fn missing_side_keeps_the_aspect_ratio() {
         let file = file(&sample(200, 100), ImageFormat::Png);
         let launch = prepare(json!({"width": 50}), file.clone()).await.expect("valid");
         assert_eq!(launch.work.parameters["height"], 25);
@@ -224,9 +227,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_image_or_too_large_is_refused_before_it_is_decoded() {
+    async fn invalid_and_oversized_images_are_refused_at_launch() {
         let png = file(&sample(10, 10), ImageFormat::Png);
-        // The size stands in the bytes 16 to 24, and a checksum behind it.
+        // Bytes 16 to 24 are the size, bytes 29 to 33 the checksum.
         let mut bomb = png.to_vec();
         bomb[16..24].copy_from_slice(&[0, 0, 0x40, 0, 0, 0, 0x40, 0]);
         let crc = {
@@ -236,8 +239,8 @@ mod tests {
         };
         bomb[29..33].copy_from_slice(&crc.to_be_bytes());
         for (file, reason) in [
-            (Bytes::from_static(b"GIF89a.."), "no PNG, JPEG or WebP"),
-            (Bytes::from_static(b""), "no PNG, JPEG or WebP"),
+            (Bytes::from_static(b"GIF89a.."), "not a PNG, JPEG or WebP"),
+            (Bytes::from_static(b""), "not a PNG, JPEG or WebP"),
             (png.slice(..20), "cannot be read"),
             (bomb.into(), "16384 × 16384 pixels"),
         ] {
@@ -246,7 +249,7 @@ mod tests {
         }
         for (parameters, reason) in [
             (json!({"width": 0}), "width must be"),
-            (json!({"width": 161}), "not be more than 16 times"),
+            (json!({"width": 161}), "at most 16 times"),
             (json!({"filter": "x"}), "filter"),
             (json!({"filter": "x", "blur": 1}), "blur"),
         ] {
@@ -256,23 +259,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_image_that_is_cut_off_fails_its_tasks_with_the_reason() {
+    async fn truncated_image_fails_its_tasks() {
         let png = file(&sample(64, 64), ImageFormat::Png);
-        let launch = prepare(json!({}), png.slice(..png.len() / 2)).await.expect("its first bytes are whole");
+        let launch = prepare(json!({}), png.slice(..png.len() / 2)).await.expect("a valid header");
         let spec = BatchSpec::new(launch.work, Grid::new(2, 2).expect("small"), 1);
-        let Work::Blocking(work) = PictureKind.build(&spec, launch.input).expect("valid") else {
-            panic!("it computes")
+        let Work::Blocking(work) = ImageKind.build(&spec, launch.input).expect("valid") else {
+            panic!("blocking work")
         };
-        let allowance = Allowance { deadline: Instant::now(), cancelled: CancellationToken::new() };
-        let error = work.run(Task { index: Index(0), seed: 1, lap: 1, attempt: 1 }, &allowance).expect_err("cut off");
+        let context = TaskContext { deadline: Instant::now(), cancelled: CancellationToken::new() };
+        let error = work
+            .run(Task { index: Index(0), seed: 1, lap: 1, attempt: 1, lease: Default::default() }, &context)
+            .expect_err("truncated");
         assert!(error.reason.contains("cannot be decoded"), "{error}");
     }
 
     #[tokio::test]
-    async fn grids_that_do_not_suit_the_image_are_refused() {
+    async fn unsuitable_grids_are_refused() {
         let launch = prepare(json!({}), file(&sample(600, 600), ImageFormat::Png)).await.expect("valid");
-        let build = |grid| PictureKind.build(&BatchSpec::new(launch.work.clone(), grid, 1), launch.input.clone());
-        let refused = |grid| build(grid).err().expect("it is refused");
+        let build = |grid| ImageKind.build(&BatchSpec::new(launch.work.clone(), grid, 1), launch.input.clone());
+        let refused = |grid| build(grid).err().expect("refused");
         assert!(refused(Grid::new(1, 601).expect("small")).contains("too few"));
         assert!(refused(Grid::new(1, 1).expect("small")).contains("360000 pixels"));
         assert!(refused(Grid::with_squares(2, 2, 3).expect("small")).contains("same length"));

@@ -1,4 +1,4 @@
-//! Where batches are: at a server somewhere, or in a folder here, with a server of our own while we need one.
+//! Connects to the target: a remote server, or a local server that runs on a folder while the tool needs it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::api::Api;
-use super::args::Place;
+use super::args::Target;
 use super::error::ToolError;
 use crate::backend::Backend;
 use crate::config::Config;
@@ -17,27 +17,27 @@ use crate::serve_error::ServeError;
 use crate::server::Server;
 use crate::session::cookie_of;
 
-/// In the folder, who launches the batches there.
+/// The file in the folder with the id of the owner of its batches.
 const OWNER: &str = "owner";
 
-/// In the folder, where its server is while there is one.
+/// The file in the folder with the URL of its server while one runs.
 const ADDRESS: &str = "address";
 
-/// Where batches are.
-pub(crate) struct Opened {
+/// A connection to the server of a target.
+pub(crate) struct Session {
     pub(crate) api: Api,
-    /// The server that we have started for it.
+    /// The server that this process started for the target, if any.
     own: Option<Own>,
 }
 
 struct Own {
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
-    /// Removed with it, however the tool ends.
+    /// Removes the file on drop.
     _address: AddressFile,
 }
 
-/// The file that says where a server is.
+/// The file with a server's URL.
 struct AddressFile(PathBuf);
 
 impl Drop for AddressFile {
@@ -67,26 +67,26 @@ impl Needs {
     pub(crate) const LOOK: Self = Self { workers: 0, fetch_allow: None };
 }
 
-/// Does something with the batches of a place, and ends what was started for it, whatever comes of it.
+/// Opens a session, runs `work`, and closes the session even if `work` fails.
 pub(super) async fn with<T>(
-    place: &Place,
+    target: &Target,
     needs: Needs,
-    work: impl AsyncFnOnce(&mut Opened) -> Result<T, ToolError>,
+    work: impl AsyncFnOnce(&mut Session) -> Result<T, ToolError>,
 ) -> Result<T, ToolError> {
-    let mut opened = Opened::open(place, needs).await?;
-    let result = work(&mut opened).await;
-    let closed = opened.close().await;
+    let mut session = Session::open(target, needs).await?;
+    let result = work(&mut session).await;
+    let closed = session.close().await;
     let result = result?;
     closed?;
     Ok(result)
 }
 
-impl Opened {
-    /// Reaches the batches of a place.
-    async fn open(place: &Place, needs: Needs) -> Result<Self, ToolError> {
-        match &place.url {
+impl Session {
+    /// Connects to the server at the target's URL, or to the server of its folder, which is started if no other process runs one.
+    async fn open(target: &Target, needs: Needs) -> Result<Self, ToolError> {
+        match &target.url {
             Some(url) => Ok(Self { api: Api::remote(url, session_file(url))?, own: None }),
-            None => Box::pin(Self::own(&place.folder, needs)).await,
+            None => Box::pin(Self::own(&target.folder, needs)).await,
         }
     }
 
@@ -99,12 +99,12 @@ impl Opened {
         let config = Config::load_for_tool(folder, needs.workers, needs.fetch_allow).map_err(ServeError::from)?;
         let backend = match Backend::open(&config).await {
             Ok(backend) => backend,
-            // Whoever has the folder tells us where it is.
+            // Another process uses the folder and has written its server's URL there.
             Err(ServeError::InUse { .. }) if !runs_something => return Self::others(folder),
             Err(ServeError::InUse { .. }) => return Err(ToolError::InUse(folder.into())),
             Err(error) => return Err(error.into()),
         };
-        // Whatever stands there is of a server that is gone.
+        // A leftover of a server that has crashed.
         let _ = std::fs::remove_file(folder.join(ADDRESS));
         let owner = owner(folder)?;
         let cookie = cookie_of(&backend.key, owner);
@@ -116,25 +116,25 @@ impl Opened {
         write(&address, &url)?;
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.run(async move {
-            // Whoever holds the other end is done with it, or gone.
+            // Sent by `close`, or the session was dropped.
             let _ = stopped.await;
         }));
         Ok(Self { api: Api::own(url, cookie)?, own: Some(Own { stop, served, _address: AddressFile(address) }) })
     }
 
-    /// The server that another process has started for a folder.
+    /// Connects to the server that another process runs for a folder.
     fn others(folder: &Path) -> Result<Self, ToolError> {
         let url = std::fs::read_to_string(folder.join(ADDRESS)).map_err(|_| ToolError::InUse(folder.into()))?;
         let key = crate::session::load_key(&folder.join("session.key")).map_err(ServeError::from)?;
         Ok(Self { api: Api::own(url, cookie_of(&key, owner(folder)?))?, own: None })
     }
 
-    /// Whether the batches run here, and end with us.
+    /// Whether the batches run in this process, and stop when it exits.
     pub(crate) fn is_own(&self) -> bool {
         self.own.is_some()
     }
 
-    /// Ends what was started for it.
+    /// Stops the server that this process started.
     async fn close(self) -> Result<(), ToolError> {
         let Some(Own { stop, served, _address }) = self.own else { return Ok(()) };
         let _ = stop.send(());
