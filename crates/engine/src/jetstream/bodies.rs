@@ -1,24 +1,31 @@
-//! Events as bytes: in a message or, where there are too many of them for one, in the object store.
+//! Events as bytes: in a message or, where there are too many of them for one, in parts of a stream of their own.
 
 use async_nats::HeaderMap;
-use async_nats::jetstream::object_store::{GetErrorKind, ObjectStore};
+use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use quilt::wire::{FramedEvent, put_framed_event};
 use quilt::{BatchId, Event};
 use sha2::{Digest, Sha256};
-use tokio::io::AsyncReadExt;
 
-use super::stores::Stores;
-use super::trouble::{in_time, keep_trying, unavailable};
+use super::objects;
+use super::read::{last_message, next_message, while_missing};
+use super::stores::{REMOVED, Stores};
+use super::trouble::{failed, keep_trying, unavailable};
 use crate::checksum::{Checksum, Kind};
 use crate::journal::JournalError;
 
-/// Names the object that has a message's body.
+/// Names the parts that are a message's body.
 const OBJECT: &str = "Quilt-Object";
 
 /// Has the checksum of a message's body, as eight hexadecimal digits. Messages of earlier versions have none.
 pub(super) const CHECKSUM: &str = "Quilt-Crc32c";
+
+/// The most bytes of a part. Some messages at a time cost a server less than a large one.
+const MAX_PART: usize = 256 << 10;
+
+/// How many parts are read or written at the same time.
+const AT_ONCE: usize = 8;
 
 /// Stores a checksum among the headers of a message.
 pub(super) fn put_checksum(headers: &mut HeaderMap, name: &str, checksum: u32) {
@@ -82,55 +89,81 @@ pub(super) async fn stow(
     Ok(Bytes::new())
 }
 
-/// Puts a body into the object store, and returns its name there.
+/// Stores a body in parts, and returns its name: its id, and how many parts it has. Made again it changes nothing.
 pub(super) async fn put(stores: &Stores, batch: BatchId, body: &Body) -> Result<String, JournalError> {
-    let name = object_name(batch, &body.id);
+    let size = stores.largest_body.min(MAX_PART);
+    let count = body.bytes.len().div_ceil(size);
+    let parts = (0..count).map(|part| {
+        let start = part * size;
+        let end = body.bytes.len().min(start + size);
+        put_part(stores, batch, &body.id, part, body.bytes.slice(start..end))
+    });
+    // What is borrowed by a stream of futures has to live as long as all of them.
+    let parts: Vec<_> = parts.collect();
+    stream::iter(parts).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    Ok(format!("{}/{count}", body.id))
+}
+
+async fn put_part(stores: &Stores, batch: BatchId, id: &str, part: usize, bytes: Bytes) -> Result<(), JournalError> {
+    let subject = stores.names.body(&batch.to_string(), id, &part.to_string());
     keep_trying(|| async {
-        // Put again, it would be taken from under those who read it.
-        if stores.bodies.info(name.as_str()).await.is_ok_and(|info| !info.deleted) {
-            return Ok(());
+        if !stores.is_connected() {
+            return Err(unavailable("there is no connection"));
         }
-        let put = stores.bodies.put(name.as_str(), &mut &*body.bytes).await;
-        put.map(drop).map_err(unavailable)
+        let message = PublishMessage::build().payload(bytes.clone());
+        let stored = stores.context.send_publish(subject.clone(), message).await.map_err(failed)?;
+        stored.await.map(drop).map_err(failed)
     })
-    .await?;
-    Ok(name)
+    .await
 }
 
 /// The body of a message.
 pub(super) async fn fetch(
     stores: &Stores,
+    batch: BatchId,
     headers: Option<&HeaderMap>,
     payload: &Bytes,
 ) -> Result<Bytes, JournalError> {
     match headers.and_then(|headers| headers.get(OBJECT)) {
-        Some(name) => get(stores, name.as_str()).await,
+        Some(name) => get(stores, batch, name.as_str()).await,
         None => Ok(payload.clone()),
     }
 }
 
-/// A body in the object store.
-pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalError> {
-    let mut object = stores.bodies.get(name).await.map_err(|error| match error.kind() {
-        GetErrorKind::NotFound => JournalError::Corrupt(format!("the object {name} is missing")),
-        _ => unavailable(error),
-    })?;
+/// A body by its name.
+pub(super) async fn get(stores: &Stores, batch: BatchId, name: &str) -> Result<Bytes, JournalError> {
+    let Some((id, count)) = name.split_once('/') else { return objects::get(stores, name).await };
+    let count: usize = count.parse().map_err(|_| JournalError::Corrupt(format!("the name of a body, {name}")))?;
+    let parts: Vec<_> = (0..count).map(|part| get_part(stores, batch, id, part)).collect();
     let mut bytes = Vec::new();
-    object.read_to_end(&mut bytes).await.map_err(unavailable)?;
+    let mut parts = stream::iter(parts).buffered(AT_ONCE);
+    while let Some(part) = parts.try_next().await? {
+        bytes.extend_from_slice(&part);
+    }
     Ok(bytes.into())
 }
 
-/// Deletes all bodies of a batch that stand beside its messages.
-pub(super) async fn delete(objects: &ObjectStore, batch: BatchId) -> Result<(), JournalError> {
-    let prefix = object_name(batch, "");
-    let all = in_time(objects.list()).await?;
-    let names: Vec<String> = in_time(all.map_ok(|object| object.name).try_collect()).await?;
-    for name in names.iter().filter(|name| name.starts_with(&prefix)) {
-        in_time(objects.delete(name)).await?;
-    }
-    Ok(())
+async fn get_part(stores: &Stores, batch: BatchId, id: &str, part: usize) -> Result<Bytes, JournalError> {
+    let subject = stores.names.body(&batch.to_string(), id, &part.to_string());
+    let missing = format!("part {part} of the body {id} of batch {batch} is missing");
+    let read = while_missing(missing, || async {
+        let part = last_message(&stores.bodies, &subject).await?;
+        if part.is_none() && is_removed(stores, batch).await? {
+            return Err(JournalError::Removed);
+        }
+        Ok(part.map(|part| part.payload))
+    });
+    read.await
 }
 
-fn object_name(batch: BatchId, id: &str) -> String {
-    format!("{batch}.{id}")
+/// Whether a batch was removed meanwhile, and not damaged.
+async fn is_removed(stores: &Stores, batch: BatchId) -> Result<bool, JournalError> {
+    let first = next_message(&stores.journal, &stores.names.journal(&batch.to_string()), 1).await?;
+    Ok(first.is_none_or(|first| first.headers.get(REMOVED).is_some()))
+}
+
+/// Deletes all bodies of a batch. It stores nothing, so it succeeds where there is no space left.
+pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
+    let subject = stores.names.body(&batch.to_string(), "*", "*");
+    keep_trying(|| async { stores.bodies.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
 }

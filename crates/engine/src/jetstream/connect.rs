@@ -1,16 +1,22 @@
 //! The connection: made, checked, and described to whoever reads the log.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::jetstream::{self, Context, ErrorCode};
-use async_nats::{ConnectOptions, Event, ServerAddr};
+use async_nats::{ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, sleep};
 
 use super::error::{ConnectError, LEAST_PAYLOAD, LEAST_STORAGE, OLDEST};
+use super::link::Link;
+use super::monitor::Monitor;
+use super::names::Names;
+use super::set_up::SetUp;
 use super::stores::Stores;
+use super::upgrade;
 
 /// How long a start waits for servers that are starting as well.
 const START_TIME: Duration = Duration::from_secs(30);
@@ -32,6 +38,9 @@ pub struct Options {
     pub certificate: Option<(PathBuf, PathBuf)>,
     /// How many servers keep each message: 1, 3 or 5.
     pub replicas: usize,
+    /// What the names of all streams, buckets and subjects begin with: 1 to 32 letters, digits, `-` and `_`. Nodes with the same prefix belong
+    /// together. `quilt` if it is empty.
+    pub prefix: String,
     /// How this node is called, for whoever looks at the server's connections.
     pub name: String,
 }
@@ -40,6 +49,7 @@ pub struct Options {
 #[derive(Clone)]
 pub struct JetStream {
     pub(super) stores: Stores,
+    pub(super) monitor: Arc<Monitor>,
 }
 
 impl JetStream {
@@ -73,7 +83,12 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
     let addresses = addresses(&options.servers)?;
     let servers = addresses.iter().map(without_password).collect::<Vec<_>>().join(", ");
     let failed = |reason: String| ConnectError::Connect { servers: servers.clone(), reason };
-    let client = connect_options(options, &addresses)?
+    let names = match &*options.prefix {
+        "" => Names::default(),
+        prefix => Names::new(prefix).ok_or_else(|| ConnectError::Prefix(prefix.into()))?,
+    };
+    let link = Link::new(names.clone());
+    let client = connect_options(options, &addresses, &link)?
         .connect(addresses)
         .await
         .map_err(|error| failed(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string)))?;
@@ -85,12 +100,17 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
         return Err(ConnectError::SmallMessages { found: server.max_payload });
     }
     let context = jetstream::new(client);
-    check_account(&context)
-        .await
-        .map_err(|error| error.unwrap_or_else(|| failed("JetStream does not answer".into())))?;
-    let stores = Box::pin(Stores::set_up(context, options.replicas, server.max_payload)).await?;
+    let checked = async {
+        let checked = check_account(&context).await;
+        checked.map_err(|error| error.unwrap_or_else(|| failed("JetStream does not answer".into())))
+    };
+    link.guard(checked).await?;
+    link.guard(upgrade::delete_unused(&context)).await?;
+    let set_up =
+        SetUp { context, names, link: link.clone(), replicas: options.replicas, max_payload: server.max_payload };
+    let stores = link.guard(Box::pin(Stores::set_up(set_up))).await?;
     tracing::info!(servers, version = server.version, "connected to NATS");
-    Ok(JetStream { stores })
+    Ok(JetStream { monitor: Arc::new(Monitor::start(stores.clone())), stores })
 }
 
 fn addresses(servers: &str) -> Result<Vec<ServerAddr>, ConnectError> {
@@ -109,11 +129,14 @@ fn without_password(address: &ServerAddr) -> String {
     format!("{}:{}", address.host(), address.port())
 }
 
-fn connect_options(options: &Options, addresses: &[ServerAddr]) -> Result<ConnectOptions, ConnectError> {
-    let mut connect = ConnectOptions::new()
-        .name(format!("quilt {}", options.name))
-        .ping_interval(PING)
-        .event_callback(|event| async move { tell(&event) });
+fn connect_options(options: &Options, addresses: &[ServerAddr], link: &Link) -> Result<ConnectOptions, ConnectError> {
+    let link = link.clone();
+    let mut connect = ConnectOptions::new().name(format!("quilt {}", options.name)).ping_interval(PING).event_callback(
+        move |event| {
+            link.observe(&event);
+            std::future::ready(())
+        },
+    );
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     // All servers of a cluster let the same users in.
     if let Some((user, address)) = addresses.iter().find_map(|address| Some((decoded(address.username()?), address))) {
@@ -134,15 +157,6 @@ fn connect_options(options: &Options, addresses: &[ServerAddr]) -> Result<Connec
         connect = connect.add_client_certificate(certificate.clone(), key.clone());
     }
     Ok(connect)
-}
-
-fn tell(event: &Event) {
-    match event {
-        Event::Connected => tracing::debug!("connected to a NATS server"),
-        Event::Disconnected => tracing::warn!("the connection to NATS is lost; connecting again"),
-        Event::LameDuckMode => tracing::info!("the NATS server is about to stop; moving to another one"),
-        other => tracing::warn!(event = %other, "NATS"),
-    }
 }
 
 /// `None` where it may do at another time.

@@ -1,19 +1,20 @@
 //! Details of squares: a message for each, under a subject of its own.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use async_nats::HeaderMap;
 use async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use quilt::{BatchId, Index};
 
+use super::batch_get::{MAX_MESSAGES, last_of_each};
 use super::bodies::{self, Body};
-use super::read::last_message;
-use super::stores::{Stores, detail_subject};
-use super::trouble::{keep_trying, unavailable};
+use super::read::{last_message, next_message};
+use super::stores::Stores;
+use super::trouble::{failed, keep_trying, unavailable};
 use crate::checksum::of_detail;
 use crate::journal::{Damage, JournalError, SquareDetail, Stored};
 
@@ -22,6 +23,9 @@ const LAP: &str = "Quilt-Lap";
 
 /// How many are written, or read, at the same time.
 const AT_ONCE: usize = 64;
+
+/// The longest range whose squares are read one by one, from the leader.
+const READ_SINGLY: usize = 4;
 
 /// Keeps details. Made again it changes nothing.
 pub(super) async fn put(stores: &Stores, batch: BatchId, details: &[SquareDetail]) -> Result<(), JournalError> {
@@ -32,7 +36,7 @@ pub(super) async fn put(stores: &Stores, batch: BatchId, details: &[SquareDetail
 
 async fn put_one(stores: &Stores, batch: BatchId, detail: &SquareDetail) -> Result<(), JournalError> {
     let SquareDetail { index, lap, body } = detail;
-    let subject = detail_subject(&batch.to_string(), &index.0.to_string());
+    let subject = stores.names.detail(&batch.to_string(), &index.0.to_string());
     let mut headers = HeaderMap::new();
     headers.insert(LAP, lap.to_string());
     bodies::put_checksum(&mut headers, bodies::CHECKSUM, of_detail(batch, detail));
@@ -43,11 +47,11 @@ async fn put_one(stores: &Stores, batch: BatchId, detail: &SquareDetail) -> Resu
             let mut headers = headers.clone();
             headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, last.to_string());
             let message = PublishMessage::build().payload(payload.clone()).headers(headers);
-            let stored = stores.context.send_publish(subject.clone(), message).await.map_err(unavailable)?;
+            let stored = stores.context.send_publish(subject.clone(), message).await.map_err(failed)?;
             match stored.await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {}
-                Err(error) => return Err(unavailable(error)),
+                Err(error) => return Err(failed(error)),
             }
             // There is one: of the same lap, which stays, or of an earlier one.
             match last_message(&stores.details, &subject).await? {
@@ -66,26 +70,97 @@ pub(super) async fn get(
     batch: BatchId,
     squares: Range<u32>,
 ) -> Result<Vec<SquareDetail>, JournalError> {
+    if squares.len() <= READ_SINGLY {
+        return get_singly(stores, batch, squares).await;
+    }
+    // What was stored before this call is found, whichever server answers.
+    let info = keep_trying(|| async { stores.details.get_info().await.map_err(failed) }).await?;
+    let mut details = Vec::new();
+    for start in squares.clone().step_by(MAX_MESSAGES) {
+        let end = squares.end.min(start.saturating_add(MAX_MESSAGES as u32));
+        details.extend(get_many(stores, batch, start..end, info.state.last_sequence).await?);
+    }
+    details.sort_unstable_by_key(|detail| detail.index);
+    Ok(details)
+}
+
+async fn get_many(
+    stores: &Stores,
+    batch: BatchId,
+    squares: Range<u32>,
+    known: u64,
+) -> Result<Vec<SquareDetail>, JournalError> {
+    let prefix = stores.names.detail(&batch.to_string(), "");
+    let stream = stores.names.stream("details");
+    let mut wanted: BTreeSet<u32> = squares.collect();
+    let mut details = Vec::new();
+    loop {
+        let subjects: Vec<String> = wanted.iter().map(|index| format!("{prefix}{index}")).collect();
+        let answer = keep_trying(|| async {
+            let answer = last_of_each(stores, &stream, &subjects).await?;
+            match answer.up_to {
+                Some(up_to) if up_to < known => Err(unavailable("a server is behind")),
+                _ => Ok(answer),
+            }
+        })
+        .await?;
+        // It is not said how much a server without any of them knows. The leader knows all.
+        if answer.up_to.is_none() {
+            let any = next_message(&stores.details, &stores.names.detail(&batch.to_string(), "*"), 1).await?;
+            if any.is_some() {
+                let rest: Vec<_> = wanted.into_iter().map(|square| get_one(stores, batch, Index(square))).collect();
+                let rest: Vec<_> = stream::iter(rest).buffered(AT_ONCE).try_collect().await?;
+                details.extend(rest.into_iter().flatten());
+            }
+            return Ok(details);
+        }
+        for message in &answer.messages {
+            let Some(index) = message.subject.strip_prefix(&prefix).and_then(|index| index.parse().ok()) else {
+                continue;
+            };
+            wanted.remove(&index);
+            details.push(detail(stores, batch, Index(index), message).await?);
+        }
+        if answer.is_whole || answer.messages.is_empty() {
+            return Ok(details);
+        }
+    }
+}
+
+async fn get_singly(stores: &Stores, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
     let reads: Vec<_> = squares.map(|square| get_one(stores, batch, Index(square))).collect();
     let found: Vec<Option<SquareDetail>> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
 }
 
 async fn get_one(stores: &Stores, batch: BatchId, index: Index) -> Result<Option<SquareDetail>, JournalError> {
-    let subject = detail_subject(&batch.to_string(), &index.0.to_string());
-    let Some(message) = last_message(&stores.details, &subject).await? else { return Ok(None) };
-    let body: Bytes = keep_trying(|| bodies::fetch(stores, Some(&message.headers), &message.payload)).await?;
-    let detail = SquareDetail { index, lap: lap_of(&message), body };
-    if bodies::is_intact(Some(&message.headers), bodies::CHECKSUM, of_detail(batch, &detail)) {
-        return Ok(Some(detail));
+    let subject = stores.names.detail(&batch.to_string(), &index.0.to_string());
+    match last_message(&stores.details, &subject).await? {
+        Some(message) => detail(stores, batch, index, &message).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The detail in a message, if it is as it was written.
+async fn detail(
+    stores: &Stores,
+    batch: BatchId,
+    index: Index,
+    message: &StreamMessage,
+) -> Result<SquareDetail, JournalError> {
+    let headers = Some(&message.headers);
+    let body = bodies::fetch(stores, batch, headers, &message.payload).await?;
+    let detail = SquareDetail { index, lap: lap_of(message), body };
+    if bodies::is_intact(headers, bodies::CHECKSUM, of_detail(batch, &detail)) {
+        return Ok(detail);
     }
     Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Detail(index)) })
 }
 
 /// Deletes all details of a batch.
 pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
-    let subject = detail_subject(&batch.to_string(), "*");
-    keep_trying(|| async { stores.details.purge().filter(subject.clone()).await.map(drop).map_err(unavailable) }).await
+    let subject = stores.names.detail(&batch.to_string(), "*");
+    keep_trying(|| async { stores.details.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
 }
 
 fn lap_of(message: &StreamMessage) -> u32 {

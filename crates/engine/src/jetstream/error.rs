@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::journal::JournalError;
+
 /// The oldest server that will do, as major and minor version: it lets single messages expire.
 pub(super) const OLDEST: (u32, u32) = (2, 11);
 
@@ -71,4 +73,37 @@ pub enum ConnectError {
         /// What the server says.
         reason: String,
     },
+    /// A stream is there that cannot be changed to what is needed.
+    #[error(
+        "the stream {stream} on the NATS server cannot be used: {reason}. Delete it if nothing of it is needed, or choose other names with --nats-prefix"
+    )]
+    Unsuitable {
+        /// The stream that was to be used.
+        stream: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The server does not permit what has to be done, or a limit is in the way.
+    #[error("{reason}")]
+    Refused {
+        /// What it does not permit, and what to do.
+        reason: String,
+    },
+    /// A node of version 0.1.0 is running, which hands out work in another way.
+    #[error(
+        "nodes of Quilt 0.1.0 are connected to this NATS server: stop all of them, and start this one again. It continues their batches"
+    )]
+    OldNodes,
+    /// The prefix of all names cannot be used.
+    #[error("the NATS prefix {0:?} is invalid: 1 to 32 letters, digits, `-` and `_` are allowed")]
+    Prefix(String),
+}
+
+impl From<JournalError> for ConnectError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Refused(reason) => Self::Refused { reason },
+            error => Self::SetUp { what: "the streams", reason: error.to_string() },
+        }
+    }
 }

@@ -1,118 +1,212 @@
-//! Follows the events of a batch.
+//! Follows the events of a batch: those that are there from the stream, and those to come from the feed.
+//!
+//! A follower subscribes first and reads the stream afterwards, up to its end. So each message is in one or in both, and sequence numbers tell
+//! which ones it has had.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::Message;
-use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::message::StreamMessage;
 use futures::stream::{self, Stream};
 use quilt::{BatchId, Event};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::batch_get::next_of_subject;
 use super::bodies;
-use super::read::{Reader, last_message};
-use super::stores::{JOURNAL, REMOVED, Stores, journal_subject};
-use super::trouble::{PAUSE, keep_trying, unavailable};
-use crate::journal::{Damage, JournalError, Mark, Offset, Page, Stored};
+use super::feed::{Feed, Subscription};
+use super::read::{last_message, next_message};
+use super::stores::{REMOVED, Stores};
+use super::trouble::{PAUSE, RETRY_BUDGET, keep_trying, unavailable};
+use crate::journal::{Damage, EventPage, JournalError, Offset, Sequence, Stored};
 
-/// How often a follower that hears nothing asks whether there is something.
-const LOOK: Duration = Duration::from_secs(10);
+/// How often a follower without messages compares itself with the stream.
+const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The events of a batch behind an offset, from a reader that starts with the first one.
+/// How many messages are read one by one, from the leader, before many are asked for. Most batches that are opened have few.
+const READ_SINGLY: usize = 8;
+
+/// The events of a batch behind an offset.
 pub(super) fn pages(
     stores: Stores,
+    feed: Arc<Feed>,
     batch: BatchId,
-    reader: Reader,
     after: Offset,
-) -> impl Stream<Item = Result<Page, JournalError>> {
-    let reading = Reading { stores, batch, reader, skip: after.0, mark: Mark::default(), caught_up: false };
-    stream::try_unfold(reading, |mut reading| async move {
-        let page = reading.next_page().await?;
-        Ok(Some((page, reading)))
+) -> impl Stream<Item = Result<EventPage, JournalError>> {
+    let subject = stores.names.journal(&batch.to_string());
+    let follower = Follower {
+        stores,
+        feed,
+        batch,
+        subject,
+        skip: after.0,
+        mark: Sequence::default(),
+        caught_up: false,
+        epoch: None,
+        source: Source::None,
+    };
+    stream::try_unfold(follower, |mut follower| async move {
+        let page = follower.next_page().await?;
+        Ok(Some((page, follower)))
     })
 }
 
-/// Reads the messages of a batch.
-pub(super) async fn reader(stores: &Stores, batch: BatchId, from: DeliverPolicy) -> Result<Reader, JournalError> {
-    let subject = journal_subject(&batch.to_string());
-    keep_trying(|| Reader::new(&stores.context, JOURNAL, subject.clone(), from)).await
-}
-
-/// Where the last message of a batch is.
-async fn last(stores: &Stores, batch: BatchId) -> Result<Mark, JournalError> {
-    let last = last_message(&stores.journal, &journal_subject(&batch.to_string())).await?;
-    Ok(last.map_or(Mark(0), |last| Mark(last.sequence)))
-}
-
 /// Where a follower is.
-struct Reading {
+struct Follower {
     stores: Stores,
+    feed: Arc<Feed>,
     batch: BatchId,
-    reader: Reader,
+    subject: String,
     /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
     skip: u64,
-    mark: Mark,
+    mark: Sequence,
+    /// Whether all events were returned once that were there.
     caught_up: bool,
+    epoch: Option<u64>,
+    source: Source,
 }
 
-impl Reading {
-    async fn next_page(&mut self) -> Result<Page, JournalError> {
+/// Where the next messages come from.
+enum Source {
+    None,
+    /// The stream, up to its end, and whether many messages are left.
+    Stream(Subscription, bool),
+    Feed(Subscription),
+}
+
+impl Follower {
+    async fn next_page(&mut self) -> Result<EventPage, JournalError> {
         loop {
-            match timeout(LOOK, self.reader.next()).await {
-                Ok(Ok(messages)) => return self.page(messages).await,
-                Ok(Err(error)) => tracing::debug!(batch = %self.batch, %error, "reading on with a new reader"),
-                // A reader whose server is lost would notice that later.
-                Err(_)
-                    if self.caught_up && last(&self.stores, self.batch).await.is_ok_and(|last| last <= self.mark) =>
-                {
-                    continue;
+            let (caught_up, link) = (self.caught_up, self.stores.link.clone());
+            let source = std::mem::replace(&mut self.source, Source::None);
+            let next = match caught_up {
+                true => self.next(source).await,
+                false => link.guard(self.next(source)).await,
+            };
+            match next {
+                Ok(None) => {}
+                Ok(Some(messages)) => return self.page(messages).await,
+                // Who has read all there was waits for more, however long; who reads what is there gets the error.
+                Err(JournalError::Unavailable(reason)) if self.caught_up => {
+                    tracing::debug!(batch = %self.batch, reason, "cannot follow a batch; trying again");
+                    sleep(PAUSE).await;
                 }
-                Err(_) => tracing::debug!(batch = %self.batch, "a reader is silent; reading on with a new one"),
+                Err(error) => return Err(error),
             }
-            let from = match self.mark {
-                Mark(0) => DeliverPolicy::All,
-                Mark(last) => DeliverPolicy::ByStartSequence { start_sequence: last + 1 },
-            };
-            // What the old one has lost must not be passed over, so it is never asked again.
-            self.reader = loop {
-                match reader(&self.stores, self.batch, from).await {
-                    // Who has read all there was waits for more, however long; who reads what is there is told.
-                    Err(JournalError::Unavailable(_)) if self.caught_up => sleep(PAUSE).await,
-                    reader => break reader?,
-                }
-            };
         }
     }
 
-    async fn page(&mut self, messages: Vec<Message>) -> Result<Page, JournalError> {
+    async fn next(&mut self, source: Source) -> Result<Option<Vec<StreamMessage>>, JournalError> {
+        match source {
+            Source::None => self.subscribe().await,
+            Source::Stream(subscription, are_many) => self.read_stream(subscription, are_many).await,
+            Source::Feed(subscription) => self.read_feed(subscription).await,
+        }
+    }
+
+    async fn subscribe(&mut self) -> Result<Option<Vec<StreamMessage>>, JournalError> {
+        let subscription = self.feed.subscribe(self.subject.clone()).await?;
+        // The numbers of another stream mean nothing in this one.
+        if *self.epoch.get_or_insert(subscription.start.epoch) != subscription.start.epoch {
+            return Err(JournalError::Removed);
+        }
+        self.source = Source::Stream(subscription, false);
+        Ok(None)
+    }
+
+    /// Reads on in the stream, whose end its leader decides: other servers may be behind.
+    async fn read_stream(
+        &mut self,
+        subscription: Subscription,
+        are_many: bool,
+    ) -> Result<Option<Vec<StreamMessage>>, JournalError> {
+        if are_many {
+            let (stream, from) = (self.stores.names.stream("journal"), self.mark.0 + 1);
+            let answer = keep_trying(|| next_of_subject(&self.stores, &stream, &self.subject, from)).await?;
+            if !answer.messages.is_empty() {
+                self.source = Source::Stream(subscription, !answer.is_whole);
+                return Ok(Some(answer.messages));
+            }
+        }
+        let mut messages = Vec::new();
+        let mut from = self.mark.0 + 1;
+        while messages.len() < READ_SINGLY {
+            let Some(message) = next_message(&self.stores.journal, &self.subject, from).await? else {
+                if knows_all(&self.stores, subscription.start.sequence, from).await? {
+                    self.source = Source::Feed(subscription);
+                    self.caught_up = true;
+                    return Ok(Some(messages));
+                }
+                continue;
+            };
+            from = message.sequence + 1;
+            messages.push(message);
+        }
+        self.source = Source::Stream(subscription, true);
+        Ok(Some(messages))
+    }
+
+    async fn read_feed(&mut self, mut subscription: Subscription) -> Result<Option<Vec<StreamMessage>>, JournalError> {
+        let Ok(received) = timeout(CHECK_INTERVAL, subscription.recv()).await else {
+            let last = last_message(&self.stores.journal, &self.subject).await;
+            match last {
+                // Without a tombstone: the store was full, or it is a new one.
+                Ok(None) => return Err(JournalError::Removed),
+                Ok(Some(last)) if last.sequence > self.mark.0 => {
+                    tracing::warn!(batch = %self.batch, "a message did not come; reading the stream again");
+                }
+                _ => self.source = Source::Feed(subscription),
+            }
+            return Ok(None);
+        };
+        // One that is cut off begins anew, from where it is.
+        let Some(mut messages) = received else { return Ok(None) };
+        messages.retain(|message| message.sequence > self.mark.0);
+        self.source = Source::Feed(subscription);
+        Ok((!messages.is_empty()).then_some(messages))
+    }
+
+    async fn page(&mut self, messages: Vec<StreamMessage>) -> Result<EventPage, JournalError> {
         let mut events = Vec::new();
         for message in messages {
-            let headers = message.headers.as_ref();
-            if headers.is_some_and(|headers| headers.get(REMOVED).is_some()) {
+            if message.headers.get(REMOVED).is_some() {
                 return Err(JournalError::Removed);
             }
-            let info = message.info().map_err(unavailable)?;
-            let (mark, caught_up) = (Mark(info.stream_sequence), info.pending == 0);
-            let decoded = read_events(&self.stores, self.batch, &message, mark).await?;
+            let decoded = read_events(&self.stores, self.batch, &message).await?;
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(decoded.len());
             self.skip -= skipped as u64;
             events.extend(decoded.into_iter().skip(skipped));
-            (self.mark, self.caught_up) = (mark, caught_up);
+            self.mark = Sequence(message.sequence);
         }
-        Ok(Page { events, mark: self.mark, caught_up: self.caught_up })
+        Ok(EventPage { events, mark: self.mark, caught_up: matches!(self.source, Source::Feed(_)) })
+    }
+}
+
+/// Waits until the leader that knew no message from a sequence number on has all that the feed had read. `false` where it is to be asked again.
+async fn knows_all(stores: &Stores, read: u64, from: u64) -> Result<bool, JournalError> {
+    let started = Instant::now();
+    let mut is_first = true;
+    if read < from {
+        return Ok(true);
+    }
+    loop {
+        let info = keep_trying(|| async { stores.journal.get_info().await.map_err(unavailable) }).await?;
+        if info.state.last_sequence >= read {
+            return Ok(is_first);
+        }
+        if started.elapsed() > RETRY_BUDGET {
+            return Err(unavailable("the leader of the stream of events is behind"));
+        }
+        is_first = false;
+        sleep(PAUSE).await;
     }
 }
 
 /// The events in a message, if they are as they were written.
-async fn read_events(
-    stores: &Stores,
-    batch: BatchId,
-    message: &Message,
-    mark: Mark,
-) -> Result<Vec<Event>, JournalError> {
-    let headers = message.headers.as_ref();
-    let body = keep_trying(|| bodies::fetch(stores, headers, &message.payload)).await?;
+async fn read_events(stores: &Stores, batch: BatchId, message: &StreamMessage) -> Result<Vec<Event>, JournalError> {
+    let headers = Some(&message.headers);
+    let body = bodies::fetch(stores, batch, headers, &message.payload).await?;
     if bodies::is_intact(headers, bodies::CHECKSUM, bodies::of_events(batch, &body)) {
         return bodies::decode(batch, &body);
     }
-    Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Message(mark.0)) })
+    Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Message(message.sequence)) })
 }

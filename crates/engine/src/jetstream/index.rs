@@ -10,14 +10,13 @@ use bytes::Bytes;
 use quilt::{BatchId, OwnerId, Receipt, Summary, Timestamp};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::read::{last_message, scan, scan_with_times, timestamp};
 use super::stores::{Stores, TRACE};
-use super::trouble::{in_time, keep_trying, unavailable};
-use crate::journal::{JournalError, Listed, Retention, Unfinished};
-
-/// A key that is written for the time at which the server stores it. It is no key of an entry, which has two parts.
-const CLOCK: &str = "clock";
+use super::trouble::{failed, in_time, keep_trying, unavailable};
+use crate::journal::{BatchListItem, JournalError, OpenBatch, Retention};
 
 /// What the list of an owner says of a batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,7 +88,7 @@ impl Index {
     }
 
     /// Notes the state in which a batch ended, unless a lap after this one was started.
-    pub(super) async fn conclude(
+    pub(super) async fn finalize(
         &self,
         batch: BatchId,
         owner: OwnerId,
@@ -155,14 +154,14 @@ impl Index {
         owner: OwnerId,
         after: Option<u64>,
         limit: u32,
-    ) -> Result<Vec<Listed>, JournalError> {
+    ) -> Result<Vec<BatchListItem>, JournalError> {
         let scanned = self.scan::<Entry>(&self.stores.batches, &format!("{owner}.*")).await?;
-        let mut listed: Vec<Listed> = scanned
+        let mut listed: Vec<BatchListItem> = scanned
             .into_iter()
             .filter(|(_, entry)| !entry.is_removed && after.is_none_or(|after| entry.cursor < after))
             .filter_map(|(key, entry)| {
                 let (_, batch) = parse_entry_key(&key)?;
-                Some(Listed { batch, cursor: entry.cursor, conclusion: entry.conclusion })
+                Some(BatchListItem { batch, cursor: entry.cursor, conclusion: entry.conclusion })
             })
             .collect();
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.cursor));
@@ -170,10 +169,10 @@ impl Index {
         Ok(listed)
     }
 
-    pub(super) async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
+    pub(super) async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError> {
         let scanned = self.scan::<Open>(&self.stores.unfinished, "*").await?;
         let unfinished = scanned.into_iter().filter_map(|(key, Open { owner, lap, squares })| {
-            Some(Unfinished { batch: key.parse().ok()?, owner, lap, squares })
+            Some(OpenBatch { batch: key.parse().ok()?, owner, lap, squares })
         });
         Ok(unfinished.collect())
     }
@@ -195,9 +194,15 @@ impl Index {
         Ok(hidden.filter_map(|(key, _)| parse_entry_key(&key)).map(|(owner, batch)| (batch, owner)).collect())
     }
 
+    /// Whether a batch has a conclusion.
+    pub(super) async fn is_finalized(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
+        let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
+        Ok(known.is_some_and(|known| known.value.conclusion.is_some()))
+    }
+
     /// Deletes all that is known of a batch.
     pub(super) async fn forget(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
-        for bucket in [&self.stores.receipts, &self.stores.started] {
+        for bucket in [&self.stores.receipts, &self.stores.coordinators] {
             for (key, _) in self.scan::<IgnoredAny>(bucket, &format!("{batch}.*")).await? {
                 delete(bucket, &key).await?;
             }
@@ -226,12 +231,16 @@ impl Index {
         Ok(expired.into_iter().map(|(_, batch)| batch).collect())
     }
 
-    /// The time by the clock that also stamps the entries. A node's own clock may be wrong.
+    /// The time by the clock that also stamps the entries. A node's own clock may be wrong. It stores nothing: there may be no space left.
     async fn now(&self) -> Result<Timestamp, JournalError> {
-        let bucket = &self.stores.batches;
-        keep_trying(|| async { bucket.put(CLOCK, "now".into()).await.map(drop).map_err(unavailable) }).await?;
-        let stored = last_message(&bucket.stream, &format!("{}{CLOCK}", bucket.prefix)).await?;
-        stored.map(|message| timestamp(message.time)).ok_or_else(|| unavailable("the time is not stored"))
+        let subject = format!("STREAM.INFO.{}", self.stores.batches.stream_name);
+        let info: serde_json::Value = keep_trying(|| async {
+            self.stores.context.request(subject.clone(), &serde_json::json!({})).await.map_err(failed)
+        })
+        .await?;
+        let time = info.get("ts").and_then(serde_json::Value::as_str);
+        let time = time.and_then(|time| OffsetDateTime::parse(time, &Rfc3339).ok());
+        time.map(timestamp).ok_or_else(|| unavailable("the server does not tell its time"))
     }
 
     /// Changes an entry, unless there is nothing to change; of two who do so at once one looks again. Returns what it is then, or
@@ -250,7 +259,7 @@ impl Index {
             }
             let Some(changed) = change(&known.value) else { return Ok(Some(known.value)) };
             let updated = self.stores.batches.update(&key, json(&changed)?, known.revision).await;
-            updated.map(|_| Some(changed)).map_err(unavailable)
+            updated.map(|_| Some(changed)).map_err(failed)
         })
         .await
     }
@@ -263,7 +272,7 @@ impl Index {
         let value = json(&open)?;
         keep_trying(|| async {
             let put = self.stores.unfinished.put(batch.to_string(), value.clone()).await;
-            put.map(drop).map_err(unavailable)
+            put.map(drop).map_err(failed)
         })
         .await
     }
@@ -301,13 +310,21 @@ async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(),
     let value = json(value)?;
     keep_trying(|| async {
         match bucket.create(key, value.clone()).await {
-            Err(error) if error.kind() != CreateErrorKind::AlreadyExists => Err(unavailable(error)),
+            Err(error) if error.kind() != CreateErrorKind::AlreadyExists => Err(failed(error)),
             _ => Ok(()),
         }
     })
     .await
 }
 
+/// Deletes a key, and leaves a trace of it where there is space for one.
 async fn delete(bucket: &Store, key: &str) -> Result<(), JournalError> {
-    keep_trying(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(unavailable) }).await
+    match keep_trying(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(failed) }).await {
+        Err(JournalError::Refused(_)) => {
+            let subject = format!("{}{key}", bucket.prefix);
+            keep_trying(|| async { bucket.stream.purge().filter(subject.clone()).await.map(drop).map_err(failed) })
+                .await
+        }
+        deleted => deleted,
+    }
 }

@@ -8,11 +8,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::context::PublishErrorKind;
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
-use async_nats::jetstream::stream::RawMessageErrorKind;
 use async_nats::{HeaderMap, HeaderValue};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -22,14 +19,17 @@ use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use tokio::time::Instant;
 
 use super::bodies::{self, Body};
+use super::feed::Feed;
 use super::index::{Entry, Index};
-use super::stores::{REMOVED, Stores, journal_subject};
-use super::trouble::{in_time, keep_trying, unavailable};
-use super::{details, follow};
+use super::monitor::Monitor;
+use super::read::next_message;
+use super::stores::{REMOVED, Stores};
+use super::trouble::{failed, in_time, keep_trying, unavailable};
+use super::{details, follow, objects};
 use crate::checksum::of_input;
 use crate::journal::{
-    Creation, Damage, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Stored,
-    Unfinished,
+    BatchListItem, BatchMeta, Creation, Damage, EventPage, Journal, JournalError, Offset, OpenBatch, Retention,
+    Sequence, SquareDetail, Stored,
 };
 
 /// Names a batch's owner, in its first message.
@@ -40,6 +40,9 @@ const INPUT: &str = "Quilt-Input";
 
 /// Has the checksum of a batch's input, in its first message.
 const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
+
+/// Says in a batch's first message that no body of it is in the object store of version 0.1.0.
+const FORMAT: &str = "Quilt-Format";
 
 /// How long a batch that was announced may take to be launched.
 const ANNOUNCED: Duration = Duration::from_secs(60);
@@ -52,20 +55,40 @@ const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 pub struct JetStreamJournal {
     stores: Stores,
     index: Index,
+    feed: Arc<Feed>,
     /// When batches were first seen that were announced and not launched. No two clocks are compared.
     overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
+    _monitor: Arc<Monitor>,
 }
 
 impl JetStreamJournal {
-    pub(super) fn new(stores: Stores) -> Self {
-        Self { index: Index::new(stores.clone()), stores, overdue: Arc::default() }
+    pub(super) fn new(stores: Stores, monitor: Arc<Monitor>) -> Self {
+        let feed = Arc::new(Feed::new(stores.clone()));
+        Self { index: Index::new(stores.clone()), feed, stores, overdue: Arc::default(), _monitor: monitor }
+    }
+
+    /// Makes a call that fails soon while there is no connection, and when it is not permitted.
+    fn guard<T>(
+        &self,
+        call: impl Future<Output = Result<T, JournalError>>,
+    ) -> impl Future<Output = Result<T, JournalError>> {
+        self.stores.link.guard(call)
+    }
+
+    fn subject(&self, batch: BatchId) -> String {
+        self.stores.names.journal(&batch.to_string())
     }
 
     /// Stores a message, and says where it is; `None` where it was to be the first one, and is not.
-    async fn publish(&self, batch: BatchId, body: &Body, mut headers: HeaderMap) -> Result<Option<Mark>, JournalError> {
+    async fn publish(
+        &self,
+        batch: BatchId,
+        body: &Body,
+        mut headers: HeaderMap,
+    ) -> Result<Option<Sequence>, JournalError> {
         let payload = bodies::stow(&self.stores, batch, body, &mut headers).await?;
         bodies::put_checksum(&mut headers, bodies::CHECKSUM, bodies::of_events(batch, &body.bytes));
-        let subject = journal_subject(&batch.to_string());
+        let subject = self.subject(batch);
         keep_trying(|| async {
             // An event that is refused must not be stored after all when there is a connection again.
             if !self.stores.is_connected() {
@@ -73,11 +96,11 @@ impl JetStreamJournal {
             }
             let message = PublishMessage::build().payload(payload.clone()).headers(headers.clone());
             let message = message.message_id(&body.id);
-            let stored = self.stores.context.send_publish(subject.clone(), message).await.map_err(unavailable)?;
+            let stored = self.stores.context.send_publish(subject.clone(), message).await.map_err(failed)?;
             match stored.await {
-                Ok(stored) => Ok(Some(Mark(stored.sequence))),
+                Ok(stored) => Ok(Some(Sequence(stored.sequence))),
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => Ok(None),
-                Err(error) => Err(unavailable(error)),
+                Err(error) => Err(failed(error)),
             }
         })
         .await
@@ -85,20 +108,7 @@ impl JetStreamJournal {
 
     /// The message with which a batch begins.
     async fn first(&self, batch: BatchId) -> Result<Option<StreamMessage>, JournalError> {
-        let subject = journal_subject(&batch.to_string());
-        keep_trying(|| async {
-            match self.stores.journal.get_first_raw_message_by_subject(&subject, 1).await {
-                Ok(message) => Ok(Some(message)),
-                Err(error) => match error.kind() {
-                    RawMessageErrorKind::NoMessageFound => Ok(None),
-                    RawMessageErrorKind::JetStream(error) if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
-                        Ok(None)
-                    }
-                    _ => Err(unavailable(error)),
-                },
-            }
-        })
-        .await
+        next_message(&self.stores.journal, &self.subject(batch), 1).await
     }
 
     /// Who launched a batch; `None` where there is no such batch, or none any more.
@@ -108,30 +118,102 @@ impl JetStreamJournal {
         Ok(first.and_then(|first| first.headers.get(OWNER)?.as_str().parse().ok()))
     }
 
+    async fn create_batch(
+        &self,
+        batch: BatchId,
+        owner: OwnerId,
+        launched: Launched,
+        input: Option<Bytes>,
+    ) -> Result<Creation, JournalError> {
+        if let Some(first) = self.first(batch).await? {
+            if [OWNER, REMOVED].iter().any(|header| first.headers.get(*header).is_some()) {
+                return Ok(Creation::Exists);
+            }
+            // What came too late to a batch that was removed, and whose tombstone is gone as well.
+            self.purge_events(batch, Some(Sequence(first.sequence + 1))).await?;
+        }
+        let entry = Entry::of_launch(batch, launched.at, launched.spec.grid.squares());
+        let announced = Instant::now();
+        self.index.announce(batch, owner, &entry).await?;
+        let mut headers = HeaderMap::new();
+        headers.insert(OWNER, owner.to_string());
+        headers.insert(FORMAT, "2");
+        if let Some(input) = input {
+            bodies::put_checksum(&mut headers, INPUT_CHECKSUM, of_input(batch, &input));
+            headers.insert(INPUT, bodies::put(&self.stores, batch, &Body::of(batch, input)).await?);
+        }
+        headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(0_u64));
+        let body = bodies::encode(batch, &[Event::Launched(launched)]);
+        if self.publish(batch, &body, headers).await?.is_none() {
+            return Ok(Creation::Exists);
+        }
+        if announced.elapsed() > ANNOUNCED / 2 {
+            // Somebody may have forgotten it meanwhile.
+            self.index.announce(batch, owner, &entry).await?;
+        }
+        Ok(Creation::Created)
+    }
+
     /// Puts a tombstone behind the events of a batch that is hidden: who follows it is told.
-    async fn put_tombstone(&self, batch: BatchId) -> Result<Option<Mark>, JournalError> {
+    async fn put_tombstone(&self, batch: BatchId) -> Result<Option<Sequence>, JournalError> {
         let mut headers = HeaderMap::new();
         headers.insert(REMOVED, "true");
         headers.insert(async_nats::header::NATS_MESSAGE_TTL, HeaderValue::from(TOMBSTONE_TIME.as_secs()));
         self.publish(batch, &bodies::encode(batch, &[]), headers).await
     }
 
-    /// Deletes what is left of a batch that is hidden, but for its tombstone, which what is on its way to it finds.
+    /// Deletes what is left of a batch that is hidden, but for its tombstone, which what is on its way to it finds. The largest goes first, and
+    /// without storing anything, so that there is space for the rest.
     async fn bury(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
-        if let Some(mark) = self.put_tombstone(batch).await? {
-            self.purge_events(batch, mark).await?;
+        self.delete_bodies(batch).await?;
+        match self.put_tombstone(batch).await {
+            Ok(Some(mark)) => self.purge_events(batch, Some(mark)).await?,
+            Ok(None) => {}
+            Err(JournalError::Refused(_)) => self.purge_events(batch, None).await?,
+            Err(error) => return Err(error),
         }
-        details::delete(&self.stores, batch).await?;
-        bodies::delete(&self.stores.bodies, batch).await?;
         self.index.forget(batch, owner).await
     }
 
-    /// Deletes the events of a batch before a mark.
-    async fn purge_events(&self, batch: BatchId, before: Mark) -> Result<(), JournalError> {
-        let subject = journal_subject(&batch.to_string());
+    /// Deletes details, and what stands beside messages.
+    async fn delete_bodies(&self, batch: BatchId) -> Result<(), JournalError> {
+        let first = self.first(batch).await?;
+        details::delete(&self.stores, batch).await?;
+        bodies::delete(&self.stores, batch).await?;
+        match first.is_some_and(|first| first.headers.get(FORMAT).is_some() || first.headers.get(REMOVED).is_some()) {
+            true => Ok(()),
+            false => objects::delete(&self.stores, batch).await,
+        }
+    }
+
+    /// Removes a batch with a conclusion although nothing can be stored, if there is still no space after its bodies are deleted.
+    async fn remove_without_space(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
+        if !self.index.is_finalized(batch, owner).await? {
+            return Ok(false);
+        }
+        tracing::warn!(%batch, "NATS has no space left; deleting what a removed batch has before noting that it is removed");
+        self.delete_bodies(batch).await?;
+        match self.index.hide(batch, owner).await {
+            Err(JournalError::Refused(_)) => {
+                // Who follows it finds nothing any more when it checks.
+                self.purge_events(batch, None).await?;
+                self.index.forget(batch, owner).await?;
+                Ok(true)
+            }
+            hidden => hidden,
+        }
+    }
+
+    /// Deletes the events of a batch, those before a mark if there is one.
+    async fn purge_events(&self, batch: BatchId, before: Option<Sequence>) -> Result<(), JournalError> {
+        let subject = self.subject(batch);
         keep_trying(|| async {
-            let purge = self.stores.journal.purge().filter(subject.clone()).sequence(before.0);
-            purge.await.map(drop).map_err(unavailable)
+            let purge = self.stores.journal.purge().filter(subject.clone());
+            let purged = match before {
+                Some(before) => purge.sequence(before.0).await,
+                None => purge.await,
+            };
+            purged.map(drop).map_err(failed)
         })
         .await
     }
@@ -139,14 +221,14 @@ impl JetStreamJournal {
     /// Forgets batches that were announced long ago and never launched.
     async fn forget_overdue(&self) -> Result<(), JournalError> {
         let mut overdue = HashMap::new();
-        for Unfinished { batch, owner, lap, .. } in self.index.unfinished().await? {
+        for OpenBatch { batch, owner, lap, .. } in self.index.unfinished().await? {
             if lap > 1 || self.first(batch).await?.is_some() {
                 continue;
             }
             let seen = self.overdue().get(&batch).copied().unwrap_or_else(Instant::now);
             if seen.elapsed() > ANNOUNCED {
                 tracing::info!(%batch, "was announced, and never launched");
-                bodies::delete(&self.stores.bodies, batch).await?;
+                self.delete_bodies(batch).await?;
                 self.index.forget(batch, owner).await?;
             } else {
                 overdue.insert(batch, seen);
@@ -170,32 +252,9 @@ impl Journal for JetStreamJournal {
         launched: Launched,
         input: Option<Bytes>,
     ) -> Result<Creation, JournalError> {
-        if let Some(first) = self.first(batch).await? {
-            if [OWNER, REMOVED].iter().any(|header| first.headers.get(*header).is_some()) {
-                return Ok(Creation::Exists);
-            }
-            // What came too late to a batch that was removed, and whose tombstone is gone as well.
-            self.purge_events(batch, Mark(first.sequence + 1)).await?;
-        }
-        let entry = Entry::of_launch(batch, launched.at, launched.spec.grid.squares());
-        let announced = Instant::now();
-        self.index.announce(batch, owner, &entry).await?;
-        let mut headers = HeaderMap::new();
-        headers.insert(OWNER, owner.to_string());
-        if let Some(input) = input {
-            bodies::put_checksum(&mut headers, INPUT_CHECKSUM, of_input(batch, &input));
-            headers.insert(INPUT, bodies::put(&self.stores, batch, &Body::of(batch, input)).await?);
-        }
-        headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(0_u64));
-        let body = bodies::encode(batch, &[Event::Launched(launched)]);
-        if self.publish(batch, &body, headers).await?.is_none() {
-            return Ok(Creation::Exists);
-        }
-        if announced.elapsed() > ANNOUNCED / 2 {
-            // Somebody may have forgotten it meanwhile.
-            self.index.announce(batch, owner, &entry).await?;
-        }
-        Ok(Creation::Created)
+        let created = self.guard(self.create_batch(batch, owner, launched, input)).await;
+        self.stores.link.note_stored(&created);
+        created
     }
 
     async fn append(
@@ -203,102 +262,137 @@ impl Journal for JetStreamJournal {
         batch: BatchId,
         events: Vec<Event>,
         details: Vec<SquareDetail>,
-    ) -> Result<Mark, JournalError> {
-        let laps = events.iter().filter_map(|event| match event {
-            Event::LapStarted { lap, .. } => Some(*lap),
-            _ => None,
+    ) -> Result<Sequence, JournalError> {
+        let appended = self.guard(async {
+            let laps = events.iter().filter_map(|event| match event {
+                Event::LapStarted { lap, .. } => Some(*lap),
+                _ => None,
+            });
+            if let Some(lap) = laps.max() {
+                let owner = self.owner(batch).await?.ok_or(JournalError::Removed)?;
+                self.index.announce_lap(batch, owner, lap).await?;
+            }
+            // Whoever learns of an outcome finds its detail.
+            details::put(&self.stores, batch, &details).await?;
+            let body = bodies::encode(batch, &events);
+            self.publish(batch, &body, HeaderMap::new()).await?.ok_or(JournalError::Removed)
         });
-        if let Some(lap) = laps.max() {
-            let owner = self.owner(batch).await?.ok_or(JournalError::Removed)?;
-            self.index.announce_lap(batch, owner, lap).await?;
-        }
-        // Whoever learns of an outcome finds its detail.
-        details::put(&self.stores, batch, &details).await?;
-        let body = bodies::encode(batch, &events);
-        self.publish(batch, &body, HeaderMap::new()).await?.ok_or(JournalError::Removed)
+        let appended = appended.await;
+        self.stores.link.note_stored(&appended);
+        appended
     }
 
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
-        let Some(first) = self.first(batch).await? else { return Ok(None) };
-        let Some(name) = first.headers.get(INPUT) else { return Ok(None) };
-        let input = keep_trying(|| bodies::get(&self.stores, name.as_str())).await?;
-        if bodies::is_intact(Some(&first.headers), INPUT_CHECKSUM, of_input(batch, &input)) {
-            return Ok(Some(input));
-        }
-        Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Input) })
+        self.guard(async {
+            let Some(first) = self.first(batch).await? else { return Ok(None) };
+            let Some(name) = first.headers.get(INPUT) else { return Ok(None) };
+            let input = bodies::get(&self.stores, batch, name.as_str()).await?;
+            if bodies::is_intact(Some(&first.headers), INPUT_CHECKSUM, of_input(batch, &input)) {
+                return Ok(Some(input));
+            }
+            Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Input) })
+        })
+        .await
     }
 
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
-        details::get(&self.stores, batch, squares).await
+        self.guard(details::get(&self.stores, batch, squares)).await
     }
 
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
         let journal = self.clone();
         let pages = async move {
-            let owner = journal.owner(batch).await?.ok_or(JournalError::Removed)?;
-            if journal.index.is_hidden(batch, owner).await? {
-                return Err(JournalError::Removed);
+            let is_hidden = async {
+                let owner = journal.owner(batch).await?.ok_or(JournalError::Removed)?;
+                journal.index.is_hidden(batch, owner).await
+            };
+            match journal.guard(is_hidden).await? {
+                true => Err(JournalError::Removed),
+                false => Ok(follow::pages(journal.stores, journal.feed, batch, after)),
             }
-            let reader = follow::reader(&journal.stores, batch, DeliverPolicy::All).await?;
-            Ok(follow::pages(journal.stores, batch, reader, after))
         };
         stream::once(pages).try_flatten().boxed()
     }
 
-    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
-        let Some(owner) = self.owner(batch).await? else { return Ok(None) };
-        let known = self.index.look_up(batch, owner).await?;
-        Ok(known.map(|(receipts, is_concluded)| Found { owner, receipts, is_concluded }))
+    async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
+        self.guard(async {
+            let Some(owner) = self.owner(batch).await? else { return Ok(None) };
+            let known = self.index.look_up(batch, owner).await?;
+            Ok(known.map(|(receipts, is_finalized)| BatchMeta { owner, receipts, is_finalized }))
+        })
+        .await
     }
 
-    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
-        self.index.list(owner, after, limit).await
+    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<BatchListItem>, JournalError> {
+        self.guard(self.index.list(owner, after, limit)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
-        self.index.unfinished().await
+    async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError> {
+        self.guard(self.index.unfinished()).await
     }
 
-    async fn conclude(
+    async fn finalize(
         &self,
         batch: BatchId,
         lap: u32,
         summary: Summary,
         receipts: Vec<Receipt>,
     ) -> Result<(), JournalError> {
-        match self.owner(batch).await? {
-            Some(owner) => self.index.conclude(batch, owner, lap, &summary, &receipts).await,
-            None => Ok(()),
-        }
+        self.guard(async {
+            match self.owner(batch).await? {
+                Some(owner) => self.index.finalize(batch, owner, lap, &summary, &receipts).await,
+                None => Ok(()),
+            }
+        })
+        .await
     }
 
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
-        let Some(owner) = self.owner(batch).await? else { return Ok(false) };
-        let is_hidden = self.index.hide(batch, owner).await?;
-        if is_hidden {
-            // From here on it is not found. If this fails, it is done by the next purge, as all the rest.
-            self.put_tombstone(batch).await?;
-        }
-        Ok(is_hidden)
+        self.guard(async {
+            let Some(owner) = self.owner(batch).await? else { return Ok(false) };
+            let is_hidden = match self.index.hide(batch, owner).await {
+                Err(JournalError::Refused(_)) => self.remove_without_space(batch, owner).await?,
+                hidden => hidden?,
+            };
+            if is_hidden && self.owner(batch).await?.is_some() {
+                // From here on it is not found. If this fails, it is done by the next purge, as all the rest.
+                match self.put_tombstone(batch).await {
+                    Ok(_) | Err(JournalError::Refused(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(is_hidden)
+        })
+        .await
     }
 
     async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError> {
-        let bytes = match retention.bytes {
-            Some(_) => {
-                let events = in_time(self.stores.journal.get_info()).await?.state.bytes;
-                events + in_time(self.stores.details.get_info()).await?.state.bytes
+        self.guard(async {
+            let mut bytes = 0;
+            if retention.bytes.is_some() {
+                for stream in [&self.stores.journal, &self.stores.details, &self.stores.bodies] {
+                    bytes += in_time(stream.get_info()).await?.state.bytes;
+                }
+                bytes += objects::bytes(&self.stores).await?;
             }
-            None => 0,
-        };
-        let expired = self.index.expired(retention, bytes).await?;
-        Ok(expired.into_iter().skip(skip as usize).take(limit as usize).collect())
+            let expired = self.index.expired(retention, bytes).await?;
+            Ok(expired.into_iter().skip(skip as usize).take(limit as usize).collect())
+        })
+        .await
     }
 
     async fn purge(&self) -> Result<bool, JournalError> {
-        for (batch, owner) in self.index.hidden().await? {
-            self.bury(batch, owner).await?;
-        }
-        self.forget_overdue().await?;
-        Ok(false)
+        self.guard(async {
+            for (batch, owner) in self.index.hidden().await? {
+                self.bury(batch, owner).await?;
+            }
+            self.forget_overdue().await?;
+            Ok(false)
+        })
+        .await
+    }
+
+    async fn health(&self) -> Result<(), JournalError> {
+        self.stores.link.check()
     }
 }

@@ -1,46 +1,59 @@
-//! Both seams on NATS JetStream, for more than one process on more than one machine.
+//! Journal and cluster on NATS JetStream, for more than one process on more than one machine.
 //!
 //! # Layout
 //!
 //! - [`JetStream`]: the connection, checked, and its [`Options`]; [`ConnectError`]: why there is none
-//! - `stores`: the streams and buckets, and what they hold
-//! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `follow`: reads them; `bodies`: as bytes, in messages and beside them
-//! - `index`: what is known of batches without their events, in key-value buckets; `read`: reads a subject, or many keys of a bucket
-//! - [`JetStreamQueue`]: leases in a work queue, and the keepers of laps; `nodes`: what nodes tell each other
-//! - `trouble`: what errors mean, and how long calls go on trying
+//! - `link`: whether there is a connection, and what it does not permit; `monitor`: checks the streams and makes them again
+//! - `stores`: the streams and buckets, and what they hold; `set_up`: makes them; `names`: their names
+//! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `follow`: reads them; `feed`: the consumer that all followers of a node share; `bodies`: as bytes, in messages and beside them;
+//!   `objects`: as version 0.1.0 stored the latter; `details`: what is stored of squares
+//! - `index`: what is known of batches without their events, in key-value buckets; `read`, `batch_get`: read subjects, or many keys of a bucket
+//! - [`JetStreamCluster`]: who coordinates which lap, and messages between nodes
+//! - `trouble`: what errors mean, and how long calls go on trying; `upgrade`: what version 0.1.0 has left
 
+mod batch_get;
 mod bodies;
+mod cluster;
 mod connect;
 mod details;
 mod error;
+mod feed;
 mod follow;
 mod index;
 mod journal;
-mod nodes;
-mod queue;
+mod link;
+mod monitor;
+mod names;
+mod objects;
 mod read;
+mod set_up;
 mod stores;
 mod trouble;
+mod upgrade;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use self::cluster::JetStreamCluster;
 pub use self::connect::{JetStream, Options};
 pub use self::error::ConnectError;
 pub use self::journal::JetStreamJournal;
-pub use self::queue::JetStreamQueue;
+use crate::cluster::Cluster;
 use crate::journal::JournalError;
 
 impl JetStream {
-    /// The journal's side of it.
+    /// The journal.
     #[must_use]
     pub fn journal(&self) -> JetStreamJournal {
-        JetStreamJournal::new(self.stores.clone())
+        JetStreamJournal::new(self.stores.clone(), Arc::clone(&self.monitor))
     }
 
-    /// The queue's side of it.
+    /// What connects this process with other nodes. Each call makes another node of it.
     #[must_use]
-    pub fn queue(&self) -> JetStreamQueue {
-        JetStreamQueue::new(self.stores.clone())
+    pub fn cluster(&self) -> Cluster {
+        let node = Arc::new(JetStreamCluster::new(self.stores.clone()));
+        Cluster { coordination: Arc::clone(&node) as _, messages: node }
     }
 
     /// Bytes that all nodes share under a name; the first one to ask decides which.
@@ -49,15 +62,17 @@ impl JetStream {
     ///
     /// Where the server does not answer.
     pub async fn shared(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
-        trouble::keep_trying(|| async {
+        let shared = self.stores.link.guard(trouble::keep_trying(|| async {
             match self.stores.settings.create(name, Bytes::copy_from_slice(fresh)).await {
                 Ok(_) => Ok(fresh.to_vec()),
                 Err(error) => match self.stores.settings.get(name).await {
                     Ok(Some(known)) => Ok(known.to_vec()),
-                    _ => Err(trouble::unavailable(error)),
+                    _ => Err(trouble::failed(error)),
                 },
             }
-        })
-        .await
+        }));
+        let shared = shared.await?;
+        self.stores.remember_shared(name, &shared);
+        Ok(shared)
     }
 }

@@ -6,16 +6,16 @@ use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::consumer::pull::{Ordered, OrderedConfig};
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::message::StreamMessage;
-use async_nats::jetstream::stream::{LastRawMessageErrorKind, Stream};
+use async_nats::jetstream::stream::{RawMessageError, RawMessageErrorKind, Stream};
 use async_nats::jetstream::{Context, Message};
 use futures::StreamExt;
 use futures::stream::ReadyChunks;
 use quilt::Timestamp;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
-use super::trouble::{in_time, keep_trying, unavailable};
+use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
 use crate::journal::JournalError;
 
 /// The most messages that are handed on at once.
@@ -23,6 +23,9 @@ const CHUNK: usize = 64;
 
 /// How long a message that is there may take to come.
 const NEXT: Duration = Duration::from_secs(5);
+
+/// How long something that was written before what names it may be unknown to the leader of its stream until it counts as lost.
+const MISSING_TIME: Duration = Duration::from_secs(20);
 
 /// The messages of a subject, and then those to come.
 pub(super) struct Reader {
@@ -54,7 +57,7 @@ impl Reader {
     }
 
     /// Some messages. Waits as long as it takes for those that are yet to be written, and for others not for long.
-    pub(super) async fn next(&mut self) -> Result<Vec<Message>, JournalError> {
+    pub(super) async fn next(&mut self) -> Result<Vec<StreamMessage>, JournalError> {
         let next = self.messages.next();
         let chunk = match self.expected {
             0 => next.await,
@@ -70,7 +73,7 @@ impl Reader {
         if chunk.last().and_then(|last| last.info().ok()).is_some_and(|info| info.pending == 0) {
             self.expected = 0;
         }
-        Ok(chunk)
+        chunk.into_iter().map(stored).collect()
     }
 
     /// Whether all messages have come that were there when it was made.
@@ -91,16 +94,49 @@ impl Drop for Reader {
     }
 }
 
+/// A message as its stream has it.
+fn stored(message: Message) -> Result<StreamMessage, JournalError> {
+    let info = message.info().map_err(unavailable)?;
+    let (sequence, time) = (info.stream_sequence, info.published);
+    let async_nats::Message { subject, payload, headers, .. } = message.message;
+    Ok(StreamMessage { subject, sequence, headers: headers.unwrap_or_default(), payload, time })
+}
+
+/// The first message of a subject from a sequence number on, as the leader of its stream has it.
+pub(super) async fn next_message<I>(
+    stream: &Stream<I>,
+    subject: &str,
+    from: u64,
+) -> Result<Option<StreamMessage>, JournalError> {
+    keep_trying(|| async { found(stream.get_first_raw_message_by_subject(subject, from).await) }).await
+}
+
 /// The last message of a subject, as the leader of its stream has it: other servers may not have heard of it yet.
 pub(super) async fn last_message<I>(stream: &Stream<I>, subject: &str) -> Result<Option<StreamMessage>, JournalError> {
-    keep_trying(|| async {
-        match stream.get_last_raw_message_by_subject(subject).await {
-            Ok(message) => Ok(Some(message)),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => Err(unavailable(error)),
+    keep_trying(|| async { found(stream.get_last_raw_message_by_subject(subject).await) }).await
+}
+
+fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, JournalError> {
+    match answer {
+        Ok(message) => Ok(Some(message)),
+        Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// Reads something that has to be there. A leader that was elected just now may not know it yet, so it is damage only after some time.
+pub(super) async fn while_missing<T, F>(missing: String, mut read: impl FnMut() -> F) -> Result<T, JournalError>
+where
+    F: Future<Output = Result<Option<T>, JournalError>>,
+{
+    let started = Instant::now();
+    loop {
+        match read().await? {
+            Some(found) => return Ok(found),
+            None if started.elapsed() > MISSING_TIME => return Err(JournalError::Corrupt(missing)),
+            None => sleep(PAUSE).await,
         }
-    })
-    .await
+    }
 }
 
 /// All values whose keys match a pattern, such as `a.*`, with their keys. Those that cannot be read are left out, and told.
@@ -146,8 +182,7 @@ async fn scan_once<T: DeserializeOwned>(
             if !message.payload.is_empty() {
                 match serde_json::from_slice(&message.payload) {
                     Ok(value) => {
-                        let stored_at = message.info().map_err(unavailable)?.published;
-                        scanned.push((key.into(), value, timestamp(stored_at)));
+                        scanned.push((key.into(), value, timestamp(message.time)));
                     }
                     Err(error) => tracing::error!(bucket = bucket.name, key, %error, "a key cannot be read"),
                 }

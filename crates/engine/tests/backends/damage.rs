@@ -68,8 +68,7 @@ async fn a_changed_message_detail_or_input_is_told() {
     };
     assert_eq!(reason(page), Damage::Checksum(Stored::Message(mark.0 + 1)));
 
-    let objects = context.get_object_store("quilt-bodies").await.expect("it is there");
-    let name = objects.list().await.expect("readable").next().await.expect("one").expect("readable").name;
-    objects.put(name.as_str(), &mut &b"a lisp"[..]).await.expect("writable");
+    let part = last(&context, "quilt-bodies", &format!("quilt.bodies.{}.>", id(1))).await;
+    store_changed(&context, "quilt-bodies", part.subject.to_string()).await;
     assert_eq!(reason(journal.input(id(1)).await), Damage::Checksum(Stored::Input));
 }

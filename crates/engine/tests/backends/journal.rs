@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use engine::Retention;
-use engine::journal::{Creation, Found, JournalError, Mark, Offset, Page, SquareDetail, Unfinished};
+use engine::journal::{BatchMeta, Creation, EventPage, JournalError, Offset, OpenBatch, Sequence, SquareDetail};
 use engine::work::MAX_DETAIL;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -65,22 +65,22 @@ async fn create(side: &Side, batch: BatchId) {
     assert_eq!(created.expect("it answers"), Creation::Created);
 }
 
-async fn append(side: &Side, batch: BatchId, events: Vec<Event>) -> Mark {
+async fn append(side: &Side, batch: BatchId, events: Vec<Event>) -> Sequence {
     side.journal.append(batch, events, Vec::new()).await.expect("it answers")
 }
 
 async fn finish(side: &Side, batch: BatchId) {
     append(side, batch, lap()).await;
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(batch, 1, summary, receipts).await.expect("it answers");
+    side.journal.finalize(batch, 1, summary, receipts).await.expect("it answers");
 }
 
 /// Everything from an offset on, as far as it goes.
-async fn read(side: &Side, batch: BatchId, after: u64) -> (Vec<Event>, Mark) {
+async fn read(side: &Side, batch: BatchId, after: u64) -> (Vec<Event>, Sequence) {
     let mut pages = side.journal.follow(batch, Offset(after));
     let mut all = Vec::new();
     loop {
-        let Page { events, mark, caught_up } = pages.next().await.expect("it goes on").expect("readable");
+        let EventPage { events, mark, caught_up } = pages.next().await.expect("it goes on").expect("readable");
         all.extend(events);
         if caught_up {
             return (all, mark);
@@ -109,7 +109,7 @@ async fn a_batch_is_created_once_and_its_events_keep_their_order(side: &Side) {
     assert_eq!(events, [Event::Launched(launched(1)), done(1, 1), done(1, 2), done(1, 3)]);
     assert_eq!(mark, second);
     let found = side.journal.find(id(1)).await.expect("it answers");
-    assert_eq!(found, Some(Found { owner: OWNER, receipts: Vec::new(), is_concluded: false }));
+    assert_eq!(found, Some(BatchMeta { owner: OWNER, receipts: Vec::new(), is_finalized: false }));
     // None that never was.
     assert_eq!(side.journal.find(id(2)).await.expect("it answers"), None);
     let nothing = side.journal.follow(id(2), Offset(0)).next().await.expect("an answer");
@@ -173,7 +173,7 @@ async fn lists_have_the_newest_first_and_go_on_at_a_cursor(side: &Side) {
     }
     append(side, id(4), lap()).await;
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(id(4), 1, summary.clone(), receipts).await.expect("it answers");
+    side.journal.finalize(id(4), 1, summary.clone(), receipts).await.expect("it answers");
     let first = side.journal.list(OWNER, None, 3).await.expect("it answers");
     assert_eq!(first.iter().map(|listed| listed.batch).collect::<Vec<_>>(), [id(5), id(4), id(2)]);
     let conclusions: Vec<_> = first.iter().map(|listed| listed.conclusion.clone()).collect();
@@ -188,11 +188,11 @@ async fn what_is_not_concluded_is_unfinished(side: &Side) {
     create(side, id(2)).await;
     finish(side, id(1)).await;
     let unfinished = side.journal.unfinished().await.expect("it answers");
-    assert_eq!(unfinished, [Unfinished { batch: id(2), owner: OWNER, lap: 1, squares: TASKS }]);
+    assert_eq!(unfinished, [OpenBatch { batch: id(2), owner: OWNER, lap: 1, squares: TASKS }]);
     append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }]).await;
     let mut unfinished = side.journal.unfinished().await.expect("it answers");
     unfinished.sort_by_key(|unfinished| unfinished.batch);
-    assert_eq!(unfinished[0], Unfinished { batch: id(1), owner: OWNER, lap: 2, squares: TASKS });
+    assert_eq!(unfinished[0], OpenBatch { batch: id(1), owner: OWNER, lap: 2, squares: TASKS });
     assert_eq!(unfinished.len(), 2);
 }
 
@@ -201,11 +201,11 @@ async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
     append(side, id(1), lap()).await;
     append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }]).await;
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(id(1), 1, summary, receipts.clone()).await.expect("it answers");
+    side.journal.finalize(id(1), 1, summary, receipts.clone()).await.expect("it answers");
     assert_eq!(side.journal.unfinished().await.expect("it answers").len(), 1);
     let found = side.journal.find(id(1)).await.expect("it answers").expect("it is there");
     // What was true of the lap that is over stays true.
-    assert_eq!((found.is_concluded, &found.receipts), (false, &receipts));
+    assert_eq!((found.is_finalized, &found.receipts), (false, &receipts));
     assert!(!side.journal.remove(id(1)).await.expect("it answers"));
     let cancelled = Event::Cancelled { lap: 2, at: Timestamp(10), cause: CancelCause::Asked };
     append(side, id(1), vec![cancelled.clone()]).await;
@@ -213,7 +213,7 @@ async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
     let all = [lap(), vec![started, cancelled]].concat();
     let (summary, noted) = conclusion(&all);
     assert_eq!(noted, receipts);
-    side.journal.conclude(id(1), 2, summary, noted).await.expect("it answers");
+    side.journal.finalize(id(1), 2, summary, noted).await.expect("it answers");
     assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
     assert_eq!(side.journal.find(id(1)).await.expect("it answers").map(|found| found.receipts), Some(receipts));
 }
@@ -309,7 +309,7 @@ async fn a_detail_is_as_large_as_allowed_and_goes_with_its_batch(side: &Side) {
     side.journal.append(id(1), lap(), vec![largest.clone()]).await.expect("it answers");
     assert_eq!(side.journal.details(id(1), 0..64).await.expect("it answers"), [largest]);
     let (summary, receipts) = conclusion(&lap());
-    side.journal.conclude(id(1), 1, summary, receipts).await.expect("it answers");
+    side.journal.finalize(id(1), 1, summary, receipts).await.expect("it answers");
     assert!(side.journal.remove(id(1)).await.expect("it answers"));
     while side.journal.purge().await.expect("it answers") {}
     assert_eq!(side.journal.details(id(1), 0..64).await.expect("it answers"), []);

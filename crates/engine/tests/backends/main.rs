@@ -1,21 +1,23 @@
-//! What each side of a seam has to do, written once and run against all of them.
+//! What each backend has to do, written once and run against all of them.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
+mod cluster;
 mod connect;
 mod damage;
+mod feed;
 mod journal;
 #[path = "../nats/mod.rs"]
 mod nats;
-mod queue;
+mod outage;
 mod shared;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::Journal;
+use engine::embedded::SqliteJournal;
 use engine::jetstream::{JetStream, Options};
-use engine::{Journal, Queue};
 use nats::Nats;
 use quilt::{BatchId, BatchSpec, Grid, Launched, OwnerId, Timestamp};
 use tempfile::TempDir;
@@ -26,18 +28,17 @@ const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
 /// How long a test waits for something before it has failed. Nothing that goes well takes nearly as long, on whatever machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A side of both seams, fresh.
+/// A backend, fresh.
 struct Side {
     journal: Arc<dyn Journal>,
-    queue: Arc<dyn Queue>,
-    /// What has to outlive them.
+    /// What has to outlive it.
     _under: (Option<TempDir>, Option<Nats>),
 }
 
 fn embedded() -> Side {
     let folder = TempDir::new().expect("a folder");
     let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
-    Side { journal: Arc::new(journal), queue: Arc::new(MemoryQueue::default()), _under: (Some(folder), None) }
+    Side { journal: Arc::new(journal), _under: (Some(folder), None) }
 }
 
 async fn connect(nats: &Nats) -> JetStream {
@@ -48,17 +49,7 @@ async fn connect(nats: &Nats) -> JetStream {
 async fn jetstream() -> Side {
     let nats = Nats::start();
     let connected = connect(&nats).await;
-    let (journal, queue) = (connected.journal(), connected.queue());
-    Side { journal: Arc::new(journal), queue: Arc::new(queue), _under: (None, Some(nats)) }
-}
-
-/// Waits until a queue holds nothing any more: no lease that waits, is put off, or is claimed.
-async fn until_idle(queue: &dyn Queue) {
-    let started = Instant::now();
-    while !queue.is_idle().await.expect("it answers") {
-        assert!(started.elapsed() < PATIENCE, "there still is a lease");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    Side { journal: Arc::new(connected.journal()), _under: (None, Some(nats)) }
 }
 
 fn id(number: u8) -> BatchId {

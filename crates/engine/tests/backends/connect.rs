@@ -110,3 +110,22 @@ async fn a_server_with_tls_is_trusted_through_its_authority_and_trusts_a_certifi
         Options { ca: Some(ca), certificate: Some(client), ..options(format!("tls://localhost:{}", nats.port)) };
     Box::pin(JetStream::connect(&options)).await.expect("each trusts the other");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_does_not_start_beside_nodes_of_0_1_0_and_deletes_what_they_have_left() {
+    use async_nats::jetstream::consumer::pull;
+    let nats = Nats::start();
+    let context = async_nats::jetstream::new(async_nats::connect(nats.url()).await.expect("it listens"));
+    let stream = async_nats::jetstream::stream::Config { name: "quilt-leases".into(), ..Default::default() };
+    let stream = context.create_stream(stream).await.expect("it is made");
+    let workers = pull::Config { durable_name: Some("workers".into()), ..Default::default() };
+    let workers = stream.create_consumer(workers).await.expect("it is made");
+    let waiting = workers.batch().max_messages(1).expires(std::time::Duration::from_secs(60)).messages().await;
+    let waiting = waiting.expect("it waits");
+    let error = refused(options(nats.url())).await;
+    assert!(matches!(error, ConnectError::OldNodes), "{error}");
+    drop(waiting);
+    stream.delete_consumer("workers").await.expect("it is deleted");
+    Box::pin(JetStream::connect(&options(nats.url()))).await.map(drop).expect("it starts");
+    context.get_stream("quilt-leases").await.expect_err("it is gone");
+}

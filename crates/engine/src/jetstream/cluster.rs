@@ -1,0 +1,267 @@
+//! What connects nodes: who coordinates which lap, in a key-value bucket, and messages that nobody stores.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use async_nats::{Client, Message, Subscriber};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
+use tokio::time::{Instant, sleep};
+
+use super::read::{last_message, scan};
+use super::stores::{Stores, TRACE};
+use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
+use crate::cluster::{Coordination, Incoming, Messages};
+use crate::dispatch::{LEASE_TTL, LapId, NodeId};
+use crate::journal::JournalError;
+
+/// How old the last renewal may be before the next one.
+const RENEW_AFTER: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 5);
+
+/// [`Coordination`] and [`Messages`] on NATS. Cloning gives another handle to the same node.
+///
+/// A lap that has a coordinator has a key with the coordinator's id. These keys do not expire: a node has one key that does, and renews it for
+/// all of its laps. A lap whose node has no such key is free.
+#[derive(Clone)]
+pub struct JetStreamCluster {
+    stores: Stores,
+    id: NodeId,
+    held: Arc<Mutex<HashMap<LapId, Hold>>>,
+    membership: Arc<tokio::sync::Mutex<Membership>>,
+}
+
+/// The key of a lap that this node coordinates.
+#[derive(Clone, Copy)]
+struct Hold {
+    /// The revision at which the key was created.
+    epoch: u64,
+    /// The revision at which it was written last.
+    revision: u64,
+    /// The term of membership in which it was written last.
+    term: u64,
+}
+
+/// The key of this node.
+#[derive(Default)]
+struct Membership {
+    /// The revision of the key, and when it was renewed last.
+    renewed: Option<(u64, Instant)>,
+    /// Counts how often the key had to be made anew: in between, others may have taken laps.
+    term: u64,
+}
+
+impl JetStreamCluster {
+    pub(super) fn new(stores: Stores) -> Self {
+        Self { stores, id: NodeId(rand::random()), held: Arc::default(), membership: Arc::default() }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<LapId, Hold>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews this node's key, unless that was done a moment ago. Returns the term.
+    async fn renew_membership(&self) -> Result<u64, JournalError> {
+        let mut membership = self.membership.lock().await;
+        if let Some((revision, at)) = membership.renewed {
+            if at.elapsed() < RENEW_AFTER {
+                return Ok(membership.term);
+            }
+            let now = Instant::now();
+            let renewed = keep_trying(|| async {
+                match self.stores.nodes.update(self.id.to_string(), self.value(), revision).await {
+                    Ok(revision) => Ok(Some(revision)),
+                    Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+                    Err(error) => Err(unavailable(error)),
+                }
+            });
+            membership.renewed = renewed.await?.map(|revision| (revision, now));
+        }
+        if membership.renewed.is_none() {
+            let now = Instant::now();
+            let put = keep_trying(|| async {
+                self.stores.nodes.put(self.id.to_string(), self.value()).await.map_err(unavailable)
+            });
+            membership.renewed = Some((put.await?, now));
+            membership.term += 1;
+        }
+        Ok(membership.term)
+    }
+
+    /// Writes the key of a lap that this node coordinates anew. `None` where another node has taken it.
+    async fn confirm(&self, lap: LapId, hold: Hold, term: u64) -> Result<Option<Hold>, JournalError> {
+        let revision = keep_trying(|| async {
+            match self.stores.coordinators.update(key(lap), self.value(), hold.revision).await {
+                Ok(revision) => Ok(Some(revision)),
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+                Err(error) => Err(unavailable(error)),
+            }
+        });
+        Ok(revision.await?.map(|revision| Hold { revision, term, ..hold }))
+    }
+
+    /// Takes a lap that no node coordinates, or one that is lost. `None` where another node does.
+    async fn acquire(&self, lap: LapId, term: u64) -> Result<Option<Hold>, JournalError> {
+        let revision = keep_trying(|| async {
+            match self.stores.coordinators.create(key(lap), self.value()).await {
+                Ok(revision) => return Ok(Some(revision)),
+                Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+                Err(error) => return Err(unavailable(error)),
+            }
+            let Some(entry) = self.stores.coordinators.entry(key(lap)).await.map_err(unavailable)? else {
+                return Err(unavailable("a key was deleted in between"));
+            };
+            // It may be this node's own, if the reply was lost.
+            if entry.value != self.value() && self.is_alive(&entry.value).await? {
+                return Ok(None);
+            }
+            match self.stores.coordinators.update(key(lap), self.value(), entry.revision).await {
+                Ok(revision) => Ok(Some(revision)),
+                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+                Err(error) => Err(unavailable(error)),
+            }
+        });
+        Ok(revision.await?.map(|revision| Hold { epoch: revision, revision, term }))
+    }
+
+    /// Whether the node whose id is the value of a lap's key has a key of its own.
+    async fn is_alive(&self, value: &[u8]) -> Result<bool, JournalError> {
+        let Ok(node) = serde_json::from_slice::<String>(value) else { return Ok(false) };
+        let entry = last_message(&self.stores.nodes.stream, &format!("{}{node}", self.stores.nodes.prefix)).await?;
+        // One without a value says that the key has expired.
+        Ok(entry.is_some_and(|entry| !entry.payload.is_empty()))
+    }
+
+    /// The value of this node's keys.
+    fn value(&self) -> Bytes {
+        format!("{:?}", self.id.to_string()).into()
+    }
+
+    fn client(&self) -> Client {
+        self.stores.context.client()
+    }
+}
+
+#[async_trait]
+impl Coordination for JetStreamCluster {
+    async fn acquire_or_renew(&self, lap: LapId) -> Result<Option<u64>, JournalError> {
+        let term = self.renew_membership().await?;
+        let known = self.held().get(&lap).copied();
+        let confirmed = match known {
+            Some(hold) if hold.term == term => return Ok(Some(hold.epoch)),
+            Some(hold) => self.confirm(lap, hold, term).await?,
+            None => None,
+        };
+        let hold = match confirmed {
+            Some(hold) => Some(hold),
+            None => self.acquire(lap, term).await?,
+        };
+        match hold {
+            Some(hold) => self.held().insert(lap, hold),
+            None => self.held().remove(&lap),
+        };
+        Ok(hold.map(|hold| hold.epoch))
+    }
+
+    async fn uncoordinated(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError> {
+        if laps.is_empty() {
+            return Ok(laps);
+        }
+        let held = scan::<String>(&self.stores.context, &self.stores.coordinators, ">").await?;
+        let alive = scan::<String>(&self.stores.context, &self.stores.nodes, ">").await?;
+        let own = self.id.to_string();
+        let others: HashSet<&String> = alive.iter().map(|(node, _)| node).filter(|node| **node != own).collect();
+        let elsewhere: HashSet<&String> =
+            held.iter().filter(|(_, node)| others.contains(node)).map(|(key, _)| key).collect();
+        Ok(laps.into_iter().filter(|lap| !elsewhere.contains(&key(*lap))).collect())
+    }
+
+    async fn abandon(&self, lap: LapId) {
+        let hold = self.held().remove(&lap);
+        // Only while it is this node's. If this fails, the lap is free when the node has gone.
+        if let Some(Hold { revision, .. }) = hold {
+            let purge = self.stores.coordinators.purge_expect_revision_with_ttl(key(lap), revision, TRACE);
+            if let Err(error) = in_time(purge).await {
+                tracing::debug!(%error, "the key of a lap could not be deleted");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Messages for JetStreamCluster {
+    fn id(&self) -> NodeId {
+        self.id
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.stores.largest_body
+    }
+
+    async fn broadcast(&self, message: Bytes) {
+        // Without a connection the client keeps messages for later, when nobody wants them any more.
+        if self.stores.is_connected()
+            && let Err(error) = in_time(self.client().publish(self.stores.names.nodes(), message)).await
+        {
+            tracing::debug!(%error, "a message to all nodes is lost");
+        }
+    }
+
+    fn broadcasts(&self) -> BoxStream<'static, Bytes> {
+        messages(self.client(), self.stores.names.nodes()).map(|message| message.payload).boxed()
+    }
+
+    async fn request(&self, to: NodeId, request: Bytes) -> Result<Bytes, JournalError> {
+        if !self.stores.is_connected() {
+            return Err(unavailable("there is no connection"));
+        }
+        Ok(in_time(self.client().request(self.stores.names.node(&to.to_string()), request)).await?.payload)
+    }
+
+    fn requests(&self) -> BoxStream<'static, Incoming> {
+        let client = self.client();
+        let requests =
+            messages(client.clone(), self.stores.names.node(&self.id.to_string())).filter_map(move |message| {
+                let client = client.clone();
+                async move {
+                    let to = message.reply?;
+                    let reply = move |reply: Bytes| {
+                        tokio::spawn(async move { in_time(client.publish(to, reply)).await.map(drop) });
+                    };
+                    Some(Incoming { request: message.payload, reply: Box::new(reply) })
+                }
+            });
+        requests.boxed()
+    }
+}
+
+/// The messages of a subject. The client subscribes again by itself after a break of the connection.
+fn messages(client: Client, subject: String) -> impl Stream<Item = Message> + Send {
+    stream::unfold(None, move |subscription: Option<Subscriber>| {
+        let (client, subject) = (client.clone(), subject.clone());
+        async move {
+            let mut subscription = subscription;
+            loop {
+                if let Some(known) = &mut subscription
+                    && let Some(message) = known.next().await
+                {
+                    return Some((message, subscription));
+                }
+                match client.subscribe(subject.clone()).await {
+                    Ok(fresh) => subscription = Some(fresh),
+                    Err(error) => {
+                        tracing::debug!(%error, subject, "cannot subscribe; trying again");
+                        sleep(PAUSE).await;
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn key(LapId { batch, lap }: LapId) -> String {
+    format!("{batch}.{lap}")
+}

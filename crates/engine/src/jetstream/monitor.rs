@@ -1,0 +1,78 @@
+//! Checks the streams now and then, and makes them again if they have vanished, for instance because NATS came back with an empty disk.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use tokio::select;
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::stores::Stores;
+use super::trouble::{failed, in_time, keep_trying};
+use crate::journal::JournalError;
+
+/// How often the streams are checked.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A key that is written to learn whether anything can be stored.
+const PROBE: &str = "probe";
+
+/// Checks the streams until it is dropped.
+pub(super) struct Monitor {
+    _task: AbortOnDropHandle<()>,
+}
+
+impl Monitor {
+    pub(super) fn start(stores: Stores) -> Self {
+        Self { _task: AbortOnDropHandle::new(tokio::spawn(run(stores))) }
+    }
+}
+
+async fn run(stores: Stores) {
+    let mut failing_since = None;
+    loop {
+        select! {
+            () = sleep(CHECK_INTERVAL) => {}
+            () = stores.link.reconnected() => {}
+        }
+        if !stores.is_connected() {
+            continue;
+        }
+        let checked = stores.link.guard(check(&stores)).await;
+        if stores.link.is_refused() {
+            // Nobody may try for a while, and a load balancer sends nobody while this node says that it refuses.
+            let stored = stores
+                .link
+                .guard(keep_trying(|| async { stores.settings.put(PROBE, "".into()).await.map_err(failed) }));
+            stores.link.note_stored(&stored.await);
+        }
+        let since = match (&checked, failing_since) {
+            (Ok(()), _) => None,
+            (Err(_), since) => since.or(Some(Instant::now())),
+        };
+        match (&checked, failing_since) {
+            (Ok(()), Some(_)) => tracing::info!("NATS has all streams, and a leader, again"),
+            (Err(error), None) => tracing::warn!(%error, "NATS does not have all streams, or no leader of them"),
+            _ => {}
+        }
+        failing_since = since;
+        let trouble = checked.err().map(|error| match error {
+            JournalError::Unavailable(reason) | JournalError::Refused(reason) => reason,
+            error => error.to_string(),
+        });
+        stores.link.set_trouble(trouble);
+    }
+}
+
+async fn check(stores: &Stores) -> Result<(), JournalError> {
+    let known: HashSet<String> = in_time(stores.context.stream_names().try_collect()).await?;
+    let missing: Vec<String> = stores.stream_names().into_iter().filter(|name| !known.contains(name)).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        tracing::error!(missing, "streams have vanished from NATS, and with them what they had; making them again");
+        in_time(stores.restore()).await?;
+    }
+    // An answer of the stream's leader: without one nothing can be stored.
+    in_time(stores.journal.get_info()).await.map(drop)
+}

@@ -1,0 +1,58 @@
+//! Bodies in the object store of version 0.1.0. They are read and deleted, and no new ones are written.
+
+use async_nats::jetstream::object_store::{DeleteErrorKind, GetErrorKind};
+use bytes::Bytes;
+use futures::TryStreamExt;
+use quilt::BatchId;
+use tokio::io::AsyncReadExt;
+
+use super::read::while_missing;
+use super::stores::Stores;
+use super::trouble::{failed, in_time, keep_trying, unavailable};
+use crate::journal::JournalError;
+
+/// An object.
+pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalError> {
+    let missing = format!("the object {name} is missing");
+    let Some(objects) = &stores.objects else { return Err(JournalError::Corrupt(missing)) };
+    let read = async || {
+        let mut object = match objects.get(name).await {
+            Ok(object) => object,
+            Err(error) if error.kind() == GetErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unavailable(error)),
+        };
+        let mut bytes = Vec::new();
+        object.read_to_end(&mut bytes).await.map_err(unavailable)?;
+        Ok(Some(Bytes::from(bytes)))
+    };
+    while_missing(missing, || keep_trying(&read)).await
+}
+
+/// Deletes all objects of a batch. Their bytes are deleted first, without storing anything.
+pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
+    let Some(objects) = &stores.objects else { return Ok(()) };
+    let prefix = format!("{batch}.");
+    let all: Vec<_> =
+        in_time(async { in_time(objects.list()).await?.map_err(unavailable).try_collect().await }).await?;
+    let bucket = stores.names.stream("bodies");
+    let stream = in_time(stores.context.get_stream_no_info(format!("OBJ_{bucket}"))).await?;
+    for object in all.iter().filter(|object| object.name.starts_with(&prefix)) {
+        let chunks = format!("$O.{bucket}.C.{}", object.nuid);
+        keep_trying(|| async { stream.purge().filter(chunks.clone()).await.map(drop).map_err(failed) }).await?;
+        match in_time(async { Ok::<_, JournalError>(objects.delete(&object.name).await) }).await? {
+            Err(error) if error.kind() != DeleteErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How many bytes all objects take.
+pub(super) async fn bytes(stores: &Stores) -> Result<u64, JournalError> {
+    if stores.objects.is_none() {
+        return Ok(0);
+    }
+    let stream = format!("OBJ_{}", stores.names.stream("bodies"));
+    let stream = in_time(stores.context.get_stream(stream)).await?;
+    Ok(stream.cached_info().state.bytes)
+}

@@ -1,0 +1,129 @@
+//! Makes streams and buckets, or corrects the settings of those that are there.
+
+use std::error::Error;
+
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::object_store::ObjectStore;
+use async_nats::jetstream::stream::{Config, StorageType, Stream};
+use async_nats::jetstream::{Context, ErrorCode, kv};
+
+use super::error::ConnectError;
+use super::link::Link;
+use super::names::{DEFAULT_PREFIX, Names};
+use super::trouble::{code, failed};
+use crate::journal::JournalError;
+
+/// What the server answers if a stream of this name, or with these subjects, is there and cannot be changed to what is needed.
+const UNSUITABLE: [ErrorCode; 5] = [
+    ErrorCode::STREAM_INVALID_CONFIG,
+    ErrorCode::STREAM_NAME_EXIST,
+    ErrorCode::STREAM_SUBJECT_OVERLAP,
+    ErrorCode::STREAM_SEALED,
+    ErrorCode::STREAM_MIRROR_NOT_UPDATABLE,
+];
+
+/// What it takes to make streams and buckets. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct SetUp {
+    pub(super) context: Context,
+    pub(super) names: Names,
+    pub(super) link: Link,
+    /// How many servers store each message.
+    pub(super) replicas: usize,
+    /// The largest message that the server accepts, in bytes.
+    pub(super) max_payload: usize,
+}
+
+impl SetUp {
+    /// A stream. The name and the subjects get this cluster's prefix if they begin with the default one.
+    pub(super) async fn stream(&self, config: Config, what: &'static str) -> Result<Stream<()>, ConnectError> {
+        let name = self.with_prefix(&config.name, '-');
+        let subjects = config.subjects.iter().map(|subject| self.with_prefix(subject, '.')).collect();
+        let mut config = Config { name, subjects, storage: StorageType::File, ..config };
+        let known = self.known(&config.name, what).await?;
+        config.num_replicas = self.replicas_of(known.as_ref());
+        if let Some(known) = known {
+            // A limit that 0.1.0 asked for, and that cannot be changed.
+            config.max_consumers = known.max_consumers;
+        }
+        let name = config.name.clone();
+        let made = self.context.create_or_update_stream(config).await;
+        made.map_err(|error| refusal(what, &name, error))?;
+        self.context.get_stream_no_info(&name).await.map_err(|error| refusal(what, &name, error))
+    }
+
+    /// A bucket, named as a stream is.
+    pub(super) async fn bucket(&self, name: &'static str, config: kv::Config) -> Result<kv::Store, ConnectError> {
+        let bucket = self.with_prefix(name, '-');
+        let stream = format!("KV_{bucket}");
+        let known = self.known(&stream, name).await?;
+        let num_replicas = self.replicas_of(known.as_ref());
+        if known.is_some_and(|known| known.storage != StorageType::File) {
+            let reason = "it is in memory".into();
+            return Err(ConnectError::Unsuitable { stream, reason });
+        }
+        let config = kv::Config { bucket, history: 1, num_replicas, ..config };
+        let made = self.context.create_or_update_key_value(config).await;
+        made.map_err(|error| refusal(name, &stream, error))
+    }
+
+    /// The object store of version 0.1.0, if there is one. What it has is read from the leader of its stream, which knows all of it.
+    pub(super) async fn objects(&self) -> Result<Option<ObjectStore>, ConnectError> {
+        const WHAT: &str = "the object store of version 0.1.0";
+        let bucket = self.names.stream("bodies");
+        let stream = format!("OBJ_{bucket}");
+        let Some(mut known) = self.known(&stream, WHAT).await? else { return Ok(None) };
+        let refusal = |error: &dyn Error| ConnectError::SetUp { what: WHAT, reason: told(error) };
+        if known.allow_direct || !known.max_age.is_zero() {
+            known.allow_direct = false;
+            known.max_age = std::time::Duration::ZERO;
+            self.context.update_stream(known).await.map_err(|error| refusal(&error))?;
+        }
+        self.context.get_object_store(&bucket).await.map(Some).map_err(|error| refusal(&error))
+    }
+
+    /// The settings of a stream that is there.
+    async fn known(&self, stream: &str, what: &'static str) -> Result<Option<Config>, ConnectError> {
+        match self.context.get_stream(stream).await {
+            Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+                _ => Err(refusal(what, stream, error)),
+            },
+        }
+    }
+
+    /// Never fewer than there are: one node that was started with fewer is no reason to store less.
+    fn replicas_of(&self, known: Option<&Config>) -> usize {
+        known.map_or(self.replicas, |known| known.num_replicas.max(self.replicas))
+    }
+
+    fn with_prefix(&self, name: &str, separator: char) -> String {
+        match name.strip_prefix(DEFAULT_PREFIX).and_then(|rest| rest.strip_prefix(separator)) {
+            Some(rest) if separator == '-' => self.names.stream(rest),
+            Some(rest) => self.names.subject(rest),
+            None => name.into(),
+        }
+    }
+}
+
+/// What an error means for the start.
+fn refusal(what: &'static str, stream: &str, error: impl Error + 'static) -> ConnectError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(known) = cause.filter(|known| code(*known).is_none()) {
+        cause = known.source();
+    }
+    if cause.and_then(code).is_some_and(|code| UNSUITABLE.contains(&code)) {
+        return ConnectError::Unsuitable { stream: stream.into(), reason: told(&error) };
+    }
+    let reason = told(&error);
+    match failed(error) {
+        JournalError::Refused(reason) => ConnectError::Refused { reason },
+        _ => ConnectError::SetUp { what, reason },
+    }
+}
+
+/// An error with what led to it: the cause is what helps.
+pub(super) fn told(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}

@@ -1,0 +1,42 @@
+//! What version 0.1.0 has left on the server: it handed out work through streams, which nobody reads any more.
+
+use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::{Context, ErrorCode};
+
+use super::error::ConnectError;
+use super::trouble::{failed, in_time};
+
+/// The stream of work, whose consumer tells whether a node of 0.1.0 is waiting for some.
+const WORK: &str = "quilt-leases";
+
+/// The name of that consumer.
+const WORKERS: &str = "workers";
+
+/// All streams that only 0.1.0 uses. None of them holds anything of a batch.
+const UNUSED: [&str; 4] = ["quilt-cuts", "KV_quilt-started", "KV_quilt-keepers", WORK];
+
+/// Deletes what 0.1.0 has left, once.
+///
+/// # Errors
+///
+/// [`ConnectError::OldNodes`] while a node of 0.1.0 is running: both would run the same tasks.
+pub(super) async fn delete_unused(context: &Context) -> Result<(), ConnectError> {
+    let stream = match context.get_stream(WORK).await {
+        Ok(stream) => stream,
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => return Ok(()),
+            _ => return Err(failed(error).into()),
+        },
+    };
+    if stream.consumer_info(WORKERS).await.is_ok_and(|info| info.num_waiting > 0) {
+        return Err(ConnectError::OldNodes);
+    }
+    for name in UNUSED {
+        // Another node may have deleted it.
+        if let Err(error) = in_time(context.delete_stream(name)).await {
+            tracing::debug!(name, %error, "a stream of version 0.1.0 could not be deleted");
+        }
+    }
+    tracing::info!("deleted what version 0.1.0 has left on the NATS server");
+    Ok(())
+}
