@@ -75,6 +75,10 @@ impl From<JournalError> for ActionError {
                 tracing::error!(%error, "a server function met damage");
                 refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
             }
+            JournalError::Refused(_) => {
+                tracing::error!(%error, "the journal refused a server function");
+                refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            }
             JournalError::Unavailable(_) | JournalError::Closed => {
                 tracing::warn!(%error, "a server function cannot reach the journal");
                 refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{error}; please try again in a moment"))

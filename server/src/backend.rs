@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum_extra::extract::cookie::Key;
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::jetstream::{JetStream, Options};
-use engine::{Engine, Journal, Queue};
+use engine::{Cluster, Engine, Journal};
 
 use crate::config::Config;
 use crate::serve_error::ServeError;
@@ -16,7 +16,7 @@ use crate::session::{fresh_key, load_key, shared_key};
 /// What stands below an engine.
 pub(crate) struct Backend {
     journal: Arc<dyn Journal>,
-    queue: Arc<dyn Queue>,
+    cluster: Option<Cluster>,
     /// Signs the cookies of sessions.
     pub(crate) key: Key,
     /// Released by the system when the process ends, however it ends.
@@ -37,7 +37,7 @@ impl Backend {
         Ok(Self {
             key: load_key(&folder.join("session.key"))?,
             journal: Arc::new(SqliteJournal::open(&folder.join("quilt.db"))?),
-            queue: Arc::new(MemoryQueue::default()),
+            cluster: None,
             lock: Some(lock),
         })
     }
@@ -45,17 +45,17 @@ impl Backend {
     async fn shared(options: &Options) -> Result<Self, ServeError> {
         let nats = JetStream::connect(options).await?;
         let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
-        Ok(Self { key, journal: Arc::new(nats.journal()), queue: Arc::new(nats.queue()), lock: None })
+        Ok(Self { key, journal: Arc::new(nats.journal()), cluster: Some(nats.cluster()), lock: None })
     }
 
     /// Starts an engine on it.
     pub(crate) async fn start(&self, config: &Config) -> Result<Engine, ServeError> {
-        let (journal, queue) = (Arc::clone(&self.journal), Arc::clone(&self.queue));
-        Ok(Engine::start(journal, queue, kinds::registry(config.work.clone()), config.engine.clone()).await?)
+        let (journal, cluster) = (Arc::clone(&self.journal), self.cluster.clone());
+        Ok(Engine::start(journal, cluster, kinds::registry(config.work.clone()), config.engine.clone()).await?)
     }
 }
 
-/// Takes the data folder for this process alone: the queue of another one would run the same tasks.
+/// Takes the data folder for this process alone: another one would run the same tasks.
 fn lock(folder: &Path) -> Result<File, ServeError> {
     let data = |source| ServeError::Data { folder: folder.into(), source };
     let file = File::create(folder.join("quilt.lock")).map_err(data)?;

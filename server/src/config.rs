@@ -9,8 +9,9 @@ use engine::jetstream::Options;
 use engine::{MAX_SLOTS, Node, Retention, Settings};
 use figment::Figment;
 use figment::providers::{Env, Serialized};
-use kinds::command::{Command, Commands};
-use kinds::fetch::Policy;
+use kinds::WorkPolicy;
+use kinds::command::{CommandPolicy, CommandSpec};
+use kinds::fetch::FetchPolicy;
 use quilt::grid::{MAX_SIDE, MAX_SQUARES};
 use quilt::{Limits, OwnerId};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use thiserror::Error;
 
 use crate::cli::{ServeOptions, WorkOptions};
 use crate::logging::{Log, LogFormat};
-use crate::origin::{InvalidOrigin, OwnOrigin};
+use crate::origin::{AllowedOrigins, InvalidOrigin};
 use crate::settings_file::SettingsFile;
 use crate::site_files::Site;
 
@@ -80,12 +81,13 @@ pub(crate) struct RawConfig {
     nats_certificate: Option<PathBuf>,
     nats_key: Option<PathBuf>,
     nats_replicas: u8,
+    nats_prefix: String,
     name: Option<String>,
     workers: u32,
     grace_ms: u32,
     fetch_allow: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    commands: BTreeMap<String, Command>,
+    commands: BTreeMap<String, CommandSpec>,
     log_filter: String,
     log_format: LogFormat,
     max_side: u16,
@@ -117,6 +119,7 @@ impl Default for RawConfig {
             nats_certificate: None,
             nats_key: None,
             nats_replicas: 1,
+            nats_prefix: "quilt".into(),
             name: None,
             workers: engine.node.slots,
             grace_ms: 5_000,
@@ -150,13 +153,13 @@ pub(crate) struct Config {
     /// The files that the browser loads.
     pub(crate) site: Site,
     /// The server's own origin.
-    pub(crate) origin: OwnOrigin,
+    pub(crate) origin: AllowedOrigins,
     /// Where the other nodes are met, if there are any.
     pub(crate) nats: Option<Options>,
     /// What the engine may use.
     pub(crate) engine: Settings,
     /// What tasks may do.
-    pub(crate) work: kinds::Settings,
+    pub(crate) work: WorkPolicy,
     /// What a launch may ask for.
     pub(crate) limits: Limits,
     /// The only visitor who may change anything, of a server that is one user's tool.
@@ -211,7 +214,8 @@ impl Config {
         };
         let mut config = raw.check()?;
         config.engine.node.slots = workers;
-        config.work.commands.any_program = true;
+        config.engine.reserved_slots = 0;
+        config.work.commands.allow_any_program = true;
         // What was left unfinished goes on when that is asked for.
         config.engine.pauses_unfinished = true;
         Ok(config)
@@ -257,13 +261,16 @@ impl RawConfig {
         within("max_body", self.max_body, 1_024, 1 << 30)?;
         within("max_input", self.max_input, self.max_body, 1 << 30)?;
         let work = self.work()?;
+        let crash_log = nats.is_none().then(|| self.data.join("quilt.running"));
         Ok(Config {
             addr: self.addr,
             data: self.data,
             site: Site::find(self.site),
-            origin: OwnOrigin::new(self.origin.as_deref())?,
+            origin: AllowedOrigins::new(self.origin.as_deref())?,
             nats,
             engine: Settings {
+                reserved_slots: reserved_slots(node.slots),
+                crash_log,
                 node,
                 running_per_owner: self.max_running,
                 running_squares: self.max_running_squares,
@@ -303,13 +310,14 @@ impl RawConfig {
         Ok(Node { name: name.into(), host: host.into(), slots: self.workers, ..Settings::default().node })
     }
 
-    fn work(&self) -> Result<kinds::Settings, ConfigError> {
+    fn work(&self) -> Result<WorkPolicy, ConfigError> {
         let networks = self.fetch_allow.iter().flat_map(|networks| networks.split(',')).map(str::trim);
         let networks = networks.filter(|network| !network.is_empty());
-        let allowed = networks.map(|network| network.parse().map_err(|_| ConfigError::Network(network.into())));
-        let commands = Commands { named: self.commands.clone(), any_program: false };
+        let networks = networks.map(|network| network.parse().map_err(|_| ConfigError::Network(network.into())));
+        let commands = CommandPolicy { named: self.commands.clone(), allow_any_program: false };
         commands.check().map_err(ConfigError::Command)?;
-        Ok(kinds::Settings { fetch: Policy { allowed: allowed.collect::<Result<_, _>>()? }, commands })
+        let fetch = FetchPolicy { allowed_networks: networks.collect::<Result<_, _>>()? };
+        Ok(WorkPolicy { fetch, commands })
     }
 
     fn nats_options(&self, node: &Node) -> Result<Option<Options>, ConfigError> {
@@ -327,9 +335,15 @@ impl RawConfig {
             ca: self.nats_ca.clone(),
             certificate,
             replicas: self.nats_replicas.into(),
+            prefix: self.nats_prefix.clone(),
             name: node.name.to_string(),
         }))
     }
+}
+
+/// How many slots are for owners that have no other: one in 16, and one at least where there are some.
+fn reserved_slots(slots: u32) -> u32 {
+    if slots < 4 { 0 } else { (slots / 16).max(1) }
 }
 
 fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {

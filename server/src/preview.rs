@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use engine::work::{Allowance, Registry, Task, Work};
+use engine::work::{Registry, Task, TaskContext, Work};
 use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -69,10 +69,12 @@ fn draw(registry: &Registry, work: WorkSpec) -> Result<Bytes, String> {
     let grid = Grid::new(SIDE, SIDE).ok_or("there is no such grid")?;
     let work = registry.build(&BatchSpec::new(work, grid, 1), None).map_err(|error| error.to_string())?;
     let Work::Blocking(work) = work else { return Err("its tasks do not compute".into()) };
-    let allowance = Allowance { deadline: Instant::now() + TIME, cancelled: CancellationToken::new() };
+    let context = TaskContext { deadline: Instant::now() + TIME, cancelled: CancellationToken::new() };
     let mut pixels = Vec::with_capacity(grid.squares() as usize * 4);
     for index in (0..grid.squares()).map(Index) {
-        let done = work.run(Task { index, seed: 1, lap: 1, attempt: 1 }, &allowance).map_err(|error| error.reason)?;
+        let done = work
+            .run(Task { index, seed: 1, lap: 1, attempt: 1, lease: Default::default() }, &context)
+            .map_err(|error| error.reason)?;
         let [_, red, green, blue] = done.color.rgb().to_be_bytes();
         pixels.extend([red, green, blue, 0xff]);
     }

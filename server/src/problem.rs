@@ -96,6 +96,10 @@ impl From<JournalError> for Problem {
                 tracing::error!(%error, "a request met damage");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "journal-damaged", error.to_string())
             }
+            JournalError::Refused(_) => {
+                tracing::error!(%error, "the journal refused a request");
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "journal-refused", error.to_string())
+            }
             JournalError::Unavailable(_) | JournalError::Closed => {
                 tracing::warn!(%error, "a request cannot reach the journal");
                 let detail = format!("{error}; please try again in a moment");

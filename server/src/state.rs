@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
-use crate::origin::OwnOrigin;
+use crate::origin::AllowedOrigins;
 use crate::site_files::Site;
 
 /// How many pictures are drawn at the same time.
@@ -40,7 +40,7 @@ pub(crate) struct AppState {
     pub(crate) max_channels: usize,
     pub(crate) max_body: usize,
     pub(crate) max_input: usize,
-    pub(crate) origin: Arc<OwnOrigin>,
+    pub(crate) origin: Arc<AllowedOrigins>,
     pub(crate) key: Key,
     pub(crate) leptos: LeptosOptions,
     /// The files that the browser loads.
@@ -97,7 +97,7 @@ impl FromRef<AppState> for LeptosOptions {
     }
 }
 
-impl FromRef<AppState> for Arc<OwnOrigin> {
+impl FromRef<AppState> for Arc<AllowedOrigins> {
     fn from_ref(state: &AppState) -> Self {
         Arc::clone(&state.origin)
     }

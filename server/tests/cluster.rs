@@ -7,7 +7,7 @@ mod common;
 mod nats;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::cluster::{Web, Worker};
 use common::socket::{hear, open, say};
@@ -298,16 +298,23 @@ async fn while_nats_is_away_nothing_is_lost_and_what_cannot_be_done_is_told() {
     let held = launch(&client, &web, 1, 1, json!({"duration_ms": FOREVER})).await;
     let id = launch(&client, &web, 10, 10, json!({"duration_ms": [50, 150]})).await;
     until(&client, &web, &id, |batch| batch["done"].as_u64() > Some(10)).await;
+    let health = async || client.get(web.at("/healthz")).send().await.expect("an answer").status();
+    assert_eq!(health().await, 200);
     nats.kill();
+    while health().await != 503 {}
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let body = json!({"work": {"kind": "color"}, "rows": 2, "columns": 2});
+    let started = Instant::now();
     let refused = client.post(web.at("/api/batches")).json(&body).send().await.expect("an answer");
+    assert!(started.elapsed() < Duration::from_secs(2), "it does not wait: {:?}", started.elapsed());
     assert_eq!(refused.status(), 503);
     let problem: Value = refused.json().await.expect("JSON");
-    assert!(problem["detail"].as_str().expect("a sentence").contains("NATS"), "{problem}");
+    assert!(problem["detail"].as_str().expect("a sentence").contains("there has been no connection"), "{problem}");
     // What is in memory is still shown.
     assert_eq!(get(&client, &web, &format!("/api/batches/{held}")).await["status"], "running");
     nats.run();
     check_outcomes(&client, &web, &id, 100).await;
+    while health().await != 200 {}
     drop(worker);
 }
 
@@ -323,6 +330,7 @@ fn a_node_that_cannot_take_part_says_why() {
     assert!(said(&["work", "--nats", "nats://x", "--slots", "0"]).contains("workers must be from 1"));
     assert!(said(&["serve", "--workers", "0"]).contains("workers must be from 1"));
     assert!(said(&["serve", "--nats", "nats://x", "--nats-replicas", "2"]).contains("must be 1, 3 or 5, not 2"));
+    assert!(said(&["serve", "--nats", "nats://x", "--nats-prefix", "a.b"]).contains("prefix \"a.b\" is invalid"));
     assert!(said(&["serve", "--nats", "nats://x", "--name", "a b"]).contains("letters, digits"));
     assert!(said(&["serve", "--nats", "nats://x", "--nats-key", "k"]).contains("go together"));
 }

@@ -59,7 +59,7 @@ async fn a_stop_ends_streams_gives_up_what_runs_and_exits_without_waiting_for_it
     // The tasks take an hour.
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.expect("no panic");
     assert!(status.success(), "{log}");
-    assert!(log.contains("giving up the tasks that still run"), "{log}");
+    assert!(log.contains("cancelling the tasks that still run"), "{log}");
     assert!(stream.text().await.is_ok(), "the stream ends and does not break");
     assert!(!log.contains("panicked"), "{log}");
     assert!(!folder.path().join("quilt.db-wal").exists(), "a copy of the database alone is whole");

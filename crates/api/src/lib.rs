@@ -42,4 +42,4 @@ pub use launch::{LapRequest, LaunchRequest, Number, WorkSpec};
 pub use problem::ProblemDocument;
 pub use receipt::{JournalQuery, LastAcross, ReceiptDocument, ReceiptQuery, SlowTask};
 pub use result::{ResultFormat, ResultLine, ResultsQuery};
-pub use square::{Attempt, Square, SquareDocument, TaskState};
+pub use square::{Attempt, Square, SquareDocument, TaskState, Waiting, WaitingFor};

@@ -64,8 +64,47 @@ pub struct SquareDocument {
     pub detail: Option<Map<String, Value>>,
     /// The path of the picture that its task made, on the same server; `null` if it made none.
     pub picture: Option<String>,
+    /// What its task waits for; `null` unless `state` is `pending`.
+    #[serde(default)]
+    pub waiting: Option<Waiting>,
     /// The attempts, oldest first; the last 1,000 of them.
     pub attempts: Vec<Attempt>,
+}
+
+/// What a pending task waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The cause.
+    #[serde(rename = "for")]
+    pub cause: WaitingFor,
+    /// When it is tried again; `null` unless `for` is `retry`.
+    pub until: Option<String>,
+    /// The same in a sentence.
+    pub text: String,
+}
+
+/// The cause for which a task waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingFor {
+    /// Nothing: a worker has it.
+    Running,
+    /// Its batch is paused.
+    Paused,
+    /// Its batch is being stopped.
+    Stopping,
+    /// As many tasks of its batch run as may at the same time.
+    Concurrency,
+    /// It failed, and is tried again later.
+    Retry,
+    /// No node can run it.
+    Unable,
+    /// Its workers were lost, and few such tasks run at the same time.
+    Suspected,
+    /// A free worker.
+    Turn,
+    /// No node coordinates its batch at this moment.
+    Coordinator,
 }
 
 /// One attempt at a task.
@@ -102,11 +141,12 @@ mod tests {
             reason: None,
             detail: None,
             picture: None,
+            waiting: None,
             attempts: Vec::new(),
         };
         assert_golden(
             &square,
-            r#"{"row":0,"column":1,"item":null,"state":"pending","color":null,"failed":null,"reason":null,"detail":null,"picture":null,"attempts":[]}"#,
+            r#"{"row":0,"column":1,"item":null,"state":"pending","color":null,"failed":null,"reason":null,"detail":null,"picture":null,"waiting":null,"attempts":[]}"#,
         );
     }
 
@@ -130,13 +170,14 @@ mod tests {
             reason: None,
             detail: Some([("status".into(), 200.into()), ("title".into(), "A".into())].into_iter().collect()),
             picture: None,
+            waiting: None,
             attempts: vec![attempt.clone(), Attempt { attempt: 2, error: None, ..attempt }],
         };
         assert_golden(
             &square,
             concat!(
                 r##"{"row":4095,"column":0,"item":"https://example.org/","state":"done","color":"#0000AB","failed":null,"##,
-                r#""reason":null,"detail":{"status":200,"title":"A"},"picture":null,"attempts":["#,
+                r#""reason":null,"detail":{"status":200,"title":"A"},"picture":null,"waiting":null,"attempts":["#,
                 r#"{"lap":1,"attempt":1,"worker":"host/1","started_at":"2026-09-21T14:13:20.123Z","took_ms":7,"error":"no luck"},"#,
                 r#"{"lap":1,"attempt":2,"worker":"host/1","started_at":"2026-09-21T14:13:20.123Z","took_ms":7,"error":null}]}"#
             ),
@@ -155,6 +196,7 @@ mod tests {
             reason: Some("out of memory".into()),
             detail: None,
             picture: Some("/api/batches/1/squares/1/2/picture.png".into()),
+            waiting: None,
             attempts: Vec::new(),
         };
         assert_golden(
@@ -162,7 +204,7 @@ mod tests {
             concat!(
                 r#"{"row":1,"column":2,"item":null,"state":"failed","color":null,"failed":"out of memory: 5 GiB","#,
                 r#""reason":"out of memory","detail":null,"#,
-                r#""picture":"/api/batches/1/squares/1/2/picture.png","attempts":[]}"#
+                r#""picture":"/api/batches/1/squares/1/2/picture.png","waiting":null,"attempts":[]}"#
             ),
         );
     }

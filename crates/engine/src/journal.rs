@@ -9,10 +9,11 @@ use futures::stream::BoxStream;
 pub use quilt::Offset;
 use quilt::wire::DecodeError;
 use quilt::{BatchId, Event, Index, Launched, OwnerId, Receipt, Summary};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// How long to wait before a journal that is not available is asked again.
-pub(crate) const PAUSE: Duration = Duration::from_secs(1);
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the journal did not do what it was asked.
 #[derive(Debug, Clone, Error)]
@@ -21,6 +22,10 @@ pub enum JournalError {
     /// changes nothing if what was asked has been done after all.
     #[error("the journal is not available: {0}")]
     Unavailable(String),
+    /// The storage refused for a reason that does not pass by itself: a limit, a permission, no space. Trying again does not help until
+    /// somebody corrects that.
+    #[error("the journal refuses this: {0}")]
+    Refused(String),
     /// What is stored is not what this version writes.
     #[error("the journal of batch {batch} is damaged: {reason}")]
     Damaged {
@@ -38,14 +43,6 @@ pub enum JournalError {
     /// The journal was closed because the process is ending.
     #[error("the journal is closed")]
     Closed,
-}
-
-impl JournalError {
-    /// Whether a program of a later version has written what cannot be read here.
-    pub(crate) const fn is_of_a_later_version(&self) -> bool {
-        let Self::Damaged { reason: Damage::Event(error), .. } = self else { return false };
-        matches!(error, DecodeError::UnknownVersion(_) | DecodeError::UnknownKind(_) | DecodeError::UnknownSpec)
-    }
 }
 
 /// What is wrong with a stored journal.
@@ -93,8 +90,8 @@ pub enum Stored {
 
 /// How far a batch's journal goes, as those who keep it count: larger the further it goes, and not to be compared with that of another batch.
 /// How many events there are is told by an [`Offset`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mark(pub u64);
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Sequence(pub u64);
 
 /// Whether [`Journal::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,11 +104,11 @@ pub enum Creation {
 
 /// Some events in a row.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct EventPage {
     /// The events, in order.
     pub events: Vec<Event>,
     /// How far the journal goes with them.
-    pub mark: Mark,
+    pub mark: Sequence,
     /// Whether these were the last ones for now.
     pub caught_up: bool,
 }
@@ -129,18 +126,18 @@ pub struct SquareDetail {
 
 /// A batch in an owner's list.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Listed {
+pub struct BatchListItem {
     /// The batch.
     pub batch: BatchId,
     /// Where the list goes on behind this batch.
     pub cursor: u64,
-    /// Its last state, where [`Journal::conclude`] noted one.
+    /// Its last state, where [`Journal::finalize`] noted one.
     pub conclusion: Option<Summary>,
 }
 
 /// A batch without a conclusion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct OpenBatch {
     /// The batch.
     pub batch: BatchId,
     /// Who launched it.
@@ -153,13 +150,13 @@ pub struct Unfinished {
 
 /// What is known of a batch without its events.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct BatchMeta {
     /// Who launched it.
     pub owner: OwnerId,
     /// The receipts that were noted, in the order of their laps.
     pub receipts: Vec<Receipt>,
     /// Whether it has a conclusion, so that there are no other receipts.
-    pub is_concluded: bool,
+    pub is_finalized: bool,
 }
 
 /// What is kept of batches that are over.
@@ -190,7 +187,7 @@ pub trait Journal: Send + Sync + 'static {
         batch: BatchId,
         events: Vec<Event>,
         details: Vec<SquareDetail>,
-    ) -> Result<Mark, JournalError>;
+    ) -> Result<Sequence, JournalError>;
 
     /// The input that a batch was created with.
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError>;
@@ -200,20 +197,20 @@ pub trait Journal: Send + Sync + 'static {
 
     /// All events of a batch behind an offset, and then those to come. A page may be empty. Ends only with an error;
     /// with [`JournalError::Removed`] where there is no such batch, or none any more.
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>>;
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>>;
 
     /// What is known of a batch without its events; `None` where there is no such batch.
-    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError>;
+    async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError>;
 
     /// An owner's batches, newest first, at most `limit` of them, going on behind the cursor `after`.
-    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError>;
+    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<BatchListItem>, JournalError>;
 
     /// The batches without a conclusion.
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError>;
+    async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError>;
 
     /// Notes a batch's last state, so that nobody has to fold its journal to list it, or to learn that there is nothing
     /// to resume; and the receipts of its laps. The state has no effect if a lap after `lap` has started.
-    async fn conclude(
+    async fn finalize(
         &self,
         batch: BatchId,
         lap: u32,
@@ -226,7 +223,7 @@ pub trait Journal: Send + Sync + 'static {
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError>;
 
     /// Up to `limit` batches that retention has no place for, those first that were over first, without the first `skip` of them. How old a batch is
-    /// follows from the clock of the storage, at [`Journal::conclude`] and now, and from no clock of a node.
+    /// follows from the clock of the storage, at [`Journal::finalize`] and now, and from no clock of a node.
     async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError>;
 
     /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
@@ -242,22 +239,32 @@ pub trait Journal: Send + Sync + 'static {
     async fn close(&self) {}
 }
 
-/// Asks the journal again and again while it is not available.
+/// Asks the journal again and again while it is not available. A refusal is logged and tried again as well: what has been done must not be lost
+/// before somebody has corrected the reason.
 ///
 /// # Errors
 ///
 /// Whatever else it answers with.
-pub(crate) async fn until_available<T, F>(mut ask: impl FnMut() -> F) -> Result<T, JournalError>
+pub(crate) async fn retry_while_unavailable<T, F>(mut ask: impl FnMut() -> F) -> Result<T, JournalError>
 where
     F: Future<Output = Result<T, JournalError>>,
 {
+    let mut is_logged = false;
     loop {
         match ask().await {
             Err(JournalError::Unavailable(reason)) => {
                 tracing::debug!(reason, "the journal is not available; trying again");
-                tokio::time::sleep(PAUSE).await;
+            }
+            Err(JournalError::Refused(reason)) => {
+                if !std::mem::replace(&mut is_logged, true) {
+                    tracing::error!(
+                        reason,
+                        "the journal refuses something that has to be stored; trying again until it does not"
+                    );
+                }
             }
             answer => return answer,
         }
+        tokio::time::sleep(RETRY_PAUSE).await;
     }
 }

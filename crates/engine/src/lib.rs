@@ -1,43 +1,39 @@
 //! Runs batches: fan out over workers, fan in through the journal.
 //!
-//! Knows no HTTP, no pages and no sessions. Everything durable goes through two seams, [`Journal`] and [`Queue`];
-//! above them there is one code path, whatever stands below.
+//! Knows no HTTP, no pages and no sessions. Everything durable goes through [`Journal`], and what connects several nodes through [`Cluster`];
+//! above them there is one code path.
 //!
 //! # Layout
 //!
 //! - [`engine`]: [`Engine`], what a program launches, controls and watches batches with
-//! - [`journal`]: the seam for events; [`queue`]: the seam for leases
+//! - [`journal`]: the interface to what is stored
 //! - [`live`]: batches that are being followed, folded and kept in memory
-//! - `worker`: what one works with; `worker_loop`: takes leases; `lease_run`: runs the tasks of one; `gathered`: what came of them
-//! - `attempt`: one try at a task; `backoff`: the wait before the next one; `pace`: how long a lease should be
-//! - `panics`: catches the panics of tasks, and logs them once a batch
-//! - `checksum`: of what a journal stores; `clock`: the time of day; `activity`: what the workers of this node do; `colleagues`: the other nodes
+//! - [`dispatch`]: hands out work: a dispatcher for each lap, a scheduler for each node
+//! - `worker`: runs tasks; `estimate`: how long they take
+//! - [`cluster`]: the interface to other nodes, and what nodes send each other
+//! - `panics`: catches the panics of tasks, and logs them once a batch; `panic_message`: what they say
+//! - `lease_id`: the fencing token of a task; `checksum`: of what a journal stores; `clock`: the time of day
 //! - [`work`]: what tasks do, a file for each kind
-//! - [`embedded`]: both seams in one process, on SQLite and in memory; [`jetstream`]: on NATS, for many processes
+//! - [`embedded`]: a journal in one process, on SQLite; [`jetstream`]: journal and cluster on NATS
 
-mod activity;
-mod attempt;
-mod backoff;
 mod checksum;
 mod clock;
-mod colleagues;
+pub mod cluster;
+pub mod dispatch;
 pub mod embedded;
 pub mod engine;
-mod gathered;
+mod estimate;
 pub mod jetstream;
 pub mod journal;
-mod lease_run;
+mod lease_id;
 pub mod live;
-mod pace;
+mod panic_message;
 mod panics;
-pub mod queue;
 pub mod work;
 mod worker;
-mod worker_loop;
 
 pub use clock::{Clock, now};
-pub use colleagues::{Announcement, Busy, MAX_SLOTS, Node};
+pub use cluster::{Cluster, MAX_SLOTS, Node};
 pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, SquareResult, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};
-pub use queue::{Lease, Queue};

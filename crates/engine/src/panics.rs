@@ -4,7 +4,6 @@
 //! `RUST_BACKTRACE` is set, which takes longer than most tasks do. [`install_hook`] puts a hook in front of it that passes over the panics of
 //! tasks, which [`PanicLog::catch`] reports instead. All other panics reach the hook that was there before.
 
-use std::any::Any;
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
@@ -12,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quilt::BatchId;
 
+use crate::panic_message::{NO_MESSAGE, panic_message};
 use crate::work::{Task, TaskError};
 
 /// Whether this thread is running a task's code.
@@ -71,8 +71,6 @@ fn is_noted(info: &PanicHookInfo<'_>) -> bool {
     }
 }
 
-const NO_MESSAGE: &str = "no message";
-
 /// The panics of one batch's tasks on this node. Logs the first one, and counts the others.
 pub(crate) struct PanicLog {
     batch: BatchId,
@@ -104,7 +102,7 @@ impl PanicLog {
                 Ok(value)
             }
             Err(panic) => {
-                let message = message(&*panic);
+                let message = panic_message(&*panic);
                 self.count(task, message, noted.as_ref().map(|noted| noted.at.as_str()));
                 Err(panicked(message))
             }
@@ -140,18 +138,14 @@ fn panicked(message: &str) -> TaskError {
     TaskError::retryable("panicked").with_message(format!("panicked: {message}"))
 }
 
-fn message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or(NO_MESSAGE)
-}
-
 #[cfg(test)]
 mod tests {
     use quilt::Index;
 
     use super::*;
+    use crate::lease_id::LeaseId;
 
-    const TASK: Task = Task { index: Index(3), seed: 1, lap: 1, attempt: 1 };
+    const TASK: Task = Task { index: Index(3), seed: 1, lap: 1, attempt: 1, lease: LeaseId { epoch: 0, number: 0 } };
 
     fn log() -> PanicLog {
         PanicLog::new(BatchId::from_bytes([1; 16]))

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use common::{OWNER, SETTINGS, finished, id, open, spec, until};
 use engine::Engine;
-use engine::embedded::MemoryQueue;
-use engine::work::{Allowance, BlockingWork, Done, Registry, Task, TaskError, Work};
+use engine::work::{BlockingWork, Done, Registry, Task, TaskContext, TaskError, Work};
 use quilt::{BatchSpec, Color, Grid, Index, SquareState, Status};
 
 use crate::memory::MemoryJournal;
@@ -33,11 +32,11 @@ impl Drop for LetGo {
 }
 
 impl BlockingWork for Slow {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
+    fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError> {
         WAITING.fetch_add(1, Ordering::SeqCst);
         let goes_on = || match task.index.0 {
             0 => IS_HELD.load(Ordering::SeqCst),
-            _ => !allowance.is_over(),
+            _ => !context.is_over(),
         };
         while goes_on() {
             std::thread::park_timeout(Duration::from_millis(1));
@@ -50,7 +49,7 @@ impl BlockingWork for Slow {
 struct Quick;
 
 impl BlockingWork for Quick {
-    fn run(&self, task: Task, _: &Allowance) -> Result<Done, TaskError> {
+    fn run(&self, task: Task, _: &TaskContext) -> Result<Done, TaskError> {
         match task.index.0 {
             2 => panic!("square 2 panics"),
             index => Ok(Color::from_rgb(index).into()),
@@ -64,8 +63,8 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     let _let_go = LetGo;
     let registry =
         Registry::default().with_work("slow", || Work::blocking(Slow)).with_work("quick", || Work::blocking(Quick));
-    let (journal, queue) = (Arc::new(MemoryJournal::default()), Arc::new(MemoryQueue::default()));
-    let engine = Engine::start(journal, queue, registry, SETTINGS()).await.expect("it starts");
+    let journal = Arc::new(MemoryJournal::default());
+    let engine = Engine::start(journal, None, registry, SETTINGS()).await.expect("it starts");
     let grid = Grid::new(1, 2).expect("a small grid");
     let slow = BatchSpec { grid, timeout_ms: 200, attempts: 1, ..spec(r#"{"kind": "slow"}"#, 1) };
     engine.launch(id(1), OWNER, slow, None).await.expect("accepted");
@@ -77,6 +76,9 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
             _ => None,
         }
     };
+    until("the first one runs", || WAITING.load(Ordering::SeqCst) == 1).await;
+    // A batch of which nothing is known runs one task at first, for a moment.
+    tokio::time::advance(Duration::from_millis(2)).await;
     until("both run", || WAITING.load(Ordering::SeqCst) == 2).await;
     let quick = BatchSpec { attempts: 1, ..spec(r#"{"kind": "quick"}"#, 4) };
     engine.launch(id(2), OWNER, quick, None).await.expect("accepted");
@@ -84,9 +86,9 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     assert_eq!(quick.square(Index(2)), SquareState::Failed("panicked"));
     assert_eq!(quick.progress().done, 15);
 
-    tokio::time::advance(Duration::from_millis(199)).await;
+    tokio::time::advance(Duration::from_millis(197)).await;
     assert_eq!((state_of(0), state_of(1)), (None, None), "their time is not over");
-    tokio::time::advance(Duration::from_millis(1)).await;
+    tokio::time::advance(Duration::from_millis(3)).await;
     until("the one that looks has stopped", || state_of(1).is_some()).await;
     assert_eq!(state_of(1).as_deref(), Some("timed out"));
     assert_eq!(state_of(0), None, "the other one has time to stop as well");

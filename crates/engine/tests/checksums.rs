@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use engine::embedded::SqliteJournal;
-use engine::journal::{Damage, Found, JournalError, Listed, Offset, SquareDetail, Stored, Unfinished};
+use engine::journal::{BatchListItem, BatchMeta, Damage, JournalError, Offset, OpenBatch, SquareDetail, Stored};
 use engine::{Journal, Retention};
 use futures::StreamExt;
 use quilt::{
@@ -58,19 +58,19 @@ async fn fill(journal: &SqliteJournal) {
             journal.append(id(number), vec![settled(position)], details).await.expect("writable");
         }
         if number <= 3 {
-            conclude(journal, id(number), launched(number.into())).await;
+            finalize(journal, id(number), launched(number.into())).await;
         }
     }
 }
 
-async fn conclude(journal: &SqliteJournal, batch: BatchId, launched: Launched) {
+async fn finalize(journal: &SqliteJournal, batch: BatchId, launched: Launched) {
     let (mut quilt, mut stats) = (Quilt::new(launched), LapStats::default());
     for position in 0..TASKS {
         let mut changes = Vec::new();
         quilt.apply(&settled(position), &mut changes);
         stats.apply(&quilt, &settled(position), &changes);
     }
-    journal.conclude(batch, 1, quilt.summary(), stats.receipts().to_vec()).await.expect("writable");
+    journal.finalize(batch, 1, quilt.summary(), stats.receipts().to_vec()).await.expect("writable");
 }
 
 /// All that can be read of a batch.
@@ -80,15 +80,15 @@ struct Batch {
     details: Result<Vec<SquareDetail>, JournalError>,
     some_details: Result<Vec<SquareDetail>, JournalError>,
     input: Result<Option<Bytes>, JournalError>,
-    found: Result<Option<Found>, JournalError>,
+    found: Result<Option<BatchMeta>, JournalError>,
 }
 
 /// All that can be read of a file.
 #[derive(Debug, Clone)]
 struct Everything {
     batches: Vec<Batch>,
-    lists: [Result<Vec<Listed>, JournalError>; 2],
-    unfinished: Result<Vec<Unfinished>, JournalError>,
+    lists: [Result<Vec<BatchListItem>, JournalError>; 2],
+    unfinished: Result<Vec<OpenBatch>, JournalError>,
     expired: Result<Vec<BatchId>, JournalError>,
 }
 
@@ -132,8 +132,8 @@ fn is_told<T: PartialEq>(now: &Result<T, JournalError>, before: &Result<T, Journ
 
 /// Receipts may be left out: the engine derives them from the events then.
 fn is_found(now: &Batch, before: &Batch) -> bool {
-    let without = |found: &Result<Option<Found>, JournalError>| {
-        found.clone().map(|found| found.map(|found| Found { receipts: Vec::new(), ..found }))
+    let without = |found: &Result<Option<BatchMeta>, JournalError>| {
+        found.clone().map(|found| found.map(|found| BatchMeta { receipts: Vec::new(), ..found }))
     };
     let receipts = |batch: &Batch| match &batch.found {
         Ok(Some(found)) => found.receipts.clone(),

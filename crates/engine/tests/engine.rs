@@ -129,7 +129,8 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     let hanging = spec(r#"{"kind": "hanging"}"#, 8);
     engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
-    until("all workers run it", || batch.busy() == WORKERS).await;
+    let running = || engine.load(batch.id()).workers.iter().filter(|worker| worker.running.is_some()).count();
+    until("all workers run it", || running() == WORKERS as usize).await;
     assert!(matches!(engine.cancel(id(1), STRANGER, Halt::Now).await, Err(ControlError::NotOwner)));
     assert_eq!(engine.cancel(id(1), OWNER, Halt::Now).await.expect("accepted").status, Status::Cancelled);
     assert_eq!(

@@ -204,7 +204,7 @@ async fn results_that_are_not_those_of_their_receipt_are_damage() {
         let receipt = stats.receipts()[0].clone();
         let outcomes_sha256 = digest.unwrap_or_else(|| receipt.outcomes_sha256.clone());
         let receipts = vec![Receipt { outcomes_sha256, ..receipt }];
-        journal.conclude(id(number), 1, quilt.summary(), receipts).await.expect("writable");
+        journal.finalize(id(number), 1, quilt.summary(), receipts).await.expect("writable");
     }
     journal.close().await;
     let engine = start(folder.path()).await;

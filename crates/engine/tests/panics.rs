@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use common::{OWNER, finished, id, spec, start_with, until};
 use engine::SquareResult;
-use engine::work::{Allowance, AsyncWork, BlockingWork, Done, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, BlockingWork, Done, Registry, Task, TaskContext, TaskError, Work};
 use quilt::{Color, Index, SquareState};
 use tempfile::TempDir;
 
@@ -46,7 +46,7 @@ impl AsyncWork for Panicking {
 }
 
 impl BlockingWork for Panicking {
-    fn run(&self, task: Task, _: &Allowance) -> Result<Done, TaskError> {
+    fn run(&self, task: Task, _: &TaskContext) -> Result<Done, TaskError> {
         panic!("square {} panics on a thread of its own", task.index.0);
     }
 }

@@ -5,10 +5,13 @@
 //! a result that falls outside is permuted again until it falls inside ("cycle walking"), which takes fewer
 //! than two rounds on average and leaves a permutation of exactly the squares.
 
+use serde::{Deserialize, Serialize};
+
 use crate::grid::Index;
 
 /// A place in the order: the task at position 0 is the first one to be taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Position(pub u32);
 
 const ROUNDS: u32 = 8;

@@ -1,9 +1,13 @@
 //! How what the engine knows looks in JSON: from its types to those of the API. Each is taken apart by name, so that a new member has to be
 //! dealt with here.
 
+use std::time::Duration;
+
 use ::api::{
     Attempt, BatchDocument, BatchStatus, CancelCause, LastAcross, ReceiptDocument, SlowTask, SquareDocument, TaskState,
+    WaitingFor,
 };
+use engine::dispatch::Waiting;
 use engine::work::Detail;
 use engine::{SquareRecord, SquareResult};
 use quilt::{
@@ -82,6 +86,7 @@ pub(super) fn square_document(
     square: Square,
     item: Option<String>,
     record: SquareRecord,
+    waiting: Option<Waiting>,
 ) -> SquareDocument {
     let SquareRecord { result, attempts } = record;
     let Square { row, column } = square;
@@ -102,8 +107,36 @@ pub(super) fn square_document(
         reason,
         detail,
         picture,
+        waiting: waiting.map(waiting_document),
         attempts: attempts.into_iter().map(attempt).collect(),
     }
+}
+
+fn waiting_document(waiting: Waiting) -> ::api::Waiting {
+    let until = match waiting {
+        Waiting::Retry { in_ms } => Some(rfc3339(engine::now().plus_millis(in_ms))),
+        _ => None,
+    };
+    let (cause, text) = match waiting {
+        Waiting::Running => (WaitingFor::Running, "a worker has it".into()),
+        Waiting::Paused => (WaitingFor::Paused, "its batch is paused".into()),
+        Waiting::Stopping => (WaitingFor::Stopping, "its batch is being stopped".into()),
+        Waiting::Limit { concurrency } => {
+            (WaitingFor::Concurrency, format!("its batch runs {concurrency} at a time, and as many run"))
+        }
+        Waiting::Retry { in_ms } => {
+            (WaitingFor::Retry, format!("it is tried again in {:.1} s", Duration::from_millis(in_ms).as_secs_f64()))
+        }
+        Waiting::Unable => {
+            (WaitingFor::Unable, "no node can run it: its kind of work or its command is unknown there".into())
+        }
+        Waiting::Suspected => {
+            (WaitingFor::Suspected, "its workers were lost, and few such tasks run at the same time".into())
+        }
+        Waiting::Turn => (WaitingFor::Turn, "it waits for a free worker".into()),
+        Waiting::Coordinator => (WaitingFor::Coordinator, "no node coordinates its batch at this moment".into()),
+    };
+    ::api::Waiting { cause, until, text }
 }
 
 fn attempt(record: AttemptRecord) -> Attempt {

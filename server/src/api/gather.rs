@@ -174,10 +174,12 @@ impl Picture {
     pub(super) fn new(batch: &LiveBatch) -> Result<Self, Problem> {
         let spec = batch.spec();
         let (rows, columns) = (spec.grid.rows(), spec.grid.columns());
-        let parts = |side: u32, of: u16| (0..of).map(|number| kinds::picture::part(side, number, of).length).collect();
-        let size = kinds::picture::size_of(&spec.work);
+        let lengths = |side: u32, count: u16| {
+            (0..count).map(|index| kinds::image::tile_range(side, index, count).length).collect()
+        };
+        let size = kinds::image::output_size(&spec.work);
         let tiles: Option<(Vec<u32>, Vec<u32>)> =
-            size.map(|(width, height)| (parts(width, columns), parts(height, rows)));
+            size.map(|(width, height)| (lengths(width, columns), lengths(height, rows)));
         let (width, height) = size.unwrap_or((columns.into(), rows.into()));
         let sink = Sink::default();
         let failed = |error: png::EncodingError| {

@@ -12,8 +12,8 @@ use axum::response::{IntoResponse, Response};
 use engine::SquareResult;
 use engine::work::Detail;
 use futures::{StreamExt, future, stream};
-use quilt::Offset;
 use quilt::wire::put_framed_event;
+use quilt::{Index, Offset};
 
 use super::document::{receipt_document, square_document};
 use super::path::{BatchPath, SquarePath};
@@ -34,7 +34,8 @@ pub(super) async fn square(
     };
     let index = batch.spec().grid.index(square).map_or(0, |index| index.0);
     let item = items.into_iter().nth(index as usize);
-    Ok(Json(square_document(id, square, item, record)))
+    let waiting = state.engine.why(id, Index(index)).await?;
+    Ok(Json(square_document(id, square, item, record, waiting)))
 }
 
 /// `GET /api/batches/{id}/squares/{row}/{column}/picture.png`: what the task of a square has drawn.

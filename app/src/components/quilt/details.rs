@@ -103,8 +103,9 @@ fn Answer(details: Result<SquareDocument, ActionError>) -> impl IntoView {
         Ok(square) => square,
         Err(error) => return view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
     };
-    let SquareDocument { item, state, color, failed, detail, picture, attempts, .. } = square;
-    let words = failed.map_or_else(|| state.as_str().into(), |reason| format!("{}: {reason} ", state.as_str()));
+    let SquareDocument { item, state, color, failed, detail, picture, waiting, attempts, .. } = square;
+    let more = failed.or(waiting.map(|waiting| waiting.text));
+    let words = more.map_or_else(|| state.as_str().into(), |more| format!("{}: {more} ", state.as_str()));
     let swatch = color.map(|color| {
         view! {
             " "

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Engine, Node, Settings};
 use quilt::{BatchId, BatchSpec, Grid, Status, WorkSpec};
@@ -69,9 +69,7 @@ async fn run(file: &Path, has_message: bool) -> (Duration, Duration) {
     let journal = SqliteJournal::open(file).expect("a new file");
     let registry = Registry::default().with_work("failing", move || Work::waiting(Failing { has_message }));
     let settings = Settings { node: Node { slots: WORKERS, ..Settings::default().node }, ..Settings::default() };
-    let engine = Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry, settings)
-        .await
-        .expect("the journal is empty");
+    let engine = Engine::start(Arc::new(journal), None, registry, settings).await.expect("the journal is empty");
     let work = WorkSpec { kind: "failing".into(), parameters: serde_json::Map::new() };
     let spec = BatchSpec::new(work, Grid::new(SIDE, SIDE).expect("a valid shape"), 1);
     let (cpu, wall) = (cpu_time(), Instant::now());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Engine, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, Halt, OwnerId, Status, WorkSpec};
@@ -53,9 +53,8 @@ async fn median(duration_ms: Option<u32>, is_behind: bool) -> Duration {
     let folder = tempfile::tempdir().expect("a folder for the journal");
     let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a new file");
     let registry = Registry::default().with_work("busy", || Work::waiting(Busy));
-    let engine = Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), registry, Settings::default())
-        .await
-        .expect("the journal is empty");
+    let engine =
+        Engine::start(Arc::new(journal), None, registry, Settings::default()).await.expect("the journal is empty");
     let large = BatchId::from_bytes([0xFF; 16]);
     if is_behind {
         let work = WorkSpec { kind: "busy".into(), parameters: serde_json::Map::new() };

@@ -13,12 +13,13 @@ mod fairness;
 #[path = "../../tests/memory/mod.rs"]
 mod memory;
 mod recovery;
+mod trouble;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::{Registry, Task, Work};
 use engine::{Engine, Journal, Node, Settings};
 use quilt::{BatchId, BatchSpec, Grid, Index, OwnerId, Status, WorkSpec};
@@ -73,6 +74,9 @@ fn main() {
     if is_wanted("fairness") {
         runtime.block_on(fairness::measure());
     }
+    if is_wanted("trouble") {
+        runtime.block_on(trouble::measure());
+    }
     if is_wanted("recovery") {
         runtime.block_on(recovery::measure());
     }
@@ -119,7 +123,7 @@ async fn bare_loop(grid: Grid, batches: u32) -> Measured {
         let work = Registry::default().build(&spec(grid, seed), None).expect("a known kind");
         let Work::Async(work) = work else { panic!("it does not block") };
         for index in (0..grid.squares()).map(Index) {
-            let task = Task { index, seed: seed.into(), lap: 1, attempt: 1 };
+            let task = Task { index, seed: seed.into(), lap: 1, attempt: 1, lease: Default::default() };
             std::hint::black_box(work.run(task).await).expect("it does not fail");
         }
     }
@@ -132,9 +136,7 @@ async fn on_journal(name: &'static str, journal: Arc<dyn Journal>, grid: Grid, b
         running_per_owner: 2,
         ..Settings::default()
     };
-    let engine = Engine::start(journal, Arc::new(MemoryQueue::default()), Registry::default(), settings)
-        .await
-        .expect("the journal is empty");
+    let engine = Engine::start(journal, None, Registry::default(), settings).await.expect("the journal is empty");
     let mut launch = Launch { accepted: Duration::ZERO, first_outcome: Duration::ZERO };
     let (cpu, wall) = (cpu_time(), Instant::now());
     for seed in 0..batches {

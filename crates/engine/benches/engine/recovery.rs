@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::Registry;
 use engine::{Engine, Settings};
 use quilt::{BatchId, Control, Grid, Status};
@@ -49,9 +49,8 @@ pub(crate) async fn measure() {
 async fn start(file: &Path) -> (Engine, Duration) {
     let started = Instant::now();
     let journal = SqliteJournal::open(file).expect("an own file");
-    let engine =
-        Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), Registry::default(), Settings::default())
-            .await
-            .expect("the journal answers");
+    let engine = Engine::start(Arc::new(journal), None, Registry::default(), Settings::default())
+        .await
+        .expect("the journal answers");
     (engine, started.elapsed())
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::Registry;
 use engine::{Engine, Settings};
 use peak_alloc::PeakAlloc;
@@ -34,10 +34,9 @@ fn main() {
 async fn measure(grid: Grid, failure_rate: f64) {
     let folder = tempfile::tempdir().expect("a folder for the journal");
     let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a new file");
-    let engine =
-        Engine::start(Arc::new(journal), Arc::new(MemoryQueue::default()), Registry::default(), Settings::default())
-            .await
-            .expect("the journal is empty");
+    let engine = Engine::start(Arc::new(journal), None, Registry::default(), Settings::default())
+        .await
+        .expect("the journal is empty");
     // What is made once, such as connections and threads, is made by a first batch.
     run(&engine, 1, Grid::new(100, 100).expect("a valid shape"), failure_rate).await;
     let before = HEAP.current_usage();

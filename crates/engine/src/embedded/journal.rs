@@ -23,7 +23,8 @@ use super::writer::{self, Command, Followers, Writer};
 use super::writes::{Write, Written};
 use super::{attachments, details, events};
 use crate::journal::{
-    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
+    SquareDetail,
 };
 
 /// A [`Journal`] in one file. Cloning gives another handle to it.
@@ -108,7 +109,7 @@ impl Journal for SqliteJournal {
         batch: BatchId,
         events: Vec<Event>,
         details: Vec<SquareDetail>,
-    ) -> Result<Mark, JournalError> {
+    ) -> Result<Sequence, JournalError> {
         match self.write(Write::Append { batch, events, details }).await? {
             Written::Appended(mark) => Ok(mark),
             Written::Nothing | Written::Done => Err(JournalError::Removed),
@@ -133,7 +134,7 @@ impl Journal for SqliteJournal {
             .await
     }
 
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
         let reading = Reading {
             appended: self.followers.subscribe(batch),
             readers: self.readers.clone(),
@@ -147,20 +148,20 @@ impl Journal for SqliteJournal {
         }))
     }
 
-    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
+    async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         self.readers.read(move |connection| read_found(connection, batch)).await
     }
 
-    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
+    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<BatchListItem>, JournalError> {
         let below = after.and_then(|cursor| i64::try_from(cursor).ok()).unwrap_or(i64::MAX);
         self.readers.read(move |connection| Ok(read_list(connection, owner, below, limit)?)).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
+    async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError> {
         self.readers.read(|connection| Ok(read_unfinished(connection)?)).await
     }
 
-    async fn conclude(
+    async fn finalize(
         &self,
         batch: BatchId,
         lap: u32,
@@ -196,21 +197,21 @@ impl Journal for SqliteJournal {
     }
 }
 
-fn read_found(connection: &Connection, batch: BatchId) -> Result<Option<Found>, Failure> {
+fn read_found(connection: &Connection, batch: BatchId) -> Result<Option<BatchMeta>, Failure> {
     let Some(record) = Record::find(connection, batch)? else { return Ok(None) };
     let receipts = attachments::read_receipts(connection, &record)?;
-    Ok(Some(Found { owner: record.owner, receipts, is_concluded: record.conclusion.is_some() }))
+    Ok(Some(BatchMeta { owner: record.owner, receipts, is_finalized: record.conclusion.is_some() }))
 }
 
 /// Batches of an owner. A row that is damaged comes without its conclusion: the caller opens such a batch, and gets the error.
-fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) -> rusqlite::Result<Vec<Listed>> {
+fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) -> rusqlite::Result<Vec<BatchListItem>> {
     let sql = concat!("SELECT ", columns!(), " FROM batches WHERE owner = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3");
     connection
         .prepare_cached(sql)?
         .query_map(params![owner.as_bytes(), below, limit], |row| {
             let record = Record::read(row)?;
             let conclusion = record.conclusion.as_deref().filter(|_| record.is_intact());
-            Ok(Listed {
+            Ok(BatchListItem {
                 cursor: record.key.unsigned_abs(),
                 batch: record.id,
                 // A conclusion that cannot be read is one that a later version will write anew.
@@ -221,11 +222,11 @@ fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) ->
 }
 
 /// The batches without a conclusion. Whether their rows are intact is checked when they are opened.
-fn read_unfinished(connection: &Connection) -> rusqlite::Result<Vec<Unfinished>> {
+fn read_unfinished(connection: &Connection) -> rusqlite::Result<Vec<OpenBatch>> {
     let sql = concat!("SELECT ", columns!(), " FROM batches WHERE conclusion IS NULL ORDER BY key");
     let records: Vec<Record> =
         connection.prepare_cached(sql)?.query_map([], Record::read)?.collect::<Result<_, _>>()?;
-    let unfinished = records.into_iter().map(|record| Unfinished {
+    let unfinished = records.into_iter().map(|record| OpenBatch {
         batch: record.id,
         owner: record.owner,
         lap: record.lap,
@@ -272,7 +273,7 @@ struct Reading {
 }
 
 impl Reading {
-    async fn next_page(&mut self) -> Result<Page, JournalError> {
+    async fn next_page(&mut self) -> Result<EventPage, JournalError> {
         if self.caught_up {
             self.appended.changed().await.map_err(|_| JournalError::Closed)?;
         }
@@ -287,6 +288,6 @@ impl Reading {
         self.next = self.next.saturating_add(events.len() as u32);
         self.caught_up = caught_up;
         // The events are numbered, so how many there are is how far they go.
-        Ok(Page { events, mark: Mark(self.next.into()), caught_up })
+        Ok(EventPage { events, mark: Sequence(self.next.into()), caught_up })
     }
 }

@@ -1,4 +1,4 @@
-//! Both seams in one process: the journal is one SQLite file, the queue lives in memory and is rebuilt at the start.
+//! The journal of one process: one SQLite file.
 //!
 //! # Layout
 //!
@@ -7,7 +7,6 @@
 //! - `guard`: notices that the file is gone or the disk full, when `checks` looks at it or a write fails; `mark`: notices a copy of a file in use; `clock`: the time by which batches get old
 //! - `record`: the row of a batch; `events`, `details`, `attachments`: what belongs to it, verified when it is read
 //! - `schema`: the tables and their versions; `trouble`: what SQLite's errors mean
-//! - [`MemoryQueue`]: leases, delays and claims
 
 mod attachments;
 mod checks;
@@ -17,7 +16,6 @@ mod events;
 mod guard;
 mod journal;
 mod mark;
-mod queue;
 mod readers;
 mod record;
 mod schema;
@@ -28,5 +26,4 @@ mod writer;
 mod writes;
 
 pub use journal::SqliteJournal;
-pub use queue::MemoryQueue;
 pub use schema::OpenError;

@@ -82,7 +82,7 @@ async fn files_of_every_version_are_brought_up_and_keep_what_they_hold() {
             assert!(events == expected, "{name} of version {version}");
             assert!(FramedEvent::take(&mut events.as_slice()).expect("whole").is_some());
             let found = journal.find(id).await.expect("readable").expect("it is there");
-            assert!(found.is_concluded, "{name} of version {version}");
+            assert!(found.is_finalized, "{name} of version {version}");
             let listed = journal.list(found.owner, None, 10).await.expect("readable");
             let conclusion = listed.into_iter().find(|listed| listed.batch == id).and_then(|listed| listed.conclusion);
             assert_eq!(conclusion.map(|summary| summary.status), Some(status), "{name} of version {version}");

@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::record::{Counts, Record};
 use super::trouble::Failure;
 use super::{attachments, details, events, mark};
-use crate::journal::{Mark, SquareDetail};
+use crate::journal::{Sequence, SquareDetail};
 
 /// The most events, or batches, that one purge deletes. A large one holds some thousand squares.
 const PURGE_EVENTS: usize = 200;
@@ -52,7 +52,7 @@ pub(super) enum Write {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
     /// The events are there, and the journal goes as far as this.
-    Appended(Mark),
+    Appended(Sequence),
     /// It was done, as far as it had an effect.
     Done,
     /// There was nothing to do.
@@ -67,7 +67,7 @@ pub(super) fn write(transaction: &Transaction<'_>, write: &Write, clock: &Clock)
         Write::Append { batch, events, details } => append(transaction, *batch, events, details),
         Write::Conclude { batch, lap, summary, receipts } => {
             clock.save(transaction)?;
-            conclude(transaction, *batch, *lap, summary, receipts, clock)
+            finalize(transaction, *batch, *lap, summary, receipts, clock)
         }
         Write::Remove { batch } => remove(transaction, *batch, clock),
         Write::Purge => purge(transaction, clock),
@@ -109,17 +109,17 @@ fn append(
 }
 
 /// Stores events behind those that are there, and their number.
-fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) -> Result<Mark, Failure> {
+fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) -> Result<Sequence, Failure> {
     let mut counts = record.counts(transaction)?;
     for event in events {
         events::insert(transaction, record, counts.events, event)?;
         counts.events = counts.events.saturating_add(1);
     }
     record.save_counts(transaction, counts)?;
-    Ok(Mark(counts.events.into()))
+    Ok(Sequence(counts.events.into()))
 }
 
-fn conclude(
+fn finalize(
     transaction: &Transaction<'_>,
     batch: BatchId,
     lap: u32,

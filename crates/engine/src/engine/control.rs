@@ -13,12 +13,12 @@ use quilt::{
 use tokio::time::timeout;
 
 use super::error::ControlError;
-use super::laps::{conclusion, is_past};
+use super::laps::{Start, conclusion, is_past};
 use super::running::Share;
 use super::shared::{Engine, to_the_end};
+use crate::dispatch::{LEASE_TTL, LapId};
 use crate::journal::JournalError;
 use crate::live::LiveBatch;
-use crate::queue::{CLAIM_TIME, LapId, Lease};
 
 impl Engine {
     /// Stops a batch now, or as soon as what runs of it has ended; what is settled stays. A batch that is over already stays as it is.
@@ -137,7 +137,7 @@ impl Engine {
         request: &LapRequest,
         limits: &Limits,
     ) -> Result<Summary, ControlError> {
-        let one_at_a_time = self.shared.changing.lock().await;
+        let one_at_a_time = self.shared.changing.lock(id).await;
         let batch = self.open_own(id, owner).await?;
         let set = read(&batch, |quilt| requested_set(quilt, request))?.unwrap_or(default);
         let limits = batch.limits().changed(request, limits)?;
@@ -147,13 +147,15 @@ impl Engine {
         if can_start {
             let next = LapId { batch: id, lap: lap + 1 };
             let positions = positions_of(&set, tasks);
-            if self.claim_and_keep::<ControlError>(next, Share::new(owner, tasks)).await? {
+            let share = Share::new(owner, tasks);
+            if let Some(epoch) = self.count_and_coordinate::<ControlError>(next, share).await? {
                 let at = self.shared.settings.clock.now();
                 let started = Event::LapStarted { lap: next.lap, at, set, limits: Some(limits) };
                 match self.shared.journal.append(id, vec![started], Vec::new()).await {
-                    Ok(after) => {
-                        let lease = Lease { batch: id, lap: next.lap, positions, after, losses: 0 };
-                        self.run_lap(next, lease, Some(Arc::clone(&batch))).await;
+                    Ok(_) => {
+                        let batch = Some(Arc::clone(&batch));
+                        let start = Start { epoch, positions: Some(positions), batch, is_adopted: false };
+                        self.coordinate(next, start);
                     }
                     Err(error) => {
                         self.give_up(next).await;
@@ -181,11 +183,11 @@ impl Engine {
     }
 
     async fn remove_now(&self, id: BatchId, owner: OwnerId) -> Result<(), ControlError> {
-        let _one_at_a_time = self.shared.changing.lock().await;
+        let _one_at_a_time = self.shared.changing.lock(id).await;
         let batch = self.open_own(id, owner).await?;
         // Its end may not have been noted yet.
         let (summary, receipts) = conclusion(&batch).ok_or(ControlError::NotOver)?;
-        self.shared.journal.conclude(id, summary.lap, summary, receipts).await?;
+        self.shared.journal.finalize(id, summary.lap, summary, receipts).await?;
         if !self.shared.journal.remove(id).await? {
             // A lap is being started elsewhere.
             return Err(ControlError::NotOver);
@@ -238,7 +240,7 @@ fn positions_of(set: &LapSet, tasks: u32) -> Range<Position> {
 async fn in_time(batch: &LiveBatch, reached: impl Fn(&Quilt) -> bool) -> Result<(), JournalError> {
     tokio::select! {
         biased;
-        folded = timeout(CLAIM_TIME, batch.wait_until(reached)) => {
+        folded = timeout(LEASE_TTL, batch.wait_until(reached)) => {
             folded.map_err(|_| JournalError::Unavailable("what was written does not come back".into()))
         }
         () = batch.removed() => Err(JournalError::Removed),

@@ -1,33 +1,58 @@
-//! The laps that run: counted against the limits, put on the queue, and seen to their ends.
+//! The laps that run: counted against the limits, coordinated, and followed to their ends.
 //!
-//! Of all nodes one keeps a lap: it waits for its end, stops it at its deadline, and notes how it ended. If it is not heard of any more,
-//! another node takes over, as this one does at its start with what was left unfinished.
+//! Of all nodes one coordinates a lap: it hands out its chunks, stops it at its deadline, and stores how it ended. If it is lost, another node
+//! adopts the lap, as an engine does at its start with what was left unfinished.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use quilt::{BatchId, CancelCause, Event, Position, Quilt, Receipt, Status, Summary};
-use tokio::time::{sleep, timeout};
+use futures::future::join_all;
+use quilt::{Position, Quilt, Receipt, Summary};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::error::TooManyRunning;
+use super::load::STATUS_INTERVAL;
 use super::running::Share;
-use super::shared::Engine;
-use crate::journal::{JournalError, Unfinished, until_available};
-use crate::live::LiveBatch;
-use crate::queue::{ANNOUNCE, BEAT, LapId, Lease};
+use super::shared::{Engine, OtherNodes, Shared};
+use crate::cluster::{Reply, Request, demote};
+use crate::dispatch::{Asker, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, NodeId, Validity};
+use crate::journal::{JournalError, retry_while_unavailable};
+use crate::live::{Gate, LiveBatch};
 
-/// How often in a row the queue has to be found without any lease before a lap that runs is started again: longer than a node needs to notice
-/// that it has not heard of its end.
-const IDLE_LOOKS: u32 = 4;
+/// How often the coordinator of a lap renews that it is, and looks for laps without one.
+pub(super) const RENEW_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 3);
 
-/// How long a lap that was announced may take to start, before it is taken for given up by whoever announced it.
+/// For how long this node coordinates a lap after it has renewed that: less than others wait before they take it over.
+const COORDINATED_TIME: Duration = Duration::from_secs(LEASE_TTL.as_secs() * 2 / 3);
+
+/// How long a node has to receive the statuses of others without a break before it asks them what they hold.
+const LISTENING_TIME: Duration = Duration::from_millis(1_500);
+
+/// How long a new coordinator waits for a node to say what it holds, of the time in which messages arrive.
+const HOLDINGS_TIME: Duration = Duration::from_secs(6);
+
+/// How long a lap that was announced may take to start, before it is taken for abandoned by the node that announced it.
 const START_TIME: Duration = Duration::from_secs(60);
+
+/// What a coordinator knows of the lap when it begins.
+pub(super) struct Start {
+    /// The coordinator's term of office.
+    pub(super) epoch: u64,
+    /// The positions to run; all of them where that is not known.
+    pub(super) positions: Option<Range<Position>>,
+    /// The batch, if it is open.
+    pub(super) batch: Option<Arc<LiveBatch>>,
+    /// Whether another node may have handed out some of it before.
+    pub(super) is_adopted: bool,
+}
 
 impl Engine {
     /// Counts a lap among the running ones. `false` if it is one of them already.
-    pub(super) fn claim(&self, lap: LapId, share: Share) -> Result<bool, TooManyRunning> {
+    pub(super) fn count(&self, lap: LapId, share: Share) -> Result<bool, TooManyRunning> {
         let settings = &self.shared.settings;
         let mut running = self.running();
         let of_owner = running.all().filter(|other| other.owner == share.owner).count();
@@ -47,270 +72,238 @@ impl Engine {
         }
     }
 
-    /// Counts a lap among the running ones and makes this node its keeper. `false` if it is one of them already, or another node is.
-    pub(super) async fn claim_and_keep<E>(&self, lap: LapId, share: Share) -> Result<bool, E>
+    /// Counts a lap among the running ones and makes this node its coordinator. Returns the epoch; `None` if it is running already, here or on
+    /// another node.
+    pub(super) async fn count_and_coordinate<E>(&self, lap: LapId, share: Share) -> Result<Option<u64>, E>
     where
         E: From<TooManyRunning> + From<JournalError>,
     {
-        if !self.claim(lap, share)? {
-            return Ok(false);
+        if !self.count(lap, share)? {
+            return Ok(None);
         }
-        let is_kept = self.shared.queue.keep(lap).await;
-        if !matches!(is_kept, Ok(true)) {
-            self.release(lap);
+        let epoch = self.acquire_or_renew(lap).await;
+        if !matches!(epoch, Ok(Some(_))) {
+            self.uncount(lap);
         }
-        Ok(is_kept?)
+        Ok(epoch?)
     }
 
-    pub(super) fn release(&self, lap: LapId) {
+    pub(super) fn uncount(&self, lap: LapId) {
         self.running().here.remove(&lap);
     }
 
-    /// Lets go of a lap that was claimed and has come to nothing.
+    /// Stops coordinating a lap that was counted and has come to nothing.
     pub(super) async fn give_up(&self, lap: LapId) {
-        self.shared.queue.let_go(lap).await;
-        self.release(lap);
+        self.abandon(lap).await;
+        self.uncount(lap);
     }
 
-    /// Looks after the laps that nobody keeps, and after those whose leases are lost, again and again.
-    pub(super) async fn look_after_laps(&self, mut left_alone: HashSet<BatchId>) {
-        let mut idle_looks: HashMap<LapId, u32> = HashMap::new();
-        loop {
-            sleep(BEAT).await;
-            self.shared.batches.forget_unused();
-            let looked = async {
-                self.take_over(&mut left_alone).await?;
-                self.shared.queue.is_idle().await
-            };
-            match looked.await {
-                Ok(true) => {
-                    let running = self.running();
-                    idle_looks.retain(|lap, _| running.here.contains_key(lap));
-                    running.here.keys().for_each(|lap| *idle_looks.entry(*lap).or_default() += 1);
-                }
-                Ok(false) => idle_looks.clear(),
-                Err(error) => {
-                    idle_looks.clear();
-                    tracing::warn!(%error, "cannot look after unfinished batches; trying again");
-                }
-            }
-            let lost = idle_looks.extract_if(|_, looks| *looks >= IDLE_LOOKS).map(|(lap, _)| lap).collect();
-            self.start_again(lost).await;
+    pub(super) async fn acquire_or_renew(&self, lap: LapId) -> Result<Option<u64>, JournalError> {
+        match &self.shared.cluster {
+            Some(nodes) => nodes.cluster.coordination.acquire_or_renew(lap).await,
+            None => Ok(Some(self.shared.epochs.fetch_add(1, Ordering::Relaxed))),
         }
     }
 
-    /// Goes on with every lap that is neither over nor kept by another node. Those that are damaged are told once, and left alone.
-    pub(super) async fn take_over(&self, left_alone: &mut HashSet<BatchId>) -> Result<(), JournalError> {
-        let unfinished = self.shared.journal.unfinished().await?;
-        let mut elsewhere: HashMap<LapId, Share> = unfinished
-            .into_iter()
-            .map(|Unfinished { batch, owner, lap, squares }| (LapId { batch, lap }, Share::new(owner, squares)))
-            .collect();
-        {
-            let running = self.running();
-            elsewhere.retain(|lap, _| !running.here.contains_key(lap) && !running.ending.contains(lap));
-        }
-        let mut laps: Vec<LapId> = elsewhere.keys().copied().filter(|lap| !left_alone.contains(&lap.batch)).collect();
-        // The order of a map is another one in each process.
-        laps.sort_unstable();
-        for lap in self.shared.queue.unkept(laps).await? {
-            let Some(share) = elsewhere.get(&lap).copied() else { continue };
-            if !self.shared.queue.keep(lap).await? {
-                continue;
-            }
-            match self.open(lap.batch).await {
-                Ok(Some(live)) => {
-                    tracing::info!(batch = %lap.batch, lap = lap.lap, "going on with it");
-                    // What was accepted is run, whatever the limits are now.
-                    self.running().here.insert(lap, share);
-                    elsewhere.remove(&lap);
-                    self.keep_lap(lap, Some(live), false);
-                }
-                // Its launch is under way, or has failed.
-                Ok(None) => self.shared.queue.let_go(lap).await,
-                Err(JournalError::Unavailable(reason)) => {
-                    tracing::warn!(batch = %lap.batch, reason, "cannot go on with it yet");
-                    self.shared.queue.let_go(lap).await;
-                }
-                // Another node may be able to read it, of a later version for instance.
-                Err(error) => {
-                    tracing::error!(batch = %lap.batch, %error, "cannot go on with it; it is left to other nodes");
-                    self.shared.queue.let_go(lap).await;
-                    left_alone.insert(lap.batch);
-                }
-            }
-        }
-        self.running().elsewhere = elsewhere.into_values().collect();
-        Ok(())
-    }
-
-    /// Puts laps that this node keeps on the queue once more. For when there has been no lease at all for a while, and they are not over: whoever
-    /// had theirs has let go of them without a reason.
-    async fn start_again(&self, laps: Vec<LapId>) {
-        for lap in laps {
-            let Ok(Some(batch)) = self.open(lap.batch).await else { continue };
-            let is_open = {
-                let quilt = &batch.folded().quilt;
-                quilt.lap_number() == lap.lap && !quilt.status().is_over()
-            };
-            if is_open && matches!(self.shared.queue.is_idle().await, Ok(true)) {
-                let lease = whole_lease(&batch, lap);
-                tracing::error!(batch = %lap.batch, lap = lap.lap, "its leases are lost; starting it again");
-                self.shared.queue.push(lease, Duration::ZERO).await;
-            }
+    /// This node does not coordinate the lap any more.
+    pub(super) async fn abandon(&self, lap: LapId) {
+        if let Some(nodes) = &self.shared.cluster {
+            nodes.cluster.coordination.abandon(lap).await;
         }
     }
 
-    /// Puts a lap that this node keeps on the queue: one lease, however many tasks there are. Workers pass over what is settled. Whoever holds
-    /// the batch hands it over, so that it is not read again.
-    pub(super) async fn run_lap(&self, lap: LapId, lease: Lease, batch: Option<Arc<LiveBatch>>) {
-        self.shared.queue.start(lap, lease).await;
-        self.keep_lap(lap, batch, true);
-    }
-
-    fn keep_lap(&self, lap: LapId, batch: Option<Arc<LiveBatch>>, is_started: bool) {
+    /// Hands out a lap that was counted and is coordinated by this node, until it is over.
+    pub(super) fn coordinate(&self, lap: LapId, start: Start) {
         let engine = self.clone();
-        self.shared.homecomings.spawn(async move {
-            engine.shared.aborting.run_until_cancelled(engine.see_home(lap, batch, is_started)).await;
+        self.shared.laps.spawn(async move {
+            engine.shared.ended.run_until_cancelled(engine.supervise(lap, start)).await;
         });
     }
 
-    /// Keeps a batch in memory while a lap of it runs, stops it when its time is over, and notes in the journal how it ended.
-    async fn see_home(&self, lap: LapId, batch: Option<Arc<LiveBatch>>, is_started: bool) {
+    /// Keeps a batch in memory while a lap of it runs, stops the lap when its time is over, and stores how it ended.
+    async fn supervise(&self, lap: LapId, start: Start) {
+        let validity = Arc::new(match self.shared.cluster {
+            Some(_) => Validity::until(Instant::now() + COORDINATED_TIME),
+            None => Validity::always(),
+        });
+        let epoch = start.epoch;
+        let is_open = AtomicBool::new(false);
         let ended = tokio::select! {
             biased;
-            ended = self.wait_for_end(lap, batch, is_started) => Some(ended),
-            () = self.keep_on(lap) => None,
+            () = self.shared.handing_over.cancelled() => {
+                // Other nodes adopt it once it is abandoned.
+                self.shared.scheduler.close(lap, |_, _| ());
+                return self.abandon(lap).await;
+            }
+            ended = self.run_lap(lap, start, (&validity, &is_open)) => Some(ended),
+            () = self.renew_until_lost(lap, epoch, (&validity, &is_open)) => None,
         };
+        match ended {
+            Some(_) => self.shared.scheduler.close(lap, |_, _| ()),
+            None => {
+                self.demote(lap);
+                // In case this node has taken it anew without knowing what others have handed out meanwhile.
+                self.abandon(lap).await;
+            }
+        }
         {
             let mut running = self.running();
             running.here.remove(&lap);
             running.ending.insert(lap);
         }
-        let noted = match ended {
-            Some(Ok(batch)) => self.conclude(lap, &batch).await,
-            Some(Err(error)) => Err(error),
+        let finalized = match ended {
+            Some(Ok(batch)) => self.finalize(lap, &batch).await,
+            Some(Err(error)) => {
+                self.abandon(lap).await;
+                Err(error)
+            }
             None => {
-                tracing::warn!(batch = %lap.batch, lap = lap.lap, "another node has taken it over");
+                tracing::warn!(batch = %lap.batch, lap = lap.lap, "another node coordinates it now");
                 Ok(())
             }
         };
         self.running().ending.remove(&lap);
-        if let Err(error) = noted
+        if let Err(error) = finalized
             && !matches!(error, JournalError::Removed | JournalError::Closed)
         {
             tracing::error!(batch = %lap.batch, %error, "a batch is left alone");
         }
     }
 
-    /// Keeps a lap until another node does.
-    async fn keep_on(&self, lap: LapId) {
+    fn demote(&self, lap: LapId) {
+        if let Some(nodes) = &self.shared.cluster {
+            demote(&self.shared.scheduler, &nodes.remote, lap);
+        }
+    }
+
+    /// Renews that this node coordinates a lap, until it does not any more: another node does, or did in between.
+    async fn renew_until_lost(&self, lap: LapId, epoch: u64, (validity, is_open): (&Validity, &AtomicBool)) {
+        if self.shared.cluster.is_none() {
+            return std::future::pending().await;
+        }
         loop {
-            sleep(BEAT).await;
-            if matches!(self.shared.queue.keep(lap).await, Ok(false)) {
-                return;
+            sleep(RENEW_INTERVAL).await;
+            let sent = Instant::now();
+            match self.acquire_or_renew(lap).await {
+                Ok(Some(renewed)) if renewed == epoch => {
+                    if is_open.load(Ordering::Relaxed) && !self.shared.scheduler.is_open(lap) {
+                        // A later coordinator has asked what this node holds.
+                        return;
+                    }
+                    validity.renew(sent + COORDINATED_TIME);
+                    self.shared.scheduler.refresh(lap);
+                }
+                Ok(_) => return,
+                Err(error) => tracing::debug!(batch = %lap.batch, %error, "cannot renew that this node coordinates it"),
             }
         }
     }
 
-    async fn wait_for_end(
+    async fn run_lap(
         &self,
         lap: LapId,
-        batch: Option<Arc<LiveBatch>>,
-        is_started: bool,
+        Start { epoch, positions, batch, is_adopted }: Start,
+        (validity, is_open): (&Arc<Validity>, &AtomicBool),
     ) -> Result<Arc<LiveBatch>, JournalError> {
         let batch = match batch {
             Some(batch) => batch,
-            None => until_available(|| self.open(lap.batch)).await?.ok_or(JournalError::Removed)?,
+            None => retry_while_unavailable(|| self.open(lap.batch)).await?.ok_or(JournalError::Removed)?,
         };
         // The lap may be in the journal, and not be folded yet. Or it never comes, and the one before it is over.
         if timeout(START_TIME, batch.wait_until(|quilt| quilt.lap_number() >= lap.lap)).await.is_err() {
             return Ok(batch);
         }
-        if !is_started {
-            let lease = whole_lease(&batch, lap);
-            self.shared.queue.start(lap, lease).await;
+        let gates = batch.gates();
+        let all = Position(0)..Position(batch.folded().quilt.progress().tasks);
+        let dispatched = DispatchedLap {
+            lap,
+            owner: batch.owner(),
+            batch: Arc::clone(&batch),
+            epoch,
+            validity: Arc::clone(validity),
+        };
+        let (scheduler, positions) = (&self.shared.scheduler, positions.unwrap_or(all));
+        match &self.shared.cluster {
+            Some(nodes) if is_adopted => {
+                scheduler.adopt(dispatched, positions, || nodes.remote.take(lap));
+                is_open.store(true, Ordering::Relaxed);
+                scheduler.opened(lap, &self.holdings(lap, nodes).await);
+            }
+            _ => {
+                scheduler.open(dispatched, positions);
+                is_open.store(true, Ordering::Relaxed);
+            }
         }
+        scheduler.refresh(lap);
         tokio::select! {
             biased;
             () = batch.wait_until(|quilt| is_past(quilt, lap.lap)) => {}
             () = batch.removed() => return Err(JournalError::Removed),
             stopped = self.stop_at_deadline(&batch, lap) => stopped?,
-            stopped = self.stop_when_drained(&batch, lap, is_started) => stopped?,
+            stopped = self.stop_when_drained(&batch, lap, validity) => stopped?,
+            () = self.follow_gate(gates, lap) => {}
         }
         Ok(batch)
     }
 
-    /// Stops a lap that drains once no node holds a lease of it any more.
-    async fn stop_when_drained(&self, batch: &LiveBatch, lap: LapId, is_started: bool) -> Result<(), JournalError> {
-        let is_draining = |quilt: &Quilt| quilt.lap_number() == lap.lap && quilt.status() == Status::Draining;
-        batch.wait_until(is_draining).await;
-        batch.places.wait_until_empty().await;
-        if !is_started {
-            // This node may have just started, and have received no announcement yet.
-            sleep(ANNOUNCE * 6).await;
+    /// Tells the scheduler when a batch is paused, resumed or limited.
+    async fn follow_gate(&self, mut gates: watch::Receiver<Gate>, lap: LapId) {
+        // The sender lives as long as the batch.
+        while gates.changed().await.is_ok() {
+            self.shared.scheduler.refresh(lap);
         }
-        // Other nodes fold it a moment later, and announce as late what they still hold.
-        while !self.shared.colleagues.are_alone() {
-            sleep(ANNOUNCE * 3).await;
-            if !self.shared.colleagues.hold_leases_of(lap.batch) {
-                break;
+    }
+
+    /// The leases of a lap that workers hold, from those who may know: nobody else runs these positions meanwhile.
+    async fn holdings(&self, lap: LapId, OtherNodes { cluster, live, .. }: &OtherNodes) -> Vec<(Asker, Vec<Lease>)> {
+        let Shared { peers, .. } = &*self.shared;
+        while peers.reachable_for() < LISTENING_TIME {
+            sleep(STATUS_INTERVAL / 5).await;
+        }
+        let asker = |holder, cpu_bound_slots| Asker {
+            holder,
+            cpu_bound_slots,
+            workers: peers.slots(),
+            reserved_from: None,
+            live: live.now(),
+            // No list of such a node leaves it out by mistake: the node has named it itself.
+            exchange: u64::MAX,
+        };
+        let question = Request::Holdings { lap, coordinator: cluster.messages.id() };
+        // A struct of numbers and ids always has a form.
+        let question = bytes::Bytes::from(serde_json::to_vec(&question).unwrap_or_default());
+        let ask = |id: NodeId| {
+            let (question, asker) = (question.clone(), &asker);
+            async move {
+                let asked = live.now();
+                // One that does not answer though messages arrive is lost.
+                while live.now().saturating_sub(asked) < HOLDINGS_TIME && peers.ids().contains(&id) {
+                    let Ok(reply) = cluster.messages.request(id, question.clone()).await else {
+                        sleep(STATUS_INTERVAL / 5).await;
+                        continue;
+                    };
+                    let Ok(Reply::Holdings { leases, cpu_bound_slots }) = serde_json::from_slice(&reply) else {
+                        continue;
+                    };
+                    return Some((asker(Holder::Peer(id), cpu_bound_slots), leases));
+                }
+                None
             }
-        }
-        let cause = batch.folded().quilt.summary().cancelled_because.unwrap_or(CancelCause::Asked);
-        self.stop_lap(batch, lap, cause).await
+        };
+        join_all(peers.ids().into_iter().map(ask)).await.into_iter().flatten().collect()
     }
 
-    /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.
-    async fn stop_at_deadline(&self, batch: &LiveBatch, LapId { batch: id, lap }: LapId) -> Result<(), JournalError> {
-        let Some(deadline_ms) = batch.limits().deadline_ms else { return std::future::pending().await };
-        let deadline = batch.folded().quilt.lap().started_at.plus_millis(deadline_ms.into());
-        let clock = self.shared.settings.clock;
-        // Asked again after each sleep: time of day can be set.
-        loop {
-            let left = deadline.millis_since(clock.now());
-            if left == 0 {
-                break;
-            }
-            sleep(Duration::from_millis(left)).await;
-        }
-        self.stop_lap(batch, LapId { batch: id, lap }, CancelCause::Deadline).await
-    }
-
-    /// Writes that a lap is stopped, and waits until that is folded.
-    async fn stop_lap(
-        &self,
-        batch: &LiveBatch,
-        LapId { batch: id, lap }: LapId,
-        cause: CancelCause,
-    ) -> Result<(), JournalError> {
-        until_available(|| {
-            let cancelled = Event::Cancelled { lap, at: self.shared.settings.clock.now(), cause };
-            self.shared.journal.append(id, vec![cancelled], Vec::new())
-        })
-        .await?;
-        batch.wait_until(|quilt| is_past(quilt, lap)).await;
-        Ok(())
-    }
-
-    /// Notes how a batch ended, and the receipts of its laps.
-    async fn conclude(&self, lap: LapId, batch: &LiveBatch) -> Result<(), JournalError> {
+    /// Stores how a batch ended, and the receipts of its laps.
+    async fn finalize(&self, lap: LapId, batch: &LiveBatch) -> Result<(), JournalError> {
         let Some((summary, receipts)) = conclusion(batch) else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
         batch.panics.report();
-        let note = || self.shared.journal.conclude(batch.id(), lap.lap, summary.clone(), receipts.clone());
-        until_available(note).await?;
-        self.shared.queue.let_go(lap).await;
+        let note = || self.shared.journal.finalize(batch.id(), lap.lap, summary.clone(), receipts.clone());
+        retry_while_unavailable(note).await?;
+        self.abandon(lap).await;
         Ok(())
     }
-}
-
-/// The lease of all tasks of a batch, for whoever has folded what this node has.
-fn whole_lease(batch: &LiveBatch, LapId { batch: id, lap }: LapId) -> Lease {
-    let folded = batch.folded();
-    let positions = Position(0)..Position(folded.quilt.progress().tasks);
-    Lease { batch: id, lap, positions, after: folded.mark, losses: 0 }
 }
 
 /// How a batch ended, and the receipts of its laps. One that goes on has no end to note.

@@ -9,11 +9,12 @@ use quilt::{BatchId, BatchSpec, Launched, Limits, OwnerId, Position, Summary};
 use tokio::time::{Instant, sleep};
 
 use super::error::LaunchError;
+use super::laps::Start;
 use super::running::Share;
 use super::shared::{Engine, to_the_end};
-use crate::journal::{Creation, JournalError, Mark};
+use crate::dispatch::LapId;
+use crate::journal::{Creation, JournalError};
 use crate::live::LiveBatch;
-use crate::queue::{LapId, Lease};
 
 /// How long to wait at first for a launch of the same batch that is under way, and how long at most in all.
 const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
@@ -81,12 +82,13 @@ impl Engine {
         let held = input.as_ref().map_or(0, |input| u32::try_from(input.len() / BYTES_A_SQUARE).unwrap_or(u32::MAX));
         let started = Instant::now();
         let mut pause = ANOTHER_LAUNCH;
-        loop {
+        let epoch = loop {
             if let Some(before) = self.open(id).await? {
                 return same_launch(&before, owner, &spec);
             }
-            if self.claim_and_keep::<LaunchError>(lap, Share::new(owner, tasks.saturating_add(held))).await? {
-                break;
+            let share = Share::new(owner, tasks.saturating_add(held));
+            if let Some(epoch) = self.count_and_coordinate::<LaunchError>(lap, share).await? {
+                break epoch;
             }
             // Somebody else launches it just now.
             if started.elapsed() > ANOTHER_LAUNCH_TIME {
@@ -94,13 +96,12 @@ impl Engine {
             }
             sleep(pause).await;
             pause *= 2;
-        }
+        };
         let launched = Launched::new(spec, self.shared.settings.clock.now());
         match self.shared.journal.create(id, owner, launched.clone(), input).await {
             Ok(Creation::Created) => {
                 let positions = Position(0)..Position(tasks);
-                self.run_lap(lap, Lease { batch: id, lap: 1, positions, after: Mark::default(), losses: 0 }, None)
-                    .await;
+                self.coordinate(lap, Start { epoch, positions: Some(positions), batch: None, is_adopted: false });
                 Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {

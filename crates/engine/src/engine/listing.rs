@@ -3,7 +3,7 @@
 use quilt::{BatchId, OwnerId, Summary};
 
 use super::shared::Engine;
-use crate::journal::{JournalError, Listed};
+use crate::journal::{BatchListItem, JournalError};
 
 /// A part of an owner's list.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ impl Engine {
         listed.truncate(limit as usize);
         let next = listed.last().filter(|_| goes_on).map(|last| last.cursor);
         let mut batches = Vec::with_capacity(listed.len());
-        for Listed { batch, conclusion, .. } in listed {
+        for BatchListItem { batch, conclusion, .. } in listed {
             let summary = match conclusion {
                 Some(summary) => Some(summary),
                 None => match self.open(batch).await {

@@ -213,7 +213,7 @@ impl Engine {
     pub async fn receipts(&self, id: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
         let Some(found) = self.shared.journal.find(id).await? else { return Ok(None) };
         // One that was concluded before there were receipts has none of them.
-        if found.is_concluded && !found.receipts.is_empty() {
+        if found.is_finalized && !found.receipts.is_empty() {
             return Ok(Some(found.receipts));
         }
         Ok(self.open(id).await?.map(|batch| batch.folded().stats.receipts().to_vec()))

@@ -8,14 +8,14 @@ use tokio::time::timeout;
 use super::shared::Engine;
 use crate::journal::JournalError;
 
-/// How often it is looked for batches that are not kept any longer.
-const LOOK: Duration = Duration::from_secs(30);
+/// How often expired batches are looked for.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How many batches are looked at together.
-const BATCHES: u32 = 64;
+const EXPIRED_AT_ONCE: u32 = 64;
 
-/// The pause between two parts of a clean-up, in which everybody else can write.
-const BREATH: Duration = Duration::from_millis(10);
+/// The pause between two parts of a clean-up, in which others can write.
+const PURGE_PAUSE: Duration = Duration::from_millis(10);
 
 impl Engine {
     /// Cleans up until the engine ends: at the start, every now and then, and when somebody has removed a batch.
@@ -25,7 +25,7 @@ impl Engine {
                 tracing::warn!(%error, "cannot clean up; trying again later");
             }
             // Both a time-out and a call are a reason to go on.
-            let _ = timeout(LOOK, self.shared.removed.notified()).await;
+            let _ = timeout(RETENTION_INTERVAL, self.shared.removed.notified()).await;
         }
     }
 
@@ -34,7 +34,7 @@ impl Engine {
         self.purge().await?;
         let mut watched = 0;
         loop {
-            let expired = self.shared.journal.expired(settings.retention, watched, BATCHES).await?;
+            let expired = self.shared.journal.expired(settings.retention, watched, EXPIRED_AT_ONCE).await?;
             if expired.is_empty() {
                 return Ok(());
             }
@@ -52,7 +52,7 @@ impl Engine {
     /// Removes a batch, unless somebody watches it.
     async fn expire(&self, id: BatchId) -> Result<bool, JournalError> {
         // Not while a next lap is started.
-        let _one_at_a_time = self.shared.changing.lock().await;
+        let _one_at_a_time = self.shared.changing.lock(id).await;
         let is_removed = !self.shared.batches.is_watched(id).await && self.shared.journal.remove(id).await?;
         if is_removed {
             tracing::info!(batch = %id, "removed, because it is not kept any longer");
@@ -64,7 +64,7 @@ impl Engine {
 
     async fn purge(&self) -> Result<(), JournalError> {
         while self.shared.journal.purge().await? {
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(PURGE_PAUSE).await;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use quilt::OwnerId;
 
-use crate::queue::LapId;
+use crate::dispatch::LapId;
 
 /// What a running lap counts for.
 #[derive(Debug, Clone, Copy)]
@@ -22,14 +22,14 @@ impl Share {
     }
 }
 
-/// The laps whose finish lines are yet to be crossed.
+/// The laps that have not reached their finish lines.
 #[derive(Default)]
 pub(super) struct Running {
-    /// Those that this node keeps, or is about to.
+    /// Those that this node coordinates, or is about to.
     pub(super) here: HashMap<LapId, Share>,
-    /// Those that are over, and whose ends this node is about to note. They count no longer.
+    /// Those that are over, and whose ends this node is about to store. They do not count any more.
     pub(super) ending: HashSet<LapId>,
-    /// Those that others kept when it was last looked.
+    /// Those that other nodes coordinated when this one looked last.
     pub(super) elsewhere: Vec<Share>,
 }
 

@@ -1,6 +1,6 @@
 //! The engine itself: what all of its clones share.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quilt::BatchId;
@@ -8,14 +8,15 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::batch_locks::BatchLocks;
 use super::running::Running;
 use super::settings::Settings;
-use crate::activity::Desk;
-use crate::colleagues::Colleagues;
+use crate::cluster::{Cluster, LiveClock, Peers, Remote};
+use crate::dispatch::Scheduler;
 use crate::journal::{Journal, JournalError};
 use crate::live::{LiveBatch, LiveBatches};
-use crate::queue::Queue;
 use crate::work::Registry;
+use crate::worker::{WorkSource, WorkerStatus};
 
 /// Runs batches. Cheap to clone; all clones are the same engine.
 #[derive(Clone)]
@@ -26,24 +27,43 @@ pub struct Engine {
 /// What all clones of an engine share.
 pub(super) struct Shared {
     pub(super) journal: Arc<dyn Journal>,
-    pub(super) queue: Arc<dyn Queue>,
+    /// The other nodes, if there can be any.
+    pub(super) cluster: Option<OtherNodes>,
+    /// The next epoch of an engine that is alone.
+    pub(super) epochs: AtomicU64,
+    pub(super) scheduler: Arc<Scheduler>,
+    pub(super) source: Arc<WorkSource>,
     pub(super) registry: Registry,
     pub(super) batches: Arc<LiveBatches>,
     pub(super) settings: Settings,
     pub(super) running: Mutex<Running>,
-    /// Held while a lap is started or a batch is removed: who asks for the same one meanwhile finds it done, or tries in turn.
-    pub(super) changing: tokio::sync::Mutex<()>,
-    /// Told when a batch was removed.
+    pub(super) changing: BatchLocks,
+    /// Notified when a batch was removed.
     pub(super) removed: Notify,
     /// How many workers wait for an attempt that does not stop.
-    pub(super) stuck: Arc<AtomicU32>,
-    pub(super) desks: Box<[Arc<Desk>]>,
-    pub(super) colleagues: Arc<Colleagues>,
+    pub(super) unresponsive: Arc<AtomicU32>,
+    pub(super) statuses: Box<[Arc<WorkerStatus>]>,
+    pub(super) peers: Arc<Peers>,
+    /// No more tasks are started.
     pub(super) stopping: CancellationToken,
+    /// Running tasks are cancelled.
     pub(super) aborting: CancellationToken,
+    /// All workers have ended: nothing is coordinated any more, and other nodes may.
+    pub(super) handing_over: CancellationToken,
+    /// No messages are exchanged any more.
+    pub(super) ended: CancellationToken,
+    /// Those that supervise laps.
+    pub(super) laps: TaskTracker,
     pub(super) workers: TaskTracker,
-    /// Those who see laps to their ends, and the clean-up.
-    pub(super) homecomings: TaskTracker,
+    /// Those that clean up, keep accounts, and exchange messages.
+    pub(super) background_tasks: TaskTracker,
+}
+
+/// What an engine shares a cluster with the other nodes by.
+pub(super) struct OtherNodes {
+    pub(super) cluster: Cluster,
+    pub(super) remote: Arc<Remote>,
+    pub(super) live: Arc<LiveClock>,
 }
 
 impl Engine {
@@ -67,8 +87,8 @@ impl Engine {
     }
 }
 
-/// Runs something to its end even if whoever asked for it goes away in the middle: a lap that is in the journal has to be on the
-/// queue as well.
+/// Runs something to its end even if whoever asked for it goes away in the middle: a lap that is in the journal has to be
+/// supervised as well.
 pub(super) async fn to_the_end<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,

@@ -1,30 +1,39 @@
 //! The start of an engine, and its end.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quilt::Control;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::batch_locks::BatchLocks;
 use super::settings::Settings;
-use super::shared::{Engine, Shared};
-use crate::activity::Desk;
-use crate::colleagues::{Colleagues, worker_name};
+use super::shared::{Engine, OtherNodes, Shared};
+use crate::cluster::{Cluster, Peers, Remote, Service, worker_name};
+use crate::dispatch::{CrashLog, LapId, Scheduler};
 use crate::journal::{Journal, JournalError};
 use crate::live::LiveBatches;
+use crate::panic_message::panic_message;
 use crate::panics::install_hook;
-use crate::queue::{LapId, Queue};
 use crate::work::Registry;
-use crate::worker::Worker;
+use crate::worker::{WorkSource, Worker, WorkerStatus};
 
-/// One worker of this many may wait for a place with a batch that has as many running tasks as it may have.
-const QUEUEING_SHARE: usize = 8;
+/// How far the time of day is moved to make room for a count of laps.
+const EPOCH_BITS: u32 = 16;
+
+/// How long a node that is ending waits for others to acknowledge what its workers have given back.
+const FLUSH_TIME: Duration = Duration::from_secs(2);
+
+/// The pause before a worker that has panicked is replaced.
+const REPLACEMENT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Engine {
-    /// Starts the workers, and goes on with every batch that has not come to its finish line.
+    /// Starts the workers, and continues every batch that has not reached its finish line and that no other node coordinates.
     ///
     /// The first call in a process installs a panic hook. It passes over the panics of tasks, which the engine catches and logs once a batch,
     /// and hands all others to the hook that was installed before. A program that wants a hook of its own installs it before this call.
@@ -34,69 +43,129 @@ impl Engine {
     /// Where the journal cannot be asked for the unfinished batches. One that is damaged is logged and left alone.
     pub async fn start(
         journal: Arc<dyn Journal>,
-        queue: Arc<dyn Queue>,
+        cluster: Option<Cluster>,
         registry: Registry,
         settings: Settings,
     ) -> Result<Self, JournalError> {
         install_hook();
         let node = &settings.node;
-        let desk = |number| Arc::new(Desk::new(worker_name(node, number)));
-        let desks = (1..=node.slots).map(desk).collect();
+        let status = |number| Arc::new(WorkerStatus::new(worker_name(node, number)));
+        let scheduler = Arc::new(Scheduler::default());
+        let peers = Arc::new(Peers::of(node));
+        // Twice as many as there are processors, because some wait for the journal.
+        let cpu_bound_slots = settings.processors.saturating_mul(2);
+        let cluster = cluster.map(|cluster| OtherNodes {
+            remote: Remote::new(Arc::clone(&cluster.messages), Arc::clone(&peers), cpu_bound_slots),
+            cluster,
+            live: Arc::default(),
+        });
+        let source = WorkSource::new(
+            Arc::clone(&scheduler),
+            Arc::clone(&peers),
+            cluster.as_ref().map(|cluster| Arc::clone(&cluster.remote)),
+            (node.slots, settings.reserved_slots),
+            cpu_bound_slots,
+        );
         let shared = Arc::new(Shared {
-            batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone(), settings.processors)),
+            batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone())),
             journal,
-            queue,
+            cluster,
+            // Larger than those of an earlier process, which started fewer laps than milliseconds have passed.
+            epochs: AtomicU64::new(settings.clock.now().0 << EPOCH_BITS),
+            scheduler,
+            source: Arc::new(source),
             registry,
-            colleagues: Arc::new(Colleagues::of(node)),
+            peers,
+            statuses: (1..=node.slots).map(status).collect(),
             settings,
             running: Mutex::default(),
-            changing: tokio::sync::Mutex::default(),
+            changing: BatchLocks::default(),
             removed: Notify::new(),
-            stuck: Arc::default(),
-            desks,
+            unresponsive: Arc::default(),
             stopping: CancellationToken::new(),
             aborting: CancellationToken::new(),
+            handing_over: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            laps: TaskTracker::new(),
             workers: TaskTracker::new(),
-            homecomings: TaskTracker::new(),
+            background_tasks: TaskTracker::new(),
         });
         let engine = Self { shared };
+        engine.open_crash_log();
+        engine.start_messages();
         let mut left_alone = HashSet::new();
-        engine.take_over(&mut left_alone).await?;
+        engine.adopt_laps(&mut left_alone).await?;
+        {
+            let running = engine.running();
+            engine.shared.scheduler.retain_suspects(|lap| running.here.contains_key(&lap));
+        }
         if engine.shared.settings.pauses_unfinished {
             engine.pause_all().await;
         }
         engine.start_workers();
-        engine.until_stopped(|engine| async move { engine.clean_up().await });
-        engine.until_stopped(|engine| async move { engine.look_after_laps(left_alone).await });
-        engine.until_stopped(|engine| async move { engine.announce().await });
+        let Shared { stopping, ended, scheduler, .. } = &*engine.shared;
+        let timers = Arc::clone(scheduler);
+        engine.in_background(ended, |_| async move { timers.run_timers().await });
+        engine.in_background(stopping, |engine| async move { engine.clean_up().await });
+        engine.in_background(stopping, |engine| async move { engine.reconcile_laps(left_alone).await });
+        engine.in_background(ended, |engine| async move { engine.keep_accounts().await });
         Ok(engine)
     }
 
-    /// Does something that goes on until the engine ends.
-    fn until_stopped<F: Future<Output = ()> + Send + 'static>(&self, work: impl FnOnce(Self) -> F) {
-        let stopping = self.shared.stopping.clone();
+    fn open_crash_log(&self) {
+        let Some(path) = &self.shared.settings.crash_log else { return };
+        match CrashLog::open(path) {
+            Ok((log, suspected)) => self.shared.scheduler.record_in(log, suspected),
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%path, %error, "cannot record what runs: a task that kills this process may not be found");
+            }
+        }
+    }
+
+    /// Does something until a token is cancelled.
+    fn in_background<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        until: &CancellationToken,
+        work: impl FnOnce(Self) -> F,
+    ) {
+        let until = until.clone();
         let work = work(self.clone());
-        self.shared.homecomings.spawn(async move { stopping.run_until_cancelled(work).await });
+        self.shared.background_tasks.spawn(async move { until.run_until_cancelled(work).await });
+    }
+
+    /// Starts to exchange messages with other nodes.
+    fn start_messages(&self) {
+        let Shared { cluster, scheduler, peers, ended, source, .. } = &*self.shared;
+        let Some(OtherNodes { cluster, remote, live, .. }) = cluster else { return };
+        let service = Service::new(
+            Arc::clone(&cluster.messages),
+            Arc::clone(scheduler),
+            Arc::clone(peers),
+            Arc::clone(remote),
+            Arc::clone(live),
+            source.cpu_bound_slots,
+        );
+        self.in_background(ended, |_| async move { service.run().await });
+        self.in_background(ended, |engine| async move { engine.receive_statuses().await });
+        self.in_background(ended, |engine| async move { engine.publish_statuses().await });
     }
 
     fn start_workers(&self) {
-        let Shared { journal, queue, batches, stuck, desks, stopping, aborting, workers, settings, colleagues, .. } =
+        let Shared { journal, batches, unresponsive, statuses, stopping, aborting, workers, settings, source, .. } =
             &*self.shared;
-        let queueing = Arc::new(Semaphore::new((settings.node.slots as usize / QUEUEING_SHARE).max(1)));
-        for desk in desks {
+        for status in statuses {
             let worker = Worker {
-                desk: Arc::clone(desk),
-                colleagues: Arc::clone(colleagues),
+                status: Arc::clone(status),
+                source: Arc::clone(source),
                 journal: Arc::clone(journal),
-                queue: Arc::clone(queue),
                 batches: Arc::clone(batches),
                 clock: settings.clock,
-                queueing: Arc::clone(&queueing),
-                stuck: Arc::clone(stuck),
+                unresponsive: Arc::clone(unresponsive),
                 stopping: stopping.clone(),
                 aborting: aborting.clone(),
             };
-            workers.spawn(worker.run());
+            workers.spawn(keep_running(worker));
         }
         workers.close();
     }
@@ -112,21 +181,49 @@ impl Engine {
         }
     }
 
-    /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are given up after it. What has
-    /// no outcome by then is run when the engine is started again.
+    /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are cancelled after it. Other nodes take over what is
+    /// left at once; where there are none, it is run when the engine is started again.
     pub async fn shutdown(&self, grace: Duration) {
-        self.shared.stopping.cancel();
-        if tokio::time::timeout(grace, self.shared.workers.wait()).await.is_err() {
-            tracing::info!("giving up the tasks that still run");
+        let Shared { stopping, aborting, handing_over, ended, workers, laps, background_tasks, cluster, .. } =
+            &*self.shared;
+        stopping.cancel();
+        if tokio::time::timeout(grace, workers.wait()).await.is_err() {
+            tracing::info!("cancelling the tasks that still run");
         }
-        self.shared.aborting.cancel();
-        self.shared.workers.wait().await;
-        self.shared.homecomings.close();
-        self.shared.homecomings.wait().await;
+        aborting.cancel();
+        workers.wait().await;
+        if let Some(cluster) = cluster
+            && tokio::time::timeout(FLUSH_TIME, cluster.remote.flush()).await.is_err()
+        {
+            tracing::warn!("a coordinator does not answer; it takes back what this node held when the leases expire");
+        }
+        handing_over.cancel();
+        laps.close();
+        if tokio::time::timeout(FLUSH_TIME, laps.wait()).await.is_err() {
+            tracing::warn!("some batches could not be handed over in time; other nodes continue them in a while");
+        }
+        ended.cancel();
+        laps.wait().await;
+        background_tasks.close();
+        background_tasks.wait().await;
     }
 
     /// Closes the journal, after [`Engine::shutdown`]. Batches can no longer be read.
     pub async fn close(&self) {
         self.shared.journal.close().await;
+    }
+}
+
+/// Runs a worker, and another one in its place if it panics: that is a fault of the engine, whose lease has gone back by then.
+async fn keep_running(worker: Worker) {
+    while let Err(error) = tokio::spawn(worker.clone().run()).await {
+        if !error.is_panic() {
+            // The process is ending.
+            return;
+        }
+        let message = error.into_panic();
+        let reason = panic_message(&*message);
+        tracing::error!(worker = worker.status.worker, reason, "a worker has panicked, and is replaced");
+        worker.stopping.run_until_cancelled(sleep(REPLACEMENT_PAUSE)).await;
     }
 }

@@ -1,45 +1,41 @@
 //! A batch in memory, and those who look at it.
 
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use quilt::wire::ServerFrame;
 use quilt::{BatchId, BatchSpec, LapLimits, Order, OwnerId, Position, Quilt, Status, Step};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::folded::Folded;
+use super::batch_state::BatchState;
 use super::frames::{Frames, Messages, Next};
-use super::places::{Place, Places};
-use crate::colleagues::Colleagues;
-use crate::journal::{Mark, Page};
-use crate::pace::Pace;
+use crate::estimate::TaskTimeEstimate;
+use crate::journal::{EventPage, Sequence};
 use crate::panics::PanicLog;
-use crate::queue::Lease;
-use crate::work::Work;
+use crate::work::{InvalidWork, Work};
 
-/// How long a worker waits for this node to fold what its lease follows, and how long the lease waits after that.
-pub(crate) const FOLD_PAUSE: Duration = Duration::from_millis(100);
+/// How long a worker waits for this node to fold what precedes its lease, before it gives the lease back.
+const FOLD_PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a lease waits where its batch is paused.
-pub(crate) const RESUME_PAUSE: Duration = Duration::from_millis(250);
+/// What decides whether tasks may be started.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Gate {
+    /// The lap that the batch is in.
+    pub(crate) lap: u32,
+    pub(crate) status: Status,
+    /// How many of its tasks may run at the same time.
+    pub(crate) concurrency: Option<u32>,
+}
 
-/// What is to be done with a lease.
-pub(crate) enum Turn<'a> {
-    /// There is nothing left to run; all squares are settled, or the lap is over or drains.
-    Over,
-    /// This node has not folded yet what the lease follows.
-    Behind,
-    /// The batch is paused.
-    Paused,
-    /// As many workers run the batch as may.
-    Full,
-    /// This part of it can be run, while the guard is held.
-    Now(Lease, Place<'a>),
+impl Gate {
+    pub(super) fn of(quilt: &Quilt) -> Self {
+        Self { lap: quilt.lap_number(), status: quilt.status(), concurrency: quilt.limits().concurrency }
+    }
 }
 
 /// A task that is to be run.
@@ -84,21 +80,23 @@ pub struct LiveBatch {
     /// The quilt's own, for those who run its tasks, without a lock.
     pub(crate) spec: BatchSpec,
     pub(crate) order: Order,
-    pub(super) folded: RwLock<Folded>,
+    pub(super) folded: RwLock<BatchState>,
     /// Wakes whoever waits for the fold to go on.
     pub(super) step: watch::Sender<Step>,
-    /// Wakes whoever waits for events of any kind to be folded.
-    pub(super) mark: watch::Sender<Mark>,
-    /// Whether tasks may be started: the batch is neither paused nor over.
+    /// Wakes workers that wait for what precedes their lease. Those who wait are woken in their order.
+    pub(super) is_folded: Notify,
+    /// Changes with what decides whether tasks may be started.
+    pub(super) gate: watch::Sender<Gate>,
+    /// Whether tasks may be started, for those who run them, without a lock.
     pub(super) is_running: AtomicBool,
     /// Stops the attempts of the lap.
     pub(super) cancellation: Mutex<LapCancellation>,
     /// Tells viewers that there is nothing to see any more.
     pub(super) removed: CancellationToken,
-    pub(crate) pace: Pace,
-    pub(crate) work: Work,
+    pub(crate) estimate: TaskTimeEstimate,
+    /// What its tasks do, or why this node cannot run them.
+    pub(crate) work: Result<Work, InvalidWork>,
     pub(crate) panics: Arc<PanicLog>,
-    pub(crate) places: Places,
     pub(super) viewers: AtomicUsize,
     pub(super) frames: Frames,
     pub(super) follower: OnceLock<AbortOnDropHandle<()>>,
@@ -124,7 +122,7 @@ impl LiveBatch {
     }
 
     /// The state as far as it is folded. Not to be held across an await: the fold waits for it.
-    pub fn folded(&self) -> RwLockReadGuard<'_, Folded> {
+    pub fn folded(&self) -> RwLockReadGuard<'_, BatchState> {
         // A panic in the fold would be a bug; what was folded before it stands.
         self.folded.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -158,12 +156,6 @@ impl LiveBatch {
     /// Waits until the batch has been removed.
     pub async fn removed(&self) {
         self.removed.cancelled().await;
-    }
-
-    /// How many workers run this batch at the moment.
-    #[must_use]
-    pub fn busy(&self) -> u32 {
-        self.places.busy()
     }
 
     /// What a viewer has not seen, who has seen everything up to a step: as a delta or, where that would be larger, as a snapshot.
@@ -210,70 +202,72 @@ impl LiveBatch {
         self.is_running.load(Ordering::Relaxed)
     }
 
-    /// Whether a lease can be run now, and which part of it: its front may have nothing left to run.
-    pub(crate) fn turn(&self, lease: &Lease, colleagues: &Colleagues) -> Turn<'_> {
+    /// What decides whether tasks may be started.
+    pub(crate) fn gate(&self) -> Gate {
+        *self.gate.borrow()
+    }
+
+    /// The same as it changes.
+    pub(crate) fn gates(&self) -> watch::Receiver<Gate> {
+        self.gate.subscribe()
+    }
+
+    /// Whether its tasks keep processors busy, so that more of them at once than there are processors are of no use.
+    pub(crate) fn is_cpu_bound(&self) -> bool {
+        match &self.work {
+            Ok(Work::Blocking(_)) => true,
+            Ok(Work::Async(_)) | Err(_) => self.estimate.is_cpu_bound(),
+        }
+    }
+
+    /// How many of `left` tasks in a row go into the next chunk. Tasks that wait are shared out among all workers, so that the last ones are
+    /// not left to one of them.
+    pub(crate) fn chunk_size(&self, left: u32, workers: u32) -> u32 {
+        let share = if self.is_cpu_bound() { left } else { left.div_ceil(workers.max(1)) };
+        self.estimate.chunk_size().min(share)
+    }
+
+    /// The tasks among some positions that have no outcome yet.
+    pub(crate) fn pending(&self, positions: Range<Position>) -> Vec<Pending> {
         let folded = self.folded();
         let quilt = &folded.quilt;
-        let is_past = lease.lap < quilt.lap_number() || (lease.lap == quilt.lap_number() && quilt.status().is_over());
-        if is_past || quilt.status() == Status::Draining {
-            return Turn::Over;
-        }
-        if folded.mark < lease.after || quilt.lap_number() < lease.lap {
-            return Turn::Behind;
-        }
-        // Whatever may stand on a queue that others can write to.
-        let positions = lease.positions.start..lease.positions.end.min(Position(quilt.progress().tasks));
-        let Some(first) = quilt.pending_in(positions.clone()).next() else { return Turn::Over };
-        if quilt.status() == Status::Paused {
-            return Turn::Paused;
-        }
-        let concurrency = quilt.limits().concurrency.map(|limit| colleagues.part_of(limit, self.id));
-        match self.places.take(concurrency, self.computes()) {
-            Some(place) => Turn::Now(Lease { positions: first..positions.end, ..lease.clone() }, place),
-            None => Turn::Full,
-        }
-    }
-
-    /// Whether its tasks keep processors busy. Those that do leave the other workers to batches whose tasks wait.
-    fn computes(&self) -> bool {
-        match self.work {
-            Work::Blocking(_) => true,
-            Work::Async(_) => self.pace.computes(),
-        }
-    }
-
-    /// How much of a lease to run at once. Tasks that wait are shared out among all workers, so that the last ones are not left to one of them.
-    pub(crate) fn stride(&self, lease: &Lease, workers: u32) -> u32 {
-        let share = if self.computes() { lease.len() } else { lease.len().div_ceil(workers.max(1)) };
-        self.pace.stride().min(share)
-    }
-
-    /// The tasks of a lease that have no outcome yet.
-    pub(crate) fn pending(&self, lease: &Lease) -> Vec<Pending> {
-        let folded = self.folded();
-        let attempts = folded.quilt.limits().attempts;
+        // Whatever another node may have sent.
+        let positions = positions.start..positions.end.min(Position(quilt.progress().tasks));
+        let attempts = quilt.limits().attempts;
         let next = |position| folded.stats.failed_attempts(position).saturating_add(1).min(attempts);
-        let pending = folded.quilt.pending_in(lease.positions.clone());
-        pending.map(|position| Pending { position, attempt: next(position) }).collect()
+        quilt.pending_in(positions).map(|position| Pending { position, attempt: next(position) }).collect()
     }
 
-    /// Waits a moment for the fold to come to a mark, and says whether it did.
-    pub(crate) async fn wait_for_fold(&self, mark: Mark) -> bool {
-        let mut marks = self.mark.subscribe();
-        let reached = marks.wait_for(|reached| *reached >= mark);
-        timeout(FOLD_PAUSE, reached).await.is_ok()
+    /// Waits until this node has folded what precedes a lease of a lap, and returns `false` where that takes too long.
+    pub(crate) async fn wait_for_fold(&self, mark: Sequence, lap: u32) -> bool {
+        let reached = async {
+            loop {
+                let mut is_folded = std::pin::pin!(self.is_folded.notified());
+                is_folded.as_mut().enable();
+                let (folded, reached) = {
+                    let folded = self.folded();
+                    (folded.mark, folded.quilt.lap_number())
+                };
+                if folded >= mark && reached >= lap {
+                    return;
+                }
+                is_folded.await;
+            }
+        };
+        timeout(FOLD_PATIENCE, reached).await.is_ok()
     }
 
-    pub(super) fn fold(&self, page: &Page) {
+    pub(super) fn fold(&self, page: &EventPage) {
         let step = {
             let mut folded = self.folded.write().unwrap_or_else(PoisonError::into_inner);
             folded.apply(page);
-            let status = folded.quilt.status();
-            self.is_running.store(status == Status::Running, Ordering::Relaxed);
+            let gate = Gate::of(&folded.quilt);
+            self.is_running.store(gate.status == Status::Running, Ordering::Relaxed);
+            self.gate.send_if_modified(|known| std::mem::replace(known, gate) != gate);
             self.cancellation.lock().unwrap_or_else(PoisonError::into_inner).follow(&folded.quilt);
             folded.quilt.step()
         };
-        self.mark.send_replace(page.mark);
+        self.is_folded.notify_waiters();
         self.step.send_if_modified(|known| std::mem::replace(known, step) != step);
     }
 }

@@ -7,20 +7,19 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use quilt::{BatchId, Event, Quilt, Receipt, Status};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::{LapCancellation, LiveBatch};
-use super::folded::Folded;
+use super::batch::{Gate, LapCancellation, LiveBatch};
+use super::batch_state::BatchState;
 use super::frames::Frames;
-use super::places::Places;
-use crate::journal::{Damage, Found, Journal, JournalError, Offset, PAUSE, Page};
-use crate::pace::Pace;
+use crate::estimate::TaskTimeEstimate;
+use crate::journal::{BatchMeta, Damage, EventPage, Journal, JournalError, Offset, RETRY_PAUSE};
 use crate::panics::PanicLog;
-use crate::work::{Registry, Unavailable, Work, has_input};
+use crate::work::{Registry, has_input};
 
-use super::recently_used::RecentlyUsed;
+use super::unused::UnusedBatches;
 
 /// Taken while a batch is loaded, so that it is loaded once however many ask for it.
 type Slot = Arc<tokio::sync::Mutex<Weak<LiveBatch>>>;
@@ -29,22 +28,13 @@ type Slot = Arc<tokio::sync::Mutex<Weak<LiveBatch>>>;
 pub(crate) struct LiveBatches {
     journal: Arc<dyn Journal>,
     registry: Registry,
-    /// How many workers of a batch are of use where its tasks compute.
-    computing: u32,
     slots: Mutex<HashMap<BatchId, Slot>>,
-    recent: RecentlyUsed,
+    recent: UnusedBatches,
 }
 
 impl LiveBatches {
-    pub(crate) fn new(journal: Arc<dyn Journal>, registry: Registry, processors: u32) -> Self {
-        // Twice as many as there are processors, because some wait for the journal.
-        Self {
-            journal,
-            registry,
-            computing: processors.saturating_mul(2),
-            slots: Mutex::default(),
-            recent: RecentlyUsed::default(),
-        }
+    pub(crate) fn new(journal: Arc<dyn Journal>, registry: Registry) -> Self {
+        Self { journal, registry, slots: Mutex::default(), recent: UnusedBatches::default() }
     }
 
     /// The batch as far as its journal goes at this moment, or `None` where there is none of this id.
@@ -102,7 +92,7 @@ impl LiveBatches {
     }
 
     async fn load(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
-        let Some(Found { owner, receipts, .. }) = self.journal.find(id).await? else { return Ok(None) };
+        let Some(BatchMeta { owner, receipts, .. }) = self.journal.find(id).await? else { return Ok(None) };
         let mut pages = self.journal.follow(id, Offset::default());
         let folded = fold_what_is_there(id, &mut pages, receipts).await?;
         // What is over is run again only after a retry, which needs its work as well.
@@ -112,7 +102,7 @@ impl LiveBatches {
         };
         let work = self.registry.build(folded.quilt.spec(), input);
         let step = folded.quilt.step();
-        let (mark, status) = (folded.mark, folded.quilt.status());
+        let gate = Gate::of(&folded.quilt);
         let cancellation = Mutex::new(LapCancellation::of(&folded.quilt));
         let batch = Arc::new(LiveBatch {
             id,
@@ -121,14 +111,14 @@ impl LiveBatches {
             order: folded.quilt.order(),
             folded: RwLock::new(folded),
             step: watch::Sender::new(step),
-            mark: watch::Sender::new(mark),
-            is_running: AtomicBool::new(status == Status::Running),
+            is_folded: Notify::new(),
+            gate: watch::Sender::new(gate),
+            is_running: AtomicBool::new(gate.status == Status::Running),
             cancellation,
             removed: CancellationToken::new(),
-            pace: Pace::default(),
-            work: work.unwrap_or_else(|error| Work::waiting(Unavailable(error))),
+            estimate: TaskTimeEstimate::default(),
+            work,
             panics: Arc::new(PanicLog::new(id)),
-            places: Places::new(self.computing),
             viewers: AtomicUsize::new(0),
             frames: Frames::default(),
             follower: OnceLock::new(),
@@ -144,13 +134,17 @@ impl LiveBatches {
     }
 }
 
-type Pages = BoxStream<'static, Result<Page, JournalError>>;
+type Pages = BoxStream<'static, Result<EventPage, JournalError>>;
 
-async fn fold_what_is_there(id: BatchId, pages: &mut Pages, receipts: Vec<Receipt>) -> Result<Folded, JournalError> {
+async fn fold_what_is_there(
+    id: BatchId,
+    pages: &mut Pages,
+    receipts: Vec<Receipt>,
+) -> Result<BatchState, JournalError> {
     let no_launch = || JournalError::Damaged { batch: id, reason: Damage::NoLaunch };
     let mut page = pages.next().await.ok_or(JournalError::Closed)??;
     let mut folded = match page.events.first() {
-        Some(Event::Launched(launched)) => Folded::new(Quilt::new(launched.clone()), receipts),
+        Some(Event::Launched(launched)) => BatchState::new(Quilt::new(launched.clone()), receipts),
         _ => return Err(no_launch()),
     };
     loop {
@@ -183,7 +177,7 @@ async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journ
             Some(Err(JournalError::Closed)) | None => return,
             Some(Err(error)) => {
                 tracing::warn!(%error, "a journal cannot be followed; trying again");
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(RETRY_PAUSE).await;
                 let Some(batch) = batch.upgrade() else { return };
                 let offset = batch.folded().offset;
                 pages = journal.follow(batch.id, offset);

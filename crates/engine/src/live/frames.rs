@@ -12,10 +12,10 @@ use quilt::Step;
 use quilt::wire::{ServerFrame, messages};
 use tokio::time::Instant;
 
-use super::folded::Folded;
+use super::batch_state::BatchState;
 
 /// The shortest time between two cuts: about a frame on a screen.
-const FRAME: Duration = Duration::from_millis(16);
+const CUT_INTERVAL: Duration = Duration::from_millis(16);
 
 /// The most changes in one delta. A page folds that many well within a frame.
 const MAX_DELTA: u64 = 32_768;
@@ -62,13 +62,13 @@ impl Frames {
 
 impl Cached {
     /// What a viewer has not seen, who has seen everything up to a step.
-    pub(super) fn next(&mut self, folded: &Folded, seen: Option<Step>) -> Next {
+    pub(super) fn next(&mut self, folded: &BatchState, seen: Option<Step>) -> Next {
         let now = Instant::now();
         let cut = match self.cut {
-            Some((cut, made)) if seen.is_some_and(|seen| cut <= seen) && now < made + FRAME => {
-                return Next::NotBefore(made + FRAME);
+            Some((cut, made)) if seen.is_some_and(|seen| cut <= seen) && now < made + CUT_INTERVAL => {
+                return Next::NotBefore(made + CUT_INTERVAL);
             }
-            Some((cut, made)) if now < made + FRAME => cut,
+            Some((cut, made)) if now < made + CUT_INTERVAL => cut,
             _ => self.cut_at(folded.quilt.step(), now),
         };
         let (messages, step) = match seen.filter(|seen| folded.can_go_on_from(*seen)) {
@@ -99,7 +99,7 @@ impl Cached {
         step
     }
 
-    fn delta(&mut self, folded: &Folded, from: Step, cut: Step) -> (Messages, Step) {
+    fn delta(&mut self, folded: &BatchState, from: Step, cut: Step) -> (Messages, Step) {
         let (messages, step) = self.deltas.entry(from).or_insert_with(|| {
             let upto = cut.min(folded.history.reach(from, MAX_DELTA));
             let events = folded.history.events(&folded.quilt, from, upto);
@@ -108,7 +108,7 @@ impl Cached {
         (Arc::clone(messages), *step)
     }
 
-    fn snapshot(&mut self, folded: &Folded, now: Instant) -> (Messages, Step) {
+    fn snapshot(&mut self, folded: &BatchState, now: Instant) -> (Messages, Step) {
         let fresh = self.snapshot.take_if(|(_, step, _)| folded.can_go_on_from(*step));
         let (messages, step, made) =
             fresh.unwrap_or_else(|| (split(ServerFrame::encode_snapshot(&folded.quilt)), folded.quilt.step(), now));
@@ -117,7 +117,7 @@ impl Cached {
     }
 }
 
-impl Folded {
+impl BatchState {
     /// Whether what came after a step is kept, and is less than the whole quilt.
     fn can_go_on_from(&self, seen: Step) -> bool {
         let missed = self.quilt.step().0.saturating_sub(seen.0);

@@ -3,22 +3,19 @@
 //! # Layout
 //!
 //! - [`LiveBatch`]: one of them, and [`Viewer`], who looks at it
-//! - [`Folded`]: how it stands
-//! - `frames`: what its viewers are sent; `recent`: the attempts among it
-//! - `places`: the workers that run it
-//! - `batches`: all of them, read once and let go of; `recently_used`: those that are kept a little longer
+//! - [`BatchState`]: how it stands
+//! - `frames`: what its viewers are sent; `attempt_buffer`: the attempts among it
+//! - `batches`: all that are in memory; `unused`: those that stay for a while though nobody holds them
 
+mod attempt_buffer;
 mod batch;
+mod batch_state;
 mod batches;
-mod folded;
 mod frames;
-mod places;
-mod recent;
-mod recently_used;
+mod unused;
 
-pub(crate) use self::batch::{FOLD_PAUSE, Pending, RESUME_PAUSE, Turn};
+pub(crate) use self::batch::{Gate, Pending};
 pub use self::batch::{LiveBatch, Viewer};
+pub use self::batch_state::BatchState;
 pub(crate) use self::batches::LiveBatches;
-pub use self::folded::Folded;
 pub use self::frames::{Messages, Next, split};
-pub(crate) use self::places::PLACE_PAUSE;

@@ -9,7 +9,7 @@ use rand::{Rng, RngExt};
 use serde::Deserialize;
 
 use super::{
-    Allowance, AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskError, Work, parameters,
+    AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskContext, TaskError, Work, parameters,
 };
 
 /// The longest time that a task can be told to take, in milliseconds.
@@ -165,7 +165,7 @@ impl AsyncWork for Waiting {
 }
 
 impl BlockingWork for Computing {
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError> {
+    fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError> {
         let started = std::time::Instant::now();
         let duration = duration(task, self.compute_ms);
         let mut rng = task.attempt_rng();
@@ -173,7 +173,7 @@ impl BlockingWork for Computing {
             for _ in 0..LOOK {
                 std::hint::black_box(rng.next_u64());
             }
-            if allowance.is_over() {
+            if context.is_over() {
                 return Err(TaskError::retryable("stopped before it had computed enough"));
             }
         }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn task(index: u32, attempt: u8) -> Task {
-        Task { index: Index(index), seed: 42, lap: 1, attempt }
+        Task { index: Index(index), seed: 42, lap: 1, attempt, lease: Default::default() }
     }
 
     #[test]
@@ -262,8 +262,8 @@ mod tests {
         let work = build(&spec(r#"{"compute_ms": [3600000, 3600000]}"#)).expect("valid");
         let Work::Blocking(work) = work else { panic!("it computes") };
         let deadline = tokio::time::Instant::now() + Duration::from_secs(3_600);
-        let allowance = Allowance { deadline, cancelled: tokio_util::sync::CancellationToken::new() };
-        allowance.cancelled.cancel();
-        assert!(work.run(task(1, 1), &allowance).is_err());
+        let context = TaskContext { deadline, cancelled: tokio_util::sync::CancellationToken::new() };
+        context.cancelled.cancel();
+        assert!(work.run(task(1, 1), &context).is_err());
     }
 }

@@ -30,8 +30,9 @@ pub(crate) use self::detail::{StoredDetail, shortened};
 pub(crate) use self::kind::has_input;
 pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
 pub use self::registry::{InvalidWork, Registry};
+pub use crate::lease_id::LeaseId;
 
-/// One try at one task.
+/// One attempt at a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Task {
     /// The square that the task fills.
@@ -40,8 +41,11 @@ pub struct Task {
     pub seed: u64,
     /// The lap, from 1.
     pub lap: u32,
-    /// The try within the lap, from 1.
+    /// The attempt within the lap, from 1.
     pub attempt: u8,
+    /// The worker's lease. Its text is a fencing token: a service that remembers the largest one it has seen can refuse a task that was started
+    /// again elsewhere.
+    pub lease: LeaseId,
 }
 
 impl Task {
@@ -103,6 +107,8 @@ pub enum Retry {
     Soon,
     /// Not before this time has passed: somebody asked for that.
     After(Duration),
+    /// After this time, and this was no attempt: nothing was tried yet. It is not recorded, and no worker waits for it.
+    Snooze(Duration),
 }
 
 impl TaskError {
@@ -114,6 +120,12 @@ impl TaskError {
     /// A failure that would be the same in another attempt, and of which there is no more to say than its reason.
     pub fn permanent(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(reason.into(), Retry::Never)
+    }
+
+    /// Not now: the task is run again after this time, and this was no attempt. For work that finds something it needs occupied.
+    #[must_use]
+    pub fn snooze(time: Duration) -> Self {
+        Self::new("snoozed".into(), Retry::Snooze(time))
     }
 
     fn new(reason: Cow<'static, str>, retry: Retry) -> Self {
@@ -141,25 +153,25 @@ pub trait AsyncWork: Send + Sync + 'static {
     async fn run(&self, task: Task) -> Result<Done, TaskError>;
 }
 
-/// Work that keeps a processor busy. Each attempt has a thread to itself, and no more of a batch run than twice as many as there are processors.
-/// What waits most of its time does better as [`AsyncWork`].
+/// CPU-bound work. Each attempt runs on its own thread, and at most twice as many attempts of a batch run at once as there are processors. Work
+/// that mostly waits should be [`AsyncWork`].
 pub trait BlockingWork: Send + Sync + 'static {
-    /// Runs one attempt at a task. It has to look at the allowance now and then, and to return soon after that is over. An attempt that does
-    /// not is given up as failed for good, and costs the worker that ran it until it ends.
-    fn run(&self, task: Task, allowance: &Allowance) -> Result<Done, TaskError>;
+    /// Runs one attempt at a task. The attempt must check [`TaskContext::is_over`] regularly and return soon after it is true. Otherwise the
+    /// attempt is failed permanently, and its worker stays blocked until it returns.
+    fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError>;
 }
 
-/// How long an attempt of [`BlockingWork`] may go on.
+/// The deadline and the cancellation of an attempt of [`BlockingWork`].
 #[derive(Debug, Clone)]
-pub struct Allowance {
-    /// When its time is over.
+pub struct TaskContext {
+    /// The end of the attempt's timeout.
     pub deadline: Instant,
-    /// Cancelled when nobody waits for it any more: its time is over, its batch was cancelled, or the process is ending.
+    /// Cancelled at the timeout, when the batch is cancelled, and at shutdown.
     pub cancelled: CancellationToken,
 }
 
-impl Allowance {
-    /// Whether the attempt has to end now.
+impl TaskContext {
+    /// Whether the attempt must return now.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.cancelled.is_cancelled() || Instant::now() >= self.deadline
@@ -184,15 +196,5 @@ impl Work {
     /// Work that computes.
     pub fn blocking(work: impl BlockingWork) -> Self {
         Self::Blocking(Arc::new(work))
-    }
-}
-
-/// Stands in for work that cannot be built any more, so that its batch still reaches its finish line.
-pub(crate) struct Unavailable(pub(crate) InvalidWork);
-
-#[async_trait]
-impl AsyncWork for Unavailable {
-    async fn run(&self, _task: Task) -> Result<Done, TaskError> {
-        Err(TaskError::permanent("its work cannot be built").with_message(self.0.to_string()))
     }
 }

@@ -1,13 +1,17 @@
 //! The kinds of work that a node knows.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use quilt::{BatchSpec, WorkSpec};
 use thiserror::Error;
 
 use super::kind::Simple;
 use super::{Kind, Launch, Work, color};
+use crate::panic_message::panic_message;
 
 /// Parameters that a kind of work does not take, in a sentence for whoever sent them.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -74,21 +78,25 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`InvalidWork`] where the kind is unknown, or does not take these parameters.
+    /// [`InvalidWork`] where the kind is unknown, does not take these parameters, or panics over them.
     pub async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, InvalidWork> {
         let kind = self.find(&work.kind)?;
         let name = work.kind.clone();
-        kind.prepare(work, upload).await.map_err(|reason| InvalidWork::Parameters { kind: name, reason })
+        let prepared = AssertUnwindSafe(kind.prepare(work, upload)).catch_unwind().await;
+        let prepared = prepared.unwrap_or_else(|panic| Err(panicked(&*panic)));
+        prepared.map_err(|reason| InvalidWork::Parameters { kind: name, reason })
     }
 
     /// Makes the work of a batch, whose input is what [`Registry::prepare`] made.
     ///
     /// # Errors
     ///
-    /// [`InvalidWork`] where the kind is unknown, or does not take these parameters.
+    /// [`InvalidWork`] where the kind is unknown, does not take these parameters, or panics over them.
     pub fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, InvalidWork> {
         let name = &spec.work.kind;
-        let work = self.find(name)?.build(spec, input);
+        let kind = self.find(name)?;
+        let work = std::panic::catch_unwind(AssertUnwindSafe(|| kind.build(spec, input)));
+        let work = work.unwrap_or_else(|panic| Err(panicked(&*panic)));
         work.map_err(|reason| InvalidWork::Parameters { kind: name.clone(), reason })
     }
 
@@ -97,5 +105,48 @@ impl Registry {
             let known: Vec<&str> = self.kinds().map(Kind::name).collect();
             InvalidWork::UnknownKind { kind: name.into(), known: known.join(", ") }
         })
+    }
+}
+
+/// The reason of a refusal that is a fault of the kind.
+fn panicked(panic: &(dyn Any + Send)) -> String {
+    format!("panicked over these parameters: {}", panic_message(panic))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use quilt::Grid;
+    use serde_json::Map;
+
+    use super::*;
+
+    /// A kind with a fault.
+    struct Faulty;
+
+    #[async_trait]
+    impl Kind for Faulty {
+        fn name(&self) -> &'static str {
+            "faulty"
+        }
+
+        async fn prepare(&self, _work: WorkSpec, _upload: Option<Bytes>) -> Result<Launch, String> {
+            panic!("in prepare")
+        }
+
+        fn build(&self, _spec: &BatchSpec, _input: Option<Bytes>) -> Result<Work, String> {
+            panic!("in build")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kind_that_panics_refuses_the_work_with_a_sentence() {
+        let registry = Registry::default().with(Faulty);
+        let work = WorkSpec { kind: "faulty".into(), parameters: Map::new() };
+        let prepared = registry.prepare(work.clone(), None).await.expect_err("it panics");
+        assert_eq!(prepared.to_string(), "work of kind 'faulty': panicked over these parameters: in prepare");
+        let spec = BatchSpec::new(work, Grid::new(1, 1).expect("a grid"), 1);
+        let built = registry.build(&spec, None).map(drop).expect_err("it panics");
+        assert_eq!(built.to_string(), "work of kind 'faulty': panicked over these parameters: in build");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use engine::embedded::{MemoryQueue, SqliteJournal};
+use engine::embedded::SqliteJournal;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Engine, LiveBatch, Node, Settings};
 use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Quilt, Status, WorkSpec};
@@ -70,8 +70,7 @@ pub(crate) async fn start_with(folder: &Path, registry: Registry) -> Engine {
 
 pub(crate) async fn start_as(folder: &Path, registry: Registry, settings: Settings) -> Engine {
     let journal = SqliteJournal::open(&folder.join("quilt.db")).expect("a fresh or an own file");
-    let queue = Arc::new(MemoryQueue::default());
-    Engine::start(Arc::new(journal), queue, registry, settings).await.expect("the journal answers")
+    Engine::start(Arc::new(journal), None, registry, settings).await.expect("the journal answers")
 }
 
 pub(crate) fn id(number: u8) -> BatchId {

@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::journal::{
-    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
+    SquareDetail,
 };
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
@@ -80,17 +81,17 @@ impl Journal for MemoryJournal {
         Ok(Vec::new())
     }
 
-    async fn append(&self, batch: BatchId, events: Vec<Event>, _: Vec<SquareDetail>) -> Result<Mark, JournalError> {
+    async fn append(&self, batch: BatchId, events: Vec<Event>, _: Vec<SquareDetail>) -> Result<Sequence, JournalError> {
         let mut batches = self.batches();
         let batch = batches.get_mut(&batch).ok_or(JournalError::Removed)?;
         if events.iter().any(|event| matches!(event, Event::LapStarted { .. })) {
             batch.conclusion = None;
         }
         batch.events.send_modify(|all| all.extend(events));
-        Ok(Mark(batch.events.borrow().len() as u64))
+        Ok(Sequence(batch.events.borrow().len() as u64))
     }
 
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
         let Some(mut receiver) = self.batches().get(&batch).map(|batch| batch.events.subscribe()) else {
             return Box::pin(stream::iter([Err(JournalError::Removed)]));
         };
@@ -99,39 +100,34 @@ impl Journal for MemoryJournal {
             receiver.changed().await.map_err(|_| JournalError::Removed)?;
             let events = receiver.borrow_and_update().get(next..).unwrap_or_default().to_vec();
             let next = next + events.len();
-            Ok(Some((Page { events, mark: Mark(next as u64), caught_up: true }, (receiver, next))))
+            Ok(Some((EventPage { events, mark: Sequence(next as u64), caught_up: true }, (receiver, next))))
         }))
     }
 
-    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
-        Ok(self.batches().get(&batch).map(|batch| Found {
+    async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
+        Ok(self.batches().get(&batch).map(|batch| BatchMeta {
             owner: batch.owner,
             receipts: batch.conclusion.as_ref().map(|(_, receipts)| receipts.clone()).unwrap_or_default(),
-            is_concluded: batch.conclusion.is_some(),
+            is_finalized: batch.conclusion.is_some(),
         }))
     }
 
-    async fn list(&self, _: OwnerId, _: Option<u64>, _: u32) -> Result<Vec<Listed>, JournalError> {
+    async fn list(&self, _: OwnerId, _: Option<u64>, _: u32) -> Result<Vec<BatchListItem>, JournalError> {
         Ok(Vec::new())
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
+    async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError> {
         let batches = self.batches();
         let unfinished = batches.iter().filter(|(_, batch)| batch.conclusion.is_none());
-        let mut unfinished: Vec<Unfinished> = unfinished
-            .map(|(id, batch)| Unfinished {
-                batch: *id,
-                owner: batch.owner,
-                lap: batch.lap(),
-                squares: batch.squares(),
-            })
+        let mut unfinished: Vec<OpenBatch> = unfinished
+            .map(|(id, batch)| OpenBatch { batch: *id, owner: batch.owner, lap: batch.lap(), squares: batch.squares() })
             .collect();
         // The order of a map is another one in each process.
         unfinished.sort_unstable_by_key(|unfinished| unfinished.batch);
         Ok(unfinished)
     }
 
-    async fn conclude(
+    async fn finalize(
         &self,
         batch: BatchId,
         lap: u32,

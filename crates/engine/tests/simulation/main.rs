@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::journal::Found;
+use engine::journal::BatchMeta;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Clock, Engine, Journal, Node, Settings};
 use futures::FutureExt;
@@ -25,7 +25,7 @@ use quilt::{
 use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::world::{Faults, Seam, World};
+use crate::world::{Faults, Interface, World};
 
 const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
 const WORKERS: u32 = 5;
@@ -39,7 +39,7 @@ const STOPS: u32 = 4;
 /// The grids of the batches that a world runs.
 const SHAPES: [(u16, u16); 3] = [(1, 1), (4, 5), (9, 11)];
 
-/// Within this time everything has to be done. It takes seconds, and a minute for each lease that has to lapse.
+/// Within this time everything has to be done. It takes seconds.
 const TOO_LONG: Duration = Duration::from_secs(1_800);
 
 thread_local! {
@@ -77,7 +77,7 @@ fn is_done_in_the_end(index: Index) -> bool {
 #[async_trait]
 impl AsyncWork for Fickle {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
-        let Task { index, seed, lap, attempt } = task;
+        let Task { index, seed, lap, attempt, .. } = task;
         RUNS.with_borrow_mut(|runs| *runs.entry((seed, lap, index.0, attempt)).or_default() += 1);
         let millis = task.attempt_rng().random_range(0..12);
         if millis > 4 {
@@ -132,11 +132,11 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises, scenar
         clock,
         ..Settings::default()
     };
-    let seam = Arc::new(Seam(Arc::clone(world)));
+    let interface = Arc::new(Interface(Arc::clone(world)));
     let registry = || Registry::default().with_work("fickle", || Work::waiting(Fickle));
     let engine = loop {
-        let journal: Arc<dyn Journal> = Arc::clone(&seam) as _;
-        match Engine::start(journal, Arc::clone(&seam) as _, registry(), settings.clone()).await {
+        let journal: Arc<dyn Journal> = Arc::clone(&interface) as _;
+        match Engine::start(journal, None, registry(), settings.clone()).await {
             Ok(engine) => break engine,
             Err(_) => sleep(Duration::from_millis(100)).await,
         }
@@ -151,7 +151,7 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises, scenar
         Scenario::Stops => stop_and_continue(world, &engine, promises).await,
     }
     for number in 0..SHAPES.len() {
-        until_concluded(&seam, number).await;
+        until_concluded(&interface, number).await;
     }
     engine.shutdown(Duration::from_secs(1)).await;
 }
@@ -213,8 +213,8 @@ async fn until_lap_is_over(engine: &Engine, number: usize, lap: u32) {
     }
 }
 
-async fn until_concluded(seam: &Seam, number: usize) {
-    while !matches!(seam.find(id(number)).await, Ok(Some(Found { is_concluded: true, .. }))) {
+async fn until_concluded(interface: &Interface, number: usize) {
+    while !matches!(interface.find(id(number)).await, Ok(Some(BatchMeta { is_finalized: true, .. }))) {
         sleep(Duration::from_millis(10)).await;
     }
 }
@@ -324,12 +324,7 @@ fn seeds(usual: u64) -> std::ops::Range<u64> {
 }
 
 fn faults(seed: u64) -> Faults {
-    Faults {
-        crashes: (seed % 7) as u32,
-        leases_outlive_crashes: seed % 2 == 1,
-        lease_trouble: [0.0, 0.02, 0.1][(seed % 3) as usize],
-        refusals: [0.0, 0.02][(seed / 3 % 2) as usize],
-    }
+    Faults { crashes: (seed % 7) as u32, refusals: [0.0, 0.02][(seed / 3 % 2) as usize] }
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! A journal and a queue that do what they have to, and no more: everything takes its time, leases come late, twice and in any
-//! order, and at a step that nobody knows the process is gone.
+//! A journal that does what it has to, and no more: everything takes its time, and at a step that nobody knows the process is gone.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,11 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::Announcement;
 use engine::journal::{
-    Creation, Found, Journal, JournalError, Listed, Mark, Offset, Page, Retention, SquareDetail, Unfinished,
+    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
+    SquareDetail,
 };
-use engine::queue::{CLAIM_TIME, Claim, ClaimId, LapId, Lease, Queue};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
@@ -27,16 +25,12 @@ use crate::memory::MemoryJournal;
 pub(crate) struct Faults {
     /// How often the process dies.
     pub(crate) crashes: u32,
-    /// Whether leases outlive it, beside those that are pushed when it starts again.
-    pub(crate) leases_outlive_crashes: bool,
-    /// The share of leases that come once more, or later than they should, or whose end is not heard of.
-    pub(crate) lease_trouble: f64,
     /// The share of calls to the journal that are refused.
     pub(crate) refusals: f64,
 }
 
 impl Faults {
-    pub(crate) const NONE: Self = Self { crashes: 0, leases_outlive_crashes: false, lease_trouble: 0.0, refusals: 0.0 };
+    pub(crate) const NONE: Self = Self { crashes: 0, refusals: 0.0 };
 }
 
 /// What outlives a crash, and what decides.
@@ -53,9 +47,6 @@ struct State {
     born: Option<Instant>,
     steps_left: Option<u64>,
     crashes_left: u32,
-    ready: Vec<(Duration, Lease)>,
-    claims: Vec<(Duration, ClaimId, Lease)>,
-    claim_count: u64,
 }
 
 impl World {
@@ -69,9 +60,6 @@ impl World {
                 born: None,
                 steps_left: None,
                 crashes_left: faults.crashes,
-                ready: Vec::new(),
-                claims: Vec::new(),
-                claim_count: 0,
             }),
         })
     }
@@ -82,10 +70,6 @@ impl World {
         state.born = Some(Instant::now());
         let is_last = state.crashes_left == 0;
         state.steps_left = (!is_last).then(|| state.random.random_range(1..2_500));
-        if !self.faults.leases_outlive_crashes {
-            state.ready.clear();
-            state.claims.clear();
-        }
         state.passed
     }
 
@@ -139,130 +123,20 @@ impl World {
         }
         Ok(())
     }
-
-    async fn trouble(&self) -> bool {
-        let share = self.faults.lease_trouble;
-        share > 0.0 && self.random(|random| random.random_bool(share))
-    }
 }
 
 impl State {
     fn now(&self) -> Duration {
         self.passed + self.born.map_or(Duration::ZERO, |born| born.elapsed())
     }
-
-    /// Any lease that is due.
-    fn take(&mut self) -> Option<Lease> {
-        let now = self.now();
-        while let Some(place) = self.claims.iter().position(|(lapse, ..)| *lapse <= now) {
-            let (_, _, lease) = self.claims.remove(place);
-            self.ready.push((now, lease));
-        }
-        let due: Vec<usize> = (0..self.ready.len()).filter(|place| self.ready[*place].0 <= now).collect();
-        if due.is_empty() {
-            return None;
-        }
-        let place = due[self.random.random_range(0..due.len())];
-        Some(self.ready.remove(place).1)
-    }
 }
 
-/// The journal and the queue of one world.
+/// The journal of one world.
 #[derive(Clone)]
-pub(crate) struct Seam(pub(crate) Arc<World>);
+pub(crate) struct Interface(pub(crate) Arc<World>);
 
 #[async_trait]
-impl Queue for Seam {
-    async fn push(&self, lease: Lease, delay: Duration) {
-        self.0.step().await;
-        let late = if self.0.trouble().await { Duration::from_millis(300) } else { Duration::ZERO };
-        let mut state = self.0.state();
-        let due = state.now() + delay + late;
-        state.ready.push((due, lease));
-    }
-
-    async fn pull(&self) -> Claim {
-        loop {
-            self.0.step().await;
-            let comes_again = self.0.trouble().await;
-            let claimed = {
-                let mut state = self.0.state();
-                state.take().map(|lease| {
-                    let now = state.now();
-                    state.claim_count += 1;
-                    let id = ClaimId(state.claim_count);
-                    state.claims.push((now + CLAIM_TIME, id, lease.clone()));
-                    if comes_again {
-                        state.ready.push((now + Duration::from_millis(20), lease.clone()));
-                    }
-                    Claim { id, lease }
-                })
-            };
-            match claimed {
-                Some(claim) => return claim,
-                None => sleep(Duration::from_millis(5)).await,
-            }
-        }
-    }
-
-    async fn extend(&self, claim: ClaimId) {
-        self.0.step().await;
-        let mut state = self.0.state();
-        let later = state.now() + CLAIM_TIME;
-        for (lapse, ..) in state.claims.iter_mut().filter(|(_, id, _)| *id == claim) {
-            *lapse = later;
-        }
-    }
-
-    async fn split(&self, claim: ClaimId, tail: Lease) {
-        self.push(tail.clone(), Duration::ZERO).await;
-        self.0.step().await;
-        let mut state = self.0.state();
-        for (.., lease) in state.claims.iter_mut().filter(|(_, id, _)| *id == claim) {
-            lease.positions.end = tail.positions.start;
-        }
-    }
-
-    async fn is_idle(&self) -> Result<bool, JournalError> {
-        self.0.may_refuse().await?;
-        let state = self.0.state();
-        Ok(state.ready.is_empty() && state.claims.is_empty())
-    }
-
-    async fn keep(&self, _: LapId) -> Result<bool, JournalError> {
-        self.0.may_refuse().await?;
-        Ok(true)
-    }
-
-    async fn unkept(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError> {
-        self.0.may_refuse().await?;
-        Ok(laps)
-    }
-
-    async fn start(&self, _: LapId, lease: Lease) {
-        self.push(lease, Duration::ZERO).await;
-    }
-
-    async fn let_go(&self, _: LapId) {
-        self.0.step().await;
-    }
-
-    async fn announce(&self, _: &Announcement) {}
-
-    fn colleagues(&self) -> Vec<Announcement> {
-        Vec::new()
-    }
-
-    async fn finish(&self, claim: ClaimId) {
-        self.0.step().await;
-        if !self.0.trouble().await {
-            self.0.state().claims.retain(|(_, id, _)| *id != claim);
-        }
-    }
-}
-
-#[async_trait]
-impl Journal for Seam {
+impl Journal for Interface {
     async fn create(
         &self,
         batch: BatchId,
@@ -281,7 +155,7 @@ impl Journal for Seam {
         batch: BatchId,
         events: Vec<Event>,
         details: Vec<SquareDetail>,
-    ) -> Result<Mark, JournalError> {
+    ) -> Result<Sequence, JournalError> {
         self.0.may_refuse().await?;
         let answer = self.0.journal.append(batch, events, details).await;
         self.0.step().await;
@@ -296,7 +170,7 @@ impl Journal for Seam {
         self.0.journal.details(batch, squares).await
     }
 
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<Page, JournalError>> {
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
         let world = Arc::clone(&self.0);
         let pages = self.0.journal.follow(batch, after);
         // What was written is seen some time later.
@@ -309,22 +183,22 @@ impl Journal for Seam {
         }))
     }
 
-    async fn find(&self, batch: BatchId) -> Result<Option<Found>, JournalError> {
+    async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.find(batch).await
     }
 
-    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<Listed>, JournalError> {
+    async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<BatchListItem>, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.list(owner, after, limit).await
     }
 
-    async fn unfinished(&self) -> Result<Vec<Unfinished>, JournalError> {
+    async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.unfinished().await
     }
 
-    async fn conclude(
+    async fn finalize(
         &self,
         batch: BatchId,
         lap: u32,
@@ -332,7 +206,7 @@ impl Journal for Seam {
         receipts: Vec<Receipt>,
     ) -> Result<(), JournalError> {
         self.0.may_refuse().await?;
-        let answer = self.0.journal.conclude(batch, lap, summary, receipts).await;
+        let answer = self.0.journal.finalize(batch, lap, summary, receipts).await;
         self.0.step().await;
         answer
     }

@@ -2,11 +2,11 @@
 
 use quilt::{History, LapStats, Quilt, Receipt};
 
-use super::recent::Recent;
-use crate::journal::{Mark, Offset, Page};
+use super::attempt_buffer::AttemptBuffer;
+use crate::journal::{EventPage, Offset, Sequence};
 
 /// A quilt with what else is folded from the same events, as far as it is folded.
-pub struct Folded {
+pub struct BatchState {
     /// The state.
     pub quilt: Quilt,
     /// The changes that led to it.
@@ -14,26 +14,26 @@ pub struct Folded {
     /// What is known of its attempts, and the receipts.
     pub stats: LapStats,
     /// The latest tries.
-    pub recent: Recent,
+    pub recent: AttemptBuffer,
     /// How many events were folded.
     pub offset: Offset,
     /// How far the journal goes with them.
-    pub mark: Mark,
+    pub mark: Sequence,
 }
 
-impl Folded {
+impl BatchState {
     pub(super) fn new(quilt: Quilt, receipts: Vec<Receipt>) -> Self {
         Self {
             history: History::new(&quilt),
             quilt,
             stats: LapStats::with_noted(receipts),
-            recent: Recent::default(),
+            recent: AttemptBuffer::default(),
             offset: Offset::default(),
-            mark: Mark::default(),
+            mark: Sequence::default(),
         }
     }
 
-    pub(super) fn apply(&mut self, page: &Page) {
+    pub(super) fn apply(&mut self, page: &EventPage) {
         let mut changes = Vec::new();
         for event in &page.events {
             changes.clear();

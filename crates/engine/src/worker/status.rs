@@ -1,4 +1,4 @@
-//! What each worker is doing at this moment.
+//! What each worker is running at this moment.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use quilt::wire::{Running, WorkerLoad};
 use quilt::{BatchId, Position, Timestamp};
 
-use crate::colleagues::Busy;
+use crate::cluster::RunningTask;
 
-/// One worker's desk: what lies on it is seen by everybody. Written for every task, and so without a lock.
-pub(crate) struct Desk {
+/// The status of one worker. It is written for every task, and so without a lock.
+pub(crate) struct WorkerStatus {
     /// Its name.
     pub(crate) worker: Box<str>,
     /// The batch whose lease it has.
@@ -21,7 +21,7 @@ pub(crate) struct Desk {
     started_at: AtomicU64,
 }
 
-impl Desk {
+impl WorkerStatus {
     pub(crate) fn new(worker: Box<str>) -> Self {
         Self {
             worker,
@@ -32,13 +32,13 @@ impl Desk {
         }
     }
 
-    /// A lease of this batch is on the desk until the guard is dropped.
-    pub(crate) fn occupy(&self, batch: BatchId) -> Occupied<'_> {
+    /// The worker has a lease of this batch until the guard is dropped.
+    pub(crate) fn set_batch(&self, batch: BatchId) -> BatchGuard<'_> {
         self.set(Some(batch));
-        Occupied(self)
+        BatchGuard(self)
     }
 
-    /// An attempt starts. Who looks at the same time may see half of it, which is a glance and no record.
+    /// An attempt starts. A reader at the same moment may see half of this: it is a display, and not a record.
     pub(crate) fn start(&self, position: Position, attempt: u8, at: Timestamp) {
         self.position.store(position.0, Ordering::Relaxed);
         self.started_at.store(at.0, Ordering::Relaxed);
@@ -51,20 +51,15 @@ impl Desk {
     }
 
     /// What a viewer of a batch is told of this worker.
-    pub(crate) fn look(&self, batch: BatchId) -> WorkerLoad {
+    pub(crate) fn snapshot(&self, batch: BatchId) -> WorkerLoad {
         let running = self.running().filter(|(of, _)| *of == batch);
         WorkerLoad { name: self.worker.clone(), running: running.map(|(_, running)| running) }
     }
 
     /// What other nodes are told of this worker, if it runs something.
-    pub(crate) fn busy(&self, worker: u32) -> Option<Busy> {
+    pub(crate) fn running_task(&self, worker: u32) -> Option<RunningTask> {
         let (batch, Running { position, attempt, started_at }) = self.running()?;
-        Some(Busy { worker, batch, position: position.0, attempt, started_at: started_at.0 })
-    }
-
-    /// The batch whose lease it has.
-    pub(crate) fn batch(&self) -> Option<BatchId> {
-        *self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+        Some(RunningTask { worker, batch, position: position.0, attempt, started_at: started_at.0 })
     }
 
     fn running(&self) -> Option<(BatchId, Running)> {
@@ -72,7 +67,7 @@ impl Desk {
         if attempt == 0 {
             return None;
         }
-        let batch = self.batch()?;
+        let batch = (*self.batch.lock().unwrap_or_else(PoisonError::into_inner))?;
         let running = Running {
             position: Position(self.position.load(Ordering::Relaxed)),
             attempt,
@@ -87,10 +82,10 @@ impl Desk {
     }
 }
 
-/// Clears the desk when it is dropped.
-pub(crate) struct Occupied<'a>(&'a Desk);
+/// Clears the status when it is dropped.
+pub(crate) struct BatchGuard<'a>(&'a WorkerStatus);
 
-impl Drop for Occupied<'_> {
+impl Drop for BatchGuard<'_> {
     fn drop(&mut self) {
         self.0.set(None);
     }

@@ -1,5 +1,5 @@
-//! Batches that are kept in memory for a while though nobody holds them, because they are likely to be asked for again: where no page is served
-//! and no lap is kept, there are only the leases that come one after the other.
+//! Batches that stay in memory for a while though nobody holds them. A node that serves no page and coordinates no lap only has leases, one after
+//! the other, and would load a batch anew for each.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,30 +10,30 @@ use tokio::time::Instant;
 
 use super::LiveBatch;
 
-/// How long a batch is kept.
-const WHILE: Duration = Duration::from_secs(10);
+/// How long an unused batch stays.
+const UNUSED_TTL: Duration = Duration::from_secs(10);
 
-/// Those batches, with when each was asked for.
+/// The batches, with the time of their last use.
 #[derive(Default)]
-pub(super) struct RecentlyUsed {
+pub(super) struct UnusedBatches {
     batches: Mutex<HashMap<BatchId, (Arc<LiveBatch>, Instant)>>,
 }
 
-impl RecentlyUsed {
-    /// Takes note that a batch is used. One that is over is nothing that leases are to come of.
+impl UnusedBatches {
+    /// Notes that a batch is used. No lease can come of one that is over.
     pub(super) fn touch(&self, batch: &Arc<LiveBatch>) {
         if batch.is_open() {
             self.batches().insert(batch.id(), (Arc::clone(batch), Instant::now()));
         }
     }
 
-    /// Lets go of those that were not used for a while, or are over.
+    /// Drops those that were not used for a while, or are over.
     pub(super) fn forget_old(&self) {
         let forgotten: Vec<_> = {
             let mut batches = self.batches();
-            batches.extract_if(|_, (batch, used)| used.elapsed() > WHILE || !batch.is_open()).collect()
+            batches.extract_if(|_, (batch, used)| used.elapsed() > UNUSED_TTL || !batch.is_open()).collect()
         };
-        // The last one who holds a batch has much to clear away, and does it without the lock.
+        // Dropping a batch takes time, and is done without the lock.
         drop(forgotten);
     }
 

@@ -1,4 +1,4 @@
-//! What came of tasks, on its way to the journal.
+//! Attempts and outcomes on their way to the journal.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::journal::SquareDetail;
 
-/// How long outcomes are gathered before they are written: about a frame on a screen.
-const GATHER_TIME: Duration = Duration::from_millis(16);
+/// How long outcomes are buffered before they are written: about a frame on a screen.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
 
-/// The most bytes of details that are gathered, but for the last one.
+/// The most bytes of details that are buffered, without the last one.
 const MAX_BYTES: usize = 1 << 20;
 
-/// Tries and outcomes that are written together.
+/// Attempts and outcomes that are written together.
 #[derive(Default)]
-pub(crate) struct Gathered {
+pub(crate) struct WriteBuffer {
     runs: Vec<AttemptRun>,
     settlements: Vec<Settlement>,
     details: Vec<(Index, Bytes)>,
@@ -24,10 +24,10 @@ pub(crate) struct Gathered {
     due: Option<Instant>,
 }
 
-impl Gathered {
-    /// Takes up a try that ended at a moment.
+impl WriteBuffer {
+    /// Adds an attempt that ended at a moment.
     pub(crate) fn attempted(&mut self, run: AttemptRun, ended: Instant) {
-        self.due.get_or_insert(ended + GATHER_TIME);
+        self.due.get_or_insert(ended + FLUSH_INTERVAL);
         let other = match self.runs.last_mut() {
             Some(last) => last.join(run),
             None => Some(run),
@@ -35,18 +35,18 @@ impl Gathered {
         self.runs.extend(other);
     }
 
-    /// Takes up an outcome. The try that led to it comes before.
+    /// Adds an outcome. The attempt that led to it comes before.
     pub(crate) fn settled(&mut self, settlement: Settlement) {
         self.settlements.push(settlement);
     }
 
-    /// Takes up what else there is to know of a task whose outcome was taken up.
+    /// Adds the detail of a task whose outcome was added.
     pub(crate) fn detailed(&mut self, index: Index, detail: Bytes) {
         self.bytes += detail.len();
         self.details.push((index, detail));
     }
 
-    /// Waits until what was gathered has to be written.
+    /// Waits until the buffer has to be written.
     pub(crate) async fn due(&self) {
         match self.due {
             Some(due) => sleep_until(due).await,
@@ -58,7 +58,7 @@ impl Gathered {
         self.bytes >= MAX_BYTES || self.due.is_some_and(|due| due <= now)
     }
 
-    /// The events that tell what was gathered, with the details that go with them, and a fresh start.
+    /// Empties the buffer. Returns the events in it, with the details that go with them.
     pub(crate) fn take(&mut self, lap: u32, worker: &str, at: Timestamp) -> (Vec<Event>, Vec<SquareDetail>) {
         let Self { runs, settlements, details, .. } = std::mem::take(self);
         let attempted = (!runs.is_empty()).then(|| Event::Attempted { lap, worker: worker.into(), runs });

@@ -5,15 +5,15 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 /// The upper bound of the wait before the second attempt; it doubles with each further one.
-const BASE: Duration = Duration::from_millis(100);
+const BASE_DELAY: Duration = Duration::from_millis(100);
 
 /// The upper bound that no wait exceeds.
-const CAP: Duration = Duration::from_secs(30);
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// The longest wait after an attempt, counted from 1.
 fn ceiling(attempt: u8) -> Duration {
     let doublings = u32::from(attempt.saturating_sub(1)).min(16);
-    (BASE * 2_u32.pow(doublings)).min(CAP)
+    (BASE_DELAY * 2_u32.pow(doublings)).min(MAX_DELAY)
 }
 
 /// How long to wait after a failed attempt: anything up to an exponentially growing bound ("full jitter"),
@@ -30,7 +30,7 @@ mod tests {
     fn the_bound_doubles_up_to_the_cap() {
         let bounds: Vec<u128> = (1..=12).map(|attempt| ceiling(attempt).as_millis()).collect();
         assert_eq!(bounds, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000]);
-        assert_eq!(ceiling(255), CAP);
+        assert_eq!(ceiling(255), MAX_DELAY);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One try at a task: within its time, and whatever happens, with a result.
+//! One attempt at a task: within its time, and whatever happens, with a result.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::panics::PanicLog;
-use crate::work::{Allowance, AsyncWork, BlockingWork, Done, Task, TaskError, Work};
+use crate::work::{AsyncWork, BlockingWork, Done, Task, TaskContext, TaskError, Work};
 
 /// How long work that blocks has to end after its time is over.
-const GRACE: Duration = Duration::from_secs(1);
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// How a try went.
-pub(crate) enum Tried {
+/// How an attempt ended.
+pub(crate) enum AttemptResult {
     /// It came to an end.
     Ended(Result<Done, TaskError>),
-    /// It was given up because nobody waits for it any more.
-    GivenUp,
-    /// Its time is over, or nobody waits for it any more, and it goes on all the same, on a thread of its own. The error is what is kept of it.
-    Runaway(JoinHandle<()>, TaskError),
+    /// Its batch was cancelled, or the process is ending.
+    Cancelled,
+    /// It ignores its time limit or its cancellation, and still runs on a thread of its own. The error is what is stored of it.
+    Unresponsive(JoinHandle<()>, TaskError),
 }
 
 /// Runs one attempt, until it is given up. Panics and time-outs are failures like others, and may be tried again.
@@ -32,12 +32,12 @@ pub(crate) async fn run(
     task: Task,
     started: Instant,
     time: Duration,
-    given_up: impl Future<Output = ()>,
+    cancellation: impl Future<Output = ()>,
     panics: &Arc<PanicLog>,
-) -> Tried {
+) -> AttemptResult {
     match work {
-        Work::Async(work) => wait(&**work, task, started, time, given_up, panics).await,
-        Work::Blocking(work) => block(Arc::clone(work), task, started, time, given_up, panics).await,
+        Work::Async(work) => wait(&**work, task, started, time, cancellation, panics).await,
+        Work::Blocking(work) => block(Arc::clone(work), task, started, time, cancellation, panics).await,
     }
 }
 
@@ -80,21 +80,21 @@ async fn wait(
     task: Task,
     started: Instant,
     time: Duration,
-    given_up: impl Future<Output = ()>,
+    cancellation: impl Future<Output = ()>,
     panics: &PanicLog,
-) -> Tried {
+) -> AttemptResult {
     let mut attempt = match panics.catch(&task, || work.run(task)) {
         Ok(future) => Attempt { future: Some(future), task, panics },
-        Err(panicked) => return Tried::Ended(Err(panicked)),
+        Err(panicked) => return AttemptResult::Ended(Err(panicked)),
     };
     // Most tasks that take no time are done when they are first looked at, and timers cost more than they do.
     if let Poll::Ready(result) = futures::poll!(&mut attempt) {
-        return Tried::Ended(result);
+        return AttemptResult::Ended(result);
     }
     tokio::select! {
         biased;
-        () = given_up => Tried::GivenUp,
-        result = timeout_at(started + time, attempt) => Tried::Ended(result.unwrap_or_else(|_| Err(too_slow(time)))),
+        () = cancellation => AttemptResult::Cancelled,
+        result = timeout_at(started + time, attempt) => AttemptResult::Ended(result.unwrap_or_else(|_| Err(too_slow(time)))),
     }
 }
 
@@ -103,33 +103,36 @@ async fn block(
     task: Task,
     started: Instant,
     time: Duration,
-    given_up: impl Future<Output = ()>,
+    cancellation: impl Future<Output = ()>,
     panics: &Arc<PanicLog>,
-) -> Tried {
+) -> AttemptResult {
     let cancelled = CancellationToken::new();
-    let allowance = Allowance { deadline: started + time, cancelled: cancelled.clone() };
+    let context = TaskContext { deadline: started + time, cancelled: cancelled.clone() };
     let panics = Arc::clone(panics);
     // Its end is when it ended, and not when somebody came to look.
     let mut attempt = tokio::task::spawn_blocking(move || {
-        let result = panics.catch(&task, || work.run(task, &allowance)).flatten();
+        let result = panics.catch(&task, || work.run(task, &context)).flatten();
         (result, Instant::now())
     });
     let is_too_slow = tokio::select! {
         biased;
-        result = &mut attempt => return Tried::Ended(match result {
+        result = &mut attempt => return AttemptResult::Ended(match result {
             // What comes when its time is over comes too late, whatever it is.
             Ok((_, ended)) if ended >= started + time => Err(too_slow(time)),
             Ok((result, _)) => result,
             Err(_) => Err(never_ran()),
         }),
-        () = given_up => false,
+        () = cancellation => false,
         () = tokio::time::sleep_until(started + time) => true,
     };
     cancelled.cancel();
-    match timeout(GRACE, &mut attempt).await {
-        Ok(_) if is_too_slow => Tried::Ended(Err(too_slow(time))),
-        Ok(_) => Tried::GivenUp,
-        Err(_) => Tried::Runaway(tokio::spawn(async { drop(attempt.await) }), unstoppable(is_too_slow.then_some(time))),
+    match timeout(STOP_GRACE, &mut attempt).await {
+        Ok(_) if is_too_slow => AttemptResult::Ended(Err(too_slow(time))),
+        Ok(_) => AttemptResult::Cancelled,
+        Err(_) => AttemptResult::Unresponsive(
+            tokio::spawn(async { drop(attempt.await) }),
+            unstoppable(is_too_slow.then_some(time)),
+        ),
     }
 }
 

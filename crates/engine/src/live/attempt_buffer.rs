@@ -9,7 +9,7 @@ const MAX_BYTES: usize = 256 * 1024;
 
 /// Attempts as they stand in the journal, with how many events it had with them.
 #[derive(Default)]
-pub struct Recent {
+pub struct AttemptBuffer {
     /// Everything after this one is kept.
     after: Offset,
     upto: Offset,
@@ -17,7 +17,7 @@ pub struct Recent {
     bytes: usize,
 }
 
-impl Recent {
+impl AttemptBuffer {
     /// Takes the next event of the journal.
     pub(super) fn take(&mut self, event: &Event) {
         self.upto.0 += 1;
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn what_came_since_is_told_and_nothing_else() {
-        let mut recent = Recent::default();
+        let mut recent = AttemptBuffer::default();
         let lap = Event::LapStarted { lap: 2, at: Timestamp(1), set: LapSet::Failed, limits: None };
         for event in [&attempted(1), &lap, &attempted(2)] {
             recent.take(event);
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn who_is_too_far_behind_is_told_from_where_it_is_kept() {
-        let mut recent = Recent::default();
+        let mut recent = AttemptBuffer::default();
         for _ in 0..100 {
             recent.take(&attempted(100));
         }

@@ -1,0 +1,27 @@
+//! The other nodes: what a backend has to offer so that several nodes run the same batches, and what nodes send each other.
+//!
+//! Each lap has one coordinator, which hands out its chunks and answers the other nodes' requests for them. A node whose workers hold leases of
+//! another one confirms them every few seconds. A backend for one process offers none of this, and needs none.
+//!
+//! # Layout
+//!
+//! - `interface`: [`Coordination`] and [`Messages`], what a backend has to offer
+//! - `messages`: what nodes send each other; `live`: the time in which messages arrive
+//! - `peers`: the other nodes, by their statuses
+//! - `remote`: leases that other nodes have granted to this one; `serve`: answers requests of other nodes
+
+mod interface;
+mod live;
+mod messages;
+mod peers;
+mod remote;
+mod serve;
+
+pub use self::interface::{Cluster, Coordination, Incoming, Messages};
+pub(crate) use self::live::LiveClock;
+pub use self::messages::{NodeStatus, RunningTask};
+pub(crate) use self::messages::{PROTOCOL, Reply, Request};
+pub use self::peers::{MAX_SLOTS, Node};
+pub(crate) use self::peers::{Peers, worker_name};
+pub(crate) use self::remote::Remote;
+pub(crate) use self::serve::{Service, demote};

@@ -1,0 +1,131 @@
+//! Answers the requests of other nodes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::StreamExt;
+
+use super::interface::{Incoming, Messages};
+use super::live::LiveClock;
+use super::messages::{Exchange, Reply, Request, Want};
+use super::peers::Peers;
+use super::remote::Remote;
+use crate::dispatch::{Asker, Holder, LapId, Lease, NodeId, Scheduler};
+
+/// The most leases in one reply, so that it fits into a message.
+const MAX_GRANTED: usize = 1_000;
+
+/// What answers requests.
+pub(crate) struct Service {
+    pub(crate) messages: Arc<dyn Messages>,
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) peers: Arc<Peers>,
+    pub(crate) remote: Arc<Remote>,
+    pub(crate) live: Arc<LiveClock>,
+    /// How many slots of this node may run one batch that keeps processors busy.
+    pub(crate) cpu_bound_slots: u32,
+    /// The number of the last exchange with each node.
+    exchanges: Mutex<BTreeMap<NodeId, u64>>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        messages: Arc<dyn Messages>,
+        scheduler: Arc<Scheduler>,
+        peers: Arc<Peers>,
+        remote: Arc<Remote>,
+        live: Arc<LiveClock>,
+        cpu_bound_slots: u32,
+    ) -> Self {
+        Self { messages, scheduler, peers, remote, live, cpu_bound_slots, exchanges: Mutex::default() }
+    }
+
+    /// Answers requests for as long as the backend delivers them.
+    pub(crate) async fn run(&self) {
+        let mut requests = self.messages.requests();
+        while let Some(Incoming { request, reply }) = requests.next().await {
+            let answer = match serde_json::from_slice(&request) {
+                Ok(Request::Exchange(exchange)) => self.exchange(exchange),
+                Ok(Request::Holdings { lap, coordinator }) => self.holdings(lap, coordinator),
+                Ok(Request::Why { lap, position }) => {
+                    Reply::Why(self.scheduler.why(lap, position, &self.peers.working()))
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a request of another node cannot be read");
+                    Reply::Ignored
+                }
+            };
+            // A struct of numbers and ids always has a form.
+            reply(Bytes::from(serde_json::to_vec(&answer).unwrap_or_default()));
+        }
+    }
+
+    fn exchange(&self, exchange: Exchange) -> Reply {
+        let Exchange { from, number, released, shrunk, held, wants, cpu_bound_slots } = exchange;
+        if !self.is_next(from, number) {
+            return Reply::Ignored;
+        }
+        for (lap, lease, release) in released {
+            self.scheduler.release(lap, lease, Holder::Peer(from), release);
+        }
+        for (lap, lease, end) in shrunk {
+            self.scheduler.shrink(lap, lease, Holder::Peer(from), end);
+        }
+        let asker = |reserved_from| Asker {
+            holder: Holder::Peer(from),
+            cpu_bound_slots,
+            workers: self.peers.slots(),
+            reserved_from,
+            live: self.live.now(),
+            exchange: number,
+        };
+        let lost = held.map(|held| self.scheduler.confirm(&asker(None), &held)).unwrap_or_default();
+        let mut leases = Vec::new();
+        for Want { slots, reserved_from } in wants {
+            let mut asker = asker(reserved_from);
+            for _ in 0..slots {
+                if leases.len() >= MAX_GRANTED {
+                    break;
+                }
+                let Some(granted) = self.scheduler.claim(&asker) else { break };
+                if let Some(owners) = &mut asker.reserved_from {
+                    owners.insert(granted.owner);
+                }
+                leases.push((granted.owner, granted.lease));
+            }
+        }
+        Reply::Granted { leases, lost, ready: *self.scheduler.ready().borrow() }
+    }
+
+    /// Whether an exchange is later than all before.
+    fn is_next(&self, from: NodeId, number: u64) -> bool {
+        let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
+        if exchanges.len() > 2 * self.peers.ids().len() + 16 {
+            let known = self.peers.ids();
+            exchanges.retain(|id, _| known.contains(id));
+        }
+        match exchanges.get(&from) {
+            Some(last) if *last >= number => false,
+            _ => {
+                exchanges.insert(from, number);
+                true
+            }
+        }
+    }
+
+    fn holdings(&self, lap: LapId, coordinator: NodeId) -> Reply {
+        // If this node still believes that it coordinates the lap, it does not any more.
+        demote(&self.scheduler, &self.remote, lap);
+        let leases: Vec<Lease> = self.remote.move_to(lap, coordinator);
+        Reply::Holdings { leases, cpu_bound_slots: self.cpu_bound_slots }
+    }
+}
+
+/// Hands out nothing of a lap any more that another node coordinates. What this node's workers run of it at this moment, they run to its end.
+pub(crate) fn demote(scheduler: &Scheduler, remote: &Remote, lap: LapId) {
+    scheduler.close(lap, |leases, validity| {
+        validity.lose();
+        remote.keep_running(leases, validity);
+    });
+}

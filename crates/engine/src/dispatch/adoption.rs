@@ -1,0 +1,88 @@
+//! The change of a lap's coordinator, as its dispatcher sees it: leases that an earlier one has granted.
+
+use std::collections::BTreeMap;
+
+use quilt::Position;
+use tokio::time::Instant;
+
+use super::asker::{Asker, Holder};
+use super::dispatcher::{Dispatcher, InFlight};
+use super::lease::Lease;
+use super::suspects::Record;
+
+/// What became of a lease that was granted by an earlier coordinator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adoption {
+    New,
+    Known,
+    /// Some of its positions are held by somebody else, or it belongs to somebody else.
+    Refused,
+}
+
+impl Dispatcher {
+    /// Hands out nothing until [`Dispatcher::opened`].
+    pub(super) fn wait_for_holdings(&mut self) {
+        self.opening = Some(BTreeMap::new());
+    }
+
+    /// Everybody has said what they hold.
+    pub(super) fn opened(&mut self) {
+        self.opening = None;
+    }
+
+    /// The leases that the coordinator's own workers hold.
+    pub(super) fn held_here(&self) -> Vec<Lease> {
+        let here = self.in_flight.iter().filter(|(_, lease)| lease.holder == Holder::Here);
+        here.map(|(id, lease)| Lease {
+            id: *id,
+            lap: self.of.lap,
+            first: Position(lease.positions.start),
+            end: Position(lease.positions.end),
+            after: self.after,
+            unclean_stops: lease.record.unclean_stops,
+            is_poison: false,
+        })
+        .collect()
+    }
+
+    /// Enters a lease that an earlier coordinator granted, or confirms one that is known.
+    pub(super) fn adopt(&mut self, lease: &Lease, asker: &Asker, now: Instant) -> Adoption {
+        if let Some(known) = self.in_flight.get_mut(&lease.id) {
+            if known.holder != asker.holder {
+                return Adoption::Refused;
+            }
+            known.confirmed = known.confirmed.max(asker.live);
+            if lease.end.0 < known.positions.end {
+                self.shrink(lease.id, asker.holder, lease.end);
+            }
+            return Adoption::Known;
+        }
+        // Whatever another node may have sent.
+        let tasks = self.of.batch.folded().quilt.progress().tasks;
+        let positions = lease.first.0..lease.end.0.min(tasks);
+        let overlaps =
+            |other: &InFlight| other.positions.start < positions.end && positions.start < other.positions.end;
+        if lease.lap != self.of.lap || positions.is_empty() || self.in_flight.values().any(overlaps) {
+            return Adoption::Refused;
+        }
+        self.unassigned.remove(positions.clone());
+        let in_flight = InFlight {
+            holder: asker.holder,
+            positions,
+            record: Record::default(),
+            since: now,
+            charged: 0,
+            confirmed: asker.live,
+            exchange: asker.exchange,
+        };
+        self.in_flight.insert(lease.id, in_flight);
+        let early = self.opening.as_mut().and_then(|early| early.remove(&lease.id));
+        match early {
+            Some(release) => {
+                self.release(lease.id, asker.holder, release, now);
+                Adoption::Known
+            }
+            None => Adoption::New,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Fair shares: whoever has had the least working time comes first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// By how much working time a key that was idle is ahead of the least charged one, in nanoseconds: what is small is over sooner.
+const HEAD_START: i128 = 2_000_000_000;
+
+/// Orders keys by the working time that they have been charged. A key that was idle starts a little ahead of the least charged active key: it
+/// cannot save up more, and time that nobody else wanted is not held against anybody.
+pub(crate) struct FairOrder<K> {
+    shares: BTreeMap<K, Share>,
+    /// The keys that can be picked, by their charges.
+    ready: BTreeSet<(i128, K)>,
+    /// The keys that are ready or have work running, by their charges.
+    active: BTreeSet<(i128, K)>,
+    /// Where a key starts while none is active.
+    floor: i128,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Share {
+    /// Charged nanoseconds, divided by the weight.
+    charged: i128,
+    weight: u32,
+    is_ready: bool,
+    /// How many picks have not been settled.
+    running: u32,
+}
+
+impl Share {
+    fn is_active(&self) -> bool {
+        self.is_ready || self.running > 0
+    }
+}
+
+impl<K> Default for FairOrder<K> {
+    fn default() -> Self {
+        Self { shares: BTreeMap::new(), ready: BTreeSet::new(), active: BTreeSet::new(), floor: 0 }
+    }
+}
+
+impl<K: Copy + Ord> FairOrder<K> {
+    /// Makes a key one that can be picked. One of twice the weight gets twice the working time.
+    pub(crate) fn set_ready(&mut self, key: K, weight: u32) {
+        self.shares.entry(key).or_default();
+        self.update(key, |share| {
+            share.weight = weight.max(1);
+            share.is_ready = true;
+        });
+    }
+
+    /// Takes a key out of the order until it is ready again. Its charge is remembered.
+    pub(crate) fn set_idle(&mut self, key: K) {
+        self.update(key, |share| share.is_ready = false);
+    }
+
+    /// Whether the key has a share.
+    pub(crate) fn knows(&self, key: K) -> bool {
+        self.shares.contains_key(&key)
+    }
+
+    /// How many keys can be picked.
+    pub(crate) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// The keys that can be picked, those with the least working time first.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = K> + '_ {
+        self.ready.iter().map(|(_, key)| *key)
+    }
+
+    /// Charges a key that was picked with the nanoseconds that its work is expected to take.
+    pub(crate) fn pick(&mut self, key: K, expected: i128) {
+        self.update(key, |share| {
+            share.running += 1;
+            share.charged += expected / i128::from(share.weight.max(1));
+        });
+    }
+
+    /// Charges a key with more nanoseconds for work that is running, or fewer where they are negative.
+    pub(crate) fn charge(&mut self, key: K, nanos: i128) {
+        self.update(key, |share| share.charged += nanos / i128::from(share.weight.max(1)));
+    }
+
+    /// Work of a key has ended, after so many nanoseconds more than it was charged with.
+    pub(crate) fn settle(&mut self, key: K, nanos: i128) {
+        self.update(key, |share| {
+            share.running = share.running.saturating_sub(1);
+            share.charged += nanos / i128::from(share.weight.max(1));
+        });
+    }
+
+    /// Forgets idle keys for which `is_gone`, unless their charge still says something: then a later call does.
+    pub(crate) fn forget(&mut self, is_gone: impl Fn(&K) -> bool) {
+        let start = self.start();
+        self.shares.retain(|key, share| share.is_active() || share.charged > start || !is_gone(key));
+    }
+
+    /// The least charge with which a key becomes active.
+    fn start(&self) -> i128 {
+        self.active.first().map_or(self.floor, |(charged, _)| *charged) - HEAD_START
+    }
+
+    fn update(&mut self, key: K, change: impl FnOnce(&mut Share)) {
+        let start = self.start();
+        // One that was forgotten has ended.
+        let Some(share) = self.shares.get_mut(&key) else { return };
+        let before = *share;
+        change(share);
+        if share.is_active() && !before.is_active() {
+            share.charged = share.charged.max(start);
+        }
+        let after = *share;
+        if before.is_ready {
+            self.ready.remove(&(before.charged, key));
+        }
+        if before.is_active() {
+            self.active.remove(&(before.charged, key));
+        }
+        if after.is_ready {
+            self.ready.insert((after.charged, key));
+        }
+        if after.is_active() {
+            self.active.insert((after.charged, key));
+        } else if self.active.is_empty() {
+            self.floor = self.floor.max(after.charged);
+        }
+    }
+}
+
+/// A duration as a number that can be subtracted.
+pub(crate) fn nanos(duration: Duration) -> i128 {
+    i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// How often each of two keys is picked first of all, within so many picks.
+    fn picks(order: &mut FairOrder<u8>, times: u32, takes: impl Fn(u8) -> Duration) -> [u32; 2] {
+        let mut picks = [0; 2];
+        for _ in 0..times {
+            let key = order.in_order().next().expect("one is ready");
+            order.pick(key, nanos(takes(key)));
+            order.settle(key, 0);
+            picks[usize::from(key)] += 1;
+        }
+        picks
+    }
+
+    #[test]
+    fn keys_get_the_same_working_time_and_not_the_same_number_of_picks() {
+        let mut order = FairOrder::default();
+        order.set_ready(0, 1);
+        order.set_ready(1, 1);
+        assert_eq!(picks(&mut order, 400, |key| SECOND * if key == 0 { 3 } else { 1 }), [100, 300]);
+    }
+
+    #[test]
+    fn a_weight_is_a_multiple_of_working_time() {
+        let mut order = FairOrder::default();
+        order.set_ready(0, 1);
+        order.set_ready(1, 3);
+        assert_eq!(picks(&mut order, 400, |_| SECOND), [100, 300]);
+    }
+
+    #[test]
+    fn a_key_that_was_idle_has_saved_up_nothing() {
+        let mut order = FairOrder::default();
+        order.set_ready(0, 1);
+        picks(&mut order, 100, |_| SECOND);
+        order.set_ready(1, 1);
+        assert_eq!(picks(&mut order, 2, |_| SECOND), [0, 2], "its head start");
+        assert_eq!(picks(&mut order, 10, |_| SECOND), [5, 5]);
+        // Being idle for a moment gives it no further one.
+        order.set_idle(1);
+        order.set_ready(1, 1);
+        assert_eq!(picks(&mut order, 10, |_| SECOND), [5, 5]);
+    }
+
+    #[test]
+    fn time_that_nobody_else_wanted_is_not_held_against_a_key() {
+        let mut order = FairOrder::default();
+        // It runs for an hour alone, with nothing left to pick.
+        order.set_ready(0, 1);
+        order.pick(0, 0);
+        order.set_idle(0);
+        order.charge(0, nanos(SECOND) * 3_600);
+        order.set_ready(1, 1);
+        order.settle(0, 0);
+        order.set_ready(0, 1);
+        assert_eq!(picks(&mut order, 12, |_| SECOND), [5, 7]);
+    }
+
+    #[test]
+    fn a_key_does_not_shed_its_charge_by_being_idle_for_a_moment() {
+        let mut order = FairOrder::default();
+        order.set_ready(0, 1);
+        order.set_ready(1, 1);
+        order.charge(0, nanos(SECOND) * 10);
+        order.set_idle(0);
+        order.forget(|_| true);
+        order.set_ready(0, 1);
+        assert_eq!(picks(&mut order, 30, |_| SECOND), [10, 20]);
+        order.set_idle(0);
+        order.charge(1, nanos(SECOND) * 4);
+        order.forget(|_| true);
+        assert!(!order.shares.contains_key(&0), "its charge says nothing any more");
+    }
+
+    #[test]
+    fn work_that_took_less_than_expected_is_given_back() {
+        let mut order = FairOrder::default();
+        order.set_ready(0, 1);
+        order.set_ready(1, 1);
+        order.pick(0, nanos(SECOND));
+        order.settle(0, -nanos(SECOND));
+        assert_eq!(order.in_order().next(), Some(0));
+    }
+}

@@ -1,0 +1,86 @@
+//! Keeps the crash log in step with what the workers of this process hold.
+
+use std::collections::BTreeMap;
+
+use super::crash_log::{CrashLog, Slot};
+use super::dispatcher::Dispatcher;
+use super::lease::LapId;
+use super::suspects::Suspect;
+use crate::lease_id::LeaseId;
+
+/// The crash log, if there is one, with what it holds of whom.
+#[derive(Default)]
+pub(super) struct RunningLog {
+    log: Option<CrashLog>,
+    /// What an earlier process has left, until its lap is opened.
+    suspected: BTreeMap<LapId, Vec<Suspect>>,
+    running: BTreeMap<(LapId, LeaseId), Slot>,
+    waiting: BTreeMap<LapId, Vec<Slot>>,
+}
+
+impl RunningLog {
+    pub(super) fn new(log: CrashLog, suspected: Vec<(LapId, Suspect)>) -> Self {
+        let mut entries = Self { log: Some(log), ..Self::default() };
+        for (lap, suspect) in suspected {
+            tracing::warn!(batch = %lap.batch, "this task was running when the process was killed");
+            entries.remember(lap, &suspect);
+            entries.suspected.entry(lap).or_default().push(suspect);
+        }
+        entries
+    }
+
+    fn remember(&mut self, lap: LapId, suspect: &Suspect) {
+        if let Some(log) = &mut self.log {
+            let slot = log.wait(lap, &suspect.positions, suspect.record);
+            self.waiting.entry(lap).or_default().push(slot);
+        }
+    }
+
+    /// What an earlier process has left of a lap.
+    pub(super) fn take(&mut self, lap: LapId) -> Vec<Suspect> {
+        self.suspected.remove(&lap).unwrap_or_default()
+    }
+
+    /// Forgets what was left of laps that do not run any more.
+    pub(super) fn retain(&mut self, runs: impl Fn(LapId) -> bool) {
+        let gone: Vec<LapId> = self.suspected.keys().copied().filter(|lap| !runs(*lap)).collect();
+        for lap in gone {
+            self.suspected.remove(&lap);
+            self.end_waiting(lap);
+        }
+    }
+
+    /// A lease was granted to a worker of this process, from a dispatcher as it is now.
+    pub(super) fn start(&mut self, id: LeaseId, dispatcher: &Dispatcher) {
+        let (Some(log), Some(lease)) = (&mut self.log, dispatcher.lease(id)) else { return };
+        let lap = dispatcher.of.lap;
+        self.running.insert((lap, id), log.start(lap, &lease.positions, lease.record));
+        if lease.record.is_suspect() {
+            self.end_waiting(lap);
+            dispatcher.suspects().for_each(|suspect| self.remember(lap, suspect));
+        }
+    }
+
+    /// A lease has become shorter.
+    pub(super) fn shrink(&mut self, id: LeaseId, dispatcher: &Dispatcher) {
+        let (Some(log), Some(lease)) = (&mut self.log, dispatcher.lease(id)) else { return };
+        if let Some(slot) = self.running.get(&(dispatcher.of.lap, id)) {
+            log.shrink(*slot, dispatcher.of.lap, &lease.positions, lease.record);
+        }
+    }
+
+    /// A lease has ended.
+    pub(super) fn end(&mut self, lap: LapId, id: LeaseId) {
+        if let (Some(log), Some(slot)) = (&mut self.log, self.running.remove(&(lap, id))) {
+            log.end(slot);
+        }
+    }
+
+    /// Nothing of a lap is suspected any more.
+    pub(super) fn end_waiting(&mut self, lap: LapId) {
+        let slots = self.waiting.remove(&lap).unwrap_or_default();
+        if let Some(log) = &mut self.log {
+            slots.into_iter().for_each(|slot| log.end(slot));
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The scheduler of one node: the dispatchers of the laps that it coordinates, in the order in which they are served.
+//!
+//! Owners get the same working time, and the batches of one owner as well. A lap that is paused, full, or waiting for a retry is not in the
+//! order: it costs nothing until something changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quilt::Position;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
+
+use super::adoption::Adoption;
+use super::asker::{Asker, Holder};
+use super::crash_log::CrashLog;
+use super::dispatcher::{DispatchedLap, Dispatcher, InFlight};
+use super::lease::{LapId, Lease, Release};
+use super::running_log::RunningLog;
+use super::schedule::{Granted, Schedule};
+use super::suspects::Suspect;
+use super::validity::Validity;
+use super::waiting::Waiting;
+use crate::lease_id::LeaseId;
+
+/// How long a lease of a peer lives without being confirmed, and a coordinator's hold on a lap without being renewed.
+pub const LEASE_TTL: Duration = Duration::from_secs(15);
+
+/// Hands out the work of the laps that this node coordinates.
+pub(crate) struct Scheduler {
+    state: Mutex<Schedule>,
+    /// Wakes a worker that waits for work.
+    changed: Notify,
+    /// Notified when some lap's time comes sooner than that of all others did.
+    sooner: Notify,
+    /// How many owners have work that is ready.
+    ready: watch::Sender<u32>,
+    /// Changes when a lease has ended.
+    ended: watch::Sender<()>,
+}
+
+impl Default for Scheduler {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Notify::new(),
+            sooner: Notify::new(),
+            ready: watch::Sender::new(0),
+            ended: watch::Sender::new(()),
+        }
+    }
+}
+
+impl Scheduler {
+    /// Records what this process runs, and suspects what an earlier one was running when it was killed.
+    pub(crate) fn record_in(&self, log: CrashLog, suspected: Vec<(LapId, Suspect)>) {
+        self.state().log = RunningLog::new(log, suspected);
+    }
+
+    /// Suspects nothing of laps that do not run any more.
+    pub(crate) fn retain_suspects(&self, runs: impl Fn(LapId) -> bool) {
+        self.state().log.retain(runs);
+    }
+
+    /// Starts to hand out positions of a lap. Those that are settled are skipped.
+    pub(crate) fn open(&self, lap: DispatchedLap, positions: Range<Position>) {
+        self.open_with(Dispatcher::new(lap, positions), Vec::new);
+    }
+
+    /// Opens a lap of which other nodes may hold leases, and hands out nothing of it before [`Scheduler::opened`]. `own` are the leases that
+    /// this node's own workers hold, with what has been released of them; it is called while no worker can release any.
+    pub(crate) fn adopt(
+        &self,
+        lap: DispatchedLap,
+        positions: Range<Position>,
+        own: impl FnOnce() -> Vec<(Lease, Option<Release>)>,
+    ) {
+        let mut dispatcher = Dispatcher::new(lap, positions);
+        dispatcher.wait_for_holdings();
+        self.open_with(dispatcher, own);
+    }
+
+    fn open_with(&self, mut dispatcher: Dispatcher, own: impl FnOnce() -> Vec<(Lease, Option<Release>)>) {
+        let lap = dispatcher.of.lap;
+        self.change(|state, now| {
+            if state.dispatchers.contains_key(&lap) {
+                tracing::error!(batch = %lap.batch, "it is handed out already");
+                return;
+            }
+            dispatcher.suspect(state.log.take(lap));
+            state.dispatchers.insert(lap, dispatcher);
+            state.refresh(lap, now);
+            for (lease, release) in own() {
+                state.adopt(&lease, &Asker::own(), now);
+                if let Some(release) = release {
+                    state.release(lap, lease.id, Holder::Here, release, now);
+                }
+            }
+        });
+    }
+
+    /// Enters the leases that other nodes hold of a lap, and hands out the rest.
+    pub(crate) fn opened(&self, lap: LapId, held: &[(Asker, Vec<Lease>)]) {
+        self.change(|state, now| {
+            for (asker, leases) in held {
+                for lease in leases {
+                    state.adopt(lease, asker, now);
+                }
+            }
+            if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
+                dispatcher.opened();
+            }
+            state.refresh(lap, now);
+        });
+    }
+
+    /// Whether a lap is handed out by this node.
+    pub(crate) fn is_open(&self, lap: LapId) -> bool {
+        self.state().dispatchers.contains_key(&lap)
+    }
+
+    /// Hands out nothing of a lap any more. Its leases are forgotten; `keep` gets those that this node's own workers hold, while none of them
+    /// can be released.
+    pub(crate) fn close(&self, lap: LapId, keep: impl FnOnce(Vec<Lease>, &Arc<Validity>)) {
+        self.change(|state, now| {
+            let Some(mut dispatcher) = state.dispatchers.remove(&lap) else { return };
+            let held = dispatcher.held_here();
+            let owner = dispatcher.of.owner;
+            let ids: Vec<LeaseId> = dispatcher.leases().map(|(id, _)| id).collect();
+            for id in ids {
+                if let Some(nanos) = dispatcher.reclaim(id, now) {
+                    state.settle(owner, lap, nanos);
+                    state.log.end(lap, id);
+                }
+            }
+            state.log.end_waiting(lap);
+            state.forget(owner, lap);
+            keep(held, &dispatcher.of.validity);
+        });
+        self.ended.send_replace(());
+    }
+
+    /// Takes account of a change in a lap's batch.
+    pub(crate) fn refresh(&self, lap: LapId) {
+        self.change(|state, now| state.refresh(lap, now));
+    }
+
+    /// The next chunk for a node, if there is one for it.
+    pub(crate) fn claim(&self, asker: &Asker) -> Option<Granted> {
+        let (granted, ready) = self.update(|state, now| state.claim(asker, now));
+        // Whoever takes a chunk does not wait any more for what becomes ready; another worker has to. Where there was none for this one, it
+        // waits for a change.
+        if granted.is_some() && ready > 0 {
+            self.changed.notify_one();
+        }
+        granted
+    }
+
+    /// Takes the tail of a lease back, from a position on.
+    pub(crate) fn shrink(&self, lap: LapId, lease: LeaseId, holder: Holder, end: Position) {
+        self.change(|state, now| {
+            if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
+                dispatcher.shrink(lease, holder, end);
+                state.log.shrink(lease, dispatcher);
+                state.refresh(lap, now);
+            }
+        });
+    }
+
+    /// Ends a lease. Returns whether its lap is handed out by this node; without effect where the lease is not held any more.
+    pub(crate) fn release(&self, lap: LapId, lease: LeaseId, holder: Holder, release: Release) -> bool {
+        let is_open = self.change(|state, now| state.release(lap, lease, holder, release, now));
+        self.ended.send_replace(());
+        is_open
+    }
+
+    /// Waits until some lap may have become ready.
+    pub(crate) fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Makes laps ready when their time has come, for as long as it is polled.
+    pub(crate) async fn run_timers(&self) {
+        loop {
+            let mut sooner = std::pin::pin!(self.sooner.notified());
+            sooner.as_mut().enable();
+            let wake = self.state().next_wake();
+            let time = async {
+                match wake {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = sooner => {}
+                () = time => self.change(|_, _| ()),
+            }
+        }
+    }
+
+    /// How many owners have work that is ready, also as it changes.
+    pub(crate) fn ready(&self) -> watch::Receiver<u32> {
+        self.ready.subscribe()
+    }
+
+    /// Waits until nobody holds a lease of a lap. Returns `false` if this node does not hand it out any more.
+    pub(crate) async fn drained(&self, lap: LapId) -> bool {
+        let mut ended = self.ended.subscribe();
+        loop {
+            match self.state().dispatchers.get(&lap).map(Dispatcher::is_drained) {
+                None => return false,
+                Some(true) => return true,
+                Some(false) => {}
+            }
+            if ended.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Charges owners for what runs.
+    pub(crate) fn accrue(&self) {
+        self.state().accrue(Instant::now());
+    }
+
+    /// Gives every holder its full time anew, because messages arrive again after a break.
+    pub(crate) fn confirm_all(&self, live: Duration) {
+        for dispatcher in self.state().dispatchers.values_mut() {
+            dispatcher.leases().for_each(|(_, lease)| lease.confirmed = live);
+        }
+    }
+
+    /// Takes back the leases of peers that have not confirmed them for [`LEASE_TTL`] of the time in which messages arrive.
+    pub(crate) fn expire(&self, live: Duration) {
+        let is_expired = |_: LeaseId, lease: &InFlight| {
+            matches!(lease.holder, Holder::Peer(_)) && live.saturating_sub(lease.confirmed) >= LEASE_TTL
+        };
+        // What was lost with each node: how many leases, and how many of them were suspects.
+        let mut lost: BTreeMap<Holder, (u32, u32)> = BTreeMap::new();
+        for dispatcher in self.state().dispatchers.values_mut() {
+            for (_, lease) in dispatcher.leases().filter(|(id, lease)| is_expired(*id, lease)) {
+                let (leases, suspects) = lost.entry(lease.holder).or_default();
+                *leases += 1;
+                *suspects += u32::from(lease.record.is_suspect());
+            }
+        }
+        for (holder, counts) in lost {
+            let is_its = |id, lease: &InFlight| lease.holder == holder && is_expired(id, lease);
+            self.take_back(is_its, |dispatcher, id, now| dispatcher.expire(id, counts, now));
+        }
+    }
+
+    /// Takes note of the leases that a peer says it holds. Others that it was granted before this exchange did not reach it, and are taken
+    /// back. Returns those that it does not hold, though it believes so.
+    pub(crate) fn confirm(&self, asker: &Asker, held: &[Lease]) -> Vec<LeaseId> {
+        let is_held: BTreeSet<LeaseId> = held.iter().map(|lease| lease.id).collect();
+        let is_unknown = |id, lease: &InFlight| {
+            lease.holder == asker.holder && lease.exchange < asker.exchange && !is_held.contains(&id)
+        };
+        self.take_back(is_unknown, Dispatcher::reclaim);
+        self.change(|state, now| {
+            let is_lost = |lease: &&Lease| state.adopt(lease, asker, now) == Adoption::Refused;
+            held.iter().filter(is_lost).map(|lease| lease.id).collect()
+        })
+    }
+
+    /// Makes all positions of a lap that nobody holds unassigned. For a lap that is not over though nothing of it is left to hand out.
+    pub(crate) fn requeue_lost(&self, lap: LapId) {
+        self.change(|state, now| {
+            if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
+                dispatcher.requeue();
+                state.refresh(lap, now);
+            }
+        });
+    }
+
+    /// What a pending task waits for, if this node coordinates its lap. `nodes` are those that work.
+    pub(crate) fn why(&self, lap: LapId, position: Position, nodes: &[Holder]) -> Option<Waiting> {
+        let state = self.state();
+        state.dispatchers.get(&lap).map(|dispatcher| dispatcher.why(position, nodes, Instant::now()))
+    }
+
+    /// Whether nothing of a lap is held, unassigned or waiting for its time.
+    pub(crate) fn is_exhausted(&self, lap: LapId) -> bool {
+        self.state().dispatchers.get(&lap).is_some_and(Dispatcher::is_exhausted)
+    }
+
+    fn take_back(
+        &self,
+        is_meant: impl Fn(LeaseId, &InFlight) -> bool,
+        end: impl Fn(&mut Dispatcher, LeaseId, Instant) -> Option<i128>,
+    ) {
+        let meant: Vec<(LapId, LeaseId)> = {
+            let mut state = self.state();
+            let of_lap = |(lap, dispatcher): (&LapId, &mut Dispatcher)| {
+                let lap = *lap;
+                let meant = dispatcher.leases().filter(|(id, lease)| is_meant(*id, lease));
+                meant.map(move |(id, _)| (lap, id)).collect::<Vec<_>>()
+            };
+            state.dispatchers.iter_mut().flat_map(of_lap).collect()
+        };
+        for (lap, lease) in meant {
+            self.change(|state, now| state.end_lease(lap, lease, now, |dispatcher| end(dispatcher, lease, now)));
+        }
+        self.ended.send_replace(());
+    }
+
+    /// Changes the state, and wakes a worker if there is work.
+    fn change<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> T {
+        let (result, ready) = self.update(change);
+        if ready > 0 {
+            self.changed.notify_one();
+        }
+        result
+    }
+
+    /// Changes the state. Returns how many owners have work that is ready as well.
+    fn update<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> (T, u32) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let wake = state.next_wake();
+        state.promote(now);
+        let result = change(&mut state, now);
+        let ready = state.owners.ready() as u32;
+        let is_sooner = state.next_wake().is_some_and(|at| wake.is_none_or(|before| at < before));
+        // Whoever follows it waits for the first one.
+        self.ready.send_if_modified(|known| (std::mem::replace(known, ready) == 0) != (ready == 0));
+        drop(state);
+        if is_sooner {
+            self.sooner.notify_one();
+        }
+        (result, ready)
+    }
+
+    fn state(&self) -> MutexGuard<'_, Schedule> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,156 @@
+//! Chunks whose workers were lost: one of their tasks may be the cause.
+//!
+//! They are run again, but fewer of them at once on one node with each loss, down to one: so a task that kills its process is found, a loss for
+//! another reason holds nothing up for long, and no innocent task fails.
+
+use std::ops::Range;
+
+/// How often a task may be lost while it was the only suspect on its node, before it is taken for the cause.
+const POISON_LIMIT: u32 = 2;
+
+/// What is held against a chunk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Record {
+    /// How many workers were lost while they ran it or a larger one around it.
+    pub(super) unclean_stops: u32,
+    /// How often it was the only suspect on its node.
+    alone: u32,
+    /// How many leases were lost together with it.
+    group: u32,
+}
+
+impl Record {
+    /// It was lost once more, together with others of its node, so many of which were suspects.
+    pub(super) fn after_loss(self, lost: u32, suspects: u32) -> Self {
+        let was_alone = self.unclean_stops > 0 && suspects == 1;
+        Self {
+            unclean_stops: self.unclean_stops.saturating_add(1),
+            alone: self.alone + u32::from(was_alone),
+            group: if self.unclean_stops == 0 { lost } else { self.group },
+        }
+    }
+
+    /// The numbers that it consists of.
+    pub(super) fn parts(self) -> [u32; 3] {
+        [self.unclean_stops, self.alone, self.group]
+    }
+
+    /// The reverse of [`Record::parts`].
+    pub(super) fn from_parts([unclean_stops, alone, group]: [u32; 3]) -> Self {
+        Self { unclean_stops, alone, group }
+    }
+
+    /// Whether workers were lost over it.
+    pub(super) fn is_suspect(self) -> bool {
+        self.unclean_stops > 0
+    }
+
+    /// Whether a node may run it that runs so many suspects.
+    fn may_join(self, suspects: u32) -> bool {
+        suspects < self.group.checked_shr(self.unclean_stops).unwrap_or(0).max(1)
+    }
+}
+
+/// A chunk that is to be run again.
+#[derive(Debug, Clone)]
+pub(crate) struct Suspect {
+    pub(super) positions: Range<u32>,
+    pub(super) record: Record,
+}
+
+impl Suspect {
+    /// Whether its only task is taken for the cause.
+    pub(super) fn is_poison(&self) -> bool {
+        self.positions.len() == 1 && self.record.alone >= POISON_LIMIT
+    }
+}
+
+/// The suspects of one lap that nobody runs.
+#[derive(Debug, Default)]
+pub(super) struct Suspects(Vec<Suspect>);
+
+impl Suspects {
+    pub(super) fn push(&mut self, suspect: Suspect) {
+        self.0.push(suspect);
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Suspect> {
+        self.0.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a node that runs so many suspects may run one more of these.
+    pub(super) fn has_for(&self, running: u32) -> bool {
+        self.0.iter().any(|suspect| suspect.is_poison() || suspect.record.may_join(running))
+    }
+
+    /// Takes one for a node that runs so many suspects.
+    pub(super) fn pop_for(&mut self, running: u32) -> Option<Suspect> {
+        let place = self.0.iter().rposition(|suspect| suspect.is_poison() || suspect.record.may_join(running))?;
+        Some(self.0.swap_remove(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loses nodes of so many slots over one task among others, as long as there is one that kills them. Returns after how many losses it was
+    /// found, and which task that was.
+    fn hunt(tasks: u32, killer: u32) -> (u32, u32) {
+        let mut suspects = Suspects::default();
+        let lost = |suspects: &mut Suspects, held: Vec<Suspect>| {
+            let count = held.len() as u32;
+            let suspected = held.iter().filter(|suspect| suspect.record.is_suspect()).count() as u32;
+            for Suspect { positions, record } in held {
+                suspects.push(Suspect { positions, record: record.after_loss(count, suspected) });
+            }
+        };
+        let all = (0..tasks).map(|task| Suspect { positions: task..task + 1, record: Record::default() }).collect();
+        lost(&mut suspects, all);
+        for losses in 1..100 {
+            // A node takes what it may. If the killer is not among them, they end, and it takes others.
+            loop {
+                let mut held = Vec::new();
+                while let Some(suspect) = suspects.pop_for(held.len() as u32) {
+                    if suspect.is_poison() {
+                        return (losses, suspect.positions.start);
+                    }
+                    held.push(suspect);
+                }
+                if held.iter().any(|suspect| suspect.positions.start == killer) {
+                    lost(&mut suspects, held);
+                    break;
+                }
+            }
+        }
+        panic!("it is never found");
+    }
+
+    #[test]
+    fn the_task_that_kills_its_node_is_found_within_ten_losses_and_no_other() {
+        for killer in [0, 1, 31, 62, 63] {
+            let (losses, found) = hunt(64, killer);
+            assert_eq!(found, killer);
+            assert!(losses <= 10, "{losses}");
+        }
+        assert_eq!(hunt(1, 0).1, 0);
+    }
+
+    #[test]
+    fn half_of_those_that_were_lost_together_run_at_once_after_the_first_loss() {
+        let mut suspects = Suspects::default();
+        for task in 0..64 {
+            suspects.push(Suspect { positions: task..task + 1, record: Record::default().after_loss(64, 0) });
+        }
+        let mut running = 0;
+        while suspects.pop_for(running).is_some() {
+            running += 1;
+        }
+        assert_eq!(running, 32);
+    }
+}

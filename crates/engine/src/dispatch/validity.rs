@@ -1,0 +1,98 @@
+//! Whether a lease still holds, for the worker that has it.
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// For how long leases hold that were granted in one way. Renewed by whoever confirms them.
+pub(crate) struct Validity(watch::Sender<State>);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum State {
+    Always,
+    Until(Instant),
+    Lost,
+}
+
+impl Validity {
+    /// Within one process, a lease holds for as long as its worker's future lives.
+    pub(crate) fn always() -> Self {
+        Self(watch::Sender::new(State::Always))
+    }
+
+    /// Until a moment, unless it is renewed.
+    pub(crate) fn until(moment: Instant) -> Self {
+        Self(watch::Sender::new(State::Until(moment)))
+    }
+
+    /// Leases hold until a later moment.
+    pub(crate) fn renew(&self, moment: Instant) {
+        self.0.send_modify(|state| {
+            if let State::Until(until) = state {
+                *until = moment.max(*until);
+            }
+        });
+    }
+
+    /// The leases do not hold any more.
+    pub(crate) fn lose(&self) {
+        self.0.send_replace(State::Lost);
+    }
+
+    /// Whether the leases hold at this moment, as far as is known.
+    pub(crate) fn holds(&self) -> bool {
+        match *self.0.borrow() {
+            State::Always => true,
+            State::Until(until) => Instant::now() < until,
+            State::Lost => false,
+        }
+    }
+
+    /// Waits until the leases are confirmed, and returns `false` where they are lost, or not confirmed by the end of `patience`.
+    pub(crate) async fn is_confirmed(&self, patience: std::time::Duration) -> bool {
+        let mut states = self.0.subscribe();
+        let end = Instant::now() + patience;
+        loop {
+            if self.holds() {
+                return true;
+            }
+            if *states.borrow_and_update() == State::Lost {
+                return false;
+            }
+            tokio::select! {
+                biased;
+                changed = states.changed() => if changed.is_err() { return false },
+                () = sleep_until(end) => return false,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_holds_until_its_time_and_again_when_it_is_renewed() {
+        let validity = Validity::until(Instant::now() + SECOND);
+        assert!(validity.holds());
+        tokio::time::advance(SECOND).await;
+        assert!(!validity.holds() && !validity.is_confirmed(SECOND).await);
+        validity.renew(Instant::now() + SECOND);
+        assert!(validity.is_confirmed(SECOND).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_lease_is_never_confirmed() {
+        let validity = Validity::always();
+        assert!(validity.holds());
+        validity.lose();
+        validity.renew(Instant::now() + SECOND);
+        let started = Instant::now();
+        assert!(!validity.is_confirmed(SECOND * 60).await);
+        assert_eq!(started.elapsed(), Duration::ZERO, "it does not wait for it");
+    }
+}

@@ -1,0 +1,32 @@
+//! Why a task has not ended yet.
+
+use serde::{Deserialize, Serialize};
+
+/// What a pending task waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Waiting {
+    /// A worker holds it: it runs, or it is behind another task in the worker's chunk.
+    Running,
+    /// Its batch is paused.
+    Paused,
+    /// Its batch is being stopped.
+    Stopping,
+    /// As many tasks of its batch run as may at the same time.
+    Limit {
+        /// How many may.
+        concurrency: u32,
+    },
+    /// It failed, and is tried again.
+    Retry {
+        /// In how many milliseconds.
+        in_ms: u64,
+    },
+    /// No node can run it that has tried to: its kind of work or its command is unknown there.
+    Unable,
+    /// Its workers were lost, and few such tasks run at the same time on one node.
+    Suspected,
+    /// A worker.
+    Turn,
+    /// A coordinator: none is known at this moment.
+    Coordinator,
+}

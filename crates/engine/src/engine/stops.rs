@@ -1,0 +1,67 @@
+//! Stops laps: those that drain, and those whose time is over.
+
+use std::time::Duration;
+
+use quilt::{CancelCause, Event, Quilt, Status};
+use tokio::time::sleep;
+
+use super::laps::is_past;
+use super::shared::Engine;
+use crate::dispatch::{LapId, Validity};
+use crate::journal::{JournalError, retry_while_unavailable};
+use crate::live::LiveBatch;
+
+impl Engine {
+    /// Stops a lap that drains once nobody holds a lease of it any more.
+    pub(super) async fn stop_when_drained(
+        &self,
+        batch: &LiveBatch,
+        lap: LapId,
+        validity: &Validity,
+    ) -> Result<(), JournalError> {
+        let is_draining = |quilt: &Quilt| quilt.lap_number() == lap.lap && quilt.status() == Status::Draining;
+        batch.wait_until(is_draining).await;
+        if !self.shared.scheduler.drained(lap).await || !validity.holds() {
+            // A later coordinator finds out, or this one when it is adopted again.
+            return std::future::pending().await;
+        }
+        let cause = batch.folded().quilt.summary().cancelled_because.unwrap_or(CancelCause::Asked);
+        self.stop_lap(batch, lap, cause).await
+    }
+
+    /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.
+    pub(super) async fn stop_at_deadline(
+        &self,
+        batch: &LiveBatch,
+        LapId { batch: id, lap }: LapId,
+    ) -> Result<(), JournalError> {
+        let Some(deadline_ms) = batch.limits().deadline_ms else { return std::future::pending().await };
+        let deadline = batch.folded().quilt.lap().started_at.plus_millis(deadline_ms.into());
+        let clock = self.shared.settings.clock;
+        // Asked again after each sleep: time of day can be set.
+        loop {
+            let left = deadline.millis_since(clock.now());
+            if left == 0 {
+                break;
+            }
+            sleep(Duration::from_millis(left)).await;
+        }
+        self.stop_lap(batch, LapId { batch: id, lap }, CancelCause::Deadline).await
+    }
+
+    /// Writes that a lap is stopped, and waits until that is folded.
+    async fn stop_lap(
+        &self,
+        batch: &LiveBatch,
+        LapId { batch: id, lap }: LapId,
+        cause: CancelCause,
+    ) -> Result<(), JournalError> {
+        retry_while_unavailable(|| {
+            let cancelled = Event::Cancelled { lap, at: self.shared.settings.clock.now(), cause };
+            self.shared.journal.append(id, vec![cancelled], Vec::new())
+        })
+        .await?;
+        batch.wait_until(|quilt| is_past(quilt, lap)).await;
+        Ok(())
+    }
+}

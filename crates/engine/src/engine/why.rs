@@ -1,0 +1,49 @@
+//! Why a task has not ended yet.
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use quilt::{BatchId, Index, SquareState};
+
+use super::shared::{Engine, OtherNodes, Shared};
+use crate::cluster::{Reply, Request};
+use crate::dispatch::{LapId, NodeId, Waiting};
+use crate::journal::JournalError;
+
+impl Engine {
+    /// What the task of a square waits for; `None` where there is no such square, or its task has ended.
+    ///
+    /// # Errors
+    ///
+    /// Where the journal cannot be read.
+    pub async fn why(&self, id: BatchId, index: Index) -> Result<Option<Waiting>, JournalError> {
+        let Some(batch) = self.open(id).await? else { return Ok(None) };
+        let (lap, position) = {
+            let quilt = &batch.folded().quilt;
+            if index.0 >= quilt.progress().tasks || quilt.square(index) != SquareState::Pending {
+                return Ok(None);
+            }
+            (LapId { batch: id, lap: quilt.lap_number() }, quilt.order().position(index))
+        };
+        let Shared { scheduler, peers, .. } = &*self.shared;
+        if let Some(waiting) = scheduler.why(lap, position, &peers.working()) {
+            return Ok(Some(waiting));
+        }
+        let question = Request::Why { lap, position };
+        let asked: FuturesUnordered<_> = peers.ids().into_iter().map(|id| self.ask(id, &question)).collect();
+        let answers = asked.filter_map(|reply| async move {
+            match reply {
+                Some(Reply::Why(waiting)) => waiting,
+                _ => None,
+            }
+        });
+        let first = std::pin::pin!(answers).next().await;
+        Ok(Some(first.unwrap_or(Waiting::Coordinator)))
+    }
+
+    /// Sends a question to another node.
+    async fn ask(&self, to: NodeId, question: &Request) -> Option<Reply> {
+        let Some(OtherNodes { cluster, .. }) = &self.shared.cluster else { return None };
+        let reply = cluster.messages.request(to, serde_json::to_vec(question).ok()?.into()).await.ok()?;
+        serde_json::from_slice(&reply).ok()
+    }
+}

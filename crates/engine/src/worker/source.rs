@@ -1,0 +1,212 @@
+//! Where the workers of a node get their work: from its own scheduler, and from the coordinators on other nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use quilt::{OwnerId, Position};
+use tokio::time::Instant;
+
+use crate::cluster::{Peers, Remote};
+use crate::dispatch::{Asker, FairOrder, Granted, Holder, Lease, NodeId, Release, Scheduler, Validity, nanos};
+use crate::estimate::CHUNK_TIME;
+
+/// Hands work to the workers of one node.
+pub(crate) struct WorkSource {
+    pub(crate) scheduler: Arc<Scheduler>,
+    pub(crate) peers: Arc<Peers>,
+    /// `None` where there are no other nodes.
+    pub(crate) remote: Option<Arc<Remote>>,
+    /// How many slots may run one batch that keeps processors busy.
+    pub(crate) cpu_bound_slots: u32,
+    pub(crate) slots: u32,
+    /// How many slots only run work of owners that have no other.
+    pub(crate) reserved: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// How many slots each owner's work has.
+    owners: BTreeMap<OwnerId, u32>,
+    used: u32,
+    coordinators: FairOrder<Coordinator>,
+}
+
+/// Who coordinates a lap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Coordinator {
+    Here,
+    Peer(NodeId),
+}
+
+/// A lease that a worker of this node has. It is released when it is dropped, if that was not done before.
+pub(crate) struct Assignment {
+    source: Arc<WorkSource>,
+    lease: Lease,
+    owner: OwnerId,
+    validity: Arc<Validity>,
+    /// Who was charged for it.
+    coordinator: Option<Coordinator>,
+    started: Instant,
+    is_released: bool,
+}
+
+impl WorkSource {
+    pub(crate) fn new(
+        scheduler: Arc<Scheduler>,
+        peers: Arc<Peers>,
+        remote: Option<Arc<Remote>>,
+        (slots, reserved): (u32, u32),
+        cpu_bound_slots: u32,
+    ) -> Self {
+        Self { scheduler, peers, remote, cpu_bound_slots, slots, reserved, state: Mutex::default() }
+    }
+
+    /// Waits for a lease. Whoever stops waiting leaves none held.
+    pub(crate) async fn next(self: &Arc<Self>) -> Assignment {
+        loop {
+            let mut of_peers = std::pin::pin!(self.peers.changed());
+            of_peers.as_mut().enable();
+            if let Some(assignment) = self.try_next().await {
+                return assignment;
+            }
+            tokio::select! {
+                biased;
+                () = self.scheduler.changed() => {}
+                () = of_peers => {}
+            }
+        }
+    }
+
+    async fn try_next(self: &Arc<Self>) -> Option<Assignment> {
+        for coordinator in self.in_order() {
+            let reserved_from = self.reserved_from();
+            let granted = match coordinator {
+                Coordinator::Here => self.scheduler.claim(&Asker {
+                    holder: Holder::Here,
+                    cpu_bound_slots: self.cpu_bound_slots,
+                    workers: self.peers.slots(),
+                    reserved_from,
+                    live: Duration::ZERO,
+                    exchange: 0,
+                }),
+                Coordinator::Peer(id) => match &self.remote {
+                    Some(remote) => remote.claim(id, reserved_from).await,
+                    None => None,
+                },
+            };
+            if let Some(Granted { lease, owner, validity }) = granted {
+                let mut state = self.state();
+                *state.owners.entry(owner).or_default() += 1;
+                state.used += 1;
+                let is_charged = state.coordinators.knows(coordinator);
+                state.coordinators.pick(coordinator, nanos(CHUNK_TIME));
+                return Some(Assignment {
+                    source: Arc::clone(self),
+                    lease,
+                    owner,
+                    validity,
+                    coordinator: is_charged.then_some(coordinator),
+                    started: Instant::now(),
+                    is_released: false,
+                });
+            }
+        }
+        None
+    }
+
+    /// Those who may have work, the ones that had the least working time of this node first. One weighs as much as the owners that it has
+    /// work of.
+    fn in_order(&self) -> Vec<Coordinator> {
+        let peers = if self.remote.is_some() { self.peers.ready() } else { Vec::new() };
+        if peers.is_empty() {
+            return vec![Coordinator::Here];
+        }
+        let mut state = self.state();
+        let here = *self.scheduler.ready().borrow();
+        let known: Vec<Coordinator> = state.coordinators.in_order().collect();
+        let is_gone = |coordinator: &Coordinator| match coordinator {
+            Coordinator::Here => false,
+            Coordinator::Peer(id) => !peers.iter().any(|(peer, _)| peer == id),
+        };
+        known.into_iter().filter(is_gone).for_each(|coordinator| state.coordinators.set_idle(coordinator));
+        state.coordinators.set_ready(Coordinator::Here, here);
+        for (id, ready) in &peers {
+            state.coordinators.set_ready(Coordinator::Peer(*id), *ready);
+        }
+        let is_known = |id| peers.iter().any(|(peer, _)| *peer == id);
+        state.coordinators.forget(|coordinator| matches!(coordinator, Coordinator::Peer(id) if !is_known(*id)));
+        state.coordinators.in_order().collect()
+    }
+
+    /// The owners that the next free slot is reserved from, if it is one of the last.
+    fn reserved_from(&self) -> Option<BTreeSet<OwnerId>> {
+        let state = self.state();
+        let is_reserved = self.slots.saturating_sub(state.used) <= self.reserved;
+        is_reserved.then(|| state.owners.keys().copied().collect())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Assignment {
+    /// The lease.
+    pub(crate) fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
+    /// Whether the lease holds, for all that is known at this moment.
+    pub(crate) fn validity(&self) -> &Validity {
+        &self.validity
+    }
+
+    /// Gives the tail back, from a position on.
+    pub(crate) fn shrink(&self, end: Position) {
+        let is_remote = self.source.remote.as_ref().is_some_and(|remote| remote.shrink(self.lease.id, end));
+        if !is_remote {
+            self.source.scheduler.shrink(self.lease.lap, self.lease.id, Holder::Here, end);
+        }
+    }
+
+    /// Gives the lease back.
+    pub(crate) fn release(mut self, release: &Release) {
+        self.release_now(release);
+    }
+
+    fn release_now(&mut self, release: &Release) {
+        if std::mem::replace(&mut self.is_released, true) {
+            return;
+        }
+        {
+            let mut state = self.source.state();
+            state.used = state.used.saturating_sub(1);
+            if let Some(slots) = state.owners.get_mut(&self.owner) {
+                *slots -= 1;
+                if *slots == 0 {
+                    state.owners.remove(&self.owner);
+                }
+            }
+            if let Some(coordinator) = self.coordinator {
+                state.coordinators.settle(coordinator, nanos(self.started.elapsed()) - nanos(CHUNK_TIME));
+            }
+        }
+        // Also where another node has become the coordinator meanwhile, or this one.
+        let Assignment { source, lease, .. } = self;
+        let to_peer = || source.remote.as_ref().is_some_and(|remote| remote.release(lease.id, release.clone()));
+        let is_known = to_peer() || source.scheduler.release(lease.lap, lease.id, Holder::Here, release.clone());
+        if !is_known {
+            // It has moved there in between.
+            to_peer();
+        }
+    }
+}
+
+impl Drop for Assignment {
+    fn drop(&mut self) {
+        let untouched = Release::untouched(&self.lease);
+        self.release_now(&untouched);
+    }
+}

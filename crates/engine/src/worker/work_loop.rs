@@ -1,0 +1,107 @@
+//! Takes leases, runs their chunks, and gives them back.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::chunk_run::{ChunkResult, ChunkRun};
+use super::context::Worker;
+use super::source::Assignment;
+use crate::dispatch::Release;
+use crate::journal::{JournalError, RETRY_PAUSE};
+use crate::live::LiveBatch;
+
+/// For how long this node gets no chunks of a batch that it cannot read. Other nodes may.
+const UNREADABLE_PAUSE: Duration = Duration::from_secs(5);
+
+/// For how long this node gets no chunks of a batch whose work it does not know. Other nodes may know it.
+const UNABLE_PAUSE: Duration = Duration::from_secs(60);
+
+impl Worker {
+    /// Works until the process is ending.
+    pub(crate) async fn run(self) {
+        while let Some(assignment) = self.stopping.run_until_cancelled(self.source.next()).await {
+            if let Some(attempt) = self.work_on(assignment).await {
+                self.wait_for(attempt).await;
+            }
+        }
+    }
+
+    /// Runs a chunk. Returns the attempt that does not stop, if there is one.
+    async fn work_on(&self, assignment: Assignment) -> Option<JoinHandle<()>> {
+        let lease = assignment.lease();
+        let batch = match self.batch(&assignment).await {
+            Ok(batch) => batch,
+            Err(release) => {
+                assignment.release(&release);
+                return None;
+            }
+        };
+        let work = match &batch.work {
+            Ok(work) => work,
+            Err(error) => {
+                tracing::warn!(batch = %batch.id(), %error, "this node cannot run the batch, and leaves it to others");
+                let release = Release::unable(lease, UNABLE_PAUSE);
+                assignment.release(&release);
+                return None;
+            }
+        };
+        let _shown = self.status.set_batch(batch.id());
+        let run = ChunkRun::new(self, (&batch, work), &assignment);
+        let result = if lease.is_poison { run.fail_poisoned().await } else { run.run().await };
+        match result {
+            Ok(ChunkResult { release, unresponsive }) => {
+                assignment.release(&release);
+                unresponsive
+            }
+            Err(error) => {
+                let release = refused(&assignment, &error);
+                assignment.release(&release);
+                None
+            }
+        }
+    }
+
+    /// The batch of a lease, as far as it has to be folded.
+    async fn batch(&self, assignment: &Assignment) -> Result<Arc<LiveBatch>, Release> {
+        let lease = assignment.lease();
+        let opened = self.batches.open(lease.lap.batch).await.map_err(|error| refused(assignment, &error))?;
+        let batch = opened.ok_or_else(|| Release::nothing_left(lease))?;
+        if batch.wait_for_fold(lease.after, lease.lap.lap).await {
+            Ok(batch)
+        } else {
+            Err(Release::unable(lease, RETRY_PAUSE))
+        }
+    }
+
+    /// Starts nothing while an attempt runs that nobody waits for any more. So there are never more of them than workers.
+    async fn wait_for(&self, attempt: JoinHandle<()>) {
+        let worker = &self.status.worker;
+        tracing::error!(worker, "an attempt does not stop though its time is over; its worker waits for it");
+        self.unresponsive.fetch_add(1, Ordering::Relaxed);
+        self.stopping.run_until_cancelled(attempt).await;
+        self.unresponsive.fetch_sub(1, Ordering::Relaxed);
+        tracing::info!(worker, "the attempt has stopped");
+    }
+}
+
+/// Gives a lease back whose batch cannot be read, or whose results cannot be written.
+fn refused(assignment: &Assignment, error: &JournalError) -> Release {
+    let lease = assignment.lease();
+    let batch = lease.lap.batch;
+    match error {
+        JournalError::Removed => Release::nothing_left(lease),
+        // The process is ending.
+        JournalError::Closed => Release::untouched(lease),
+        JournalError::Unavailable(_) | JournalError::Refused(_) => {
+            tracing::debug!(%batch, %error, "a chunk cannot be run now");
+            Release::unable(lease, RETRY_PAUSE)
+        }
+        error => {
+            tracing::error!(%batch, %error, "this node cannot read the batch, and leaves it to others");
+            Release::unable(lease, UNREADABLE_PAUSE)
+        }
+    }
+}
