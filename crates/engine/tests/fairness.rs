@@ -100,7 +100,8 @@ async fn owners_share_the_workers_however_many_batches_they_have() {
     let of_other = launch(&engine, 2, "short", 20, 5).await;
     finished(&engine, of_other).await;
     let meanwhile = (1..=4).map(started).sum::<u32>() - before;
-    assert!((380..=420).contains(&meanwhile), "{meanwhile} beside 400");
+    // The newcomer is two seconds of work ahead.
+    assert!((350..=420).contains(&meanwhile), "{meanwhile} beside 400");
     let each: Vec<u32> = (1..=4).map(started).collect();
     assert!(each.iter().max().expect("four") - each.iter().min().expect("four") <= SLOTS, "{each:?}");
 }

@@ -1,7 +1,7 @@
 //! Chunks whose workers were lost: one of their tasks may be the cause.
 //!
-//! They are run again, but fewer of them at once on one node with each loss, down to one: so a task that kills its process is found, a loss for
-//! another reason holds nothing up for long, and no innocent task fails.
+//! They are run again, but fewer of them at once on one node with each loss, down to one: so a task that kills its process is found, and a loss
+//! for another reason does not serialize what it interrupted. A task fails only if it was the only suspect at two losses.
 
 use std::ops::Range;
 
