@@ -85,6 +85,8 @@ impl Asked {
         match random.random_range(0..16) {
             0..3 => check_ok(&client.post(at("/pause")).send().await?),
             3..7 => check_ok(&client.post(at("/resume")).send().await?),
+            // A retry of a cancelled batch would start a lap after one without a finish line.
+            7..10 if self.may_be_cancelled => check_ok(&client.post(at("/resume")).send().await?),
             7..10 => {
                 let response = client.post(at("/retry")).send().await?;
                 if response.status() == 200 {
