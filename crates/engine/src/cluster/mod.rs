@@ -6,10 +6,11 @@
 //! # Layout
 //!
 //! - `interface`: [`Coordination`] and [`Messages`], what a backend has to offer
-//! - `messages`: what nodes send each other; `live`: the time in which messages arrive
+//! - `messages`: what nodes send each other; `ask`: sends a request; `live`: the time in which messages arrive
 //! - `peers`: the other nodes, by their statuses
 //! - `remote`: leases that other nodes have granted to this one; `serve`: answers requests of other nodes
 
+mod ask;
 mod interface;
 mod live;
 mod messages;
@@ -17,6 +18,7 @@ mod peers;
 mod remote;
 mod serve;
 
+pub(crate) use self::ask::ask;
 pub use self::interface::{Cluster, Coordination, Incoming, Messages};
 pub(crate) use self::live::LiveClock;
 pub use self::messages::{NodeStatus, RunningTask};

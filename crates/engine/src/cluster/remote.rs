@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use quilt::{OwnerId, Position};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::ask::ask;
 use super::interface::Messages;
 use super::messages::{Exchange, Reply, Request, Want};
 use super::peers::Peers;
@@ -117,17 +117,14 @@ impl Remote {
         let mut state = self.state();
         let State { held, links, .. } = &mut *state;
         let Some(entry) = held.get_mut(&lease) else { return false };
-        match entry.coordinator {
+        let coordinator = entry.coordinator;
+        match coordinator {
             Some(_) => entry.released = Some((release, Instant::now())),
             // It was lost.
             None => drop(held.remove(&lease)),
         }
-        wake(links, self.coordinator_of(held, lease));
+        wake(links, coordinator);
         true
-    }
-
-    fn coordinator_of(&self, held: &BTreeMap<LeaseId, Held>, lease: LeaseId) -> Option<NodeId> {
-        held.get(&lease).and_then(|held| held.coordinator)
     }
 
     /// The leases of a lap that this node's workers hold, for its new coordinator: from now on they are confirmed and released to that node.
@@ -223,7 +220,7 @@ impl Remote {
                 continue;
             };
             let sent = Instant::now();
-            match self.request(coordinator, Request::Exchange(exchange.clone())).await {
+            match ask(&*self.messages, coordinator, &Request::Exchange(exchange.clone())).await {
                 Some(Reply::Granted { leases, lost, ready }) => {
                     self.peers.set_ready(coordinator, ready);
                     self.acknowledge(coordinator, &exchange, &lost, sent);
@@ -239,17 +236,6 @@ impl Remote {
                     }
                     sleep(RETRY_PAUSE).await;
                 }
-            }
-        }
-    }
-
-    async fn request(&self, to: NodeId, request: Request) -> Option<Reply> {
-        let request = Bytes::from(serde_json::to_vec(&request).ok()?);
-        match self.messages.request(to, request).await {
-            Ok(reply) => serde_json::from_slice(&reply).ok(),
-            Err(error) => {
-                tracing::debug!(coordinator = %to, %error, "an exchange has no reply");
-                None
             }
         }
     }

@@ -18,7 +18,7 @@ use super::error::TooManyRunning;
 use super::load::STATUS_INTERVAL;
 use super::running::Share;
 use super::shared::{Engine, OtherNodes, Shared};
-use crate::cluster::{Reply, Request, demote};
+use crate::cluster::{Reply, Request, ask, demote};
 use crate::dispatch::{Asker, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, NodeId, Validity};
 use crate::journal::{JournalError, retry_while_unavailable};
 use crate::live::{Gate, LiveBatch};
@@ -270,22 +270,18 @@ impl Engine {
             exchange: u64::MAX,
         };
         let question = Request::Holdings { lap, coordinator: cluster.messages.id() };
-        // A struct of numbers and ids always has a form.
-        let question = bytes::Bytes::from(serde_json::to_vec(&question).unwrap_or_default());
         let ask = |id: NodeId| {
-            let (question, asker) = (question.clone(), &asker);
+            let (question, asker) = (&question, &asker);
             async move {
                 let asked = live.now();
                 // One that does not answer though messages arrive is lost.
                 while live.now().saturating_sub(asked) < HOLDINGS_TIME && peers.ids().contains(&id) {
-                    let Ok(reply) = cluster.messages.request(id, question.clone()).await else {
-                        sleep(STATUS_INTERVAL / 5).await;
-                        continue;
-                    };
-                    let Ok(Reply::Holdings { leases, cpu_bound_slots }) = serde_json::from_slice(&reply) else {
-                        continue;
-                    };
-                    return Some((asker(Holder::Peer(id), cpu_bound_slots), leases));
+                    if let Some(Reply::Holdings { leases, cpu_bound_slots }) =
+                        ask(&*cluster.messages, id, question).await
+                    {
+                        return Some((asker(Holder::Peer(id), cpu_bound_slots), leases));
+                    }
+                    sleep(STATUS_INTERVAL / 5).await;
                 }
                 None
             }

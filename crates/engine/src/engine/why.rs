@@ -5,8 +5,8 @@ use futures::stream::FuturesUnordered;
 use quilt::{BatchId, Index, SquareState};
 
 use super::shared::{Engine, OtherNodes, Shared};
-use crate::cluster::{Reply, Request};
-use crate::dispatch::{LapId, NodeId, Waiting};
+use crate::cluster::{Reply, Request, ask};
+use crate::dispatch::{LapId, Waiting};
 use crate::journal::JournalError;
 
 impl Engine {
@@ -24,12 +24,14 @@ impl Engine {
             }
             (LapId { batch: id, lap: quilt.lap_number() }, quilt.order().position(index))
         };
-        let Shared { scheduler, peers, .. } = &*self.shared;
+        let Shared { scheduler, peers, cluster, .. } = &*self.shared;
         if let Some(waiting) = scheduler.why(lap, position, &peers.working()) {
             return Ok(Some(waiting));
         }
+        let Some(OtherNodes { cluster, .. }) = cluster else { return Ok(Some(Waiting::Coordinator)) };
         let question = Request::Why { lap, position };
-        let asked: FuturesUnordered<_> = peers.ids().into_iter().map(|id| self.ask(id, &question)).collect();
+        let ask = |id| ask(&*cluster.messages, id, &question);
+        let asked: FuturesUnordered<_> = peers.ids().into_iter().map(ask).collect();
         let answers = asked.filter_map(|reply| async move {
             match reply {
                 Some(Reply::Why(waiting)) => waiting,
@@ -38,12 +40,5 @@ impl Engine {
         });
         let first = std::pin::pin!(answers).next().await;
         Ok(Some(first.unwrap_or(Waiting::Coordinator)))
-    }
-
-    /// Sends a question to another node.
-    async fn ask(&self, to: NodeId, question: &Request) -> Option<Reply> {
-        let Some(OtherNodes { cluster, .. }) = &self.shared.cluster else { return None };
-        let reply = cluster.messages.request(to, serde_json::to_vec(question).ok()?.into()).await.ok()?;
-        serde_json::from_slice(&reply).ok()
     }
 }

@@ -135,8 +135,7 @@ impl WorkSource {
         for (id, ready) in &peers {
             state.coordinators.set_ready(Coordinator::Peer(*id), *ready);
         }
-        let is_known = |id| peers.iter().any(|(peer, _)| *peer == id);
-        state.coordinators.forget(|coordinator| matches!(coordinator, Coordinator::Peer(id) if !is_known(*id)));
+        state.coordinators.forget(is_gone);
         state.coordinators.in_order().collect()
     }
 

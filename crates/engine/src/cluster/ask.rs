@@ -1,0 +1,17 @@
+//! Asks another node.
+
+use super::interface::Messages;
+use super::messages::{Reply, Request};
+use crate::dispatch::NodeId;
+
+/// Sends a request to another node. Returns its reply; `None` if there is none, or none that can be read.
+pub(crate) async fn ask(messages: &dyn Messages, to: NodeId, request: &Request) -> Option<Reply> {
+    let request = serde_json::to_vec(request).ok()?;
+    match messages.request(to, request.into()).await {
+        Ok(reply) => serde_json::from_slice(&reply).ok(),
+        Err(error) => {
+            tracing::debug!(node = %to, %error, "a request to another node has no reply");
+            None
+        }
+    }
+}
