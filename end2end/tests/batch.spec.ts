@@ -1,6 +1,6 @@
 // A batch from launch to finish line, as a visitor sees it.
 
-import { banner, batchOf, colorsOfApi, colorsOnPage, events, finished, launch, launchOverApi, root, squares } from "./quilt";
+import { banner, batchOf, colorsOfApi, colorsOnPage, events, figure, finished, launch, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
 
 /** The kind of frame that comes every two seconds. */
@@ -161,6 +161,12 @@ test("a batch that was cancelled goes on with the squares that were not run", as
   await expect(squares(page, "not-run")).toHaveCount(64 - done);
   await expect(squares(page, "not-run").first()).toHaveAccessibleName(/: not run$/);
   await expect(page.getByRole("group", { name: "Show only" }).getByRole("button", { name: /^not run/ })).toHaveText(`not run ${64 - done}`);
+  await expect(figure(page, "Not run")).toHaveText(String(64 - done));
+  await expect(figure(page, "Pending")).toHaveCount(0);
+  await page.getByText("Results", { exact: true }).click();
+  await page.getByLabel("Show", { exact: true }).selectOption("not run");
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText(`${64 - done} of 64 squares`);
+  await expect(page.getByRole("cell", { name: "not run" }).first()).toBeVisible();
   await page.getByRole("button", { name: "Continue" }).click();
   await expect(banner(page)).toContainText("All 64 squares finished", { timeout: 60_000 });
   await expect(squares(page, "done")).toHaveCount(64);

@@ -69,6 +69,12 @@ export function squares(page: Page, state?: "pending" | "done" | "failed" | "not
   return state ? cells.and(page.locator(`[data-state="${state}"]`)) : cells;
 }
 
+/** The value of a figure below the progress bar. */
+export function figure(page: Page, name: string): Locator {
+  const panel = page.getByRole("region", { name: "Progress" });
+  return panel.locator("div", { has: page.getByRole("term").filter({ hasText: name }) }).getByRole("definition");
+}
+
 export function banner(page: Page): Locator {
   return page.locator("[data-banner]");
 }

@@ -130,6 +130,7 @@ test("a notice that is given twice is announced twice", async ({ page }) => {
     await expect(notice).toHaveText("Type a row and a column, such as 3,4.");
     await expect.poll(() => page.evaluate(() => (window as any).announced)).toBe(times);
   }
+  await expect(notice).toBeEmpty({ timeout: 20_000 });
 });
 
 test("nothing moves at the finish line", async ({ page }) => {

@@ -37,9 +37,11 @@ pub fn BatchList(batches: Vec<EncodedView>) -> impl IntoView {
         <When condition=is_empty>
             <p class="quiet">"Nothing yet. The ones that you launch are listed here."</p>
         </When>
-        <ul class="batch-list">
-            <Each keys=ids view=each(item) />
-        </ul>
+        <When condition=flag(move || !is_empty.get())>
+            <ul class="batch-list">
+                <Each keys=ids view=each(item) />
+            </ul>
+        </When>
     }
 }
 

@@ -14,7 +14,6 @@ use crate::live::address::use_address;
 use crate::live::attempts::follow_when;
 use crate::live::focus::use_focus;
 use crate::live::playback::end_when_running;
-use crate::live::shared::effect;
 use crate::live::stage::Stage;
 use crate::live::tab::use_tab;
 use crate::live::view::View;
@@ -55,11 +54,6 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     use_tab(batch);
     end_when_running(batch);
     let focus = use_focus(batch);
-    effect(move || {
-        if batch.control.pending().get() {
-            batch.view.clear_notice();
-        }
-    });
     let needs_attempts = flag(move || batch.view.is_race_open.get() || batch.view.look.get().needs_attempts());
     follow_when(batch.channel, needs_attempts);
     let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());

@@ -1,11 +1,16 @@
 //! How the visitor looks at a batch.
 
+use std::time::Duration;
+
 use leptos::prelude::*;
 use quilt::{Grid, Square};
 use viewer::{Look, Zoom};
 
 /// Quilts up to this size show the race from the start; for larger ones there is more to read first than everybody wants.
 const RACE_OPEN_UP_TO: u32 = 65_536;
+
+/// How long a message is displayed.
+const NOTICE_TIME: Duration = Duration::from_secs(10);
 
 /// A message about something that the visitor just did. The number makes the same words a new message, so that they are announced again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,17 +73,18 @@ impl View {
         }
     }
 
-    /// Shows a message.
+    /// Shows a message for a while.
     pub(crate) fn notify(self, words: &'static str) {
-        if let Some(notice) = self.notice.try_get_untracked() {
-            self.notice.set(Notice { number: notice.number.wrapping_add(1), words });
-        }
+        let Some(before) = self.notice.try_get_untracked() else { return };
+        let number = before.number.wrapping_add(1);
+        self.notice.set(Notice { number, words });
+        set_timeout(move || self.clear_notice(number), NOTICE_TIME);
     }
 
-    /// Takes the message away: the visitor does something else.
-    pub(crate) fn clear_notice(self) {
-        if self.notice.with_untracked(|notice| !notice.words.is_empty()) {
-            self.notify("");
+    /// Removes the message, unless another one took its place.
+    fn clear_notice(self, number: u32) {
+        if self.notice.try_get_untracked().is_some_and(|notice| notice.number == number) {
+            self.notice.set(Notice { number, words: "" });
         }
     }
 

@@ -40,6 +40,15 @@ impl TaskState {
             Self::NotRun => "not_run",
         }
     }
+
+    /// The state in words, for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::NotRun => "not run",
+            Self::Pending | Self::Done | Self::Failed => self.as_str(),
+        }
+    }
 }
 
 /// One square with every recorded attempt at its task: the answer of `GET /api/batches/{id}/squares/{row}/{column}`.

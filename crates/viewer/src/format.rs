@@ -4,8 +4,11 @@ use quilt::Grid;
 
 /// `1234567` as `1,234,567`.
 #[must_use]
-pub fn count(value: u32) -> String {
-    let digits = value.to_string();
+pub fn count(value: impl Into<u64>) -> String {
+    grouped(&value.into().to_string())
+}
+
+fn grouped(digits: &str) -> String {
     let mut grouped = String::with_capacity(digits.len() + 3);
     for (place, digit) in digits.chars().enumerate() {
         if place > 0 && (digits.len() - place).is_multiple_of(3) {

@@ -155,7 +155,7 @@ impl Table {
         let common = [
             Value::Text(format!("{}, {}", square.row, square.column)),
             Value::from(result.item.as_deref()),
-            Value::Text(result.state.as_str().into()),
+            Value::Text(result.state.words().into()),
             Value::from(result.failed.as_deref()),
         ];
         let cells: Vec<Value> = common.into_iter().chain(own).collect();
@@ -223,7 +223,7 @@ impl Table {
         self.arrange();
     }
 
-    /// Only squares in this state match; an empty name for all of them.
+    /// Only squares in this state match, in words; an empty text for all of them.
     pub fn set_only(&mut self, only: &str) {
         self.only = Some(only.to_owned()).filter(|only| !only.is_empty());
         self.arrange();

@@ -41,7 +41,7 @@ fn Lap() -> impl IntoView {
             <p>{text(move || words::detail(&told.summary.get()))}</p>
             // What arrives a moment later is not announced by itself.
             <div class="banner-more" aria-live="off">
-                {maybe(last_across.map(|square| view! { <p>"Last across: " <SquareLink square />{behind_median()}"."</p> }))}
+                {maybe(last_across.map(|square| view! { <p>"Last across: " <SquareLink square />{behind_median()}</p> }))}
                 <Receipt />
                 <Actions />
             </div>
@@ -50,21 +50,22 @@ fn Lap() -> impl IntoView {
     }
 }
 
-/// How long after half of the others the last square came, once that is known.
+/// The end of the sentence: how long after half of the others the last square came, once that is known.
 fn behind_median() -> Signal<String> {
     let channel = use_batch().channel;
     text(move || {
         let told = channel.told;
         if told.following.get() != Following::Live {
-            return String::new();
+            return ".".into();
         }
         told.race_version.track();
         let median = channel.quilt.with(|viewer| viewer.race().median_ms()).flatten();
         let summary = told.summary.get();
         let took = summary.ended_at.map(|ended_at| ended_at.millis_since(summary.started_at));
-        took.zip(median).map_or(String::new(), |(took, median)| {
-            format!(", {} behind the median", format::duration(took.saturating_sub(median.into())))
-        })
+        took.zip(median).map_or_else(
+            || ".".into(),
+            |(took, median)| format!(", {} behind the median.", format::duration(took.saturating_sub(median.into()))),
+        )
     })
 }
 

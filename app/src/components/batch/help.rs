@@ -17,6 +17,7 @@ const KEYS: &str = concat!(
     "<dt><kbd>f</kbd></dt><dd>to the next failure</dd>",
     "<dt><kbd>/</kbd></dt><dd>to a square by its row and column</dd>",
     "<dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>larger, smaller, the whole of a large quilt</dd>",
+    "<dt><kbd>?</kbd></dt><dd>these keys</dd>",
     "<dt><kbd>Esc</kbd></dt><dd>back: close the square, end the replay, show all squares</dd>",
 );
 

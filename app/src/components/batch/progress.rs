@@ -44,7 +44,13 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
             <dl class="figures">
                 <Figure name="Done" value=count(|progress| progress.done) />
                 <Figure name="Failed" value=count(|progress| progress.failed) />
-                <Figure name="Pending" value=count(quilt::Progress::pending) />
+                // The one takes the place of the other when a batch is stopped, so that nothing moves.
+                <When condition=flag(move || progress.get().pending() > 0 || progress.get().not_run == 0)>
+                    <Figure name="Pending" value=count(quilt::Progress::pending) />
+                </When>
+                <When condition=flag(move || { progress.get().not_run > 0 })>
+                    <Figure name="Not run" value=count(|progress| progress.not_run) />
+                </When>
                 <Figure name="Rate" value=rate />
                 <Figure name="Elapsed" value=elapsed />
                 <Figure name="Time left" value=left />

@@ -64,7 +64,7 @@ fn Details(receipt: ReceiptDocument) -> impl IntoView {
             <summary>"Receipt"</summary>
             <dl>
                 <dt>"Attempts"</dt>
-                <dd>{format!("{attempts} for {} tasks", format::count(lap_tasks))}</dd>
+                <dd>{format!("{} for {} tasks", format::count(attempts), format::count(lap_tasks))}</dd>
                 <dt>"Last across by"</dt>
                 <dd>{by}</dd>
                 {maybe(slowest)}

@@ -105,7 +105,7 @@ fn Answer(details: Result<SquareDocument, ActionError>) -> impl IntoView {
     };
     let SquareDocument { item, state, color, failed, detail, picture, waiting, attempts, .. } = square;
     let more = failed.or(waiting.map(|waiting| waiting.text));
-    let words = more.map_or_else(|| state.as_str().into(), |more| format!("{}: {more} ", state.as_str()));
+    let words = more.map_or_else(|| state.words().into(), |more| format!("{}: {more} ", state.words()));
     let swatch = color.map(|color| {
         view! {
             " "

@@ -121,13 +121,13 @@ fn Scale() -> impl IntoView {
             _ => String::new(),
         }
     });
-    let reading = text(move || {
-        match following.get() {
-            Following::Live => "",
-            Following::Reading | Following::No => "reading the attempts…",
-            Following::Failed => "The attempts could not be read.",
-        }
-        .into()
+    let reading = text(move || match following.get() {
+        Following::Reading | Following::No => "reading the attempts…".into(),
+        Following::Live | Following::Failed => String::new(),
+    });
+    let failure = text(move || match following.get() {
+        Following::Failed => "The attempts could not be read.".into(),
+        _ => String::new(),
     });
     let item = |entry: String| {
         let (color, name) = entry.split_once(' ').unwrap_or_default();
@@ -142,8 +142,9 @@ fn Scale() -> impl IntoView {
         <When condition=flag(move || look.get().by.needs_attempts())>
             <ul class="scale" aria-label="Colors">
                 <Each keys=entries view=each(item) />
-                <Entry words=others />
-                <Entry words=reading />
+                <Entry words=others class="quiet" />
+                <Entry words=reading class="quiet" />
+                <Entry words=failure class="refusal" />
             </ul>
         </When>
     }
@@ -151,8 +152,8 @@ fn Scale() -> impl IntoView {
 
 /// Words without a color, unless they are empty.
 #[component]
-fn Entry(words: Signal<String>) -> impl IntoView {
-    view! { <When condition=flag(move || words.with(|words| !words.is_empty()))><li>{words}</li></When> }
+fn Entry(words: Signal<String>, class: &'static str) -> impl IntoView {
+    view! { <When condition=flag(move || words.with(|words| !words.is_empty()))><li class=class>{words}</li></When> }
 }
 
 /// A color, a space, and what it stands for.

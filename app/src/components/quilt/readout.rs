@@ -30,10 +30,14 @@ pub(crate) fn Readout() -> impl IntoView {
 #[component]
 pub(crate) fn NoticeLine() -> impl IntoView {
     let notice = use_batch().view.notice;
+    let numbers = keys(move || {
+        let notice = notice.get();
+        if notice.words.is_empty() { Vec::new() } else { vec![notice.number.to_string()] }
+    });
     view! {
         <div class="notice" role="status" aria-label="Notice">
             <Each
-                keys=keys(move || vec![notice.get().number.to_string()])
+                keys=numbers
                 view=each(move |_number| view! { <span>{notice.get_untracked().words}</span> })
             />
         </div>

@@ -143,7 +143,7 @@ fn cell(batch: Batch, square: Square, column: usize, text: String) -> AnyView {
             view! { <th scope="row"><button type="button" class="link" on:click=choose>{text}</button></th> }.into_any()
         }
         STATE => {
-            let state = text.clone();
+            let state = text.replace(' ', "-");
             view! { <td><span class="chip" data-state=state aria-hidden="true"></span>{text}</td> }.into_any()
         }
         _ => {

@@ -1,5 +1,6 @@
 //! Finding, filtering, and the results as files.
 
+use api::TaskState;
 use leptos::prelude::*;
 use viewer::format;
 use viewer::table::MAX_ROWS;
@@ -8,8 +9,8 @@ use super::state::Results;
 use crate::components::shared::{all, on, text};
 use crate::live::use_batch;
 
-/// The states to choose from: a value, and its words.
-const STATES: [(&str, &str); 4] = [("", "all squares"), ("done", "done"), ("failed", "failed"), ("pending", "pending")];
+/// The states to choose from, after all squares.
+const STATES: [TaskState; 4] = [TaskState::Done, TaskState::Failed, TaskState::Pending, TaskState::NotRun];
 
 /// Above the table.
 #[component]
@@ -45,7 +46,8 @@ pub(super) fn Tools(results: Results) -> impl IntoView {
                     id="results-only"
                     on:change=on(move |event| results.update(|table| table.set_only(&event_target_value(&event))))
                 >
-                    {all(STATES.map(|(value, words)| view! { <option value=value>{words}</option> }))}
+                    <option value="">"all squares"</option>
+                    {all(STATES.map(|state| view! { <option value=state.words()>{state.words()}</option> }))}
                 </select>
             </span>
             <div class="results-count" role="status" aria-label="Rows">
