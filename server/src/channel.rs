@@ -162,14 +162,14 @@ impl Channel {
                 _ = attempts.tick(), if self.attempts.is_some() => {
                     if let Some(frame) = self.attempts() {
                         send(sink, &split(frame.encode())).await?;
-                        send(sink, &self.status()).await?;
+                        send(sink, &self.status().await).await?;
                     }
                 }
                 _ = heartbeat.tick() => {
                     if self.heard.elapsed() > SILENCE {
                         return Err(End::Gone);
                     }
-                    send(sink, &self.status()).await?;
+                    send(sink, &self.status().await).await?;
                     deliver(sink, Message::Ping(Bytes::new())).await?;
                 }
             }
@@ -226,8 +226,11 @@ impl Channel {
         (after < upto).then_some(ServerFrame::Attempts { after, upto, events })
     }
 
-    fn status(&self) -> Messages {
-        self.batch.status_frame(|| ServerFrame::Status(self.engine.load(self.batch.id())))
+    async fn status(&self) -> Messages {
+        match self.batch.recent_status() {
+            Some(messages) => messages,
+            None => self.batch.status_frame(self.engine.load(&self.batch).await),
+        }
     }
 }
 

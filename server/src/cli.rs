@@ -115,10 +115,22 @@ pub(crate) struct NodeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 
-    /// How many tasks run here at the same time; 0, with NATS, for a node that only serves [default: 64]
-    #[arg(long, visible_alias = "slots", value_name = "NUMBER")]
+    /// How many tasks that wait, for a network or a timer, run here at the same time; 0, with NATS, for a node that only serves: the other
+    /// kinds of slots are then 0 unless they are set. Of each kind one slot in 16, and one at least, is kept for owners who have none of it
+    /// [default: 1024]
+    #[arg(long, visible_alias = "workers", value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    workers: Option<u32>,
+    slots: Option<u32>,
+
+    /// How many tasks that compute, such as image and render, run here at the same time [default: two a processor]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compute_slots: Option<u32>,
+
+    /// How many processes of commands run here at the same time [default: one a processor, and those that are kept]
+    #[arg(long, value_name = "NUMBER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    process_slots: Option<u32>,
 
     /// How long running tasks may take to end when the program is stopped, in milliseconds [default: 5000]
     #[arg(long, value_name = "MS")]

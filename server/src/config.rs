@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use engine::jetstream::Options;
-use engine::{MAX_SLOTS, Node, Retention, Settings};
+use engine::{MAX_SLOTS, Node, Retention, Settings, Slots};
 use figment::Figment;
 use figment::providers::{Env, Serialized};
 use kinds::WorkPolicy;
@@ -83,7 +83,9 @@ pub(crate) struct RawConfig {
     nats_replicas: u8,
     nats_prefix: String,
     name: Option<String>,
-    workers: u32,
+    slots: u32,
+    compute_slots: Option<u32>,
+    process_slots: Option<u32>,
     grace_ms: u32,
     fetch_allow: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -121,7 +123,9 @@ impl Default for RawConfig {
             nats_replicas: 1,
             nats_prefix: "quilt".into(),
             name: None,
-            workers: engine.node.slots,
+            slots: engine.node.slots.waiting,
+            compute_slots: None,
+            process_slots: None,
             grace_ms: 5_000,
             fetch_allow: None,
             commands: BTreeMap::new(),
@@ -188,8 +192,8 @@ impl Config {
         if raw.nats.is_none() {
             return Err(ConfigError::NothingToWorkFor);
         }
-        within("workers", raw.workers, 1, MAX_SLOTS)?;
         let mut config = raw.check()?;
+        within("slots", config.engine.node.slots.sum(), 1, u32::MAX)?;
         config.engine.retention = Retention::default();
         Ok(config)
     }
@@ -203,8 +207,8 @@ impl Config {
             data: folder.into(),
             nats: None,
             origin: None,
-            // Whoever only looks needs none, and gets one that has nothing to do.
-            workers: workers.max(1),
+            // Set below.
+            slots: 1,
             fetch_allow: fetch_allow.or_else(|| raw.fetch_allow.clone()),
             grace_ms: 500,
             max_running: u32::MAX,
@@ -213,8 +217,8 @@ impl Config {
             ..raw
         };
         let mut config = raw.check()?;
-        config.engine.node.slots = workers;
-        config.engine.reserved_slots = 0;
+        config.engine.node.slots = Slots::all(workers);
+        config.engine.reserved_slots = Slots::default();
         config.work.commands.allow_any_program = true;
         // What was left unfinished goes on when that is asked for.
         config.engine.pauses_unfinished = true;
@@ -242,9 +246,7 @@ impl RawConfig {
     }
 
     fn check(self) -> Result<Config, ConfigError> {
-        // A server that is alone has to run tasks by itself.
-        within("workers", self.workers, u32::from(self.nats.is_none()), MAX_SLOTS)?;
-        let node = self.node()?;
+        let node = self.node(self.slots()?)?;
         let nats = self.nats_options(&node)?;
         within("max_side", self.max_side, 1, MAX_SIDE)?;
         within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
@@ -269,7 +271,7 @@ impl RawConfig {
             origin: AllowedOrigins::new(self.origin.as_deref())?,
             nats,
             engine: Settings {
-                reserved_slots: reserved_slots(node.slots),
+                reserved_slots: Slots::from_fn(|class| reserved(node.slots[class])),
                 crash_log,
                 node,
                 running_per_owner: self.max_running,
@@ -296,7 +298,23 @@ impl RawConfig {
 }
 
 impl RawConfig {
-    fn node(&self) -> Result<Node, ConfigError> {
+    fn slots(&self) -> Result<Slots, ConfigError> {
+        // A server that is alone has to run tasks by itself.
+        within("slots", self.slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
+        let Settings { processors, .. } = Settings::default();
+        let usual = if self.slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
+        let compute = self.compute_slots.unwrap_or(usual.compute);
+        within("compute_slots", compute, 0, MAX_SLOTS)?;
+        // As many as there are processors for one owner.
+        let process = self.process_slots.unwrap_or_else(|| match usual.process {
+            0 => 0,
+            slots => slots + reserved(slots).max(1),
+        });
+        within("process_slots", process, 0, MAX_SLOTS)?;
+        Ok(Slots { waiting: self.slots, compute, process })
+    }
+
+    fn node(&self, slots: Slots) -> Result<Node, ConfigError> {
         let host = gethostname::gethostname().to_string_lossy().into_owned();
         let name = match (&self.name, &self.nats) {
             (Some(name), _) => name.clone(),
@@ -307,7 +325,7 @@ impl RawConfig {
         if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
             return Err(ConfigError::Name(name));
         }
-        Ok(Node { name: name.into(), host: host.into(), slots: self.workers, ..Settings::default().node })
+        Ok(Node { name: name.into(), host: host.into(), slots, ..Settings::default().node })
     }
 
     fn work(&self) -> Result<WorkPolicy, ConfigError> {
@@ -341,9 +359,9 @@ impl RawConfig {
     }
 }
 
-/// How many slots are for owners that have no other: one in 16, and one at least where there are some.
-fn reserved_slots(slots: u32) -> u32 {
-    if slots < 4 { 0 } else { (slots / 16).max(1) }
+/// How many of some slots are for owners that have none of them: one in 16, and one at least unless that were half of them.
+fn reserved(slots: u32) -> u32 {
+    if slots < 3 { 0 } else { (slots / 16).max(1) }
 }
 
 fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {

@@ -120,8 +120,8 @@ where
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // Work that blocks takes a thread for each worker; reading the journal and files takes some more.
-        .max_blocking_threads(config.engine.node.slots as usize + SPARE_THREADS)
+        // Work that computes takes a thread for each slot; reading the journal and files takes some more.
+        .max_blocking_threads(config.engine.node.slots.compute as usize + SPARE_THREADS)
         .build()
         .map_err(ServeError::Runtime)?;
     let result = runtime.block_on(node(config));

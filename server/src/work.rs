@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use engine::Slots;
+
 use crate::backend::Backend;
 use crate::config::Config;
 use crate::serve_error::ServeError;
@@ -11,7 +13,12 @@ pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Resu
     let engine = Backend::open(&config).await?.start(&config).await?;
     let node = &config.engine.node;
     // Whoever closed standard output does not want to know.
-    let _ = writeln!(std::io::stdout(), "Quilt works here as {}, {} tasks at a time", node.name, node.slots);
+    let Slots { waiting, compute, process } = node.slots;
+    let _ = writeln!(
+        std::io::stdout(),
+        "Quilt works here as {}, with slots for {waiting} tasks that wait, {compute} that compute and {process} processes",
+        node.name
+    );
     stop.await;
     tracing::info!("stopping");
     if tokio::time::timeout(config.grace + crate::server::GOODBYE, engine.shutdown(config.grace)).await.is_err() {

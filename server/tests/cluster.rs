@@ -179,8 +179,8 @@ async fn a_limit_of_tasks_at_the_same_time_holds_for_all_nodes_together() {
     let filling = async {
         loop {
             if let ServerFrame::Status(load) = hear(&mut socket).await.expect("it goes on").frame {
-                assert!(load.busy() <= 4, "{} at the same time", load.busy());
-                if load.busy() == 4 {
+                assert!(load.running() <= 4, "{} at the same time", load.running());
+                if load.running() == 4 {
                     return;
                 }
             }
@@ -327,8 +327,8 @@ fn a_node_that_cannot_take_part_says_why() {
     };
     assert!(said(&["work"]).contains("needs the addresses of NATS servers"));
     assert!(said(&["work", "--nats", "http://x"]).contains("is no address of a NATS server"));
-    assert!(said(&["work", "--nats", "nats://x", "--slots", "0"]).contains("workers must be from 1"));
-    assert!(said(&["serve", "--workers", "0"]).contains("workers must be from 1"));
+    assert!(said(&["work", "--nats", "nats://x", "--slots", "0"]).contains("slots must be from 1"));
+    assert!(said(&["serve", "--workers", "0"]).contains("slots must be from 1"));
     assert!(said(&["serve", "--nats", "nats://x", "--nats-replicas", "2"]).contains("must be 1, 3 or 5, not 2"));
     assert!(said(&["serve", "--nats", "nats://x", "--nats-prefix", "a.b"]).contains("prefix \"a.b\" is invalid"));
     assert!(said(&["serve", "--nats", "nats://x", "--name", "a b"]).contains("letters, digits"));

@@ -100,13 +100,13 @@ fn a_wrong_setting_stops_the_start_with_its_place_its_key_and_what_was_expected(
     let path = folder.path();
     let file = path.join("quilt.toml");
     for (arguments, variable, toml, expected) in [
-        (&["serve"][..], None, "workers = \"many\"", vec!["workers", "quilt.toml", "u32"]),
-        (&["serve"], None, "wrokers = 3", vec!["wrokers", "quilt.toml", "workers"]),
-        (&["serve"], Some(("QUILT_WORKERS", "0")), "", vec!["workers must be from 1 to 65536, not 0"]),
+        (&["serve"][..], None, "slots = \"many\"", vec!["slots", "quilt.toml", "u32"]),
+        (&["serve"], None, "solts = 3", vec!["solts", "quilt.toml", "slots"]),
+        (&["serve"], Some(("QUILT_SLOTS", "0")), "", vec!["slots must be from 1 to 65536, not 0"]),
         (&["serve"], Some(("QUILT_ADDR", "nowhere")), "", vec!["QUILT_", "addr", "socket address"]),
         (&["serve", "--config", "missing.toml"], None, "", vec!["there is no file missing.toml"]),
         (&["serve", "--origin", "quilt.example"], None, "", vec!["origin", "https://quilt.example"]),
-        (&["serve", "--workers", "x"], None, "", vec!["--workers"]),
+        (&["serve", "--slots", "x"], None, "", vec!["--slots"]),
     ] {
         std::fs::write(&file, toml).expect("writable");
         let said = refusal(path, arguments, variable);

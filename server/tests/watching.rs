@@ -74,11 +74,12 @@ async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() 
                 offset = upto;
             }
             ServerFrame::Status(load) => {
-                if load.busy() > 0 && !has_seen_running {
+                if load.running() > 0 && !has_seen_running {
                     has_seen_running = true;
                     gate.let_through(64);
                 }
-                assert_eq!(load.workers.len(), 64);
+                assert_eq!(load.slots(), 1_024);
+                assert!(load.is_complete());
             }
             _ => {}
         }

@@ -108,6 +108,8 @@ pub enum WaitingFor {
     Retry,
     /// No node can run it.
     Unable,
+    /// No node has slots for such tasks.
+    NoSlots,
     /// Its workers were lost, and few such tasks run at the same time.
     Suspected,
     /// A free worker.

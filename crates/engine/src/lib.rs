@@ -13,6 +13,7 @@
 //! - [`cluster`]: the interface to other nodes, and what nodes send each other
 //! - `panics`: catches the panics of tasks, and logs them once a batch; `panic_message`: what they say
 //! - `lease_id`: the fencing token of a task; `checksum`: of what a journal stores; `clock`: the time of day
+//! - `slots`: what a task needs of its node, and how many such tasks it runs
 //! - [`work`]: what tasks do, a file for each kind
 //! - [`embedded`]: a journal in one process, on SQLite; [`jetstream`]: journal and cluster on NATS
 
@@ -29,11 +30,13 @@ mod lease_id;
 pub mod live;
 mod panic_message;
 mod panics;
+mod slots;
 pub mod work;
 mod worker;
 
 pub use clock::{Clock, now};
-pub use cluster::{Cluster, MAX_SLOTS, Node};
+pub use cluster::Cluster;
 pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, SquareResult, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};
+pub use slots::{BySlotClass, MAX_SLOTS, Node, SlotClass, Slots};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use common::{OWNER, SETTINGS, finished, id, open, spec, until};
+use common::{OWNER, SETTINGS, finished, id, load, open, spec, until};
 use engine::Engine;
 use engine::work::{BlockingWork, Done, Registry, Task, TaskContext, TaskError, Work};
 use quilt::{BatchSpec, Color, Grid, Index, SquareState, Status};
@@ -96,9 +96,9 @@ async fn work_that_blocks_holds_up_nothing_and_an_attempt_that_does_not_stop_cos
     until("it is given up", || batch.folded().quilt.status() == Status::Finished).await;
     assert_eq!(state_of(0).as_deref(), Some("does not stop"));
 
-    until("its worker waits", || engine.load(id(1)).stuck == 1).await;
+    until("its worker waits", || load(&engine, &batch).unresponsive == 1).await;
     engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 4), None).await.expect("accepted");
     finished(&engine, id(3)).await;
     IS_HELD.store(false, Ordering::SeqCst);
-    until("its worker is back", || engine.load(id(1)).stuck == 0).await;
+    until("its worker is back", || load(&engine, &batch).unresponsive == 0).await;
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use common::{
-    Gate, Gated, OWNER, PATIENCE, STRANGER, WORKERS, finished, id, misbehaving, open, spec, start, start_with, until,
+    Gate, Gated, OWNER, PATIENCE, STRANGER, WORKERS, finished, id, load, misbehaving, open, spec, start, start_with,
+    until,
 };
 use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
@@ -129,8 +130,7 @@ async fn a_cancelled_batch_gives_its_workers_free_and_stays_cancelled() {
     let hanging = spec(r#"{"kind": "hanging"}"#, 8);
     engine.launch(id(1), OWNER, hanging, None).await.expect("accepted");
     let batch = open(&engine, id(1)).await;
-    let running = || engine.load(batch.id()).workers.iter().filter(|worker| worker.running.is_some()).count();
-    until("all workers run it", || running() == WORKERS as usize).await;
+    until("all workers run it", || load(&engine, &batch).running() == WORKERS).await;
     assert!(matches!(engine.cancel(id(1), STRANGER, Halt::Now).await, Err(ControlError::NotOwner)));
     assert_eq!(engine.cancel(id(1), OWNER, Halt::Now).await.expect("accepted").status, Status::Cancelled);
     assert_eq!(

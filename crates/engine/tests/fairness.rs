@@ -12,7 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::dispatch::Waiting;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, Node, Settings};
+use engine::{Engine, Node, Settings, SlotClass, Slots};
 use quilt::{BatchId, BatchSpec, Color, Control, Grid, Index, OwnerId, Status, WorkSpec};
 use tokio::time::{sleep, timeout};
 
@@ -30,8 +30,8 @@ fn started(seed: u64) -> u32 {
     STARTED.with_borrow(|started| started.get(&seed).copied().unwrap_or_default())
 }
 
-/// Tasks that take so long, and fail if they are to.
-struct Takes(Duration, bool);
+/// Tasks that take so long in a slot of some class, and fail if they are to.
+struct Takes(Duration, bool, SlotClass);
 
 #[async_trait]
 impl AsyncWork for Takes {
@@ -39,6 +39,10 @@ impl AsyncWork for Takes {
         STARTED.with_borrow_mut(|started| *started.entry(task.seed).or_default() += 1);
         sleep(self.0).await;
         if self.1 { Err(TaskError::retryable("as always")) } else { Ok(Color::from_rgb(1).into()) }
+    }
+
+    fn slot_class(&self) -> SlotClass {
+        self.2
     }
 }
 
@@ -60,16 +64,22 @@ impl AsyncWork for Occupied {
 
 async fn start(reserved_slots: u32) -> Engine {
     let settings = Settings {
-        node: Node { slots: SLOTS, ..Settings::default().node },
+        node: Node { slots: Slots::all(SLOTS), ..Settings::default().node },
         processors: 1,
-        reserved_slots,
+        reserved_slots: Slots::all(reserved_slots),
         ..Settings::default()
     };
+    let takes = |millis, fails, class| move || Work::waiting(Takes(Duration::from_millis(millis), fails, class));
+    let [waits, computes, spawns] = SlotClass::ALL;
     let registry = Registry::default()
-        .with_work("short", || Work::waiting(Takes(Duration::from_millis(100), false)))
-        .with_work("failing", || Work::waiting(Takes(Duration::from_millis(5), true)))
+        .with_work("short", takes(100, false, waits))
+        .with_work("short-compute", takes(100, false, computes))
+        .with_work("short-process", takes(100, false, spawns))
+        .with_work("failing", takes(5, true, waits))
         .with_work("occupied", || Work::waiting(Occupied))
-        .with_work("hour", || Work::waiting(Takes(Duration::from_secs(3_600), false)));
+        .with_work("hour", takes(3_600_000, false, waits))
+        .with_work("hour-compute", takes(3_600_000, false, computes))
+        .with_work("hour-process", takes(3_600_000, false, spawns));
     Engine::start(Arc::new(MemoryJournal::default()), None, registry, settings).await.expect("it starts")
 }
 
@@ -132,6 +142,42 @@ async fn nobody_takes_the_slots_that_are_for_those_who_have_none() {
         finished(&engine, small).await;
         assert_eq!(started(1), SLOTS - 1, "no hour is over");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_class_has_slots_of_its_own_and_keeps_some_of_them() {
+    let engine = start(1).await;
+    for (seed, work) in [(1, "hour"), (2, "hour-compute"), (3, "hour-process")] {
+        launch(&engine, 1, work, 4, seed).await;
+    }
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!([1, 2, 3].map(started), [SLOTS - 1; 3], "each has a class to itself");
+    let before = tokio::time::Instant::now();
+    for (seed, work) in [(4, "short"), (5, "short-compute"), (6, "short-process")] {
+        let small = launch(&engine, 2, work, 2, seed).await;
+        finished(&engine, small).await;
+    }
+    // Four tasks of 100 ms each, one after the other.
+    assert!(before.elapsed() < Duration::from_millis(1_300), "{:?}", before.elapsed());
+    assert_eq!([1, 2, 3].map(started), [SLOTS - 1; 3], "no hour is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_tasks_that_wait_run_at_once() {
+    let registry = Registry::default()
+        .with_work("hour", || Work::waiting(Takes(Duration::from_secs(3_600), false, SlotClass::Async)));
+    let journal = Arc::new(MemoryJournal::default());
+    let engine = Engine::start(journal, None, registry, Settings::default()).await.expect("it starts");
+    let id = launch(&engine, 1, "hour", 40, 1).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(started(1), 1_024);
+    let batch = engine.open(id).await.expect("it answers").expect("it is there");
+    let load = engine.load(&batch).await;
+    assert_eq!((load.running(), load.slots(), load.longest.len()), (1_024, 1_024, 64), "some are named");
+    assert!(load.longest.is_sorted_by_key(|running| running.started_at) && !load.is_complete());
+    finished(&engine, id).await;
+    assert_eq!(engine.load(&batch).await.running(), 0);
+    engine.shutdown(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use common::{OWNER, finished, id, spec, start_with, until};
+use common::{OWNER, finished, id, load, open, spec, start_with, until};
 use engine::SquareResult;
 use engine::work::{AsyncWork, BlockingWork, Done, Registry, Task, TaskContext, TaskError, Work};
 use quilt::{Color, Index, SquareState};
@@ -114,6 +114,7 @@ async fn the_panics_of_tasks_do_not_reach_the_hook_and_all_others_do() {
     // The workers are as good as new.
     engine.launch(id(3), OWNER, spec(r#"{"kind": "color"}"#, 16), None).await.expect("accepted");
     assert_eq!(finished(&engine, id(3)).await.progress().done, 256);
-    until("none is busy", || engine.load(id(3)).busy() == 0).await;
+    let batch = open(&engine, id(3)).await;
+    until("none is busy", || load(&engine, &batch).running() == 0).await;
     engine.shutdown(Duration::from_secs(5)).await;
 }

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use engine::SlotClass;
 use engine::work::{AsyncWork, Column, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters};
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use rand::Rng;
@@ -172,6 +173,10 @@ struct CommandWork {
 
 #[async_trait]
 impl AsyncWork for CommandWork {
+    fn slot_class(&self) -> SlotClass {
+        SlotClass::Process
+    }
+
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let square = self.grid.square(task.index);
         let text = self.items.as_ref().map(|items| items.get(task.index.0).unwrap_or_default());

@@ -7,7 +7,7 @@ mod common;
 use common::{config, event, fold, launched, outcome};
 use proptest::prelude::*;
 use quilt::wire::{
-    Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, Node, Running, ServerFrame, WorkerLoad, decode_event,
+    Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, NodeLoad, Running, ServerFrame, decode_event,
     decode_summary, encode_event, encode_summary, messages, put_framed_event,
 };
 use quilt::{Color, Event, Offset, Outcome, Position, Settlement, Step, Timestamp};
@@ -31,11 +31,9 @@ fn bytes_of(settlements: Vec<Settlement>) -> usize {
 }
 
 fn load(now: u64) -> Load {
-    let running = Some(Running { position: Position(7), attempt: 2, started_at: Timestamp(now) });
-    let workers =
-        vec![WorkerLoad { name: "worker-1".into(), running }, WorkerLoad { name: "worker-2".into(), running: None }];
-    let node = Node { name: "worker".into(), host: "here".into(), slots: 2, version: "0.1.0".into() };
-    Load { now: Timestamp(now), stuck: 1, nodes: vec![node], workers }
+    let running = Running { worker: "worker-1".into(), position: Position(7), attempt: 2, started_at: Timestamp(now) };
+    let node = NodeLoad { name: "worker".into(), host: "here".into(), version: "0.1.0".into(), slots: 2, running: 1 };
+    Load { now: Timestamp(now), unresponsive: 1, nodes: vec![node], longest: vec![running] }
 }
 
 proptest! {

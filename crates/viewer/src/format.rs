@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn counts_are_grouped_by_thousands() {
-        assert_eq!([0, 999, 1_000, 1_048_576].map(count), ["0", "999", "1,000", "1,048,576"]);
+        assert_eq!([0_u32, 999, 1_000, 1_048_576].map(count), ["0", "999", "1,000", "1,048,576"]);
         assert_eq!(squares(1), "1 square");
     }
 

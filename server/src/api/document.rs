@@ -9,7 +9,7 @@ use ::api::{
 };
 use engine::dispatch::Waiting;
 use engine::work::Detail;
-use engine::{SquareRecord, SquareResult};
+use engine::{SlotClass, SquareRecord, SquareResult};
 use quilt::{
     AttemptRecord, BatchId, BatchSpec, Progress, Receipt, Square, Status, Summary, Timestamp, Tolerance, receipt,
 };
@@ -129,6 +129,14 @@ fn waiting_document(waiting: Waiting) -> ::api::Waiting {
         }
         Waiting::Unable => {
             (WaitingFor::Unable, "no node can run it: its kind of work or its command is unknown there".into())
+        }
+        Waiting::NoSlots { class } => {
+            let setting = match class {
+                SlotClass::Async => "slots",
+                SlotClass::Compute => "compute_slots",
+                SlotClass::Process => "process_slots",
+            };
+            (WaitingFor::NoSlots, format!("no node has slots for it ({setting})"))
         }
         Waiting::Suspected => {
             (WaitingFor::Suspected, "its workers were lost, and few such tasks run at the same time".into())

@@ -20,11 +20,13 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
     let rate = text(move || words::rate(&told.summary.get(), told.pace.get(), channel.elapsed()));
     let left = text(move || words::time_left(&told.summary.get(), told.pace.get()));
     let elapsed = text(move || format::duration(channel.elapsed()));
-    let workers = text(move || match told.load.get() {
-        Some(load) if channel.is_running() => format!("{} of {}", load.busy(), load.workers.len()),
+    let running = text(move || match told.load.get() {
+        Some(load) if channel.is_running() => {
+            format!("{} of {}", format::count(load.running()), format::count(load.slots()))
+        }
         _ => "–".into(),
     });
-    let unresponsive = move || told.load.get().map_or(0, |load| load.stuck);
+    let unresponsive = move || told.load.get().map_or(0, |load| load.unresponsive);
     let share =
         move |count: fn(quilt::Progress) -> u32| text(move || percent(count(progress.get()), progress.get().tasks));
     view! {
@@ -54,12 +56,12 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
                 <Figure name="Rate" value=rate />
                 <Figure name="Elapsed" value=elapsed />
                 <Figure name="Time left" value=left />
-                <Figure name="Workers" value=workers />
+                <Figure name="Running" value=running />
             </dl>
             <When condition=flag(move || { unresponsive() > 0 })>
-                <p class="stuck">
+                <p class="unresponsive">
                     {text(move || unresponsive().to_string())}
-                    " of the server's workers wait for tasks that do not stop though their time is over."
+                    " of the server's workers wait for tasks that do not end though their time is over."
                 </p>
             </When>
         </section>

@@ -13,6 +13,9 @@ use crate::components::shared::{Each, each, keys, text};
 use crate::components::square_link::SquareButton;
 use crate::live::use_batch;
 
+/// The most workers with a line.
+const MAX_LINES: usize = 128;
+
 /// What a line shows.
 #[derive(Debug, Clone, PartialEq)]
 struct Facts {
@@ -26,7 +29,7 @@ struct Facts {
     bins: usize,
 }
 
-/// The lines, sorted by worker. Each keeps its elements while it changes.
+/// The lines, sorted by worker: those with the lowest numbers, which are used first. Each keeps its elements while it changes.
 #[component]
 pub(crate) fn Lanes() -> impl IntoView {
     let channel = use_batch().channel;
@@ -38,10 +41,19 @@ pub(crate) fn Lanes() -> impl IntoView {
         channel.quilt.with_untracked(|viewer| all_facts(viewer, load.as_deref(), is_over, elapsed)).unwrap_or_default()
     });
     let workers = keys(move || facts.with(|facts| facts.iter().map(|lane| lane.worker.clone()).collect()));
+    let others = text(move || {
+        channel.told.race_version.track();
+        let lanes = channel.quilt.with_untracked(|viewer| viewer.race().lanes().len()).unwrap_or_default();
+        match lanes.saturating_sub(MAX_LINES) {
+            0 => String::new(),
+            others => format!("and {} more workers", format::count(others as u32)),
+        }
+    });
     view! {
         <div class="lanes" tabindex="0" role="region" aria-label="Workers">
             <Each keys=workers view=each(move |worker| view! { <Line worker facts /> }) />
         </div>
+        <p class="quiet">{others}</p>
     }
 }
 
@@ -84,6 +96,7 @@ fn all_facts(viewer: &Viewer, load: Option<&Load>, is_over: bool, elapsed: u64) 
         .collect();
     // 2 before 10.
     facts.sort_by(|one, other| (one.worker.len(), &one.worker).cmp(&(other.worker.len(), &other.worker)));
+    facts.truncate(MAX_LINES);
     facts
 }
 
@@ -92,18 +105,18 @@ fn doing(viewer: &Viewer, lane: &Lane, load: Option<&Load>, is_over: bool) -> (&
         return ("over", (None, String::new()));
     }
     let Some(load) = load else { return ("idle", (None, "…".into())) };
-    match load.workers.iter().find(|worker| worker.name == lane.worker).map(|worker| worker.running) {
-        Some(Some(running)) => {
-            let since = format::duration(load.now.millis_since(running.started_at));
-            let attempt = if running.attempt > 1 { format!(", attempt {}", running.attempt) } else { String::new() };
-            match square_of(viewer, running) {
-                Some(square) => ("running", (Some(square), format!("{attempt}, {since}"))),
-                // It runs a task of another batch.
-                None => ("running", (None, String::new())),
-            }
-        }
-        Some(None) => ("idle", (None, "idle".into())),
-        None => ("lost", (None, "not heard of any more".into())),
+    if let Some(running) = load.longest.iter().find(|running| running.worker == lane.worker) {
+        let since = format::duration(load.now.millis_since(running.started_at));
+        let attempt = if running.attempt > 1 { format!(", attempt {}", running.attempt) } else { String::new() };
+        return ("running", (square_of(viewer, running), format!("{attempt}, {since}")));
+    }
+    // The name of a worker is that of its node, and a number.
+    let node = lane.worker.rsplit_once('-').map_or("", |(node, _)| node);
+    match load.nodes.iter().any(|known| *known.name == *node) {
+        true if load.is_complete() => ("idle", (None, "idle".into())),
+        // It may run one of the shorter attempts.
+        true => ("idle", (None, "–".into())),
+        false => ("lost", (None, "its node is silent".into())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The processes that take part.
 
 use leptos::prelude::*;
-use quilt::wire::Node;
+use quilt::wire::NodeLoad;
 use viewer::format;
 
 use crate::components::shared::{Each, When, each, flag, keys};
@@ -30,7 +30,7 @@ pub(crate) fn Nodes() -> impl IntoView {
 }
 
 /// A node in words, its name first: names have no spaces.
-fn describe(node: &Node) -> String {
+fn describe(node: &NodeLoad) -> String {
     let does = match node.slots {
         0 => "serves".into(),
         1 => "1 task at a time".into(),

@@ -56,30 +56,26 @@ pub(crate) fn Stragglers() -> impl IntoView {
 /// The running tasks without an outcome, longest first.
 fn find(viewer: &Viewer, load: &Load) -> Vec<(Square, String)> {
     let Some(quilt) = viewer.quilt() else { return Vec::new() };
-    let mut running: Vec<(&str, Running)> =
-        load.workers.iter().filter_map(|worker| Some((&*worker.name, worker.running?))).collect();
-    running.retain(|(_, running)| {
-        square_of(viewer, *running).is_some() && quilt.at(running.position) == SquareState::Pending
-    });
-    let running = once_each(running);
-    let describe = |(worker, running): (&str, Running)| {
+    let is_pending =
+        |running: &&Running| square_of(viewer, running).is_some() && quilt.at(running.position) == SquareState::Pending;
+    let running = once_each(load.longest.iter().filter(is_pending));
+    let describe = |running: &Running| {
         let since = format::duration(load.now.millis_since(running.started_at));
-        let words = format!(", attempt {}, for {since} on {worker}", running.attempt);
+        let words = format!(", attempt {}, for {since} on {}", running.attempt, running.worker);
         Some((square_of(viewer, running)?, words))
     };
     running.into_iter().take(MAX_STRAGGLERS).filter_map(describe).collect()
 }
 
-/// The longest run of each task, longest first: two workers may run the same one.
-fn once_each(mut running: Vec<(&str, Running)>) -> Vec<(&str, Running)> {
-    sort(&mut running, |running| (running.position.0.into(), running.started_at.0));
-    running.dedup_by_key(|(_, running)| running.position);
-    sort(&mut running, |running| (running.started_at.0, 0));
-    running
-}
-
-fn sort(running: &mut [(&str, Running)], key: fn(&Running) -> (u64, u64)) {
-    running.sort_by_key(|(_, running)| key(running));
+/// The longest run of each task: two workers may run the same one. Longest first, as they come.
+fn once_each<'load>(running: impl Iterator<Item = &'load Running>) -> Vec<&'load Running> {
+    let mut once: Vec<&Running> = Vec::new();
+    for running in running {
+        if once.iter().all(|known| known.position != running.position) {
+            once.push(running);
+        }
+    }
+    once
 }
 
 #[cfg(test)]
@@ -90,12 +86,13 @@ mod tests {
 
     #[test]
     fn a_task_that_two_workers_run_is_named_once() {
-        let running = |position, started_at| Running {
+        let running = |worker: &str, position, started_at| Running {
+            worker: worker.into(),
             position: Position(position),
             attempt: 1,
             started_at: Timestamp(started_at),
         };
-        let all = vec![("a", running(7, 30)), ("b", running(3, 20)), ("c", running(7, 10))];
-        assert_eq!(once_each(all), [("c", running(7, 10)), ("b", running(3, 20))]);
+        let all = [running("c", 7, 10), running("b", 3, 20), running("a", 7, 30)];
+        assert_eq!(once_each(all.iter()), [&all[0], &all[1]]);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use engine::embedded::SqliteJournal;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, Node, Settings};
+use engine::{Engine, Node, Settings, Slots};
 use quilt::{BatchId, BatchSpec, Grid, Status, WorkSpec};
 
 use crate::{OWNER, WORKERS, cpu_time, journal_bytes};
@@ -68,7 +68,8 @@ pub(crate) async fn measure() {
 async fn run(file: &Path, has_message: bool) -> (Duration, Duration) {
     let journal = SqliteJournal::open(file).expect("a new file");
     let registry = Registry::default().with_work("failing", move || Work::waiting(Failing { has_message }));
-    let settings = Settings { node: Node { slots: WORKERS, ..Settings::default().node }, ..Settings::default() };
+    let settings =
+        Settings { node: Node { slots: Slots::all(WORKERS), ..Settings::default().node }, ..Settings::default() };
     let engine = Engine::start(Arc::new(journal), None, registry, settings).await.expect("the journal is empty");
     let work = WorkSpec { kind: "failing".into(), parameters: serde_json::Map::new() };
     let spec = BatchSpec::new(work, Grid::new(SIDE, SIDE).expect("a valid shape"), 1);

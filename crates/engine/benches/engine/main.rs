@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use engine::embedded::SqliteJournal;
 use engine::work::{Registry, Task, Work};
-use engine::{Engine, Journal, Node, Settings};
+use engine::{Engine, Journal, Node, Settings, Slots};
 use quilt::{BatchId, BatchSpec, Grid, Index, OwnerId, Status, WorkSpec};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
@@ -132,7 +132,7 @@ async fn bare_loop(grid: Grid, batches: u32) -> Measured {
 
 async fn on_journal(name: &'static str, journal: Arc<dyn Journal>, grid: Grid, batches: u32) -> Measured {
     let settings = Settings {
-        node: Node { slots: WORKERS, ..Settings::default().node },
+        node: Node { slots: Slots::all(WORKERS), ..Settings::default().node },
         running_per_owner: 2,
         ..Settings::default()
     };

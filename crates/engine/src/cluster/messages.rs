@@ -2,31 +2,38 @@
 
 use std::collections::BTreeSet;
 
-use quilt::wire::Node;
 use quilt::{BatchId, OwnerId, Position};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::{LapId, Lease, LeaseId, NodeId, Release, Waiting};
+use crate::slots::{Node, SlotClass, Slots};
 
 /// The version of these messages. Nodes of another version do not exchange work with this one.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
-/// What a worker is running.
+/// What a worker runs of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunningTask {
+pub(crate) struct RunningTask {
     /// The worker's number, from 1.
-    pub worker: u32,
-    /// The batch whose task it runs.
-    pub batch: BatchId,
+    pub(crate) worker: u32,
     /// The task's position in the order.
-    pub position: u32,
+    pub(crate) position: u32,
     /// The number of the attempt, from 1.
-    pub attempt: u8,
+    pub(crate) attempt: u8,
     /// When it was started, in milliseconds as [`Timestamp`](quilt::Timestamp).
-    pub started_at: u64,
+    pub(crate) started_at: u64,
 }
 
-/// What a node sends to all others twice a second.
+/// What a node runs of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RunningTasks {
+    /// How many tasks.
+    pub(crate) count: u32,
+    /// Those that have run for longest, longest first: at most [`MAX_RUNNING`](quilt::wire::MAX_RUNNING).
+    pub(crate) longest: Vec<RunningTask>,
+}
+
+/// What a node sends to all others twice a second. Its size does not depend on how much runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// Identifies the process.
@@ -35,14 +42,12 @@ pub struct NodeStatus {
     pub protocol: u32,
     /// The node.
     pub node: Node,
-    /// How many owners have work that this node can hand out now.
-    pub ready: u32,
+    /// How many owners have work that this node can hand out now, by the slots that it needs.
+    pub ready: Slots,
     /// How many of its workers wait for an attempt that does not stop.
     pub unresponsive: u32,
     /// Whether it starts no more tasks because it is ending.
     pub is_draining: bool,
-    /// What its workers run.
-    pub running: Vec<RunningTask>,
 }
 
 /// A request to the coordinator of laps.
@@ -54,6 +59,8 @@ pub(crate) enum Request {
     Holdings { lap: LapId, coordinator: NodeId },
     /// What does a pending task wait for? Asked by a node that does not coordinate its lap.
     Why { lap: LapId, position: Position },
+    /// What does the node run of a batch? Asked for those who look at it.
+    Running { batch: BatchId },
 }
 
 /// See [`Request::Exchange`]. It may be sent again if there was no reply.
@@ -77,6 +84,8 @@ pub(crate) struct Exchange {
 pub(crate) struct Want {
     /// How many.
     pub(crate) slots: u32,
+    /// Of which class.
+    pub(crate) class: SlotClass,
     /// They are reserved for owners other than these.
     pub(crate) reserved_from: Option<BTreeSet<OwnerId>>,
 }
@@ -86,22 +95,19 @@ pub(crate) struct Want {
 pub(crate) enum Reply {
     /// To an exchange.
     Granted {
-        /// The leases that were granted, with their owners.
-        leases: Vec<(OwnerId, Lease)>,
+        /// The leases that were granted, with the classes of the slots that they are for, and their owners.
+        leases: Vec<(SlotClass, OwnerId, Lease)>,
         /// Those that the node has confirmed and does not hold.
         lost: Vec<LeaseId>,
-        /// How many owners have work that can be handed out now.
-        ready: u32,
+        /// How many owners have work that can be handed out now, by the slots that it needs.
+        ready: Slots,
     },
-    /// To a question for holdings.
-    Holdings {
-        /// The leases that are held.
-        leases: Vec<Lease>,
-        /// See [`Exchange::cpu_bound_slots`].
-        cpu_bound_slots: u32,
-    },
+    /// To a question for holdings: the leases that are held.
+    Holdings(Vec<Lease>),
     /// To a question why; nothing if the receiver does not coordinate the lap.
     Why(Option<Waiting>),
+    /// To a question for what runs.
+    Running(RunningTasks),
     /// The request cannot be read, or came too late.
     Ignored,
 }

@@ -7,12 +7,13 @@
 //!
 //! - `interface`: [`Coordination`] and [`Messages`], what a backend has to offer
 //! - `messages`: what nodes send each other; `ask`: sends a request; `live`: the time in which messages arrive
-//! - `peers`: the other nodes, by their statuses
+//! - `peers`: the other nodes, by their statuses; `load`: what they run of a batch
 //! - `remote`: leases that other nodes have granted to this one; `serve`: answers requests of other nodes
 
 mod ask;
 mod interface;
 mod live;
+mod load;
 mod messages;
 mod peers;
 mod remote;
@@ -21,9 +22,9 @@ mod serve;
 pub(crate) use self::ask::ask;
 pub use self::interface::{Cluster, Coordination, Incoming, Messages};
 pub(crate) use self::live::LiveClock;
-pub use self::messages::{NodeStatus, RunningTask};
-pub(crate) use self::messages::{PROTOCOL, Reply, Request};
-pub use self::peers::{MAX_SLOTS, Node};
-pub(crate) use self::peers::{Peers, worker_name};
+pub(crate) use self::load::PeerLoad;
+pub use self::messages::NodeStatus;
+pub(crate) use self::messages::{PROTOCOL, Reply, Request, RunningTask, RunningTasks};
+pub(crate) use self::peers::Peers;
 pub(crate) use self::remote::Remote;
 pub(crate) use self::serve::{Service, demote};

@@ -17,6 +17,7 @@ use super::interface::Messages;
 use super::messages::{Exchange, Reply, Request, Want};
 use super::peers::Peers;
 use crate::dispatch::{Granted, LEASE_TTL, LapId, Lease, LeaseId, NodeId, Release, Validity};
+use crate::slots::{SlotClass, Slots};
 
 /// How often held leases are confirmed.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 3);
@@ -68,7 +69,8 @@ struct Link {
     _exchanges: AbortOnDropHandle<()>,
 }
 
-type Answer = oneshot::Sender<Option<Granted>>;
+/// Where a lease goes to that somebody waits for.
+type Answer = (SlotClass, oneshot::Sender<Granted>);
 
 impl Remote {
     pub(crate) fn new(messages: Arc<dyn Messages>, peers: Arc<Peers>, cpu_bound_slots: u32) -> Arc<Self> {
@@ -81,10 +83,11 @@ impl Remote {
         })
     }
 
-    /// Asks a coordinator for a chunk. `None` if it has none for this node, or does not answer.
+    /// Asks a coordinator for a chunk for a slot of a class. `None` if it has none for this node, or does not answer.
     pub(crate) async fn claim(
         self: &Arc<Self>,
         coordinator: NodeId,
+        class: SlotClass,
         reserved_from: Option<BTreeSet<OwnerId>>,
     ) -> Option<Granted> {
         let (answer, granted) = oneshot::channel();
@@ -95,10 +98,10 @@ impl Remote {
                 return None;
             }
             let link = self.link(&mut state, coordinator);
-            link.wants.push((reserved_from, answer));
+            link.wants.push((reserved_from, (class, answer)));
             link.wake.notify_one();
         }
-        granted.await.ok().flatten()
+        granted.await.ok()
     }
 
     /// Gives the tail of a lease back, from a position on. `false` if it is no lease of another node.
@@ -229,7 +232,7 @@ impl Remote {
                 }
                 _ => {
                     // Its next status says whether it has work.
-                    self.peers.set_ready(coordinator, 0);
+                    self.peers.set_ready(coordinator, Slots::default());
                     drop(answers);
                     if let Some(link) = self.state().links.get_mut(&coordinator) {
                         link.has_failed = true;
@@ -261,9 +264,10 @@ impl Remote {
         let mut wants: Vec<Want> = Vec::new();
         let mut answers = Vec::new();
         for (reserved_from, answer) in link.wants.drain(..) {
-            match wants.last_mut().filter(|want| want.reserved_from == reserved_from) {
+            let class = answer.0;
+            match wants.last_mut().filter(|want| want.class == class && want.reserved_from == reserved_from) {
                 Some(want) => want.slots += 1,
-                None => wants.push(Want { slots: 1, reserved_from }),
+                None => wants.push(Want { slots: 1, class, reserved_from }),
             }
             answers.push(answer);
         }
@@ -324,16 +328,23 @@ impl Remote {
     }
 
     /// Hands leases to those who wait for them. One that nobody waits for any more, or whose positions still run here, goes back.
-    fn deliver(&self, coordinator: NodeId, leases: Vec<(OwnerId, Lease)>, answers: Vec<Answer>, sent: Instant) {
-        let mut answers = answers.into_iter().filter(|answer| !answer.is_closed());
-        for (owner, lease) in leases {
+    fn deliver(
+        &self,
+        coordinator: NodeId,
+        leases: Vec<(SlotClass, OwnerId, Lease)>,
+        mut answers: Vec<Answer>,
+        sent: Instant,
+    ) {
+        answers.retain(|(_, answer)| !answer.is_closed());
+        for (class, owner, lease) in leases {
             let validity = Arc::new(Validity::until(sent + CONFIRMED_TIME));
             let is_running = self.enter(coordinator, &lease, &validity);
             let untouched = Release::untouched(&lease);
             let id = lease.id;
             let granted = Granted { lease, owner, validity };
-            let answer = (!is_running).then(|| answers.next()).flatten();
-            if answer.is_none_or(|answer| answer.send(Some(granted)).is_err()) {
+            let place = answers.iter().position(|(of, _)| !is_running && *of == class);
+            let answer = place.map(|place| answers.swap_remove(place));
+            if answer.is_none_or(|(_, answer)| answer.send(granted).is_err()) {
                 self.release(id, untouched);
             }
         }

@@ -5,16 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt;
+use quilt::BatchId;
 
 use super::interface::{Incoming, Messages};
 use super::live::LiveClock;
-use super::messages::{Exchange, Reply, Request, Want};
+use super::messages::{Exchange, Reply, Request, RunningTasks, Want};
 use super::peers::Peers;
 use super::remote::Remote;
-use crate::dispatch::{Asker, Holder, LapId, Lease, NodeId, Scheduler};
+use crate::dispatch::{Asker, Contact, Holder, LapId, NodeId, Scheduler};
 
 /// The most leases in one reply, so that it fits into a message.
 const MAX_GRANTED: usize = 1_000;
+
+/// Looks up what a node runs of a batch.
+pub(crate) type RunningOf = Box<dyn Fn(BatchId) -> RunningTasks + Send + Sync>;
 
 /// What answers requests.
 pub(crate) struct Service {
@@ -23,8 +27,8 @@ pub(crate) struct Service {
     pub(crate) peers: Arc<Peers>,
     pub(crate) remote: Arc<Remote>,
     pub(crate) live: Arc<LiveClock>,
-    /// How many slots of this node may run one batch that keeps processors busy.
-    pub(crate) cpu_bound_slots: u32,
+    /// What this node runs of a batch.
+    pub(crate) running: RunningOf,
     /// The number of the last exchange with each node.
     exchanges: Mutex<BTreeMap<NodeId, u64>>,
 }
@@ -36,9 +40,9 @@ impl Service {
         peers: Arc<Peers>,
         remote: Arc<Remote>,
         live: Arc<LiveClock>,
-        cpu_bound_slots: u32,
+        running: RunningOf,
     ) -> Self {
-        Self { messages, scheduler, peers, remote, live, cpu_bound_slots, exchanges: Mutex::default() }
+        Self { messages, scheduler, peers, remote, live, running, exchanges: Mutex::default() }
     }
 
     /// Answers requests for as long as the backend delivers them.
@@ -49,8 +53,9 @@ impl Service {
                 Ok(Request::Exchange(exchange)) => self.exchange(exchange),
                 Ok(Request::Holdings { lap, coordinator }) => self.holdings(lap, coordinator),
                 Ok(Request::Why { lap, position }) => {
-                    Reply::Why(self.scheduler.why(lap, position, &self.peers.working()))
+                    Reply::Why(self.scheduler.why(lap, position, |class| self.peers.working(class)))
                 }
+                Ok(Request::Running { batch }) => Reply::Running((self.running)(batch)),
                 Err(error) => {
                     tracing::debug!(%error, "a request of another node cannot be read");
                     Reply::Ignored
@@ -72,18 +77,12 @@ impl Service {
         for (lap, lease, end) in shrunk {
             self.scheduler.shrink(lap, lease, Holder::Peer(from), end);
         }
-        let asker = |reserved_from| Asker {
-            holder: Holder::Peer(from),
-            cpu_bound_slots,
-            workers: self.peers.slots(),
-            reserved_from,
-            live: self.live.now(),
-            exchange: number,
-        };
-        let lost = held.map(|held| self.scheduler.confirm(&asker(None), &held)).unwrap_or_default();
+        let contact = Contact { holder: Holder::Peer(from), live: self.live.now(), exchange: number };
+        let lost = held.map(|held| self.scheduler.confirm(contact, &held)).unwrap_or_default();
         let mut leases = Vec::new();
-        for Want { slots, reserved_from } in wants {
-            let mut asker = asker(reserved_from);
+        for Want { slots, class, reserved_from } in wants {
+            let workers = self.peers.slots(class);
+            let mut asker = Asker { contact, class, cpu_bound_slots, workers, reserved_from };
             for _ in 0..slots {
                 if leases.len() >= MAX_GRANTED {
                     break;
@@ -92,7 +91,7 @@ impl Service {
                 if let Some(owners) = &mut asker.reserved_from {
                     owners.insert(granted.owner);
                 }
-                leases.push((granted.owner, granted.lease));
+                leases.push((class, granted.owner, granted.lease));
             }
         }
         Reply::Granted { leases, lost, ready: *self.scheduler.ready().borrow() }
@@ -117,8 +116,7 @@ impl Service {
     fn holdings(&self, lap: LapId, coordinator: NodeId) -> Reply {
         // If this node still believes that it coordinates the lap, it does not any more.
         demote(&self.scheduler, &self.remote, lap);
-        let leases: Vec<Lease> = self.remote.move_to(lap, coordinator);
-        Reply::Holdings { leases, cpu_bound_slots: self.cpu_bound_slots }
+        Reply::Holdings(self.remote.move_to(lap, coordinator))
     }
 }
 

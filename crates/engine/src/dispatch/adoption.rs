@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use quilt::Position;
 use tokio::time::Instant;
 
-use super::asker::{Asker, Holder};
+use super::asker::{Contact, Holder};
 use super::dispatcher::{Dispatcher, InFlight};
 use super::lease::Lease;
 use super::suspects::Record;
@@ -46,14 +46,14 @@ impl Dispatcher {
     }
 
     /// Enters a lease that an earlier coordinator granted, or confirms one that is known.
-    pub(super) fn adopt(&mut self, lease: &Lease, asker: &Asker, now: Instant) -> Adoption {
+    pub(super) fn adopt(&mut self, lease: &Lease, contact: Contact, now: Instant) -> Adoption {
         if let Some(known) = self.in_flight.get_mut(&lease.id) {
-            if known.holder != asker.holder {
+            if known.holder != contact.holder {
                 return Adoption::Refused;
             }
-            known.confirmed = known.confirmed.max(asker.live);
+            known.confirmed = known.confirmed.max(contact.live);
             if lease.end.0 < known.positions.end {
-                self.shrink(lease.id, asker.holder, lease.end);
+                self.shrink(lease.id, contact.holder, lease.end);
             }
             return Adoption::Known;
         }
@@ -67,19 +67,19 @@ impl Dispatcher {
         }
         self.unassigned.remove(positions.clone());
         let in_flight = InFlight {
-            holder: asker.holder,
+            holder: contact.holder,
             positions,
             record: Record::default(),
             since: now,
             charged: 0,
-            confirmed: asker.live,
-            exchange: asker.exchange,
+            confirmed: contact.live,
+            exchange: contact.exchange,
         };
         self.in_flight.insert(lease.id, in_flight);
         let early = self.opening.as_mut().and_then(|early| early.remove(&lease.id));
         match early {
             Some(release) => {
-                self.release(lease.id, asker.holder, release, now);
+                self.release(lease.id, contact.holder, release, now);
                 Adoption::Known
             }
             None => Adoption::New,

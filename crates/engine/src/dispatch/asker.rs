@@ -7,6 +7,8 @@ use std::time::Duration;
 use quilt::OwnerId;
 use serde::{Deserialize, Serialize};
 
+use crate::slots::SlotClass;
+
 /// Identifies a process in the cluster. Another process of the same name has another id.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -27,34 +29,40 @@ pub(crate) enum Holder {
     Peer(NodeId),
 }
 
+/// A moment at which a node is known to hold its leases, or to ask for one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Contact {
+    /// The node.
+    pub(crate) holder: Holder,
+    /// The time in which messages arrive, for leases of peers.
+    pub(crate) live: Duration,
+    /// The number of the exchange with a peer.
+    pub(crate) exchange: u64,
+}
+
+impl Contact {
+    /// With the coordinator's own node.
+    pub(crate) const HERE: Self = Self { holder: Holder::Here, live: Duration::ZERO, exchange: u64::MAX };
+}
+
 /// A free slot for which a node asks for work.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
     /// The node.
-    pub(crate) holder: Holder,
+    pub(crate) contact: Contact,
+    /// The class of the slot.
+    pub(crate) class: SlotClass,
     /// How many slots of the node may run one batch whose tasks keep processors busy.
     pub(crate) cpu_bound_slots: u32,
-    /// How many slots all nodes have together.
+    /// How many slots of the class all nodes have together.
     pub(crate) workers: u32,
     /// The slot is reserved for owners other than these.
     pub(crate) reserved_from: Option<BTreeSet<OwnerId>>,
-    /// The time in which messages arrive, for leases of peers.
-    pub(crate) live: Duration,
-    /// The number of the exchange in which a peer asks.
-    pub(crate) exchange: u64,
 }
 
 impl Asker {
-    /// The coordinator's own node, where it does not ask but already holds.
-    pub(super) fn own() -> Self {
-        Self {
-            holder: Holder::Here,
-            cpu_bound_slots: 0,
-            workers: 1,
-            reserved_from: None,
-            live: Duration::ZERO,
-            exchange: u64::MAX,
-        }
+    pub(super) fn holder(&self) -> Holder {
+        self.contact.holder
     }
 
     pub(super) fn accepts(&self, owner: OwnerId) -> bool {

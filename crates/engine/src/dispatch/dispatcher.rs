@@ -20,6 +20,7 @@ use super::waiting::Waiting;
 use crate::journal::Sequence;
 use crate::lease_id::LeaseId;
 use crate::live::LiveBatch;
+use crate::slots::SlotClass;
 
 /// The longest delay before a task is tried again. A kind of work that asks for more gets this.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
@@ -44,6 +45,8 @@ pub(crate) struct DispatchedLap {
 /// Hands out the chunks of one lap.
 pub(super) struct Dispatcher {
     pub(super) of: DispatchedLap,
+    /// The slots that its tasks need.
+    pub(super) class: SlotClass,
     /// Positions that nobody holds. Those among them that are settled are skipped.
     pub(super) unassigned: RangeSet<u32>,
     /// Chunks whose workers were lost.
@@ -86,6 +89,7 @@ impl Dispatcher {
     /// With all of these positions unassigned.
     pub(super) fn new(of: DispatchedLap, positions: Range<Position>) -> Self {
         let mut dispatcher = Self {
+            class: of.batch.slot_class().unwrap_or(SlotClass::Async),
             of,
             unassigned: RangeSet::new(),
             suspects: Suspects::default(),
@@ -143,10 +147,13 @@ impl Dispatcher {
 
     /// Whether a node can be given a chunk that runs so many suspects.
     pub(super) fn can_serve(&self, asker: &Asker, suspects: u32) -> bool {
-        let held = || self.in_flight.values().filter(|lease| lease.holder == asker.holder).count();
-        asker.accepts(self.of.owner)
-            && !self.avoided.contains_key(&asker.holder)
-            && !(self.of.batch.is_cpu_bound() && held() >= asker.cpu_bound_slots as usize)
+        let held = || self.in_flight.values().filter(|lease| lease.holder == asker.holder()).count();
+        asker.class == self.class
+            && asker.accepts(self.of.owner)
+            && !self.avoided.contains_key(&asker.holder())
+            && !(self.class == SlotClass::Async
+                && self.of.batch.is_cpu_bound()
+                && held() >= asker.cpu_bound_slots as usize)
             && (!self.unassigned.is_empty() || self.suspects.has_for(suspects))
             && self.may_start()
     }
@@ -201,13 +208,13 @@ impl Dispatcher {
         };
         let charged = nanos(self.of.batch.estimate.expected(positions.len() as u32));
         let in_flight = InFlight {
-            holder: asker.holder,
+            holder: asker.holder(),
             positions,
             record,
             since: now,
             charged,
-            confirmed: asker.live,
-            exchange: asker.exchange,
+            confirmed: asker.contact.live,
+            exchange: asker.contact.exchange,
         };
         self.in_flight.insert(lease.id, in_flight);
         Some(lease)
@@ -345,7 +352,7 @@ impl Dispatcher {
         }
     }
 
-    /// What a pending task waits for. `nodes` are those that work.
+    /// What a pending task waits for. `nodes` are those that have slots for it.
     pub(super) fn why(&self, position: Position, nodes: &[Holder], now: Instant) -> Waiting {
         let gate = self.of.batch.gate();
         let includes = |positions: &Range<u32>| positions.contains(&position.0);
@@ -357,7 +364,8 @@ impl Dispatcher {
             (Status::Draining | Status::Cancelled, ..) => Waiting::Stopping,
             (_, Some(due), _) => Waiting::Retry { in_ms: (due - now).as_millis() as u64 },
             (.., Some(concurrency)) if self.in_flight.len() >= concurrency as usize => Waiting::Limit { concurrency },
-            _ if !nodes.is_empty() && nodes.iter().all(|node| self.avoided.contains_key(node)) => Waiting::Unable,
+            _ if nodes.is_empty() => Waiting::NoSlots { class: self.class },
+            _ if nodes.iter().all(|node| self.avoided.contains_key(node)) => Waiting::Unable,
             _ if self.suspects.iter().any(|suspect| includes(&suspect.positions)) => Waiting::Suspected,
             _ => Waiting::Turn,
         }

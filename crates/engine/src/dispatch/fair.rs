@@ -91,6 +91,20 @@ impl<K: Copy + Ord> FairOrder<K> {
         });
     }
 
+    /// Removes a key with its share.
+    pub(crate) fn remove(&mut self, key: K) {
+        self.update(key, |share| {
+            share.is_ready = false;
+            share.running = 0;
+        });
+        self.shares.remove(&key);
+    }
+
+    /// Whether no key has a share.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shares.is_empty()
+    }
+
     /// Forgets idle keys for which `is_gone`, unless their charge still says something: then a later call does.
     pub(crate) fn forget(&mut self, is_gone: impl Fn(&K) -> bool) {
         let start = self.start();

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::Sequence;
 use crate::lease_id::LeaseId;
+use crate::slots::SlotClass;
 
 /// A lap of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,17 +81,24 @@ pub struct Release {
     pub measured: Option<Measurement>,
     /// This node cannot run the batch for so long, and is not to get more of it.
     pub avoid: Option<Duration>,
+    /// The batch needs slots of another class. A coordinator that does not know its work cannot tell.
+    pub class: Option<SlotClass>,
 }
 
 impl Release {
     /// Nothing of the lease was run.
     pub(crate) fn untouched(lease: &Lease) -> Self {
-        Self { done_to: lease.first, after: lease.after, retries: Vec::new(), measured: None, avoid: None }
+        Self { done_to: lease.first, after: lease.after, retries: Vec::new(), measured: None, avoid: None, class: None }
     }
 
     /// Nothing of the lease was run, and nothing of the batch can run on this node for a while.
     pub(crate) fn unable(lease: &Lease, avoid: Duration) -> Self {
         Self { avoid: Some(avoid), ..Self::untouched(lease) }
+    }
+
+    /// Nothing of the lease was run, because it needs a slot of another class.
+    pub(crate) fn of_class(lease: &Lease, class: SlotClass) -> Self {
+        Self { class: Some(class), ..Self::untouched(lease) }
     }
 
     /// There is nothing to run in the lease.

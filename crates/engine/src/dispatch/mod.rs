@@ -22,7 +22,7 @@ mod validity;
 mod waiting;
 
 pub use self::asker::NodeId;
-pub(crate) use self::asker::{Asker, Holder};
+pub(crate) use self::asker::{Asker, Contact, Holder};
 pub(crate) use self::crash_log::CrashLog;
 pub(crate) use self::dispatcher::DispatchedLap;
 pub(crate) use self::fair::{FairOrder, nanos};

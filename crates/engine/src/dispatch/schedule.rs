@@ -7,20 +7,20 @@ use quilt::OwnerId;
 use tokio::time::Instant;
 
 use super::adoption::Adoption;
-use super::asker::{Asker, Holder};
+use super::asker::{Asker, Contact, Holder};
 use super::dispatcher::Dispatcher;
 use super::fair::FairOrder;
 use super::lease::{LapId, Lease, Release};
 use super::running_log::RunningLog;
 use super::validity::Validity;
 use crate::lease_id::LeaseId;
+use crate::slots::{BySlotClass, SlotClass, Slots};
 
-/// The dispatchers of a node, ordered by owner and lap. Only those that have something to hand out are in the order.
+/// The dispatchers of a node. Only those that have something to hand out are in the order of their class.
 #[derive(Default)]
 pub(super) struct Schedule {
     pub(super) dispatchers: BTreeMap<LapId, Dispatcher>,
-    pub(super) owners: FairOrder<OwnerId>,
-    laps: BTreeMap<OwnerId, FairOrder<LapId>>,
+    orders: BySlotClass<ClassOrder>,
     /// When the readiness of a lap changes by itself.
     wakes: BTreeSet<(Instant, LapId)>,
     /// The same by lap.
@@ -54,42 +54,35 @@ impl Schedule {
         }
         let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return };
         let readiness = dispatcher.readiness(now);
-        let owner = dispatcher.of.owner;
         if let Some(at) = readiness.wake {
             self.wake_of.insert(lap, at);
             self.wakes.insert((at, lap));
         }
-        let laps = self.laps.entry(owner).or_default();
-        match readiness.is_ready {
-            true => laps.set_ready(lap, 1),
-            false => laps.set_idle(lap),
-        }
-        match laps.ready() {
-            0 => self.owners.set_idle(owner),
-            _ => self.owners.set_ready(owner, 1),
-        }
+        self.orders[dispatcher.class].set_ready(dispatcher.of.owner, lap, readiness.is_ready);
+    }
+
+    /// How many owners have work that is ready, by the slots that it needs.
+    pub(super) fn ready(&self) -> Slots {
+        BySlotClass::from_fn(|class| self.orders[class].owners.ready() as u32)
     }
 
     pub(super) fn claim(&mut self, asker: &Asker, now: Instant) -> Option<Granted> {
         loop {
-            let Self { dispatchers, owners, laps, log, .. } = self;
+            let Self { dispatchers, orders, log, .. } = self;
             let suspects = match dispatchers.values().any(Dispatcher::has_suspects) {
-                true => dispatchers.values().map(|dispatcher| dispatcher.suspects_of(asker.holder)).sum(),
+                true => dispatchers.values().map(|dispatcher| dispatcher.suspects_of(asker.holder())).sum(),
                 false => 0,
             };
             let can_serve =
                 |lap: &LapId| dispatchers.get(lap).is_some_and(|dispatcher| dispatcher.can_serve(asker, suspects));
-            let lap = owners.in_order().find_map(|owner| laps.get(&owner)?.in_order().find(can_serve))?;
+            let order = &mut orders[asker.class];
+            let lap = order.first(can_serve)?;
             let dispatcher = dispatchers.get_mut(&lap)?;
             let (owner, validity) = (dispatcher.of.owner, Arc::clone(&dispatcher.of.validity));
             let lease = dispatcher.claim(asker, suspects, now);
             if let Some(lease) = &lease {
-                let expected = dispatcher.expected(lease);
-                owners.pick(owner, expected);
-                if let Some(laps) = laps.get_mut(&owner) {
-                    laps.pick(lap, expected);
-                }
-                if asker.holder == Holder::Here {
+                order.pick(owner, lap, dispatcher.expected(lease));
+                if asker.holder() == Holder::Here {
                     log.start(lease.id, dispatcher);
                 }
             }
@@ -102,15 +95,11 @@ impl Schedule {
     }
 
     /// Enters or confirms a lease that an earlier coordinator granted.
-    pub(super) fn adopt(&mut self, lease: &Lease, asker: &Asker, now: Instant) -> Adoption {
+    pub(super) fn adopt(&mut self, lease: &Lease, contact: Contact, now: Instant) -> Adoption {
         let Some(dispatcher) = self.dispatchers.get_mut(&lease.lap) else { return Adoption::Refused };
-        let owner = dispatcher.of.owner;
-        let adoption = dispatcher.adopt(lease, asker, now);
+        let adoption = dispatcher.adopt(lease, contact, now);
         if adoption == Adoption::New {
-            self.owners.pick(owner, 0);
-            if let Some(laps) = self.laps.get_mut(&owner) {
-                laps.pick(lease.lap, 0);
-            }
+            self.orders[dispatcher.class].pick(dispatcher.of.owner, lease.lap, 0);
         }
         self.refresh(lease.lap, now);
         adoption
@@ -125,6 +114,9 @@ impl Schedule {
         release: Release,
         now: Instant,
     ) -> bool {
+        if let Some(class) = release.class {
+            self.move_to(lap, class);
+        }
         self.end_lease(lap, lease, now, |dispatcher| dispatcher.release(lease, holder, release, now))
     }
 
@@ -137,13 +129,21 @@ impl Schedule {
         end: impl FnOnce(&mut Dispatcher) -> Option<i128>,
     ) -> bool {
         let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return false };
-        let owner = dispatcher.of.owner;
         if let Some(nanos) = end(dispatcher) {
+            self.orders[dispatcher.class].settle(dispatcher.of.owner, lap, nanos);
             self.log.end(lap, lease);
-            self.settle(owner, lap, nanos);
             self.refresh(lap, now);
         }
         true
+    }
+
+    /// The tasks of a lap need slots of another class than was believed.
+    fn move_to(&mut self, lap: LapId, class: SlotClass) {
+        let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return };
+        let before = std::mem::replace(&mut dispatcher.class, class);
+        if before != class {
+            self.orders[before].remove(dispatcher.of.owner, lap);
+        }
     }
 
     /// Charges owners for what has run since the last time.
@@ -151,36 +151,92 @@ impl Schedule {
         for (lap, dispatcher) in &mut self.dispatchers {
             let nanos = dispatcher.accrue(now);
             if nanos > 0 {
-                self.owners.charge(dispatcher.of.owner, nanos);
-                if let Some(laps) = self.laps.get_mut(&dispatcher.of.owner) {
-                    laps.charge(*lap, nanos);
-                }
+                self.orders[dispatcher.class].charge(dispatcher.of.owner, *lap, nanos);
             }
         }
     }
 
-    /// Charges for a lease that has ended.
-    pub(super) fn settle(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
+    /// Hands out nothing of a lap any more. Returns the leases that this node's own workers hold, if the lap was handed out.
+    pub(super) fn close(&mut self, lap: LapId, now: Instant) -> Option<(Vec<Lease>, Arc<Validity>)> {
+        if let Some(at) = self.wake_of.remove(&lap) {
+            self.wakes.remove(&(at, lap));
+        }
+        let mut dispatcher = self.dispatchers.remove(&lap)?;
+        let held = dispatcher.held_here();
+        let order = &mut self.orders[dispatcher.class];
+        let ids: Vec<LeaseId> = dispatcher.leases().map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(nanos) = dispatcher.reclaim(id, now) {
+                order.settle(dispatcher.of.owner, lap, nanos);
+                self.log.end(lap, id);
+            }
+        }
+        self.log.end_waiting(lap);
+        order.remove(dispatcher.of.owner, lap);
+        Some((held, dispatcher.of.validity))
+    }
+}
+
+/// The owners that share the slots of one class, and the laps of each.
+#[derive(Default)]
+struct ClassOrder {
+    owners: FairOrder<OwnerId>,
+    laps: BTreeMap<OwnerId, FairOrder<LapId>>,
+}
+
+impl ClassOrder {
+    /// The first lap in the order that can serve.
+    fn first(&self, can_serve: impl Fn(&LapId) -> bool) -> Option<LapId> {
+        self.owners.in_order().find_map(|owner| self.laps.get(&owner)?.in_order().find(&can_serve))
+    }
+
+    /// Puts a lap into the order, or takes it out. It keeps its share.
+    fn set_ready(&mut self, owner: OwnerId, lap: LapId, is_ready: bool) {
+        let laps = self.laps.entry(owner).or_default();
+        match is_ready {
+            true => laps.set_ready(lap, 1),
+            false => laps.set_idle(lap),
+        }
+        match laps.ready() {
+            0 => self.owners.set_idle(owner),
+            _ => self.owners.set_ready(owner, 1),
+        }
+    }
+
+    /// A lap was picked, whose work is expected to take so many nanoseconds.
+    fn pick(&mut self, owner: OwnerId, lap: LapId, expected: i128) {
+        self.owners.pick(owner, expected);
+        if let Some(laps) = self.laps.get_mut(&owner) {
+            laps.pick(lap, expected);
+        }
+    }
+
+    /// Charges for running work.
+    fn charge(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
+        self.owners.charge(owner, nanos);
+        if let Some(laps) = self.laps.get_mut(&owner) {
+            laps.charge(lap, nanos);
+        }
+    }
+
+    /// Work that was picked has ended.
+    fn settle(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
         self.owners.settle(owner, nanos);
         if let Some(laps) = self.laps.get_mut(&owner) {
             laps.settle(lap, nanos);
         }
     }
 
-    pub(super) fn forget(&mut self, owner: OwnerId, lap: LapId) {
-        if let Some(at) = self.wake_of.remove(&lap) {
-            self.wakes.remove(&(at, lap));
-        }
+    /// Forgets a lap, and its owner with the last one, unless their shares still say something.
+    fn remove(&mut self, owner: OwnerId, lap: LapId) {
         if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.set_idle(lap);
-            laps.forget(|known| !self.dispatchers.contains_key(known));
+            laps.remove(lap);
             if laps.ready() == 0 {
                 self.owners.set_idle(owner);
             }
-        }
-        let dispatchers = &self.dispatchers;
-        if !dispatchers.values().any(|other| other.of.owner == owner) {
-            self.laps.remove(&owner);
+            if laps.is_empty() {
+                self.laps.remove(&owner);
+            }
         }
         let laps = &self.laps;
         self.owners.forget(|owner| !laps.contains_key(owner));

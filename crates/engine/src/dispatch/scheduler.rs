@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::adoption::Adoption;
-use super::asker::{Asker, Holder};
+use super::asker::{Asker, Contact, Holder};
 use super::crash_log::CrashLog;
 use super::dispatcher::{DispatchedLap, Dispatcher, InFlight};
 use super::lease::{LapId, Lease, Release};
@@ -24,6 +24,7 @@ use super::suspects::Suspect;
 use super::validity::Validity;
 use super::waiting::Waiting;
 use crate::lease_id::LeaseId;
+use crate::slots::{BySlotClass, SlotClass, Slots};
 
 /// How long a lease of a peer lives without being confirmed, and a coordinator's hold on a lap without being renewed.
 pub const LEASE_TTL: Duration = Duration::from_secs(15);
@@ -31,12 +32,12 @@ pub const LEASE_TTL: Duration = Duration::from_secs(15);
 /// Hands out the work of the laps that this node coordinates.
 pub(crate) struct Scheduler {
     state: Mutex<Schedule>,
-    /// Wakes a worker that waits for work.
-    changed: Notify,
+    /// Wake workers that wait for work.
+    changed: BySlotClass<Notify>,
     /// Notified when some lap's time comes sooner than that of all others did.
     sooner: Notify,
-    /// How many owners have work that is ready.
-    ready: watch::Sender<u32>,
+    /// How many owners have work that is ready, by the slots that it needs.
+    ready: watch::Sender<Slots>,
     /// Changes when a lease has ended.
     ended: watch::Sender<()>,
 }
@@ -45,9 +46,9 @@ impl Default for Scheduler {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
-            changed: Notify::new(),
+            changed: BySlotClass::default(),
             sooner: Notify::new(),
-            ready: watch::Sender::new(0),
+            ready: watch::Sender::new(Slots::default()),
             ended: watch::Sender::new(()),
         }
     }
@@ -93,7 +94,7 @@ impl Scheduler {
             state.dispatchers.insert(lap, dispatcher);
             state.refresh(lap, now);
             for (lease, release) in own() {
-                state.adopt(&lease, &Asker::own(), now);
+                state.adopt(&lease, Contact::HERE, now);
                 if let Some(release) = release {
                     state.release(lap, lease.id, Holder::Here, release, now);
                 }
@@ -102,11 +103,11 @@ impl Scheduler {
     }
 
     /// Enters the leases that other nodes hold of a lap, and hands out the rest.
-    pub(crate) fn opened(&self, lap: LapId, held: &[(Asker, Vec<Lease>)]) {
+    pub(crate) fn opened(&self, lap: LapId, held: &[(Contact, Vec<Lease>)]) {
         self.change(|state, now| {
-            for (asker, leases) in held {
+            for (contact, leases) in held {
                 for lease in leases {
-                    state.adopt(lease, asker, now);
+                    state.adopt(lease, *contact, now);
                 }
             }
             if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
@@ -125,19 +126,9 @@ impl Scheduler {
     /// can be released.
     pub(crate) fn close(&self, lap: LapId, keep: impl FnOnce(Vec<Lease>, &Arc<Validity>)) {
         self.change(|state, now| {
-            let Some(mut dispatcher) = state.dispatchers.remove(&lap) else { return };
-            let held = dispatcher.held_here();
-            let owner = dispatcher.of.owner;
-            let ids: Vec<LeaseId> = dispatcher.leases().map(|(id, _)| id).collect();
-            for id in ids {
-                if let Some(nanos) = dispatcher.reclaim(id, now) {
-                    state.settle(owner, lap, nanos);
-                    state.log.end(lap, id);
-                }
+            if let Some((held, validity)) = state.close(lap, now) {
+                keep(held, &validity);
             }
-            state.log.end_waiting(lap);
-            state.forget(owner, lap);
-            keep(held, &dispatcher.of.validity);
         });
         self.ended.send_replace(());
     }
@@ -152,8 +143,8 @@ impl Scheduler {
         let (granted, ready) = self.update(|state, now| state.claim(asker, now));
         // Whoever takes a chunk does not wait any more for what becomes ready; another worker has to. Where there was none for this one, it
         // waits for a change.
-        if granted.is_some() && ready > 0 {
-            self.changed.notify_one();
+        if granted.is_some() && ready[asker.class] > 0 {
+            self.changed[asker.class].notify_one();
         }
         granted
     }
@@ -176,9 +167,9 @@ impl Scheduler {
         is_open
     }
 
-    /// Waits until some lap may have become ready.
-    pub(crate) fn changed(&self) -> Notified<'_> {
-        self.changed.notified()
+    /// Waits until some lap may have become ready whose tasks need such slots.
+    pub(crate) fn changed(&self, class: SlotClass) -> Notified<'_> {
+        self.changed[class].notified()
     }
 
     /// Makes laps ready when their time has come, for as long as it is polled.
@@ -201,8 +192,8 @@ impl Scheduler {
         }
     }
 
-    /// How many owners have work that is ready, also as it changes.
-    pub(crate) fn ready(&self) -> watch::Receiver<u32> {
+    /// How many owners have work that is ready, by the slots that it needs, also as it changes.
+    pub(crate) fn ready(&self) -> watch::Receiver<Slots> {
         self.ready.subscribe()
     }
 
@@ -255,14 +246,14 @@ impl Scheduler {
 
     /// Takes note of the leases that a peer says it holds. Others that it was granted before this exchange did not reach it, and are taken
     /// back. Returns those that it does not hold, though it believes so.
-    pub(crate) fn confirm(&self, asker: &Asker, held: &[Lease]) -> Vec<LeaseId> {
+    pub(crate) fn confirm(&self, contact: Contact, held: &[Lease]) -> Vec<LeaseId> {
         let is_held: BTreeSet<LeaseId> = held.iter().map(|lease| lease.id).collect();
         let is_unknown = |id, lease: &InFlight| {
-            lease.holder == asker.holder && lease.exchange < asker.exchange && !is_held.contains(&id)
+            lease.holder == contact.holder && lease.exchange < contact.exchange && !is_held.contains(&id)
         };
         self.take_back(is_unknown, Dispatcher::reclaim);
         self.change(|state, now| {
-            let is_lost = |lease: &&Lease| state.adopt(lease, asker, now) == Adoption::Refused;
+            let is_lost = |lease: &&Lease| state.adopt(lease, contact, now) == Adoption::Refused;
             held.iter().filter(is_lost).map(|lease| lease.id).collect()
         })
     }
@@ -277,10 +268,16 @@ impl Scheduler {
         });
     }
 
-    /// What a pending task waits for, if this node coordinates its lap. `nodes` are those that work.
-    pub(crate) fn why(&self, lap: LapId, position: Position, nodes: &[Holder]) -> Option<Waiting> {
+    /// What a pending task waits for, if this node coordinates its lap. `working` are the nodes that have slots of a class.
+    pub(crate) fn why(
+        &self,
+        lap: LapId,
+        position: Position,
+        working: impl Fn(SlotClass) -> Vec<Holder>,
+    ) -> Option<Waiting> {
         let state = self.state();
-        state.dispatchers.get(&lap).map(|dispatcher| dispatcher.why(position, nodes, Instant::now()))
+        let dispatcher = state.dispatchers.get(&lap)?;
+        Some(dispatcher.why(position, &working(dispatcher.class), Instant::now()))
     }
 
     /// Whether nothing of a lap is held, unassigned or waiting for its time.
@@ -311,23 +308,30 @@ impl Scheduler {
     /// Changes the state, and wakes a worker if there is work.
     fn change<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> T {
         let (result, ready) = self.update(change);
-        if ready > 0 {
-            self.changed.notify_one();
+        for class in SlotClass::ALL {
+            if ready[class] > 0 {
+                self.changed[class].notify_one();
+            }
         }
         result
     }
 
     /// Changes the state. Returns how many owners have work that is ready as well.
-    fn update<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> (T, u32) {
+    fn update<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> (T, Slots) {
         let now = Instant::now();
         let mut state = self.state();
         let wake = state.next_wake();
         state.promote(now);
         let result = change(&mut state, now);
-        let ready = state.owners.ready() as u32;
+        let ready = state.ready();
         let is_sooner = state.next_wake().is_some_and(|at| wake.is_none_or(|before| at < before));
         // Whoever follows it waits for the first one.
-        self.ready.send_if_modified(|known| (std::mem::replace(known, ready) == 0) != (ready == 0));
+        self.ready.send_if_modified(|known| {
+            let is_same = |class| (known[class] == 0) == (ready[class] == 0);
+            let is_modified = !SlotClass::ALL.into_iter().all(is_same);
+            *known = ready;
+            is_modified
+        });
         drop(state);
         if is_sooner {
             self.sooner.notify_one();

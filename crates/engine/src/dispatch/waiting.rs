@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::slots::SlotClass;
+
 /// What a pending task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
@@ -23,6 +25,11 @@ pub enum Waiting {
     },
     /// No node can run it that has tried to: its kind of work or its command is unknown there.
     Unable,
+    /// A node that has slots for it.
+    NoSlots {
+        /// What it needs.
+        class: SlotClass,
+    },
     /// Its workers were lost, and few such tasks run at the same time on one node.
     Suspected,
     /// A worker.

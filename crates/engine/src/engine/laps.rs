@@ -19,7 +19,7 @@ use super::load::STATUS_INTERVAL;
 use super::running::Share;
 use super::shared::{Engine, OtherNodes, Shared};
 use crate::cluster::{Reply, Request, ask, demote};
-use crate::dispatch::{Asker, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, NodeId, Validity};
+use crate::dispatch::{Contact, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, NodeId, Validity};
 use crate::journal::{JournalError, retry_while_unavailable};
 use crate::live::{Gate, LiveBatch};
 
@@ -255,31 +255,22 @@ impl Engine {
     }
 
     /// The leases of a lap that workers hold, from those who may know: nobody else runs these positions meanwhile.
-    async fn holdings(&self, lap: LapId, OtherNodes { cluster, live, .. }: &OtherNodes) -> Vec<(Asker, Vec<Lease>)> {
+    async fn holdings(&self, lap: LapId, OtherNodes { cluster, live, .. }: &OtherNodes) -> Vec<(Contact, Vec<Lease>)> {
         let Shared { peers, .. } = &*self.shared;
         while peers.reachable_for() < LISTENING_TIME {
             sleep(STATUS_INTERVAL / 5).await;
         }
-        let asker = |holder, cpu_bound_slots| Asker {
-            holder,
-            cpu_bound_slots,
-            workers: peers.slots(),
-            reserved_from: None,
-            live: live.now(),
-            // No list of such a node leaves it out by mistake: the node has named it itself.
-            exchange: u64::MAX,
-        };
+        // No list of such a node leaves a lease out by mistake: the node has named it itself.
+        let contact = |id| Contact { holder: Holder::Peer(id), live: live.now(), exchange: u64::MAX };
         let question = Request::Holdings { lap, coordinator: cluster.messages.id() };
         let ask = |id: NodeId| {
-            let (question, asker) = (&question, &asker);
+            let (question, contact) = (&question, &contact);
             async move {
                 let asked = live.now();
                 // One that does not answer though messages arrive is lost.
                 while live.now().saturating_sub(asked) < HOLDINGS_TIME && peers.ids().contains(&id) {
-                    if let Some(Reply::Holdings { leases, cpu_bound_slots }) =
-                        ask(&*cluster.messages, id, question).await
-                    {
-                        return Some((asker(Holder::Peer(id), cpu_bound_slots), leases));
+                    if let Some(Reply::Holdings(leases)) = ask(&*cluster.messages, id, question).await {
+                        return Some((contact(id), leases));
                     }
                     sleep(STATUS_INTERVAL / 5).await;
                 }

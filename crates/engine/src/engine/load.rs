@@ -3,14 +3,16 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::StreamExt;
-use quilt::BatchId;
-use quilt::wire::Load;
+use quilt::grid::MAX_SQUARES;
+use quilt::wire::{Load, MAX_NODES, MAX_RUNNING, NodeLoad, Running};
+use quilt::{Position, Timestamp};
 use tokio::time::{sleep, timeout};
 
 use super::shared::{Engine, OtherNodes, Shared};
-use crate::cluster::{NodeStatus, PROTOCOL};
+use crate::cluster::{NodeStatus, PROTOCOL, RunningTasks};
+use crate::live::LiveBatch;
+use crate::slots::{Node, SlotClass};
 
 /// How often a node publishes its status.
 pub(super) const STATUS_INTERVAL: Duration = Duration::from_millis(500);
@@ -22,17 +24,27 @@ const STATUS_PAUSE: Duration = Duration::from_millis(10);
 const ACCOUNT_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Engine {
-    /// What the workers are running, for a viewer of a batch.
-    #[must_use]
-    pub fn load(&self, batch: BatchId) -> Load {
-        let Shared { statuses, unresponsive, settings, peers, .. } = &*self.shared;
+    /// The nodes and what they run of a batch, for those who look at it. Other nodes are asked, and have a quarter of a second to answer.
+    pub async fn load(&self, batch: &LiveBatch) -> Load {
+        let Shared { pool, context, settings, peers, cluster, .. } = &*self.shared;
+        let class = batch.slot_class().unwrap_or(SlotClass::Async);
+        let own = pool.running(batch.id());
         let mut load = Load {
             now: settings.clock.now(),
-            stuck: unresponsive.load(Ordering::Relaxed),
-            nodes: vec![settings.node.clone()],
-            workers: statuses.iter().map(|status| status.snapshot(batch)).collect(),
+            unresponsive: context.unresponsive.load(Ordering::Relaxed).saturating_add(peers.unresponsive()),
+            nodes: Vec::new(),
+            longest: Vec::new(),
         };
-        peers.add_to(&mut load, batch);
+        add(&mut load, &settings.node, class, own);
+        if let Some(OtherNodes { load: others, .. }) = cluster {
+            let mut running = others.of(batch.id()).await;
+            for (id, node) in peers.nodes() {
+                add(&mut load, &node, class, running.remove(&id).unwrap_or_default());
+            }
+        }
+        load.nodes.truncate(MAX_NODES as usize);
+        load.longest.sort_by_key(|running| running.started_at);
+        load.longest.truncate(MAX_RUNNING as usize);
         load
     }
 
@@ -61,13 +73,13 @@ impl Engine {
         let mut ready = scheduler.ready();
         loop {
             ready.mark_unchanged();
-            if let Some(message) = encode(self.status(), cluster.messages.max_bytes()) {
-                cluster.messages.broadcast(message).await;
-            }
+            // A struct of numbers and names always has a form.
+            let status = serde_json::to_vec(&self.status()).unwrap_or_default();
+            cluster.messages.broadcast(status.into()).await;
             sleep(STATUS_PAUSE).await;
             let has_work = async {
                 // An end of work is seen by those who ask for it.
-                while ready.changed().await.is_ok() && *ready.borrow_and_update() == 0 {}
+                while ready.changed().await.is_ok() && ready.borrow_and_update().sum() == 0 {}
             };
             // Both an end of the time and a change are a reason to go on.
             let _ = timeout(STATUS_INTERVAL, has_work).await;
@@ -89,30 +101,28 @@ impl Engine {
     }
 
     fn status(&self) -> NodeStatus {
-        let Shared { settings, statuses, unresponsive, scheduler, cluster, stopping, .. } = &*self.shared;
+        let Shared { settings, context, scheduler, cluster, .. } = &*self.shared;
         NodeStatus {
             id: cluster.as_ref().map(|nodes| nodes.cluster.messages.id()).unwrap_or_default(),
             protocol: PROTOCOL,
             node: settings.node.clone(),
             ready: *scheduler.ready().borrow(),
-            unresponsive: unresponsive.load(Ordering::Relaxed),
-            is_draining: stopping.is_cancelled(),
-            running: (1..).zip(statuses).filter_map(|(number, status)| status.running_task(number)).collect(),
+            unresponsive: context.unresponsive.load(Ordering::Relaxed),
+            is_draining: context.stopping.is_cancelled(),
         }
     }
 }
 
-/// A status as a message of limited size: without what some of the workers run, if it has to be.
-fn encode(mut status: NodeStatus, max_bytes: usize) -> Option<Bytes> {
-    loop {
-        let message = serde_json::to_vec(&status).ok()?;
-        if message.len() <= max_bytes {
-            return Some(message.into());
-        }
-        if status.running.is_empty() {
-            return None;
-        }
-        let half = status.running.len() / 2;
-        status.running.truncate(half);
-    }
+/// Adds what a node runs of a batch.
+fn add(load: &mut Load, node: &Node, class: SlotClass, tasks: RunningTasks) {
+    let Node { name, host, version, slots } = node.clone();
+    let running = tasks.longest.into_iter().map(|task| Running {
+        worker: node.worker(task.worker),
+        // Whatever another node may have sent.
+        position: Position(task.position.min(MAX_SQUARES - 1)),
+        attempt: task.attempt,
+        started_at: Timestamp(task.started_at),
+    });
+    load.longest.extend(running.take(MAX_RUNNING as usize));
+    load.nodes.push(NodeLoad { name, host, version, slots: slots[class], running: tasks.count });
 }

@@ -1,6 +1,6 @@
 //! The engine itself: what all of its clones share.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quilt::BatchId;
@@ -11,12 +11,12 @@ use tokio_util::task::TaskTracker;
 use super::batch_locks::BatchLocks;
 use super::running::Running;
 use super::settings::Settings;
-use crate::cluster::{Cluster, LiveClock, Peers, Remote};
+use crate::cluster::{Cluster, LiveClock, PeerLoad, Peers, Remote};
 use crate::dispatch::Scheduler;
 use crate::journal::{Journal, JournalError};
 use crate::live::{LiveBatch, LiveBatches};
 use crate::work::Registry;
-use crate::worker::{WorkSource, WorkerStatus};
+use crate::worker::{WorkerContext, WorkerPool};
 
 /// Runs batches. Cheap to clone; all clones are the same engine.
 #[derive(Clone)]
@@ -32,7 +32,9 @@ pub(super) struct Shared {
     /// The next epoch of an engine that is alone.
     pub(super) epochs: AtomicU64,
     pub(super) scheduler: Arc<Scheduler>,
-    pub(super) source: Arc<WorkSource>,
+    pub(super) pool: Arc<WorkerPool>,
+    /// What the workers work with.
+    pub(super) context: Arc<WorkerContext>,
     pub(super) registry: Registry,
     pub(super) batches: Arc<LiveBatches>,
     pub(super) settings: Settings,
@@ -40,21 +42,13 @@ pub(super) struct Shared {
     pub(super) changing: BatchLocks,
     /// Notified when a batch was removed.
     pub(super) removed: Notify,
-    /// How many workers wait for an attempt that does not stop.
-    pub(super) unresponsive: Arc<AtomicU32>,
-    pub(super) statuses: Box<[Arc<WorkerStatus>]>,
     pub(super) peers: Arc<Peers>,
-    /// No more tasks are started.
-    pub(super) stopping: CancellationToken,
-    /// Running tasks are cancelled.
-    pub(super) aborting: CancellationToken,
     /// All workers have ended: nothing is coordinated any more, and other nodes may.
     pub(super) handing_over: CancellationToken,
     /// No messages are exchanged any more.
     pub(super) ended: CancellationToken,
     /// Those that supervise laps.
     pub(super) laps: TaskTracker,
-    pub(super) workers: TaskTracker,
     /// Those that clean up, keep accounts, and exchange messages.
     pub(super) background_tasks: TaskTracker,
 }
@@ -64,6 +58,7 @@ pub(super) struct OtherNodes {
     pub(super) cluster: Cluster,
     pub(super) remote: Arc<Remote>,
     pub(super) live: Arc<LiveClock>,
+    pub(super) load: PeerLoad,
 }
 
 impl Engine {

@@ -1,36 +1,32 @@
 //! The start of an engine, and its end.
 
 use std::collections::HashSet;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quilt::Control;
 use tokio::sync::Notify;
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::batch_locks::BatchLocks;
 use super::settings::Settings;
 use super::shared::{Engine, OtherNodes, Shared};
-use crate::cluster::{Cluster, Peers, Remote, Service, worker_name};
+use crate::cluster::{Cluster, PeerLoad, Peers, Remote, Service};
 use crate::dispatch::{CrashLog, LapId, Scheduler};
 use crate::journal::{Journal, JournalError};
 use crate::live::LiveBatches;
-use crate::panic_message::panic_message;
 use crate::panics::install_hook;
+use crate::slots::BySlotClass;
 use crate::work::Registry;
-use crate::worker::{WorkSource, Worker, WorkerStatus};
+use crate::worker::{WorkSource, WorkerContext, WorkerPool};
 
 /// How far the time of day is moved to make room for a count of laps.
 const EPOCH_BITS: u32 = 16;
 
 /// How long a node that is ending waits for others to acknowledge what its workers have given back.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
-
-/// The pause before a worker that has panicked is replaced.
-const REPLACEMENT_PAUSE: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Starts the workers, and continues every batch that has not reached its finish line and that no other node coordinates.
@@ -49,45 +45,50 @@ impl Engine {
     ) -> Result<Self, JournalError> {
         install_hook();
         let node = &settings.node;
-        let status = |number| Arc::new(WorkerStatus::new(worker_name(node, number)));
+        let pool = Arc::new(WorkerPool::of(node));
         let scheduler = Arc::new(Scheduler::default());
         let peers = Arc::new(Peers::of(node));
         // Twice as many as there are processors, because some wait for the journal.
         let cpu_bound_slots = settings.processors.saturating_mul(2);
         let cluster = cluster.map(|cluster| OtherNodes {
             remote: Remote::new(Arc::clone(&cluster.messages), Arc::clone(&peers), cpu_bound_slots),
+            load: PeerLoad::new(Arc::clone(&cluster.messages), Arc::clone(&peers)),
             cluster,
             live: Arc::default(),
         });
-        let source = WorkSource::new(
-            Arc::clone(&scheduler),
-            Arc::clone(&peers),
-            cluster.as_ref().map(|cluster| Arc::clone(&cluster.remote)),
-            (node.slots, settings.reserved_slots),
-            cpu_bound_slots,
-        );
+        let source = |class| {
+            let remote = cluster.as_ref().map(|cluster| Arc::clone(&cluster.remote));
+            let slots = (node.slots[class], settings.reserved_slots[class]);
+            Arc::new(WorkSource::new(Arc::clone(&scheduler), Arc::clone(&peers), remote, cpu_bound_slots, class, slots))
+        };
+        let batches = Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone()));
+        let context = WorkerContext {
+            sources: BySlotClass::from_fn(source),
+            journal: Arc::clone(&journal),
+            batches: Arc::clone(&batches),
+            clock: settings.clock,
+            unresponsive: AtomicU32::new(0),
+            stopping: CancellationToken::new(),
+            aborting: CancellationToken::new(),
+        };
         let shared = Arc::new(Shared {
-            batches: Arc::new(LiveBatches::new(Arc::clone(&journal), registry.clone())),
+            batches,
             journal,
+            pool,
+            context: Arc::new(context),
             cluster,
             // Larger than those of an earlier process, which started fewer laps than milliseconds have passed.
             epochs: AtomicU64::new(settings.clock.now().0 << EPOCH_BITS),
             scheduler,
-            source: Arc::new(source),
             registry,
             peers,
-            statuses: (1..=node.slots).map(status).collect(),
             settings,
             running: Mutex::default(),
             changing: BatchLocks::default(),
             removed: Notify::new(),
-            unresponsive: Arc::default(),
-            stopping: CancellationToken::new(),
-            aborting: CancellationToken::new(),
             handing_over: CancellationToken::new(),
             ended: CancellationToken::new(),
             laps: TaskTracker::new(),
-            workers: TaskTracker::new(),
             background_tasks: TaskTracker::new(),
         });
         let engine = Self { shared };
@@ -102,8 +103,9 @@ impl Engine {
         if engine.shared.settings.pauses_unfinished {
             engine.pause_all().await;
         }
-        engine.start_workers();
-        let Shared { stopping, ended, scheduler, .. } = &*engine.shared;
+        let Shared { pool, context, ended, scheduler, .. } = &*engine.shared;
+        pool.start(context);
+        let stopping = &context.stopping;
         let timers = Arc::clone(scheduler);
         engine.in_background(ended, |_| async move { timers.run_timers().await });
         engine.in_background(stopping, |engine| async move { engine.clean_up().await });
@@ -136,38 +138,20 @@ impl Engine {
 
     /// Starts to exchange messages with other nodes.
     fn start_messages(&self) {
-        let Shared { cluster, scheduler, peers, ended, source, .. } = &*self.shared;
+        let Shared { cluster, scheduler, peers, ended, pool, .. } = &*self.shared;
         let Some(OtherNodes { cluster, remote, live, .. }) = cluster else { return };
+        let pool = Arc::clone(pool);
         let service = Service::new(
             Arc::clone(&cluster.messages),
             Arc::clone(scheduler),
             Arc::clone(peers),
             Arc::clone(remote),
             Arc::clone(live),
-            source.cpu_bound_slots,
+            Box::new(move |batch| pool.running(batch)),
         );
         self.in_background(ended, |_| async move { service.run().await });
         self.in_background(ended, |engine| async move { engine.receive_statuses().await });
         self.in_background(ended, |engine| async move { engine.publish_statuses().await });
-    }
-
-    fn start_workers(&self) {
-        let Shared { journal, batches, unresponsive, statuses, stopping, aborting, workers, settings, source, .. } =
-            &*self.shared;
-        for status in statuses {
-            let worker = Worker {
-                status: Arc::clone(status),
-                source: Arc::clone(source),
-                journal: Arc::clone(journal),
-                batches: Arc::clone(batches),
-                clock: settings.clock,
-                unresponsive: Arc::clone(unresponsive),
-                stopping: stopping.clone(),
-                aborting: aborting.clone(),
-            };
-            workers.spawn(keep_running(worker));
-        }
-        workers.close();
     }
 
     /// Pauses every batch that this node has taken over.
@@ -184,14 +168,14 @@ impl Engine {
     /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are cancelled after it. Other nodes take over what is
     /// left at once; where there are none, it is run when the engine is started again.
     pub async fn shutdown(&self, grace: Duration) {
-        let Shared { stopping, aborting, handing_over, ended, workers, laps, background_tasks, cluster, .. } =
-            &*self.shared;
+        let Shared { pool, context, handing_over, ended, laps, background_tasks, cluster, .. } = &*self.shared;
+        let WorkerContext { stopping, aborting, .. } = &**context;
         stopping.cancel();
-        if tokio::time::timeout(grace, workers.wait()).await.is_err() {
+        if tokio::time::timeout(grace, pool.ended()).await.is_err() {
             tracing::info!("cancelling the tasks that still run");
         }
         aborting.cancel();
-        workers.wait().await;
+        pool.ended().await;
         if let Some(cluster) = cluster
             && tokio::time::timeout(FLUSH_TIME, cluster.remote.flush()).await.is_err()
         {
@@ -211,19 +195,5 @@ impl Engine {
     /// Closes the journal, after [`Engine::shutdown`]. Batches can no longer be read.
     pub async fn close(&self) {
         self.shared.journal.close().await;
-    }
-}
-
-/// Runs a worker, and another one in its place if it panics: that is a fault of the engine, whose lease has gone back by then.
-async fn keep_running(worker: Worker) {
-    while let Err(error) = tokio::spawn(worker.clone().run()).await {
-        if !error.is_panic() {
-            // The process is ending.
-            return;
-        }
-        let message = error.into_panic();
-        let reason = panic_message(&*message);
-        tracing::error!(worker = worker.status.worker, reason, "a worker has panicked, and is replaced");
-        worker.stopping.run_until_cancelled(sleep(REPLACEMENT_PAUSE)).await;
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
             (LapId { batch: id, lap: quilt.lap_number() }, quilt.order().position(index))
         };
         let Shared { scheduler, peers, cluster, .. } = &*self.shared;
-        if let Some(waiting) = scheduler.why(lap, position, &peers.working()) {
+        if let Some(waiting) = scheduler.why(lap, position, |class| peers.working(class)) {
             return Ok(Some(waiting));
         }
         let Some(OtherNodes { cluster, .. }) = cluster else { return Ok(Some(Waiting::Coordinator)) };

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use quilt::wire::ServerFrame;
+use quilt::wire::Load;
 use quilt::{BatchId, BatchSpec, LapLimits, Order, OwnerId, Position, Quilt, Status, Step};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -17,6 +17,7 @@ use super::frames::{Frames, Messages, Next};
 use crate::estimate::TaskTimeEstimate;
 use crate::journal::{EventPage, Sequence};
 use crate::panics::PanicLog;
+use crate::slots::SlotClass;
 use crate::work::{InvalidWork, Work};
 
 /// How long a worker waits for this node to fold what precedes its lease, before it gives the lease back.
@@ -166,9 +167,15 @@ impl LiveBatch {
         frames.next(&folded, seen)
     }
 
-    /// A status frame: the one that `make` makes, or one that was made a moment ago.
-    pub fn status_frame(&self, make: impl FnOnce() -> ServerFrame) -> Messages {
-        self.frames.lock().status(make)
+    /// The status frame that was made a moment ago, if one was.
+    #[must_use]
+    pub fn recent_status(&self) -> Option<Messages> {
+        self.frames.lock().recent_status()
+    }
+
+    /// A status frame, which serves other viewers for a moment as well.
+    pub fn status_frame(&self, load: Load) -> Messages {
+        self.frames.lock().status(load)
     }
 
     /// Whether anybody looks at the batch.
@@ -210,6 +217,11 @@ impl LiveBatch {
     /// The same as it changes.
     pub(crate) fn gates(&self) -> watch::Receiver<Gate> {
         self.gate.subscribe()
+    }
+
+    /// What its tasks need while they run; `None` where its work is not known here.
+    pub(crate) fn slot_class(&self) -> Option<SlotClass> {
+        self.work.as_ref().ok().map(Work::slot_class)
     }
 
     /// Whether its tasks keep processors busy, so that more of them at once than there are processors are of no use.

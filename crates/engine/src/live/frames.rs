@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quilt::Step;
-use quilt::wire::{ServerFrame, messages};
+use quilt::wire::{Load, ServerFrame, messages};
 use tokio::time::Instant;
 
 use super::batch_state::BatchState;
@@ -78,17 +78,17 @@ impl Cached {
         Next::Frame(messages, step)
     }
 
-    /// A status: the one that `make` makes, or one that was made a moment ago.
-    pub(super) fn status(&mut self, make: impl FnOnce() -> ServerFrame) -> Messages {
-        let now = Instant::now();
-        match &self.status {
-            Some((messages, made)) if now < *made + STATUS_AGE => Arc::clone(messages),
-            _ => {
-                let messages = split(make().encode());
-                self.status = Some((Arc::clone(&messages), now));
-                messages
-            }
-        }
+    /// A status that was made a moment ago.
+    pub(super) fn recent_status(&self) -> Option<Messages> {
+        let (messages, _) = self.status.as_ref().filter(|(_, made)| made.elapsed() < STATUS_AGE)?;
+        Some(Arc::clone(messages))
+    }
+
+    /// A new status.
+    pub(super) fn status(&mut self, load: Load) -> Messages {
+        let messages = split(ServerFrame::Status(load).encode());
+        self.status = Some((Arc::clone(&messages), Instant::now()));
+        messages
     }
 
     fn cut_at(&mut self, step: Step, now: Instant) -> Step {

@@ -31,6 +31,7 @@ pub(crate) use self::kind::has_input;
 pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
 pub use self::registry::{InvalidWork, Registry};
 pub use crate::lease_id::LeaseId;
+use crate::slots::SlotClass;
 
 /// One attempt at a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,10 +152,14 @@ pub trait AsyncWork: Send + Sync + 'static {
     /// Runs one attempt at a task. The future is dropped when the attempt's time is over or the batch is cancelled. It must not block its
     /// thread.
     async fn run(&self, task: Task) -> Result<Done, TaskError>;
+
+    /// What an attempt needs while it runs.
+    fn slot_class(&self) -> SlotClass {
+        SlotClass::Async
+    }
 }
 
-/// CPU-bound work. Each attempt runs on its own thread, and at most twice as many attempts of a batch run at once as there are processors. Work
-/// that mostly waits should be [`AsyncWork`].
+/// CPU-bound work. Each attempt runs on its own thread, in a slot of [`SlotClass::Compute`]. Work that mostly waits should be [`AsyncWork`].
 pub trait BlockingWork: Send + Sync + 'static {
     /// Runs one attempt at a task. The attempt must check [`TaskContext::is_over`] regularly and return soon after it is true. Otherwise the
     /// attempt is failed permanently, and its worker stays blocked until it returns.
@@ -196,5 +201,14 @@ impl Work {
     /// Work that computes.
     pub fn blocking(work: impl BlockingWork) -> Self {
         Self::Blocking(Arc::new(work))
+    }
+
+    /// What an attempt needs while it runs.
+    #[must_use]
+    pub fn slot_class(&self) -> SlotClass {
+        match self {
+            Self::Async(work) => work.slot_class(),
+            Self::Blocking(_) => SlotClass::Compute,
+        }
     }
 }

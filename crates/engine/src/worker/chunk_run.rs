@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{self, AttemptResult};
 use super::backoff;
-use super::context::Worker;
 use super::source::Assignment;
+use super::work_loop::Worker;
 use super::write_buffer::WriteBuffer;
 use crate::dispatch::{LEASE_TTL, Measurement, Release, RetryGroup};
 use crate::estimate::CHUNK_TIME;
@@ -95,7 +95,7 @@ impl<'a> ChunkRun<'a> {
         (batch, work): (&'a LiveBatch, &'a Work),
         assignment: &'a Assignment,
     ) -> Self {
-        let started = (worker.clock.now(), Instant::now());
+        let started = (worker.context.clock.now(), Instant::now());
         Self {
             worker,
             batch,
@@ -118,7 +118,7 @@ impl<'a> ChunkRun<'a> {
         let mut unresponsive = None;
         let mut started = Instant::now();
         let mut sliced = started;
-        let mut is_stopping = self.worker.stopping.is_cancelled();
+        let mut is_stopping = self.worker.context.stopping.is_cancelled();
         let cancelled = self.batch.cancellation(self.lap());
         for task in self.batch.pending(self.assignment.lease().positions()) {
             if task.position >= self.end {
@@ -157,7 +157,7 @@ impl<'a> ChunkRun<'a> {
             if now - sliced >= SLICE {
                 yield_now().await;
                 // Not after every task: it takes a lock that all workers share.
-                is_stopping = self.worker.stopping.is_cancelled();
+                is_stopping = self.worker.context.stopping.is_cancelled();
                 now = Instant::now();
                 sliced = now;
             }
@@ -193,7 +193,7 @@ impl<'a> ChunkRun<'a> {
             return true;
         }
         let confirmed = validity.is_confirmed(CONFIRMATION_PATIENCE);
-        self.worker.stopping.run_until_cancelled(confirmed).await.unwrap_or(false)
+        self.worker.context.stopping.run_until_cancelled(confirmed).await.unwrap_or(false)
     }
 
     /// A moment of this run on the other clock.
@@ -221,7 +221,7 @@ impl<'a> ChunkRun<'a> {
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => {}
-                () = worker.aborting.cancelled() => {}
+                () = worker.context.aborting.cancelled() => {}
             }
         };
         let trying = attempt::run(self.work, task, started, self.time(), cancelled, &batch.panics);
@@ -287,12 +287,13 @@ impl<'a> ChunkRun<'a> {
     /// Writes the buffer, as soon as that is possible: what has been run is not run again because a disk is full.
     async fn write(&mut self) -> Result<(), JournalError> {
         let worker = self.worker;
-        let (events, details) = self.buffer.take(self.lap(), &worker.status.worker, worker.clock.now());
+        let (events, details) = self.buffer.take(self.lap(), &worker.status.worker, worker.context.clock.now());
         if events.is_empty() {
             return Ok(());
         }
-        let write = retry_while_unavailable(|| worker.journal.append(self.batch.id(), events.clone(), details.clone()));
-        let written = worker.aborting.run_until_cancelled(write).await;
+        let write =
+            retry_while_unavailable(|| worker.context.journal.append(self.batch.id(), events.clone(), details.clone()));
+        let written = worker.context.aborting.run_until_cancelled(write).await;
         self.written = written.unwrap_or(Err(JournalError::Closed))?;
         Ok(())
     }
@@ -323,7 +324,14 @@ impl<'a> ChunkRun<'a> {
             });
             Some(RetryGroup { first, end: Position(last.0 + 1), delay })
         });
-        Release { done_to: self.end, after: self.written, retries: retries.collect(), measured, avoid: None }
+        Release {
+            done_to: self.end,
+            after: self.written,
+            retries: retries.collect(),
+            measured,
+            avoid: None,
+            class: None,
+        }
     }
 }
 

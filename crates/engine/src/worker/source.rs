@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use quilt::{OwnerId, Position};
 use tokio::time::Instant;
 
 use crate::cluster::{Peers, Remote};
-use crate::dispatch::{Asker, FairOrder, Granted, Holder, Lease, NodeId, Release, Scheduler, Validity, nanos};
+use crate::dispatch::{Asker, Contact, FairOrder, Granted, Holder, Lease, NodeId, Release, Scheduler, Validity, nanos};
 use crate::estimate::CHUNK_TIME;
+use crate::slots::SlotClass;
 
-/// Hands work to the workers of one node.
+/// Hands work to the workers of one class of a node.
 pub(crate) struct WorkSource {
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) peers: Arc<Peers>,
@@ -19,8 +19,9 @@ pub(crate) struct WorkSource {
     pub(crate) remote: Option<Arc<Remote>>,
     /// How many slots may run one batch that keeps processors busy.
     pub(crate) cpu_bound_slots: u32,
+    pub(crate) class: SlotClass,
     pub(crate) slots: u32,
-    /// How many slots only run work of owners that have no other.
+    /// How many of them only run work of owners that have no other.
     pub(crate) reserved: u32,
     state: Mutex<State>,
 }
@@ -53,27 +54,29 @@ pub(crate) struct Assignment {
 }
 
 impl WorkSource {
+    /// For slots of a class, of which some are reserved.
     pub(crate) fn new(
         scheduler: Arc<Scheduler>,
         peers: Arc<Peers>,
         remote: Option<Arc<Remote>>,
-        (slots, reserved): (u32, u32),
         cpu_bound_slots: u32,
+        class: SlotClass,
+        (slots, reserved): (u32, u32),
     ) -> Self {
-        Self { scheduler, peers, remote, cpu_bound_slots, slots, reserved, state: Mutex::default() }
+        Self { scheduler, peers, remote, cpu_bound_slots, class, slots, reserved, state: Mutex::default() }
     }
 
     /// Waits for a lease. Whoever stops waiting leaves none held.
     pub(crate) async fn next(self: &Arc<Self>) -> Assignment {
         loop {
-            let mut of_peers = std::pin::pin!(self.peers.changed());
+            let mut of_peers = std::pin::pin!(self.peers.changed(self.class));
             of_peers.as_mut().enable();
             if let Some(assignment) = self.try_next().await {
                 return assignment;
             }
             tokio::select! {
                 biased;
-                () = self.scheduler.changed() => {}
+                () = self.scheduler.changed(self.class) => {}
                 () = of_peers => {}
             }
         }
@@ -84,15 +87,14 @@ impl WorkSource {
             let reserved_from = self.reserved_from();
             let granted = match coordinator {
                 Coordinator::Here => self.scheduler.claim(&Asker {
-                    holder: Holder::Here,
+                    contact: Contact::HERE,
+                    class: self.class,
                     cpu_bound_slots: self.cpu_bound_slots,
-                    workers: self.peers.slots(),
+                    workers: self.peers.slots(self.class),
                     reserved_from,
-                    live: Duration::ZERO,
-                    exchange: 0,
                 }),
                 Coordinator::Peer(id) => match &self.remote {
-                    Some(remote) => remote.claim(id, reserved_from).await,
+                    Some(remote) => remote.claim(id, self.class, reserved_from).await,
                     None => None,
                 },
             };
@@ -119,12 +121,12 @@ impl WorkSource {
     /// Those who may have work, the ones that had the least working time of this node first. One weighs as much as the owners that it has
     /// work of.
     fn in_order(&self) -> Vec<Coordinator> {
-        let peers = if self.remote.is_some() { self.peers.ready() } else { Vec::new() };
+        let peers = if self.remote.is_some() { self.peers.ready(self.class) } else { Vec::new() };
         if peers.is_empty() {
             return vec![Coordinator::Here];
         }
         let mut state = self.state();
-        let here = *self.scheduler.ready().borrow();
+        let here = self.scheduler.ready().borrow()[self.class];
         let known: Vec<Coordinator> = state.coordinators.in_order().collect();
         let is_gone = |coordinator: &Coordinator| match coordinator {
             Coordinator::Here => false,
@@ -155,6 +157,11 @@ impl Assignment {
     /// The lease.
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// The class of the slot that it was granted for.
+    pub(crate) fn class(&self) -> SlotClass {
+        self.source.class
     }
 
     /// Whether the lease holds, for all that is known at this moment.

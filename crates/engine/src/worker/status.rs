@@ -3,15 +3,16 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use quilt::wire::{Running, WorkerLoad};
 use quilt::{BatchId, Position, Timestamp};
 
 use crate::cluster::RunningTask;
+use crate::slots::Node;
 
 /// The status of one worker. It is written for every task, and so without a lock.
 pub(crate) struct WorkerStatus {
     /// Its name.
     pub(crate) worker: Box<str>,
+    number: u32,
     /// The batch whose lease it has.
     batch: Mutex<Option<BatchId>>,
     position: AtomicU32,
@@ -22,9 +23,11 @@ pub(crate) struct WorkerStatus {
 }
 
 impl WorkerStatus {
-    pub(crate) fn new(worker: Box<str>) -> Self {
+    /// Of a worker of a node, which are numbered from 1.
+    pub(crate) fn new(node: &Node, number: u32) -> Self {
         Self {
-            worker,
+            worker: node.worker(number),
+            number,
             batch: Mutex::default(),
             position: AtomicU32::new(0),
             attempt: AtomicU32::new(0),
@@ -50,30 +53,16 @@ impl WorkerStatus {
         self.attempt.store(0, Ordering::Relaxed);
     }
 
-    /// What a viewer of a batch is told of this worker.
-    pub(crate) fn snapshot(&self, batch: BatchId) -> WorkerLoad {
-        let running = self.running().filter(|(of, _)| *of == batch);
-        WorkerLoad { name: self.worker.clone(), running: running.map(|(_, running)| running) }
-    }
-
-    /// What other nodes are told of this worker, if it runs something.
-    pub(crate) fn running_task(&self, worker: u32) -> Option<RunningTask> {
-        let (batch, Running { position, attempt, started_at }) = self.running()?;
-        Some(RunningTask { worker, batch, position: position.0, attempt, started_at: started_at.0 })
-    }
-
-    fn running(&self) -> Option<(BatchId, Running)> {
+    /// What the worker runs of a batch.
+    pub(super) fn running(&self, batch: BatchId) -> Option<RunningTask> {
         let attempt = self.attempt.load(Ordering::Relaxed) as u8;
-        if attempt == 0 {
-            return None;
-        }
-        let batch = (*self.batch.lock().unwrap_or_else(PoisonError::into_inner))?;
-        let running = Running {
-            position: Position(self.position.load(Ordering::Relaxed)),
+        let is_meant = || *self.batch.lock().unwrap_or_else(PoisonError::into_inner) == Some(batch);
+        (attempt > 0 && is_meant()).then(|| RunningTask {
+            worker: self.number,
+            position: self.position.load(Ordering::Relaxed),
             attempt,
-            started_at: Timestamp(self.started_at.load(Ordering::Relaxed)),
-        };
-        Some((batch, running))
+            started_at: self.started_at.load(Ordering::Relaxed),
+        })
     }
 
     fn set(&self, batch: Option<BatchId>) {

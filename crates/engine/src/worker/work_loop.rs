@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::chunk_run::{ChunkResult, ChunkRun};
-use super::context::Worker;
+use super::context::WorkerContext;
 use super::source::Assignment;
+use super::status::WorkerStatus;
 use crate::dispatch::Release;
 use crate::journal::{JournalError, RETRY_PAUSE};
 use crate::live::LiveBatch;
@@ -19,18 +20,23 @@ const UNREADABLE_PAUSE: Duration = Duration::from_secs(5);
 /// For how long this node gets no chunks of a batch whose work it does not know. Other nodes may know it.
 const UNABLE_PAUSE: Duration = Duration::from_secs(60);
 
+/// Runs one task at a time.
+pub(crate) struct Worker {
+    pub(super) context: Arc<WorkerContext>,
+    /// Its name, which is in the journal with what it ran, and what it is running.
+    pub(super) status: Arc<WorkerStatus>,
+}
+
 impl Worker {
-    /// Works until the process is ending.
-    pub(crate) async fn run(self) {
-        while let Some(assignment) = self.stopping.run_until_cancelled(self.source.next()).await {
-            if let Some(attempt) = self.work_on(assignment).await {
-                self.wait_for(attempt).await;
-            }
+    /// Runs a chunk.
+    pub(super) async fn work_on(&self, assignment: Assignment) {
+        if let Some(attempt) = self.run(assignment).await {
+            self.wait_for(attempt).await;
         }
     }
 
     /// Runs a chunk. Returns the attempt that does not stop, if there is one.
-    async fn work_on(&self, assignment: Assignment) -> Option<JoinHandle<()>> {
+    async fn run(&self, assignment: Assignment) -> Option<JoinHandle<()>> {
         let lease = assignment.lease();
         let batch = match self.batch(&assignment).await {
             Ok(batch) => batch,
@@ -48,6 +54,11 @@ impl Worker {
                 return None;
             }
         };
+        if work.slot_class() != assignment.class() {
+            let release = Release::of_class(lease, work.slot_class());
+            assignment.release(&release);
+            return None;
+        }
         let _shown = self.status.set_batch(batch.id());
         let run = ChunkRun::new(self, (&batch, work), &assignment);
         let result = if lease.is_poison { run.fail_poisoned().await } else { run.run().await };
@@ -67,7 +78,7 @@ impl Worker {
     /// The batch of a lease, as far as it has to be folded.
     async fn batch(&self, assignment: &Assignment) -> Result<Arc<LiveBatch>, Release> {
         let lease = assignment.lease();
-        let opened = self.batches.open(lease.lap.batch).await.map_err(|error| refused(assignment, &error))?;
+        let opened = self.context.batches.open(lease.lap.batch).await.map_err(|error| refused(assignment, &error))?;
         let batch = opened.ok_or_else(|| Release::nothing_left(lease))?;
         if batch.wait_for_fold(lease.after, lease.lap.lap).await {
             Ok(batch)
@@ -80,9 +91,10 @@ impl Worker {
     async fn wait_for(&self, attempt: JoinHandle<()>) {
         let worker = &self.status.worker;
         tracing::error!(worker, "an attempt does not stop though its time is over; its worker waits for it");
-        self.unresponsive.fetch_add(1, Ordering::Relaxed);
-        self.stopping.run_until_cancelled(attempt).await;
-        self.unresponsive.fetch_sub(1, Ordering::Relaxed);
+        let unresponsive = &self.context.unresponsive;
+        unresponsive.fetch_add(1, Ordering::Relaxed);
+        self.context.stopping.run_until_cancelled(attempt).await;
+        unresponsive.fetch_sub(1, Ordering::Relaxed);
         tracing::info!(worker, "the attempt has stopped");
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use engine::journal::Offset;
 use engine::work::Registry;
-use engine::{Clock, Engine, Journal, Node, Retention, Settings};
+use engine::{Clock, Engine, Journal, Node, Retention, Settings, Slots};
 use futures::StreamExt;
 use quilt::{BatchId, BatchSpec, Color, Event, Grid, Outcome, Position, Quilt, Settlement, Status, Timestamp};
 
@@ -14,7 +14,7 @@ use crate::{OWNER, PATIENCE, connect, id, launched};
 
 fn node(name: &str) -> Settings {
     let settings = Settings::default();
-    Settings { node: Node { name: name.into(), slots: 4, ..settings.node }, ..settings }
+    Settings { node: Node { name: name.into(), slots: Slots::all(4), ..settings.node }, ..settings }
 }
 
 async fn engine(nats: &Nats, name: &str) -> Engine {

@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use engine::dispatch::{LapId, Waiting};
 use engine::work::{Registry, Work};
+use engine::{SlotClass, Slots};
 use quilt::{BatchSpec, Control, Event, Halt, Index, SquareState, Status};
 use rand::RngExt;
 use tokio::time::{sleep, timeout};
 
 use crate::world::{
-    BATCHES, Member, POISON, TASKS, TOO_LONG, Timed, all_finished, check, finished, id, in_world, join, join_with,
-    launch, more_than_once, owner, rolling_restart, seeds, spec,
+    BATCHES, Member, POISON, TASKS, TOO_LONG, Timed, TimedProcess, all_finished, check, finished, id, in_world, join,
+    join_with, launch, more_than_once, owner, rolling_restart, seeds, spec,
 };
 
 #[test]
@@ -238,7 +239,7 @@ fn work_goes_where_it_can_run_and_waits_where_no_node_knows_it() {
     let (network, tasks) = in_world(1, 0.0, async |network| {
         let special = || Registry::default().with_work("special", || Work::waiting(Timed));
         // It accepts the batch and runs nothing.
-        let web = join_with(&network, 0, special()).await;
+        let web = join_with(&network, Slots::all(0), special()).await;
         let ordinary = join(&network, 4).await;
         web.engine.launch(id(1), owner(1), spec("special", 6, 1), None).await.expect("accepted");
         sleep(Duration::from_secs(30)).await;
@@ -249,11 +250,37 @@ fn work_goes_where_it_can_run_and_waits_where_no_node_knows_it() {
         // Others are not held up by it.
         web.engine.launch(id(2), owner(1), spec("timed", 6, 2), None).await.expect("accepted");
         finished(&web, id(2)).await;
-        let _able = join_with(&network, 4, special()).await;
+        let _able = join_with(&network, Slots::all(4), special()).await;
         finished(&web, id(1)).await;
     });
     for number in [1, 2] {
         assert_eq!(check(&network, id(number)).progress().done, 36);
     }
+    assert_eq!(more_than_once(&tasks), BTreeMap::new());
+}
+
+#[test]
+fn a_coordinator_that_does_not_know_a_batchs_work_learns_which_slots_it_needs() {
+    let (network, tasks) = in_world(1, 0.0, async |network| {
+        let special = || Registry::default().with_work("special", || Work::waiting(TimedProcess));
+        let web = join_with(&network, Slots::all(0), special()).await;
+        let ordinary = join(&network, 4).await;
+        web.engine.launch(id(1), owner(1), spec("special", 6, 1), None).await.expect("accepted");
+        web.engine.shutdown(Duration::from_secs(1)).await;
+        drop(web);
+        // It knows the work, and has no slots for it.
+        let waiting = join_with(&network, Slots { process: 0, ..Slots::all(4) }, special()).await;
+        let why = async || ordinary.engine.why(id(1), Index(0)).await.expect("it answers");
+        let learned = async {
+            while !matches!(why().await, Some(Waiting::Unable | Waiting::NoSlots { class: SlotClass::Process })) {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        timeout(TOO_LONG, learned).await.expect("it is told");
+        let able = join_with(&network, Slots { process: 2, ..Slots::all(0) }, special()).await;
+        finished(&able, id(1)).await;
+        drop((ordinary, waiting));
+    });
+    assert_eq!(check(&network, id(1)).progress().done, 36);
     assert_eq!(more_than_once(&tasks), BTreeMap::new());
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, Journal, Node, Settings};
+use engine::{Engine, Journal, Node, Settings, SlotClass, Slots};
 use quilt::{BatchId, BatchSpec, Change, Color, Event, Grid, Index, OwnerId, Quilt, Status, WorkSpec};
 use rand::RngExt;
 use tokio::time::{sleep, timeout};
@@ -65,6 +65,20 @@ impl AsyncWork for Timed {
     }
 }
 
+/// The same, in slots for processes.
+pub(crate) struct TimedProcess;
+
+#[async_trait]
+impl AsyncWork for TimedProcess {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
+        Timed.run(task).await
+    }
+
+    fn slot_class(&self) -> SlotClass {
+        SlotClass::Process
+    }
+}
+
 /// Tasks that take long, or no time; some of the latter fail at first.
 pub(crate) struct Mixed;
 
@@ -117,11 +131,11 @@ pub(crate) struct Member {
 }
 
 pub(crate) async fn join(network: &Arc<Network>, slots: u32) -> Member {
-    join_with(network, slots, Registry::default()).await
+    join_with(network, Slots::all(slots), Registry::default()).await
 }
 
 /// Adds a node that also knows other kinds of work.
-pub(crate) async fn join_with(network: &Arc<Network>, slots: u32, registry: Registry) -> Member {
+pub(crate) async fn join_with(network: &Arc<Network>, slots: Slots, registry: Registry) -> Member {
     let endpoint = network.join();
     let name = format!("node-{}", endpoint.id());
     let settings = Settings {

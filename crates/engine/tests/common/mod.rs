@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use engine::embedded::SqliteJournal;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, LiveBatch, Node, Settings};
+use engine::{Engine, LiveBatch, Node, Settings, Slots};
+use futures::FutureExt;
+use quilt::wire::Load;
 use quilt::{BatchId, BatchSpec, Color, Grid, OwnerId, Quilt, Status, WorkSpec};
 use tokio::sync::Semaphore;
 
@@ -61,7 +63,7 @@ pub(crate) const SETTINGS: fn() -> Settings =
     || Settings { node: node(WORKERS), running_per_owner: 4, ..Settings::default() };
 
 pub(crate) fn node(slots: u32) -> Node {
-    Node { slots, ..Settings::default().node }
+    Node { slots: Slots::all(slots), ..Settings::default().node }
 }
 
 pub(crate) async fn start_with(folder: &Path, registry: Registry) -> Engine {
@@ -101,6 +103,11 @@ pub(crate) async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
 }
 
 /// Waits for something that is about to be so. Tokio's time does not go on meanwhile where it is paused: the runtime is never idle.
+/// What runs of a batch, on an engine that is alone.
+pub(crate) fn load(engine: &Engine, batch: &LiveBatch) -> Load {
+    engine.load(batch).now_or_never().expect("nobody else is asked")
+}
+
 pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_so() {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::journal::BatchMeta;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Clock, Engine, Journal, Node, Settings};
+use engine::{Clock, Engine, Journal, Node, Settings, Slots};
 use futures::FutureExt;
 use quilt::{
     BatchId, BatchSpec, Change, Color, Control, Event, Grid, Halt, Index, LapStats, Launched, OwnerId, Quilt,
@@ -127,7 +127,7 @@ async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises, scenar
     let clock = Clock::Simulated { started, at: Instant::now() };
     // Those of this machine would make another world of a seed on each.
     let settings = Settings {
-        node: Node { slots: WORKERS, ..Settings::default().node },
+        node: Node { slots: Slots::all(WORKERS), ..Settings::default().node },
         processors: 1,
         clock,
         ..Settings::default()

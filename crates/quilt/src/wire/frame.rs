@@ -1,7 +1,5 @@
 //! What the channel between a server and a page carries.
 
-use serde::{Deserialize, Serialize};
-
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_text, put_varint};
 use super::event::{put_event, read_event};
@@ -19,7 +17,8 @@ const FOLLOW: u8 = 3;
 /// 1 was a snapshot without sets of laps, which pages of before would misread.
 const SNAPSHOT: u8 = 6;
 const DELTA: u8 = 2;
-const STATUS: u8 = 3;
+/// 3 was a status that named every worker.
+const STATUS: u8 = 7;
 const ATTEMPTS: u8 = 4;
 const PART: u8 = 5;
 
@@ -31,8 +30,11 @@ pub const MAX_MESSAGE: usize = 8 * 1024;
 /// which takes 5 MiB, with 65,536 reasons.
 const MAX_FRAME: usize = 16 << 20;
 
-/// The most workers, and the most nodes, that a status names.
-pub const MAX_WORKERS: u32 = 1 << 12;
+/// The most nodes that a status names.
+pub const MAX_NODES: u32 = 1 << 12;
+
+/// The most running attempts that a status names, so that its size does not depend on how many there are.
+pub const MAX_RUNNING: u32 = 64;
 
 /// From the page to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,55 +56,62 @@ pub enum ClientFrame {
     },
 }
 
-/// What the workers are doing, beside the quilt itself.
+/// The nodes, and what runs of a batch, beside the quilt itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
     /// The server's clock, so that a page can tell how long a batch has run.
     pub now: Timestamp,
-    /// The workers that are lost to attempts, of any batch, which do not stop though their time is over.
-    pub stuck: u32,
-    /// All nodes that are heard of.
-    pub nodes: Vec<Node>,
-    /// Their workers, or [`MAX_WORKERS`] of them.
-    pub workers: Vec<WorkerLoad>,
+    /// How many workers of all nodes, whatever they run, wait for an attempt that does not end though its time is over.
+    pub unresponsive: u32,
+    /// The nodes, at most [`MAX_NODES`].
+    pub nodes: Vec<NodeLoad>,
+    /// The attempts at tasks of the batch that have run for longest, longest first: at most [`MAX_RUNNING`].
+    pub longest: Vec<Running>,
 }
 
 /// A process that takes part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Node {
-    /// Its name, with which those of its workers begin. No two nodes have the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeLoad {
+    /// Its name, with which the names of its workers begin. No two nodes have the same one.
     pub name: Box<str>,
     /// The machine that it runs on.
     pub host: Box<str>,
-    /// How many tasks it runs at the same time; 0 for one that only serves.
-    pub slots: u32,
     /// The version of the program.
     pub version: Box<str>,
+    /// How many tasks such as those of the batch it runs at the same time; 0 for one that only serves.
+    pub slots: u32,
+    /// How many tasks of the batch it runs.
+    pub running: u32,
 }
 
 impl Load {
-    /// How many workers run this batch just now.
+    /// How many tasks of the batch run.
     #[must_use]
-    pub fn busy(&self) -> usize {
-        self.workers.iter().filter(|worker| worker.running.is_some()).count()
+    pub fn running(&self) -> u32 {
+        self.nodes.iter().fold(0, |sum, node| sum.saturating_add(node.running))
+    }
+
+    /// How many tasks such as those of the batch can run at the same time.
+    #[must_use]
+    pub fn slots(&self) -> u32 {
+        self.nodes.iter().fold(0, |sum, node| sum.saturating_add(node.slots))
+    }
+
+    /// Whether [`Load::longest`] has everything that runs.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.longest.len() as u32 >= self.running()
     }
 }
 
-/// One worker.
+/// An attempt that is running.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkerLoad {
-    /// Its name, as it stands with the attempts that it makes.
-    pub name: Box<str>,
-    /// The task of this batch that it runs.
-    pub running: Option<Running>,
-}
-
-/// An attempt that goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Running {
-    /// The task's place in the order.
+    /// The name of its worker, as in the recorded attempts.
+    pub worker: Box<str>,
+    /// The task's position in the order.
     pub position: Position,
-    /// Which attempt it is, from 1.
+    /// The number of the attempt, from 1.
     pub attempt: u8,
     /// When it was started.
     pub started_at: Timestamp,
@@ -249,55 +258,48 @@ impl ServerFrame {
 
 fn put_load(out: &mut Vec<u8>, load: &Load) {
     put_varint(out, load.now.0);
-    put_varint(out, u64::from(load.stuck));
+    put_varint(out, u64::from(load.unresponsive));
     put_varint(out, load.nodes.len() as u64);
-    for Node { name, host, slots, version } in &load.nodes {
-        [name, host].into_iter().for_each(|text| put_text(out, text));
-        put_varint(out, u64::from(*slots));
-        put_text(out, version);
+    for NodeLoad { name, host, version, slots, running } in &load.nodes {
+        [name, host, version].into_iter().for_each(|text| put_text(out, text));
+        [slots, running].into_iter().for_each(|count| put_varint(out, u64::from(*count)));
     }
-    put_varint(out, load.workers.len() as u64);
-    for WorkerLoad { name, running } in &load.workers {
-        put_text(out, name);
-        put_optional(out, running.map(|running| running.position.0.into()));
-        if let Some(Running { attempt, started_at, .. }) = running {
-            out.push(*attempt);
-            put_varint(out, started_at.0);
-        }
+    put_varint(out, load.longest.len() as u64);
+    for Running { worker, position, attempt, started_at } in &load.longest {
+        put_text(out, worker);
+        put_varint(out, position.0.into());
+        out.push(*attempt);
+        put_varint(out, started_at.0);
     }
 }
 
 fn read_load(reader: &mut Reader<'_>) -> Result<Load, DecodeError> {
     let now = reader.timestamp()?;
-    let stuck = reader.number("a number of workers", u32::MAX)?;
-    let count = reader.number("a number of nodes", MAX_WORKERS)? as usize;
-    // No node takes less than four bytes.
-    let mut nodes = Vec::with_capacity(count.min(reader.remaining() / 4));
-    for _ in 0..count {
-        let (name, host) = (reader.text()?.into(), reader.text()?.into());
-        let slots = reader.number("a number of slots", u32::MAX)?;
-        nodes.push(Node { name, host, slots, version: reader.text()?.into() });
-    }
-    let count = reader.number("a number of workers", MAX_WORKERS)? as usize;
-    // No worker takes less than two bytes.
-    let mut workers = Vec::with_capacity(count.min(reader.remaining() / 2));
-    for _ in 0..count {
-        let name = reader.text()?.into();
-        let running = match reader.optional("a position")? {
-            Some(position) => Some(Running {
-                position: u32::try_from(position)
-                    .ok()
-                    .filter(|position| *position < MAX_SQUARES)
-                    .map(Position)
-                    .ok_or(DecodeError::OutOfRange("a position"))?,
-                attempt: reader.byte()?,
-                started_at: reader.timestamp()?,
-            }),
-            None => None,
-        };
-        workers.push(WorkerLoad { name, running });
-    }
-    Ok(Load { now, stuck, nodes, workers })
+    let unresponsive = reader.number("a number of workers", u32::MAX)?;
+    let count = reader.number("a number of nodes", MAX_NODES)?;
+    let nodes = (0..count).map(|_| read_node(reader)).collect::<Result<_, _>>()?;
+    let count = reader.number("a number of attempts", MAX_RUNNING)?;
+    let longest = (0..count).map(|_| read_running(reader)).collect::<Result<_, _>>()?;
+    Ok(Load { now, unresponsive, nodes, longest })
+}
+
+fn read_node(reader: &mut Reader<'_>) -> Result<NodeLoad, DecodeError> {
+    Ok(NodeLoad {
+        name: reader.text()?.into(),
+        host: reader.text()?.into(),
+        version: reader.text()?.into(),
+        slots: reader.number("a number of slots", u32::MAX)?,
+        running: reader.number("a number of tasks", u32::MAX)?,
+    })
+}
+
+fn read_running(reader: &mut Reader<'_>) -> Result<Running, DecodeError> {
+    Ok(Running {
+        worker: reader.text()?.into(),
+        position: Position(reader.number("a position", MAX_SQUARES - 1)?),
+        attempt: reader.byte()?,
+        started_at: reader.timestamp()?,
+    })
 }
 
 /// A frame as the messages that carry it: one, or parts of at most [`MAX_MESSAGE`] bytes.

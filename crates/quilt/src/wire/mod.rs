@@ -30,7 +30,7 @@ pub use launched::{MAX_SPEC, spec_bytes};
 
 pub use event::{FramedEvent, decode_event, encode_event, put_framed_event};
 pub use frame::{
-    Assembler, ClientFrame, Load, MAX_MESSAGE, MAX_WORKERS, Node, Running, ServerFrame, WorkerLoad, messages,
+    Assembler, ClientFrame, Load, MAX_MESSAGE, MAX_NODES, MAX_RUNNING, NodeLoad, Running, ServerFrame, messages,
 };
 
 /// Bytes that no encoder wrote.

@@ -1,0 +1,76 @@
+//! What other nodes run of the batches that somebody looks at here. Nodes are asked for it, so that their statuses stay small.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use futures::future::join_all;
+use quilt::BatchId;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::ask::ask;
+use super::interface::Messages;
+use super::messages::{Reply, Request, RunningTasks};
+use super::peers::Peers;
+use crate::dispatch::NodeId;
+
+/// How old an answer may be.
+const MAX_AGE: Duration = Duration::from_millis(400);
+
+/// How long a node has to answer. Viewers wait meanwhile.
+const ANSWER_TIME: Duration = Duration::from_millis(250);
+
+/// How long an answer is kept after it was last used.
+const UNUSED_TIME: Duration = Duration::from_secs(10);
+
+/// What the other nodes run, as they answered last.
+pub(crate) struct PeerLoad {
+    messages: Arc<dyn Messages>,
+    peers: Arc<Peers>,
+    batches: std::sync::Mutex<BTreeMap<BatchId, (Arc<Mutex<Answers>>, Instant)>>,
+}
+
+#[derive(Default)]
+struct Answers {
+    asked: Option<Instant>,
+    of: BTreeMap<NodeId, RunningTasks>,
+}
+
+impl PeerLoad {
+    pub(crate) fn new(messages: Arc<dyn Messages>, peers: Arc<Peers>) -> Self {
+        Self { messages, peers, batches: std::sync::Mutex::default() }
+    }
+
+    /// What other nodes run of a batch. They are asked once for all who call this at the same time.
+    pub(crate) async fn of(&self, batch: BatchId) -> BTreeMap<NodeId, RunningTasks> {
+        let answers = self.answers(batch);
+        let mut answers = answers.lock().await;
+        if answers.asked.is_none_or(|asked| asked.elapsed() >= MAX_AGE) {
+            let peers = self.peers.ids();
+            let asked = join_all(peers.iter().map(|id| self.ask(*id, batch))).await;
+            // One that is late is believed to go on with what it ran.
+            answers.of.retain(|id, _| peers.contains(id));
+            answers.of.extend(asked.into_iter().flatten());
+            answers.asked = Some(Instant::now());
+        }
+        answers.of.clone()
+    }
+
+    async fn ask(&self, id: NodeId, batch: BatchId) -> Option<(NodeId, RunningTasks)> {
+        let request = Request::Running { batch };
+        match timeout(ANSWER_TIME, ask(&*self.messages, id, &request)).await {
+            Ok(Some(Reply::Running(tasks))) => Some((id, tasks)),
+            _ => None,
+        }
+    }
+
+    fn answers(&self, batch: BatchId) -> Arc<Mutex<Answers>> {
+        let now = Instant::now();
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.retain(|id, (_, used)| *id == batch || now - *used < UNUSED_TIME);
+        let (answers, used) = batches.entry(batch).or_insert_with(|| (Arc::default(), now));
+        *used = now;
+        Arc::clone(answers)
+    }
+}
