@@ -112,13 +112,14 @@ impl From<JournalError> for Problem {
 impl From<SpecError> for Problem {
     fn from(error: SpecError) -> Self {
         let name = match &error {
-            SpecError::OutOfRange { .. } | SpecError::NotAShare { .. } => "out-of-range",
+            SpecError::OutOfRange { .. } | SpecError::NotAShare { .. } | SpecError::TooLate { .. } => "out-of-range",
             SpecError::TooManySquares { .. } => "too-many-squares",
             SpecError::OtherShape { .. } => "other-shape",
             SpecError::Missing { .. } => "missing",
             SpecError::Both(..) => "exclusive-members",
             SpecError::UnknownWord { .. } => "unknown-word",
             SpecError::TooLong { .. } | SpecError::NotALine { .. } => "invalid-text",
+            SpecError::NotATime { .. } => "invalid-time",
             SpecError::TooManyLabels(_) => "too-many-labels",
         };
         Self::invalid(name, error.to_string())

@@ -135,8 +135,8 @@ mod tests {
         let posted = [("size", "8x8"), ("concurrency", "4"), ("tolerated_percent", "5"), ("deadline_s", "1.5")];
         let request = request_of(&posted).expect("valid");
         assert_eq!(request.concurrency, Some(4.into()));
-        let spec =
-            quilt::BatchSpec::from_request(request, &quilt::Limits::default(), 1, None).expect("within the limits");
+        let spec = quilt::BatchSpec::from_request(request, &quilt::Limits::default(), 1, None, quilt::Timestamp(0))
+            .expect("within the limits");
         assert_eq!((spec.tolerated_failures, spec.deadline_ms), (Some(quilt::Tolerance::Share(0.05)), Some(1_500)));
     }
 

@@ -63,9 +63,9 @@ async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<Str
         (folded.quilt.spec().clone(), folded.quilt.progress().tasks)
     };
     let request: LaunchRequest = spec.into();
-    let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), ..request };
+    let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), not_before: None, ..request };
     // Where the last row is shorter, the number of tasks says more than rows and columns.
-    let spec = BatchSpec::from_request(request, &limits(), rand::random(), Some(tasks))?;
+    let spec = BatchSpec::from_request(request, &limits(), rand::random(), Some(tasks), engine::now())?;
     let input = engine().input(id).await?;
     let id = BatchId::from_bytes(rand::random());
     engine().launch(id, visitor, spec, input).await?;

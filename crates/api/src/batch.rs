@@ -45,6 +45,12 @@ pub struct BatchDocument {
     /// What programs find it by.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// Its share of the working time: `low`, `normal` or `high`.
+    #[serde(default)]
+    pub priority: String,
+    /// No task of the first lap starts before this moment; `null` if it was launched to start at once.
+    #[serde(default)]
+    pub not_before: Option<String>,
     /// The state of the batch.
     pub status: BatchStatus,
     /// The current lap, from 1.
@@ -203,6 +209,8 @@ mod tests {
             order: "random".into(),
             title: None,
             labels: BTreeMap::new(),
+            priority: "normal".into(),
+            not_before: None,
             status: BatchStatus::Running,
             lap: 1,
             tasks: 5,
@@ -221,7 +229,7 @@ mod tests {
     const RUNNING: &str = concat!(
         r#"{"id":"000102030405060708090a0b0c0d0e0f","work":{"kind":"color","failure_rate":0.5},"rows":2,"columns":3,"#,
         r#""seed":9007199254740991,"attempts":3,"timeout_ms":60000,"concurrency":null,"tolerated_failures":null,"max_failures":null,"halt":"now","deadline_ms":null,"#,
-        r#""order":"random","title":null,"labels":{},"status":"running","lap":1,"tasks":5,"done":4,"failed":0,"not_run":0,"#,
+        r#""order":"random","title":null,"labels":{},"priority":"normal","not_before":null,"status":"running","lap":1,"tasks":5,"done":4,"failed":0,"not_run":0,"#,
         r#""created_at":"2026-09-21T14:13:20.123Z","started_at":"2026-09-21T14:13:20.123Z","#,
         r#""finished_at":null,"cancelled_at":null,"cancelled_because":null,"last_across":null}"#
     );

@@ -139,6 +139,12 @@ pub struct LaunchRequest {
     /// What programs find it by: at most 16 names with a value each, at most 63 bytes both together.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// Its share of the working time: `low`, `normal` or `high`, each four times the one before; `normal` if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<String>,
+    /// A point in time as in RFC 3339, at most one year ahead, before which no task starts; at once if it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<String>,
 }
 
 impl LaunchRequest {
@@ -160,6 +166,8 @@ impl LaunchRequest {
             order: None,
             title: None,
             labels: BTreeMap::new(),
+            priority: None,
+            not_before: None,
         }
     }
 }
@@ -228,13 +236,16 @@ mod tests {
             order: Some("input".into()),
             title: Some("Sitemap".into()),
             labels: [("team".into(), "web".into())].into_iter().collect(),
+            priority: Some("high".into()),
+            not_before: Some("2026-09-21T14:13:20Z".into()),
         };
         assert_golden(
             &request,
             concat!(
                 r#"{"work":{"kind":"color","duration_ms":[1,5]},"rows":8,"columns":-1,"seed":9007199254740992,"attempts":3,"#,
                 r#""timeout_ms":60000,"concurrency":5,"tolerated_failures":0.1,"max_failures":4,"halt":"soon","#,
-                r#""deadline_ms":1000,"order":"input","title":"Sitemap","labels":{"team":"web"}}"#
+                r#""deadline_ms":1000,"order":"input","title":"Sitemap","labels":{"team":"web"},"#,
+                r#""priority":"high","not_before":"2026-09-21T14:13:20Z"}"#
             ),
         );
         assert_eq!(request.columns.map(|number| number.to_string()), Some("-1".into()));

@@ -106,6 +106,8 @@ pub enum WaitingFor {
     Concurrency,
     /// It failed, and is tried again later.
     Retry,
+    /// Its batch was launched to start later.
+    NotBefore,
     /// No node can run it.
     Unable,
     /// No node has slots for such tasks.

@@ -12,9 +12,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use engine::dispatch::Waiting;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, Node, Settings, SlotClass, Slots};
-use quilt::{BatchId, BatchSpec, Color, Control, Grid, Index, OwnerId, Status, WorkSpec};
-use tokio::time::{sleep, timeout};
+use engine::{Clock, Engine, Node, Settings, SlotClass, Slots};
+use quilt::{
+    BatchId, BatchSpec, CancelCause, Color, Control, Grid, Index, OwnerId, Priority, Status, Timestamp, WorkSpec,
+};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::memory::MemoryJournal;
 
@@ -63,10 +65,15 @@ impl AsyncWork for Occupied {
 }
 
 async fn start(reserved_slots: u32) -> Engine {
+    start_on(Arc::default(), Clock::System, reserved_slots).await
+}
+
+async fn start_on(journal: Arc<MemoryJournal>, clock: Clock, reserved_slots: u32) -> Engine {
     let settings = Settings {
         node: Node { slots: Slots::all(SLOTS), ..Settings::default().node },
         processors: 1,
         reserved_slots: Slots::all(reserved_slots),
+        clock,
         ..Settings::default()
     };
     let takes = |millis, fails, class| move || Work::waiting(Takes(Duration::from_millis(millis), fails, class));
@@ -80,15 +87,22 @@ async fn start(reserved_slots: u32) -> Engine {
         .with_work("hour", takes(3_600_000, false, waits))
         .with_work("hour-compute", takes(3_600_000, false, computes))
         .with_work("hour-process", takes(3_600_000, false, spawns));
-    Engine::start(Arc::new(MemoryJournal::default()), None, registry, settings).await.expect("it starts")
+    Engine::start(journal, None, registry, settings).await.expect("it starts")
 }
 
 /// Launches a batch of a square grid for an owner, and returns its id.
 async fn launch(engine: &Engine, owner: u8, work: &str, side: u16, seed: u64) -> BatchId {
+    launch_with(engine, owner, spec(work, side, seed)).await
+}
+
+fn spec(work: &str, side: u16, seed: u64) -> BatchSpec {
     let work = WorkSpec { kind: work.into(), parameters: serde_json::Map::new() };
     let grid = Grid::new(side, side).expect("a grid");
-    let spec = BatchSpec { timeout_ms: u32::MAX, attempts: 20, ..BatchSpec::new(work, grid, seed) };
-    let id = BatchId::from_bytes(u128::from(seed).to_be_bytes());
+    BatchSpec { timeout_ms: u32::MAX, attempts: 20, ..BatchSpec::new(work, grid, seed) }
+}
+
+async fn launch_with(engine: &Engine, owner: u8, spec: BatchSpec) -> BatchId {
+    let id = BatchId::from_bytes(u128::from(spec.seed).to_be_bytes());
     engine.launch(id, OwnerId::from_bytes([owner; 16]), spec, None).await.expect("accepted");
     id
 }
@@ -122,7 +136,7 @@ async fn a_batch_beside_one_that_fails_and_is_retried_gets_half_of_the_workers()
     launch(&engine, 1, "failing", 200, 1).await;
     for round in 0..3 {
         sleep(Duration::from_secs(10)).await;
-        let before = tokio::time::Instant::now();
+        let before = Instant::now();
         let small = launch(&engine, 2, "short", 8, 10 + round).await;
         finished(&engine, small).await;
         // 64 tasks of 100 ms on four of eight workers.
@@ -214,7 +228,7 @@ async fn what_a_task_waits_for_can_be_asked() {
 #[tokio::test(start_paused = true)]
 async fn a_snoozed_task_is_run_again_after_its_time_holds_no_worker_and_has_made_no_attempt() {
     let engine = start(0).await;
-    let before = tokio::time::Instant::now();
+    let before = Instant::now();
     let snoozing = launch(&engine, 1, "occupied", 1, 1).await;
     sleep(Duration::from_secs(1)).await;
     let why = engine.why(snoozing, Index(0)).await.expect("it answers");
@@ -227,4 +241,96 @@ async fn a_snoozed_task_is_run_again_after_its_time_holds_no_worker_and_has_made
     let square =
         engine.square(snoozing, quilt::Square { row: 0, column: 0 }).await.expect("it answers").expect("it is there");
     assert_eq!(square.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1]);
+}
+
+/// How many tasks two batches start in a minute, launched by these owners with these priorities.
+async fn starts_of_two(owners: [u8; 2], priorities: [Priority; 2]) -> [u32; 2] {
+    let engine = start(0).await;
+    let seeds: [u64; 2] = [101, 102];
+    for ((owner, priority), seed) in owners.into_iter().zip(priorities).zip(seeds) {
+        launch_with(&engine, owner, BatchSpec { priority, ..spec("short", 100, seed) }).await;
+    }
+    // The first chunks are cut before it is known how long a task takes.
+    sleep(Duration::from_secs(5)).await;
+    let before = seeds.map(started);
+    sleep(Duration::from_secs(60)).await;
+    engine.shutdown(Duration::from_secs(5)).await;
+    let after = seeds.map(started);
+    [after[0] - before[0], after[1] - before[1]]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_priority_is_a_ratio_of_shares_among_batches_and_among_owners() {
+    use Priority::{High, Low, Normal};
+    for owners in [[1, 1], [1, 2]] {
+        for (priorities, ratio) in
+            [([High, Normal], 4.0), ([Normal, Low], 4.0), ([High, Low], 16.0), ([High, High], 1.0), ([Low, Low], 1.0)]
+        {
+            let [more, fewer] = starts_of_two(owners, priorities).await;
+            let found = f64::from(more) / f64::from(fewer);
+            assert!((found / ratio - 1.0).abs() < 0.1, "{owners:?} {priorities:?}: {more} and {fewer}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_has_the_weight_of_the_batch_with_the_highest_priority_that_is_ready() {
+    let engine = start(0).await;
+    let high = launch_with(&engine, 1, BatchSpec { priority: Priority::High, ..spec("short", 100, 1) }).await;
+    launch(&engine, 1, "short", 100, 2).await;
+    launch(&engine, 2, "short", 100, 3).await;
+    let starts = async || {
+        sleep(Duration::from_secs(5)).await;
+        let before = [1, 2, 3].map(started);
+        sleep(Duration::from_secs(60)).await;
+        let after = [1, 2, 3].map(started);
+        [0, 1, 2].map(|batch| f64::from(after[batch] - before[batch]))
+    };
+    let is_near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.1;
+    let [first, second, other] = starts().await;
+    assert!(is_near(first / second, 4.0) && is_near((first + second) / other, 4.0), "{first} {second} {other}");
+    engine.control(high, OwnerId::from_bytes([1; 16]), Control::Pause).await.expect("accepted");
+    let [first, second, other] = starts().await;
+    assert!(first == 0.0 && is_near(second / other, 1.0), "{first} {second} {other}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_before_its_time_and_everything_after_it_also_after_a_restart() {
+    let (journal, started_at) = (Arc::<MemoryJournal>::default(), Timestamp(1_790_000_000_000));
+    let clock = Clock::Simulated { started: started_at, at: Instant::now() };
+    let engine = start_on(Arc::clone(&journal), clock, 0).await;
+    let not_before = started_at.plus_millis(3_600_000);
+    // The time limit of a lap counts from its start.
+    let later = BatchSpec { not_before: Some(not_before), deadline_ms: Some(600_000), ..spec("short", 4, 1) };
+    let id = launch_with(&engine, 1, later).await;
+    let past = launch_with(&engine, 1, BatchSpec { not_before: Some(Timestamp(7)), ..spec("short", 4, 2) }).await;
+    finished(&engine, past).await;
+    sleep(Duration::from_secs(1_790)).await;
+    let why = engine.why(id, Index(0)).await.expect("it answers");
+    assert!(matches!(why, Some(Waiting::NotBefore { in_ms: 1_800_000..=1_810_000 })), "{why:?}");
+    engine.shutdown(Duration::from_secs(5)).await;
+
+    let engine = start_on(journal, clock, 0).await;
+    let batch = engine.open(id).await.expect("it answers").expect("it is there");
+    sleep(Duration::from_millis(not_before.millis_since(clock.now()) - 1)).await;
+    assert_eq!((started(1), batch.folded().quilt.status()), (0, Status::Running));
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(started(1), SLOTS, "as many as there are workers");
+    finished(&engine, id).await;
+    assert_eq!(started(1), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_limit_of_a_lap_counts_from_the_time_at_which_it_may_start() {
+    let clock = Clock::Simulated { started: Timestamp(1_790_000_000_000), at: Instant::now() };
+    let engine = start_on(Arc::default(), clock, 0).await;
+    let not_before = Some(clock.now().plus_millis(60_000));
+    let late = BatchSpec { not_before, deadline_ms: Some(30_000), ..spec("hour", 4, 1) };
+    let id = launch_with(&engine, 1, late).await;
+    let batch = engine.open(id).await.expect("it answers").expect("it is there");
+    timeout(TOO_LONG, batch.wait_until(|quilt| quilt.status() == Status::Cancelled)).await.expect("it is cancelled");
+    let summary = batch.folded().quilt.summary();
+    assert_eq!(summary.cancelled_because, Some(CancelCause::Deadline));
+    assert_eq!(summary.ended_at.map(|at| at.millis_since(summary.created_at) / 1_000), Some(90));
+    assert_eq!(started(1), SLOTS);
 }

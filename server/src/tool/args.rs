@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ::api::{LapRequest, Number, ResultFormat, Square, TaskState};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use quilt::{BatchId, TaskOrder};
+use quilt::{BatchId, Priority, TaskOrder, Timestamp};
 
-use super::values::{HaltRule, duration, halt, label, square};
+use super::choices::{priority, result_format, task_order, task_state};
+use super::values::{HaltRule, duration, halt, label, square, start};
 
 /// The server or the folder that has the batches.
 #[derive(Debug, Clone, Args)]
@@ -111,6 +111,14 @@ pub(crate) struct BatchOptions {
     /// In which order the tasks run
     #[arg(long, global = true, value_name = "ORDER", value_parser = task_order())]
     pub(crate) order: Option<TaskOrder>,
+
+    /// Its share of the working time, beside your other batches and those of others [default: normal]
+    #[arg(long, global = true, value_name = "PRIORITY", value_parser = priority())]
+    pub(crate) priority: Option<Priority>,
+
+    /// Start no task before this time, such as 2026-09-21T14:13:20Z, or 10m from now; at most a year ahead
+    #[arg(long, global = true, value_name = "TIME", value_parser = start)]
+    pub(crate) not_before: Option<Timestamp>,
 
     /// What people call the batch
     #[arg(long, global = true, value_name = "TEXT")]
@@ -316,77 +324,4 @@ pub(crate) struct CancelOptions {
     /// Start no more tasks, and let those that run end
     #[arg(long)]
     pub(crate) drain: bool,
-}
-
-/// The orders of tasks, with what `--help` says of them.
-fn task_order() -> impl TypedValueParser<Value = TaskOrder> {
-    let described = |order: TaskOrder| match order {
-        TaskOrder::Random => (order.as_str(), "All over the quilt, as the seed determines"),
-        TaskOrder::Input => (order.as_str(), "As the items come, from the first row to the last one"),
-    };
-    one_of([TaskOrder::Random, TaskOrder::Input], described)
-}
-
-/// The formats of results, with what `--help` says of them.
-fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
-    let described = |format: ResultFormat| match format {
-        ResultFormat::Ndjson => (format.as_str(), "An object a line"),
-        ResultFormat::Csv => (format.as_str(), "A table, with a line of names first"),
-        ResultFormat::Png => {
-            (format.as_str(), "The picture that the tasks have drawn together; a pixel a square, where they drew none")
-        }
-    };
-    one_of(ResultFormat::ALL, described)
-}
-
-/// The states of tasks, with what `--help` says of them.
-fn task_state() -> impl TypedValueParser<Value = TaskState> {
-    let described = |state: TaskState| match state {
-        TaskState::Pending => (state.as_str(), "Not yet run"),
-        TaskState::Done => (state.as_str(), "Run with success"),
-        TaskState::Failed => (state.as_str(), "Failed for good"),
-        TaskState::NotRun => (state.as_str(), "Not run, because the batch was stopped before"),
-    };
-    one_of(TaskState::ALL, described)
-}
-
-/// A parser of values that have a word and a description each.
-fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
-    values: [T; N],
-    described: fn(T) -> (&'static str, &'static str),
-) -> impl TypedValueParser<Value = T> {
-    let words = values.map(|value| {
-        let (word, help) = described(value);
-        PossibleValue::new(word).help(help)
-    });
-    PossibleValuesParser::new(words).try_map(move |text| {
-        let value = values.into_iter().find(|value| described(*value).0 == text);
-        value.ok_or_else(|| format!("'{text}' is none of these words"))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_word_means_one_value() {
-        #[derive(Debug, clap::Parser)]
-        struct Words {
-            #[command(flatten)]
-            results: ResultsOptions,
-        }
-        let parse = |name: &str, word: &str| {
-            <Words as clap::Parser>::try_parse_from(["results", name, word]).map(|words| words.results)
-        };
-        for format in ResultFormat::ALL {
-            let options = parse("--format", format.as_str()).expect("it has a value");
-            assert_eq!(options.format, Some(format));
-        }
-        for state in TaskState::ALL {
-            assert_eq!(parse("--state", state.as_str()).expect("it has a value").state, Some(state));
-        }
-        let refused = parse("--state", "lost").expect_err("no state").to_string();
-        assert!(refused.contains("pending, done, failed, not_run"), "{refused}");
-    }
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 use ::api::{LaunchRequest, Number, WorkSpec};
-use quilt::Tolerance;
+use quilt::{Timestamp, Tolerance};
 use serde_json::{Map, Value, json};
 
 use super::args::{RunOptions, Work};
@@ -70,6 +70,8 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
         order: options.order.map(|order| order.as_str().into()),
         title: options.title.clone(),
         labels: options.labels.iter().cloned().collect(),
+        priority: options.priority.map(|priority| priority.as_str().into()),
+        not_before: options.not_before.and_then(Timestamp::to_rfc3339),
         ..LaunchRequest::new(WorkSpec { kind: kind.into(), parameters })
     };
     Ok(ToLaunch { request, file, shows_output: is_command })

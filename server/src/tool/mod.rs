@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`args`]: what can be said to them, with `values`; [`error`]: why they do not do it
+//! - [`args`]: what can be said to them, with `values` and `choices`; [`error`]: why they do not do it
 //! - `session`: the connection to a remote or local server; `api`: its HTTP API
 //! - `follow`: the fold of a batch, as it goes on
 //! - `run`: launches a batch and sees it to its end; `launch`: what it is made of; `progress`: what is told of it
@@ -10,6 +10,7 @@
 
 mod api;
 pub(crate) mod args;
+mod choices;
 pub(crate) mod error;
 mod follow;
 mod launch;

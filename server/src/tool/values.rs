@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ::api::Square;
-use quilt::{Halt, Tolerance};
+use quilt::{Halt, Timestamp, Tolerance};
 
 /// When a batch stops because tasks fail, and how.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,6 +25,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(expected()),
     };
     Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
+}
+
+/// A point in time, given as such or as a time from now.
+pub(super) fn start(text: &str) -> Result<Timestamp, String> {
+    let from_now = || {
+        let millis = u64::try_from(duration(text).ok()?.as_millis()).ok()?;
+        Some(engine::now().plus_millis(millis)).filter(|at| at.to_rfc3339().is_some())
+    };
+    Timestamp::from_rfc3339(text).or_else(from_now).ok_or_else(|| {
+        format!("'{text}' is neither a point in time such as 2026-09-21T14:13:20Z nor a time from now such as 10m")
+    })
 }
 
 pub(super) fn halt(text: &str) -> Result<HaltRule, String> {
@@ -77,6 +88,17 @@ mod tests {
         assert_eq!(duration("7"), Ok(Duration::from_secs(7)));
         for text in ["", "s", "1d", "-1s", "1e9h"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_start_is_a_point_in_time_or_a_time_from_now() {
+        assert_eq!(start("2026-09-21T16:13:20.123+02:00"), Ok(Timestamp(1_790_000_000_123)));
+        let before = engine::now();
+        let at = start("10m").expect("a time from now");
+        assert!((before.plus_millis(600_000)..=engine::now().plus_millis(600_000)).contains(&at), "{at:?}");
+        for text in ["", "tomorrow", "2026-09-21", "2026-09-21T16:13:20", "-1s", "99999999h"] {
+            assert!(start(text).is_err(), "{text}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quilt::{OwnerId, Position, Status};
+use quilt::{OwnerId, Position, Priority, Status, Timestamp};
 use rangemap::RangeSet;
 use tokio::time::Instant;
 
@@ -17,6 +17,7 @@ use super::lease::{LapId, Lease, Release, RetryGroup};
 use super::suspects::{Record, Suspect, Suspects};
 use super::validity::Validity;
 use super::waiting::Waiting;
+use crate::clock::Clock;
 use crate::journal::Sequence;
 use crate::lease_id::LeaseId;
 use crate::live::LiveBatch;
@@ -31,6 +32,9 @@ const PROBE_TIME: Duration = Duration::from_millis(2);
 /// The longest time for which a node is not asked to run a batch that it could not run.
 const MAX_AVOID: Duration = Duration::from_secs(3_600);
 
+/// The longest time until the time of day is compared with the start of a batch again, because it can be set.
+const START_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
 /// What a lap is, for its dispatcher.
 pub(crate) struct DispatchedLap {
     pub(crate) lap: LapId,
@@ -40,6 +44,8 @@ pub(crate) struct DispatchedLap {
     pub(crate) epoch: u64,
     /// Ends when this node stops being the lap's coordinator.
     pub(crate) validity: Arc<Validity>,
+    /// The time of day, which decides when a batch may start.
+    pub(crate) clock: Clock,
 }
 
 /// Hands out the chunks of one lap.
@@ -47,6 +53,10 @@ pub(super) struct Dispatcher {
     pub(super) of: DispatchedLap,
     /// The slots that its tasks need.
     pub(super) class: SlotClass,
+    /// The share of working time that the batch gets.
+    pub(super) priority: Priority,
+    /// No task starts before this moment.
+    not_before: Option<Timestamp>,
     /// Positions that nobody holds. Those among them that are settled are skipped.
     pub(super) unassigned: RangeSet<u32>,
     /// Chunks whose workers were lost.
@@ -88,9 +98,16 @@ pub(super) struct Readiness {
 impl Dispatcher {
     /// With all of these positions unassigned.
     pub(super) fn new(of: DispatchedLap, positions: Range<Position>) -> Self {
+        let (priority, not_before) = {
+            let folded = of.batch.folded();
+            let spec = folded.quilt.spec();
+            (spec.priority, spec.not_before.filter(|_| of.lap.lap == 1))
+        };
         let mut dispatcher = Self {
             class: of.batch.slot_class().unwrap_or(SlotClass::Async),
             of,
+            priority,
+            not_before,
             unassigned: RangeSet::new(),
             suspects: Suspects::default(),
             retries: BTreeMap::new(),
@@ -114,6 +131,9 @@ impl Dispatcher {
     /// Moves what is due to the unassigned positions.
     pub(super) fn readiness(&mut self, now: Instant) -> Readiness {
         self.avoided.retain(|_, until| *until > now);
+        if let Some(left) = self.start_delay() {
+            return Readiness { is_ready: false, wake: Some(now + left.min(START_CHECK_INTERVAL)) };
+        }
         if !self.may_start() {
             return Readiness { is_ready: false, wake: None };
         }
@@ -132,6 +152,12 @@ impl Dispatcher {
     fn probe_end(&self, now: Instant) -> Option<Instant> {
         let end = self.probed.filter(|_| !self.of.batch.estimate.is_known())? + PROBE_TIME;
         (now < end && !self.in_flight.is_empty()).then_some(end)
+    }
+
+    /// How long nothing may start yet. Computed each time, since the time of day can be set.
+    fn start_delay(&self) -> Option<Duration> {
+        let left = self.not_before?.millis_since(self.of.clock.now());
+        (left > 0).then(|| Duration::from_millis(left))
     }
 
     /// Whether one more task of the lap may be started. A coordinator that cannot renew that it is one may have been replaced.
@@ -358,10 +384,14 @@ impl Dispatcher {
         let includes = |positions: &Range<u32>| positions.contains(&position.0);
         let is_running = self.in_flight.values().any(|lease| includes(&lease.positions));
         let retry = self.retries.iter().find(|(_, positions)| includes(positions)).map(|((due, _), _)| *due);
+        let start_delay = self.start_delay();
         match (gate.status, retry, gate.concurrency) {
             _ if is_running => Waiting::Running,
             (Status::Paused, ..) => Waiting::Paused,
             (Status::Draining | Status::Cancelled, ..) => Waiting::Stopping,
+            _ if start_delay.is_some() => {
+                Waiting::NotBefore { in_ms: start_delay.unwrap_or_default().as_millis() as u64 }
+            }
             (_, Some(due), _) => Waiting::Retry { in_ms: (due - now).as_millis() as u64 },
             (.., Some(concurrency)) if self.in_flight.len() >= concurrency as usize => Waiting::Limit { concurrency },
             _ if nodes.is_empty() => Waiting::NoSlots { class: self.class },

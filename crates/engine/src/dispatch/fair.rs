@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// By how much working time a key that was idle is ahead of the least charged one, in nanoseconds: what is small is over sooner.
-const HEAD_START: i128 = 2_000_000_000;
+use quilt::Priority;
+
+/// By how much charge a key that was idle is ahead of the least charged one: what is small is over sooner. It is two seconds of working time
+/// for a key of the weight of a normal priority.
+const HEAD_START: i128 = 2_000_000_000 / Priority::Normal.weight() as i128;
 
 /// Orders keys by the working time that they have been charged. A key that was idle starts a little ahead of the least charged active key: it
 /// cannot save up more, and time that nobody else wanted is not held against anybody.
@@ -12,6 +15,8 @@ pub(crate) struct FairOrder<K> {
     shares: BTreeMap<K, Share>,
     /// The keys that can be picked, by their charges.
     ready: BTreeSet<(i128, K)>,
+    /// How many keys can be picked, by their weights.
+    weights: BTreeMap<u32, usize>,
     /// The keys that are ready or have work running, by their charges.
     active: BTreeSet<(i128, K)>,
     /// Where a key starts while none is active.
@@ -36,7 +41,13 @@ impl Share {
 
 impl<K> Default for FairOrder<K> {
     fn default() -> Self {
-        Self { shares: BTreeMap::new(), ready: BTreeSet::new(), active: BTreeSet::new(), floor: 0 }
+        Self {
+            shares: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            weights: BTreeMap::new(),
+            active: BTreeSet::new(),
+            floor: 0,
+        }
     }
 }
 
@@ -63,6 +74,11 @@ impl<K: Copy + Ord> FairOrder<K> {
     /// How many keys can be picked.
     pub(crate) fn ready(&self) -> usize {
         self.ready.len()
+    }
+
+    /// The largest weight among the keys that can be picked.
+    pub(crate) fn largest_weight(&self) -> Option<u32> {
+        self.weights.last_key_value().map(|(weight, _)| *weight)
     }
 
     /// The keys that can be picked, those with the least working time first.
@@ -128,12 +144,19 @@ impl<K: Copy + Ord> FairOrder<K> {
         let after = *share;
         if before.is_ready {
             self.ready.remove(&(before.charged, key));
+            if let Some(count) = self.weights.get_mut(&before.weight) {
+                *count -= 1;
+                if *count == 0 {
+                    self.weights.remove(&before.weight);
+                }
+            }
         }
         if before.is_active() {
             self.active.remove(&(before.charged, key));
         }
         if after.is_ready {
             self.ready.insert((after.charged, key));
+            *self.weights.entry(after.weight).or_default() += 1;
         }
         if after.is_active() {
             self.active.insert((after.charged, key));
@@ -153,6 +176,7 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const NORMAL: u32 = Priority::Normal.weight();
 
     /// How often each of two keys is picked first of all, within so many picks.
     fn picks(order: &mut FairOrder<u8>, times: u32, takes: impl Fn(u8) -> Duration) -> [u32; 2] {
@@ -183,16 +207,34 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_weight_is_that_of_a_key_that_can_be_picked() {
+        let mut order = FairOrder::default();
+        assert_eq!(order.largest_weight(), None);
+        order.set_ready(0, 4);
+        order.set_ready(1, 16);
+        order.set_ready(1, 16);
+        assert_eq!(order.largest_weight(), Some(16));
+        order.pick(1, nanos(SECOND));
+        order.set_idle(1);
+        assert_eq!(order.largest_weight(), Some(4));
+        order.settle(1, 0);
+        order.set_ready(0, 1);
+        assert_eq!(order.largest_weight(), Some(1));
+        order.set_idle(0);
+        assert_eq!(order.largest_weight(), None);
+    }
+
+    #[test]
     fn a_key_that_was_idle_has_saved_up_nothing() {
         let mut order = FairOrder::default();
-        order.set_ready(0, 1);
+        order.set_ready(0, NORMAL);
         picks(&mut order, 100, |_| SECOND);
-        order.set_ready(1, 1);
+        order.set_ready(1, NORMAL);
         assert_eq!(picks(&mut order, 2, |_| SECOND), [0, 2], "its head start");
         assert_eq!(picks(&mut order, 10, |_| SECOND), [5, 5]);
         // Being idle for a moment gives it no further one.
         order.set_idle(1);
-        order.set_ready(1, 1);
+        order.set_ready(1, NORMAL);
         assert_eq!(picks(&mut order, 10, |_| SECOND), [5, 5]);
     }
 
@@ -200,25 +242,25 @@ mod tests {
     fn time_that_nobody_else_wanted_is_not_held_against_a_key() {
         let mut order = FairOrder::default();
         // It runs for an hour alone, with nothing left to pick.
-        order.set_ready(0, 1);
+        order.set_ready(0, NORMAL);
         order.pick(0, 0);
         order.set_idle(0);
         order.charge(0, nanos(SECOND) * 3_600);
-        order.set_ready(1, 1);
+        order.set_ready(1, NORMAL);
         order.settle(0, 0);
-        order.set_ready(0, 1);
+        order.set_ready(0, NORMAL);
         assert_eq!(picks(&mut order, 12, |_| SECOND), [5, 7]);
     }
 
     #[test]
     fn a_key_does_not_shed_its_charge_by_being_idle_for_a_moment() {
         let mut order = FairOrder::default();
-        order.set_ready(0, 1);
-        order.set_ready(1, 1);
+        order.set_ready(0, NORMAL);
+        order.set_ready(1, NORMAL);
         order.charge(0, nanos(SECOND) * 10);
         order.set_idle(0);
         order.forget(|_| true);
-        order.set_ready(0, 1);
+        order.set_ready(0, NORMAL);
         assert_eq!(picks(&mut order, 30, |_| SECOND), [10, 20]);
         order.set_idle(0);
         order.charge(1, nanos(SECOND) * 4);
@@ -229,8 +271,8 @@ mod tests {
     #[test]
     fn work_that_took_less_than_expected_is_given_back() {
         let mut order = FairOrder::default();
-        order.set_ready(0, 1);
-        order.set_ready(1, 1);
+        order.set_ready(0, NORMAL);
+        order.set_ready(1, NORMAL);
         order.pick(0, nanos(SECOND));
         order.settle(0, -nanos(SECOND));
         assert_eq!(order.in_order().next(), Some(0));

@@ -58,7 +58,8 @@ impl Schedule {
             self.wake_of.insert(lap, at);
             self.wakes.insert((at, lap));
         }
-        self.orders[dispatcher.class].set_ready(dispatcher.of.owner, lap, readiness.is_ready);
+        let weight = readiness.is_ready.then(|| dispatcher.priority.weight());
+        self.orders[dispatcher.class].set_ready(dispatcher.of.owner, lap, weight);
     }
 
     /// How many owners have work that is ready, by the slots that it needs.
@@ -190,16 +191,16 @@ impl ClassOrder {
         self.owners.in_order().find_map(|owner| self.laps.get(&owner)?.in_order().find(&can_serve))
     }
 
-    /// Puts a lap into the order, or takes it out. It keeps its share.
-    fn set_ready(&mut self, owner: OwnerId, lap: LapId, is_ready: bool) {
+    /// Puts a lap of some weight into the order, or takes it out. It keeps its share.
+    fn set_ready(&mut self, owner: OwnerId, lap: LapId, weight: Option<u32>) {
         let laps = self.laps.entry(owner).or_default();
-        match is_ready {
-            true => laps.set_ready(lap, 1),
-            false => laps.set_idle(lap),
+        match weight {
+            Some(weight) => laps.set_ready(lap, weight),
+            None => laps.set_idle(lap),
         }
-        match laps.ready() {
-            0 => self.owners.set_idle(owner),
-            _ => self.owners.set_ready(owner, 1),
+        match laps.largest_weight() {
+            Some(weight) => self.owners.set_ready(owner, weight),
+            None => self.owners.set_idle(owner),
         }
     }
 
@@ -231,8 +232,9 @@ impl ClassOrder {
     fn remove(&mut self, owner: OwnerId, lap: LapId) {
         if let Some(laps) = self.laps.get_mut(&owner) {
             laps.remove(lap);
-            if laps.ready() == 0 {
-                self.owners.set_idle(owner);
+            match laps.largest_weight() {
+                None => self.owners.set_idle(owner),
+                Some(weight) => self.owners.set_ready(owner, weight),
             }
             if laps.is_empty() {
                 self.laps.remove(&owner);

@@ -23,6 +23,11 @@ pub enum Waiting {
         /// In how many milliseconds.
         in_ms: u64,
     },
+    /// Its batch was launched to start later.
+    NotBefore {
+        /// In how many milliseconds.
+        in_ms: u64,
+    },
     /// No node can run it that has tried to: its kind of work or its command is unknown there.
     Unable,
     /// A node that has slots for it.

@@ -221,6 +221,7 @@ impl Engine {
             batch: Arc::clone(&batch),
             epoch,
             validity: Arc::clone(validity),
+            clock: self.shared.settings.clock,
         };
         let (scheduler, positions) = (&self.shared.scheduler, positions.unwrap_or(all));
         match &self.shared.cluster {

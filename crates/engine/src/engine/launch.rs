@@ -60,7 +60,8 @@ impl Engine {
     ) -> Result<Summary, LaunchError> {
         let prepared = self.registry().prepare(request.work.clone(), upload).await?;
         let request = LaunchRequest { work: prepared.work, ..request };
-        let spec = BatchSpec::from_request(request, limits, seed, prepared.tasks)?;
+        let now = self.shared.settings.clock.now();
+        let spec = BatchSpec::from_request(request, limits, seed, prepared.tasks, now)?;
         self.launch(id, owner, spec, prepared.input).await
     }
 

@@ -36,7 +36,8 @@ impl Engine {
         LapId { batch: id, lap }: LapId,
     ) -> Result<(), JournalError> {
         let Some(deadline_ms) = batch.limits().deadline_ms else { return std::future::pending().await };
-        let deadline = batch.folded().quilt.lap().started_at.plus_millis(deadline_ms.into());
+        let start = |quilt: &Quilt| quilt.spec().earliest_start(quilt.lap().started_at);
+        let deadline = start(&batch.folded().quilt).plus_millis(deadline_ms.into());
         let clock = self.shared.settings.clock;
         // Asked again after each sleep: time of day can be set.
         loop {
