@@ -166,7 +166,7 @@ async fn every_class_has_slots_of_its_own_and_keeps_some_of_them() {
     }
     sleep(Duration::from_secs(1)).await;
     assert_eq!([1, 2, 3].map(started), [SLOTS - 1; 3], "each has a class to itself");
-    let before = tokio::time::Instant::now();
+    let before = Instant::now();
     for (seed, work) in [(4, "short"), (5, "short-compute"), (6, "short-process")] {
         let small = launch(&engine, 2, work, 2, seed).await;
         finished(&engine, small).await;
