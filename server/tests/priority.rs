@@ -76,7 +76,7 @@ fn run(folder: &Path, args: &[&str]) -> Output {
 }
 
 #[test]
-fn the_tool_launches_with_a_priority_and_a_start_and_shows_them_if_they_are_not_the_default() {
+fn the_tool_launches_with_a_priority_and_a_start_and_shows_them() {
     let folder = folder();
     let color = ["color", "--duration-ms", "0", "0", "--rows", "2", "--columns", "2"];
     let show = || String::from_utf8_lossy(&run(folder.path(), &["show"]).stdout).into_owned();
@@ -86,7 +86,11 @@ fn the_tool_launches_with_a_priority_and_a_start_and_shows_them_if_they_are_not_
     };
     assert_eq!(run(folder.path(), &[&["run", "-q"], &color[..]].concat()).status.code(), Some(0));
     let shown = show();
-    assert_eq!((member(&shown, "priority"), member(&shown, "not_before")), (None, None), "{shown}");
+    assert_eq!(
+        (member(&shown, "priority").as_deref(), member(&shown, "not_before")),
+        (Some("normal"), None),
+        "{shown}"
+    );
 
     let options = ["run", "-q", "--priority", "low", "--not-before", "1500ms"];
     let before = OffsetDateTime::now_utc();
