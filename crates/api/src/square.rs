@@ -110,6 +110,8 @@ pub enum WaitingFor {
     NotBefore,
     /// No node can run it.
     Unable,
+    /// As many tasks for the same host, or whatever else they share, run as may at the same time, or no other one starts before a time.
+    Key,
     /// No node has slots for such tasks.
     NoSlots,
     /// Its workers were lost, and few such tasks run at the same time.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::dispatch::Waiting;
-use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, KeyLimits, Registry, Task, TaskError, TaskKeys, Work};
 use engine::{Clock, Engine, Node, Settings, SlotClass, Slots};
 use quilt::{
     BatchId, BatchSpec, CancelCause, Color, Control, Grid, Index, OwnerId, Priority, Status, Timestamp, WorkSpec,
@@ -26,6 +26,8 @@ const TOO_LONG: Duration = Duration::from_secs(7_200);
 thread_local! {
     /// How many tasks of each batch were started, by its seed.
     static STARTED: RefCell<BTreeMap<u64, u32>> = const { RefCell::new(BTreeMap::new()) };
+    /// How many tasks of each key run.
+    static RUNNING: RefCell<BTreeMap<Box<str>, u32>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 fn started(seed: u64) -> u32 {
@@ -45,6 +47,39 @@ impl AsyncWork for Takes {
 
     fn slot_class(&self) -> SlotClass {
         self.2
+    }
+}
+
+/// Tasks of 100 ms with ten keys, of which three in four tasks have the first. One of it has to wait for a minute.
+struct Keyed;
+
+#[async_trait]
+impl AsyncWork for Keyed {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
+        let key = self.key(task.index).unwrap_or_default();
+        RUNNING.with_borrow_mut(|running| *running.entry(key.clone()).or_default() += 1);
+        STARTED.with_borrow_mut(|started| *started.entry(task.seed).or_default() += 1);
+        assert!(RUNNING.with_borrow(|running| running[&key] <= self.limits().concurrency), "{key}");
+        sleep(Duration::from_millis(100)).await;
+        RUNNING.with_borrow_mut(|running| *running.entry(key).or_default() -= 1);
+        if task.index.0 == 1 && task.attempt == 1 {
+            return Err(TaskError::retryable("busy").with_key_pause(Duration::from_secs(60)));
+        }
+        Ok(Color::from_rgb(1).into())
+    }
+
+    fn keys(&self) -> Option<&dyn TaskKeys> {
+        Some(self)
+    }
+}
+
+impl TaskKeys for Keyed {
+    fn key(&self, index: Index) -> Option<Box<str>> {
+        Some(if index.0.is_multiple_of(4) { (index.0 % 9 + 1).to_string().into() } else { "0".into() })
+    }
+
+    fn limits(&self) -> KeyLimits {
+        KeyLimits { concurrency: 2, interval: Duration::ZERO }
     }
 }
 
@@ -83,6 +118,7 @@ async fn start_on(journal: Arc<MemoryJournal>, clock: Clock, reserved_slots: u32
         .with_work("short-compute", takes(100, false, computes))
         .with_work("short-process", takes(100, false, spawns))
         .with_work("failing", takes(5, true, waits))
+        .with_work("keyed", || Work::waiting(Keyed))
         .with_work("occupied", || Work::waiting(Occupied))
         .with_work("hour", takes(3_600_000, false, waits))
         .with_work("hour-compute", takes(3_600_000, false, computes))
@@ -333,4 +369,34 @@ async fn the_time_limit_of_a_lap_counts_from_the_time_at_which_it_may_start() {
     assert_eq!(summary.cancelled_because, Some(CancelCause::Deadline));
     assert_eq!(summary.ended_at.map(|at| at.millis_since(summary.created_at) / 1_000), Some(90));
     assert_eq!(started(1), SLOTS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tasks_whose_key_is_full_or_paused_take_no_worker_and_none_of_their_time() {
+    let engine = start(0).await;
+    let work = WorkSpec { kind: "keyed".into(), parameters: serde_json::Map::new() };
+    // Each task has time for one other before it.
+    let spec = BatchSpec { timeout_ms: 250, ..BatchSpec::new(work, Grid::new(20, 20).expect("a grid"), 1) };
+    let keyed = BatchId::from_bytes([1; 16]);
+    let before = Instant::now();
+    engine.launch(keyed, OwnerId::from_bytes([1; 16]), spec, None).await.expect("accepted");
+    let beside = launch(&engine, 1, "short", 6, 2).await;
+    finished(&engine, beside).await;
+    // 36 tasks of 100 ms on four of eight workers and more.
+    assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
+    // 300 tasks of the first key, two at a time.
+    let batch = engine.open(keyed).await.expect("it answers").expect("it is there");
+    let order = batch.folded().quilt.order();
+    let of_first = (0..400).map(Index).filter(|index| Keyed.key(*index).as_deref() == Some("0"));
+    let last = of_first.max_by_key(|index| order.position(*index)).expect("there are some");
+    let why = engine.why(keyed, last).await.expect("it answers");
+    let is_blocked = matches!(&why, Some(Waiting::KeyFull { key, running: 2 }) if &**key == "0")
+        || matches!(&why, Some(Waiting::KeyPaused { key, .. }) if &**key == "0");
+    assert!(is_blocked, "{why:?}");
+    finished(&engine, keyed).await;
+    assert_eq!(started(1), 401, "each once, and one again");
+    let took = before.elapsed();
+    assert!((Duration::from_secs(75)..Duration::from_secs(78)).contains(&took), "a pause and 150 rounds: {took:?}");
+    let quilt = batch.folded();
+    assert_eq!(quilt.quilt.progress().done, 400);
 }

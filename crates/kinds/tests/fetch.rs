@@ -7,7 +7,6 @@ mod common;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,12 +16,12 @@ use axum::response::{Html, IntoResponse, Redirect};
 use axum::routing::get;
 use bytes::Bytes;
 use common::{TEST_TIMEOUT, build, prepare, record, task};
-use engine::work::{AsyncWork, Done, Retry, TaskError};
-use futures::future::join_all;
+use engine::work::{AsyncWork, Done, KeyLimits, Retry, TaskError};
 use kinds::fetch::{FetchKind, FetchPolicy};
+use quilt::Index;
 use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::Barrier;
+use tokio::time::timeout;
 
 /// Allows only the loopback address at which the test servers listen.
 fn kind() -> FetchKind {
@@ -219,23 +218,24 @@ async fn malformed_responses_have_an_error_class() {
 }
 
 #[tokio::test]
-async fn per_host_limits_concurrent_requests() {
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (entered, peak) = (Arc::clone(&now), Arc::clone(&most));
-    // The server responds once three requests have arrived.
-    let three = Arc::new(Barrier::new(3));
-    let slow = move || async move {
-        peak.fetch_max(entered.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        three.wait().await;
-        entered.fetch_sub(1, Ordering::SeqCst);
-    };
-    let address = serve(Router::new().route("/{page}", get(slow))).await;
-    let urls: Vec<String> = (0..24).map(|page| format!("http://{address}/{page}")).collect();
-    let work = work(&kind(), &json!({"urls": urls, "per_host": 3})).await;
-    let requests = join_all((0..24).map(|index| work.run(task(index))));
-    let results = tokio::time::timeout(TEST_TIMEOUT, requests).await.expect("three requests run concurrently");
-    assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(most.load(Ordering::SeqCst), 3);
+async fn a_host_is_the_key_of_the_tasks_that_ask_it_and_pauses_when_it_asks_for_that() {
+    let urls = json!(["http://one.example/a", "http://one.example:8080/b", "http://other.example/"]);
+    let work = work(&kind(), &json!({"urls": urls, "per_host": 3, "per_host_per_second": 2})).await;
+    let keys = work.keys().expect("it has keys");
+    assert_eq!(keys.limits(), KeyLimits { concurrency: 3, interval: Duration::from_millis(500) });
+    let names: Vec<_> = (0..4).map(|index| keys.key(Index(index))).collect();
+    let host = |name: &str| Some(name.into());
+    assert_eq!(names, [host("one.example"), host("one.example"), host("other.example"), None]);
+
+    let busy = || async { (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, "7")]) };
+    let address = serve(Router::new().route("/busy", get(busy))).await;
+    let elsewhere = move || async move { Redirect::temporary(&format!("http://localhost:{}/busy", address.port())) };
+    let redirecting = serve(Router::new().route("/", get(elsewhere))).await;
+    let busy = timeout(TEST_TIMEOUT, fetch(&format!("http://{address}/busy"))).await.expect("it answers");
+    let error = busy.expect_err("it is busy");
+    assert_eq!(error.key_pause, Some(Duration::from_secs(7)));
+    let error = fetch(&format!("http://{redirecting}/")).await.expect_err("the other one is busy");
+    assert_eq!(error.key_pause, None, "its own host did not ask for it");
 }
 
 #[tokio::test]

@@ -116,7 +116,9 @@ pub(super) fn square_document(
 
 fn waiting_document(waiting: Waiting) -> ::api::Waiting {
     let until = match waiting {
-        Waiting::Retry { in_ms } | Waiting::NotBefore { in_ms } => Some(rfc3339(engine::now().plus_millis(in_ms))),
+        Waiting::Retry { in_ms } | Waiting::NotBefore { in_ms } | Waiting::KeyPaused { in_ms, .. } => {
+            Some(rfc3339(engine::now().plus_millis(in_ms)))
+        }
         _ => None,
     };
     let (cause, text) = match waiting {
@@ -135,6 +137,13 @@ fn waiting_document(waiting: Waiting) -> ::api::Waiting {
         ),
         Waiting::Unable => {
             (WaitingFor::Unable, "no node can run it: its kind of work or its command is unknown there".into())
+        }
+        Waiting::KeyFull { key, running } => {
+            (WaitingFor::Key, format!("{running} tasks for {key} run, and no more may at the same time"))
+        }
+        Waiting::KeyPaused { key, in_ms } => {
+            let seconds = Duration::from_millis(in_ms).as_secs_f64();
+            (WaitingFor::Key, format!("no task for {key} starts for {seconds:.1} s"))
         }
         Waiting::NoSlots { class } => {
             let setting = match class {

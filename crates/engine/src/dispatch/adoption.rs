@@ -65,7 +65,9 @@ impl Dispatcher {
         if lease.lap != self.of.lap || positions.is_empty() || self.in_flight.values().any(overlaps) {
             return Adoption::Refused;
         }
+        self.empty_key_queues(now);
         self.unassigned.remove(positions.clone());
+        let key = self.start_key(&positions, now);
         let in_flight = InFlight {
             holder: contact.holder,
             positions,
@@ -74,6 +76,7 @@ impl Dispatcher {
             charged: 0,
             confirmed: contact.live,
             exchange: contact.exchange,
+            key,
         };
         self.in_flight.insert(lease.id, in_flight);
         let early = self.opening.as_mut().and_then(|early| early.remove(&lease.id));

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use super::asker::{Asker, Holder};
 use super::fair::nanos;
+use super::keys::{Key, KeyQueues};
 use super::lease::{LapId, Lease, Release, RetryGroup};
 use super::suspects::{Record, Suspect, Suspects};
 use super::validity::Validity;
-use super::waiting::Waiting;
 use crate::clock::Clock;
 use crate::journal::Sequence;
 use crate::lease_id::LeaseId;
@@ -24,7 +24,7 @@ use crate::live::LiveBatch;
 use crate::slots::SlotClass;
 
 /// The longest delay before a task is tried again. A kind of work that asks for more gets this.
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long the first task of a batch runs alone: if it is over by then, the next chunks are as long as they should be.
 const PROBE_TIME: Duration = Duration::from_millis(2);
@@ -61,11 +61,13 @@ pub(super) struct Dispatcher {
     pub(super) unassigned: RangeSet<u32>,
     /// Chunks whose workers were lost.
     pub(super) suspects: Suspects,
+    /// Unassigned positions by the keys of their tasks, if they have any.
+    pub(super) keys: Option<KeyQueues>,
     /// Positions that failed, by the time at which they are tried again. The number keeps times apart.
-    retries: BTreeMap<(Instant, u64), Range<u32>>,
+    pub(super) retries: BTreeMap<(Instant, u64), Range<u32>>,
     pub(super) in_flight: BTreeMap<LeaseId, InFlight>,
     /// The nodes that cannot run the batch, and until when they are not asked to.
-    avoided: BTreeMap<Holder, Instant>,
+    pub(super) avoided: BTreeMap<Holder, Instant>,
     /// How far the journal goes with what was written of the chunks that were released.
     pub(super) after: Sequence,
     counter: u64,
@@ -87,6 +89,8 @@ pub(super) struct InFlight {
     pub(super) confirmed: Duration,
     /// The exchange in which it was granted.
     pub(super) exchange: u64,
+    /// The key of its task.
+    pub(super) key: Option<Key>,
 }
 
 /// Whether a dispatcher has a chunk to hand out, and when that may change by itself.
@@ -103,7 +107,9 @@ impl Dispatcher {
             let spec = folded.quilt.spec();
             (spec.priority, spec.not_before.filter(|_| of.lap.lap == 1))
         };
+        let keys = of.batch.keys().map(|keys| KeyQueues::new(keys.limits()));
         let mut dispatcher = Self {
+            keys,
             class: of.batch.slot_class().unwrap_or(SlotClass::Async),
             of,
             priority,
@@ -122,7 +128,7 @@ impl Dispatcher {
         dispatcher
     }
 
-    fn unassign(&mut self, positions: Range<u32>) {
+    pub(super) fn unassign(&mut self, positions: Range<u32>) {
         if !positions.is_empty() {
             self.unassigned.insert(positions);
         }
@@ -141,10 +147,12 @@ impl Dispatcher {
             let positions = due.remove();
             self.unassign(positions);
         }
-        let has_work = !self.unassigned.is_empty() || !self.suspects.is_empty();
+        self.look_ahead(now);
+        let has_work = self.has_unassigned() || !self.suspects.is_empty();
+        let key = self.keys.as_ref().and_then(KeyQueues::next_time).filter(|_| !has_work);
         let retry = self.retries.first_key_value().map(|((due, _), _)| *due).filter(|_| !has_work);
         let probe = self.probe_end(now).filter(|_| has_work);
-        let wake = self.avoided.values().min().copied().into_iter().chain(retry).chain(probe).min();
+        let wake = self.avoided.values().min().copied().into_iter().chain(key).chain(retry).chain(probe).min();
         Readiness { is_ready: has_work && probe.is_none(), wake }
     }
 
@@ -155,7 +163,7 @@ impl Dispatcher {
     }
 
     /// How long nothing may start yet. Computed each time, since the time of day can be set.
-    fn start_delay(&self) -> Option<Duration> {
+    pub(super) fn start_delay(&self) -> Option<Duration> {
         let left = self.not_before?.millis_since(self.of.clock.now());
         (left > 0).then(|| Duration::from_millis(left))
     }
@@ -180,7 +188,7 @@ impl Dispatcher {
             && !(self.class == SlotClass::Async
                 && self.of.batch.is_cpu_bound()
                 && held() >= asker.cpu_bound_slots as usize)
-            && (!self.unassigned.is_empty() || self.suspects.has_for(suspects))
+            && (self.has_unassigned() || self.suspects.has_for(suspects))
             && self.may_start()
     }
 
@@ -219,7 +227,8 @@ impl Dispatcher {
 
     /// Hands out the next chunk. `None` where all positions are settled, held or not due.
     pub(super) fn claim(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<Lease> {
-        let Suspect { positions, record } = self.next_chunk(asker, suspects)?;
+        let Suspect { positions, record } = self.next_chunk(asker, suspects, now)?;
+        let key = self.start_key(&positions, now);
         let is_poison = Suspect { positions: positions.clone(), record }.is_poison();
         self.counter += 1;
         self.probed.get_or_insert(now);
@@ -241,12 +250,13 @@ impl Dispatcher {
             charged,
             confirmed: asker.contact.live,
             exchange: asker.contact.exchange,
+            key,
         };
         self.in_flight.insert(lease.id, in_flight);
         Some(lease)
     }
 
-    fn next_chunk(&mut self, asker: &Asker, suspects: u32) -> Option<Suspect> {
+    fn next_chunk(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<Suspect> {
         let batch = Arc::clone(&self.of.batch);
         let folded = batch.folded();
         let pending = |positions: &Range<u32>| {
@@ -259,12 +269,21 @@ impl Dispatcher {
             // The tasks of a suspect are separated, until the cause is alone.
             let half = (positions.len() as u32).checked_shr(record.unclean_stops).unwrap_or(0).max(1);
             let most = if batch.estimate.is_known() { half.min(size(&positions)) } else { half };
+            let most = if self.keys.is_some() { 1 } else { most };
             let cut = positions.end.min(positions.start + most);
             if cut < positions.end {
                 self.suspects.push(Suspect { positions: cut..positions.end, record });
             }
             positions.end = cut;
             return Some(Suspect { positions, record });
+        }
+        if let Some(keys) = &mut self.keys {
+            let next = || {
+                let (position, _) = keys.pop(now)?;
+                Some(position..position + 1)
+            };
+            let positions = std::iter::from_fn(next).find(|positions| pending(positions).is_some())?;
+            return Some(Suspect { positions, record: Record::default() });
         }
         while let Some(positions) = self.unassigned.iter().next().cloned() {
             let chunk = pending(&positions).map(|left| left.start..left.end.min(left.start + size(&left)));
@@ -297,7 +316,8 @@ impl Dispatcher {
             return None;
         }
         self.in_flight.get(&id).filter(|lease| lease.holder == holder)?;
-        let InFlight { positions, since, charged, .. } = self.in_flight.remove(&id)?;
+        let InFlight { positions, since, charged, key, .. } = self.in_flight.remove(&id)?;
+        self.end_key(key, release.key_pause, now);
         let done_to = release.done_to.0.clamp(positions.start, positions.end);
         self.unassign(done_to..positions.end);
         for RetryGroup { first, end, delay } in release.retries {
@@ -341,14 +361,16 @@ impl Dispatcher {
 
     /// Takes a lease back whose holder does not know of it.
     pub(super) fn reclaim(&mut self, id: LeaseId, now: Instant) -> Option<i128> {
-        let InFlight { positions, since, charged, .. } = self.in_flight.remove(&id)?;
+        let InFlight { positions, since, charged, key, .. } = self.in_flight.remove(&id)?;
+        self.end_key(key, None, now);
         self.unassign(positions);
         Some(nanos(now - since) - charged)
     }
 
     /// Takes a lease back whose holder is lost, together with so many in all, of which so many were suspects.
     pub(super) fn expire(&mut self, id: LeaseId, (lost, suspects): (u32, u32), now: Instant) -> Option<i128> {
-        let InFlight { positions, record, since, charged, .. } = self.in_flight.remove(&id)?;
+        let InFlight { positions, record, since, charged, key, .. } = self.in_flight.remove(&id)?;
+        self.end_key(key, None, now);
         let record = record.after_loss(lost, suspects);
         tracing::warn!(batch = %self.of.lap.batch, unclean_stops = record.unclean_stops, "a lease has expired: its worker is lost");
         self.suspects.push(Suspect { positions, record });
@@ -365,39 +387,18 @@ impl Dispatcher {
         self.opening.is_none()
             && self.in_flight.is_empty()
             && self.unassigned.is_empty()
+            && self.keys.as_ref().is_none_or(|keys| keys.waiting() == 0)
             && self.suspects.is_empty()
             && self.retries.is_empty()
     }
 
     /// Makes all positions unassigned that nobody holds.
-    pub(super) fn requeue(&mut self) {
+    pub(super) fn requeue(&mut self, now: Instant) {
+        self.empty_key_queues(now);
         let tasks = self.of.batch.folded().quilt.progress().tasks;
         self.unassign(0..tasks);
         for lease in self.in_flight.values() {
             self.unassigned.remove(lease.positions.clone());
-        }
-    }
-
-    /// What a pending task waits for. `nodes` are those that have slots for it.
-    pub(super) fn why(&self, position: Position, nodes: &[Holder], now: Instant) -> Waiting {
-        let gate = self.of.batch.gate();
-        let includes = |positions: &Range<u32>| positions.contains(&position.0);
-        let is_running = self.in_flight.values().any(|lease| includes(&lease.positions));
-        let retry = self.retries.iter().find(|(_, positions)| includes(positions)).map(|((due, _), _)| *due);
-        let start_delay = self.start_delay();
-        match (gate.status, retry, gate.concurrency) {
-            _ if is_running => Waiting::Running,
-            (Status::Paused, ..) => Waiting::Paused,
-            (Status::Draining | Status::Cancelled, ..) => Waiting::Stopping,
-            _ if start_delay.is_some() => {
-                Waiting::NotBefore { in_ms: start_delay.unwrap_or_default().as_millis() as u64 }
-            }
-            (_, Some(due), _) => Waiting::Retry { in_ms: (due - now).as_millis() as u64 },
-            (.., Some(concurrency)) if self.in_flight.len() >= concurrency as usize => Waiting::Limit { concurrency },
-            _ if nodes.is_empty() => Waiting::NoSlots { class: self.class },
-            _ if nodes.iter().all(|node| self.avoided.contains_key(node)) => Waiting::Unable,
-            _ if self.suspects.iter().any(|suspect| includes(&suspect.positions)) => Waiting::Suspected,
-            _ => Waiting::Turn,
         }
     }
 }

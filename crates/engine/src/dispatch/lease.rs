@@ -81,6 +81,8 @@ pub struct Release {
     pub measured: Option<Measurement>,
     /// This node cannot run the batch for so long, and is not to get more of it.
     pub avoid: Option<Duration>,
+    /// No other task with the key of this one is started for so long.
+    pub key_pause: Option<Duration>,
     /// The batch needs slots of another class. A coordinator that does not know its work cannot tell.
     pub class: Option<SlotClass>,
 }
@@ -88,7 +90,15 @@ pub struct Release {
 impl Release {
     /// Nothing of the lease was run.
     pub(crate) fn untouched(lease: &Lease) -> Self {
-        Self { done_to: lease.first, after: lease.after, retries: Vec::new(), measured: None, avoid: None, class: None }
+        Self {
+            done_to: lease.first,
+            after: lease.after,
+            retries: Vec::new(),
+            measured: None,
+            avoid: None,
+            key_pause: None,
+            class: None,
+        }
     }
 
     /// Nothing of the lease was run, and nothing of the batch can run on this node for a while.

@@ -5,7 +5,8 @@
 //! - `lease`: chunks, leases, and what comes back with them; `asker`: who asks for one; `validity`: whether a lease still holds
 //! - `fair`: the order of those who share workers
 //! - `dispatcher`: the positions of one lap: unassigned, held, or waiting for a retry; `adoption`: a change of its coordinator; `suspects`: chunks whose workers were lost; `scheduler`: those of a node; `schedule`: their order
-//! - `waiting`: why a task has not ended
+//! - `keys`: positions by what their tasks share that bears only so much; `keyed`: a dispatcher that has them
+//! - `waiting`: why a task has not ended; `why`: as its dispatcher knows it
 //! - `crash_log`: what this process runs, in a file that outlives it; `running_log`: keeps it in step
 
 mod adoption;
@@ -13,6 +14,8 @@ mod asker;
 mod crash_log;
 mod dispatcher;
 mod fair;
+mod keyed;
+mod keys;
 mod lease;
 mod running_log;
 mod schedule;
@@ -20,6 +23,7 @@ mod scheduler;
 mod suspects;
 mod validity;
 mod waiting;
+mod why;
 
 pub use self::asker::NodeId;
 pub(crate) use self::asker::{Asker, Contact, Holder};

@@ -262,7 +262,7 @@ impl Scheduler {
     pub(crate) fn requeue_lost(&self, lap: LapId) {
         self.change(|state, now| {
             if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
-                dispatcher.requeue();
+                dispatcher.requeue(now);
                 state.refresh(lap, now);
             }
         });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::slots::SlotClass;
 
 /// What a pending task waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
     /// A worker holds it: it runs, or it is behind another task in the worker's chunk.
     Running,
@@ -17,6 +17,20 @@ pub enum Waiting {
     Limit {
         /// How many may.
         concurrency: u32,
+    },
+    /// As many tasks with its key run as may at the same time.
+    KeyFull {
+        /// What they share, such as a host.
+        key: Box<str>,
+        /// How many run.
+        running: u32,
+    },
+    /// No task with its key starts before a time: one did a moment ago, or the key is paused.
+    KeyPaused {
+        /// What they share, such as a host.
+        key: Box<str>,
+        /// In how many milliseconds.
+        in_ms: u64,
     },
     /// It failed, and is tried again.
     Retry {

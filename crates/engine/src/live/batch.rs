@@ -18,7 +18,7 @@ use crate::estimate::TaskTimeEstimate;
 use crate::journal::{EventPage, Sequence};
 use crate::panics::PanicLog;
 use crate::slots::SlotClass;
-use crate::work::{InvalidWork, Work};
+use crate::work::{InvalidWork, TaskKeys, Work};
 
 /// How long a worker waits for this node to fold what precedes its lease, before it gives the lease back.
 const FOLD_PATIENCE: Duration = Duration::from_secs(5);
@@ -222,6 +222,11 @@ impl LiveBatch {
     /// What its tasks need while they run; `None` where its work is not known here.
     pub(crate) fn slot_class(&self) -> Option<SlotClass> {
         self.work.as_ref().ok().map(Work::slot_class)
+    }
+
+    /// What its tasks share that bears only so much.
+    pub(crate) fn keys(&self) -> Option<&dyn TaskKeys> {
+        self.work.as_ref().ok()?.keys()
     }
 
     /// Whether its tasks keep processors busy, so that more of them at once than there are processors are of no use.

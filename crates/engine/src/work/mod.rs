@@ -6,10 +6,11 @@
 //! # Layout
 //!
 //! - `kind`: what a kind says of itself, and how it takes what a client asks for; `registry`: all of them
-//! - `detail`: what is kept of a task besides its outcome
+//! - `detail`: what is kept of a task besides its outcome; `keys`: what tasks share that bears only so much
 
 mod color;
 mod detail;
+mod keys;
 mod kind;
 mod registry;
 
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL, MAX_MESSAGE};
 pub(crate) use self::detail::{StoredDetail, shortened};
+pub use self::keys::{KeyLimits, TaskKeys};
 pub(crate) use self::kind::has_input;
 pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
 pub use self::registry::{InvalidWork, Registry};
@@ -97,6 +99,8 @@ pub struct TaskError {
     pub retry: Retry,
     /// What else there is to know, where the task has failed for good with this.
     pub detail: Option<Box<Detail>>,
+    /// No other task with the key of this one is started for so long.
+    pub key_pause: Option<Duration>,
 }
 
 /// Whether a failed attempt is made again, while there are any left.
@@ -130,13 +134,19 @@ impl TaskError {
     }
 
     fn new(reason: Cow<'static, str>, retry: Retry) -> Self {
-        Self { message: reason.clone().into_owned(), reason, retry, detail: None }
+        Self { message: reason.clone().into_owned(), reason, retry, detail: None, key_pause: None }
     }
 
     /// The same failure with everything there is to say about it.
     #[must_use]
     pub fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: message.into(), ..self }
+    }
+
+    /// The same failure, after which no task with the key of this one is started for so long.
+    #[must_use]
+    pub fn with_key_pause(self, time: Duration) -> Self {
+        Self { key_pause: Some(time), ..self }
     }
 
     /// The same failure with what else there is to know of it.
@@ -156,6 +166,11 @@ pub trait AsyncWork: Send + Sync + 'static {
     /// What an attempt needs while it runs.
     fn slot_class(&self) -> SlotClass {
         SlotClass::Async
+    }
+
+    /// What its tasks share that bears only so much. A task whose key is full is not started, and costs nothing while it waits.
+    fn keys(&self) -> Option<&dyn TaskKeys> {
+        None
     }
 }
 
@@ -209,6 +224,15 @@ impl Work {
         match self {
             Self::Async(work) => work.slot_class(),
             Self::Blocking(_) => SlotClass::Compute,
+        }
+    }
+
+    /// What its tasks share that bears only so much.
+    #[must_use]
+    pub fn keys(&self) -> Option<&dyn TaskKeys> {
+        match self {
+            Self::Async(work) => work.keys(),
+            Self::Blocking(_) => None,
         }
     }
 }

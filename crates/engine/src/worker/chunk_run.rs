@@ -83,6 +83,8 @@ pub(super) struct ChunkRun<'a> {
     limits: LapLimits,
     /// What is run again, and after which delay.
     again: Vec<(Pending, Delay)>,
+    /// For how long no other task with the key of these is started.
+    key_pause: Option<Duration>,
     /// One moment on both clocks.
     started: (Timestamp, Instant),
     /// When the rest of the chunk is for others.
@@ -106,6 +108,7 @@ impl<'a> ChunkRun<'a> {
             written: assignment.lease().after,
             buffer: WriteBuffer::default(),
             again: Vec::new(),
+            key_pause: None,
             started,
             overtime: started.1 + OVERTIME,
         }
@@ -254,6 +257,7 @@ impl<'a> ChunkRun<'a> {
 
     fn record(&mut self, task: Pending, started: Instant, took: Duration, result: Result<Done, TaskError>) {
         let Pending { position, attempt } = task;
+        self.key_pause = self.key_pause.max(result.as_ref().err().and_then(|error| error.key_pause));
         if let Err(TaskError { retry: Retry::Snooze(time), .. }) = result {
             return self.again.push((task, Delay::Exactly(time)));
         }
@@ -330,6 +334,7 @@ impl<'a> ChunkRun<'a> {
             retries: retries.collect(),
             measured,
             avoid: None,
+            key_pause: self.key_pause,
             class: None,
         }
     }

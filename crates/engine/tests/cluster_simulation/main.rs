@@ -162,18 +162,24 @@ fn a_task_that_takes_its_nodes_with_it_fails_alone() {
     assert_eq!(quilt.square(POISON), SquareState::Failed("workers were lost"));
 }
 
-#[test]
-fn a_limit_of_one_holds_while_coordinators_change_and_drains_end() {
+/// Runs batches of some kind of work on three nodes, whose coordinators leave, and checks at every moment how many tasks run by a number that
+/// their indices have.
+fn no_limit_is_exceeded(work: &str, concurrency: Option<u32>, group: fn(u32) -> u32) {
     for seed in seeds(10) {
         let (network, tasks) = in_world(seed, 0.0, async |network| {
             let mut members = vec![join(&network, 4).await, join(&network, 4).await, join(&network, 4).await];
-            let limited = BatchSpec { concurrency: Some(1), ..spec("timed", 6, 0) };
+            let limited = BatchSpec { concurrency, ..spec(work, 6, 0) };
             members[0].engine.launch(id(0), owner(0), limited, None).await.expect("accepted");
             let lap = LapId { batch: id(0), lap: 1 };
-            let watching = tokio::spawn(async {
+            let watching = tokio::spawn(async move {
                 loop {
-                    let running: u32 = TASKS.with_borrow(|tasks| tasks.values().map(|runs| runs.running).sum());
-                    assert!(running <= 1, "{running} run");
+                    let mut running: BTreeMap<u32, u32> = BTreeMap::new();
+                    TASKS.with_borrow(|tasks| {
+                        for ((_, index), runs) in tasks {
+                            *running.entry(group(*index)).or_default() += runs.running;
+                        }
+                    });
+                    assert!(running.values().all(|running| *running <= 1), "{running:?} run");
                     sleep(Duration::from_millis(1)).await;
                 }
             });
@@ -193,6 +199,16 @@ fn a_limit_of_one_holds_while_coordinators_change_and_drains_end() {
         check(&network, id(0));
         assert_eq!(more_than_once(&tasks), BTreeMap::new(), "seed {seed}");
     }
+}
+
+#[test]
+fn a_limit_of_one_holds_while_coordinators_change_and_drains_end() {
+    no_limit_is_exceeded("timed", Some(1), |_| 0);
+}
+
+#[test]
+fn the_limit_of_a_key_holds_on_all_nodes_together() {
+    no_limit_is_exceeded("keyed", None, |index| index % 3);
 }
 
 #[test]

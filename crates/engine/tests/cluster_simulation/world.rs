@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
+use engine::work::{AsyncWork, Done, KeyLimits, Registry, Task, TaskError, TaskKeys, Work};
 use engine::{Engine, Journal, Node, Settings, SlotClass, Slots};
 use quilt::{BatchId, BatchSpec, Change, Color, Event, Grid, Index, OwnerId, Quilt, Status, WorkSpec};
 use rand::RngExt;
@@ -79,6 +79,30 @@ impl AsyncWork for TimedProcess {
     }
 }
 
+/// The same, of which one with each of three keys may run.
+pub(crate) struct TimedByKey;
+
+#[async_trait]
+impl AsyncWork for TimedByKey {
+    async fn run(&self, task: Task) -> Result<Done, TaskError> {
+        Timed.run(task).await
+    }
+
+    fn keys(&self) -> Option<&dyn TaskKeys> {
+        Some(self)
+    }
+}
+
+impl TaskKeys for TimedByKey {
+    fn key(&self, index: Index) -> Option<Box<str>> {
+        Some((index.0 % 3).to_string().into())
+    }
+
+    fn limits(&self) -> KeyLimits {
+        KeyLimits { concurrency: 1, interval: Duration::ZERO }
+    }
+}
+
 /// Tasks that take long, or no time; some of the latter fail at first.
 pub(crate) struct Mixed;
 
@@ -146,6 +170,7 @@ pub(crate) async fn join_with(network: &Arc<Network>, slots: Slots, registry: Re
     let (of_poison, poisoned) = (Arc::clone(network), endpoint.id());
     let registry = registry
         .with_work("timed", || Work::waiting(Timed))
+        .with_work("keyed", || Work::waiting(TimedByKey))
         .with_work("mixed", || Work::waiting(Mixed))
         .with_work("poison", move || Work::waiting(Poison(Arc::clone(&of_poison), poisoned)));
     let engine = loop {

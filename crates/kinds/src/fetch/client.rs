@@ -105,22 +105,28 @@ impl FetchClient {
         &self,
         url: Url,
         options: FetchOptions,
-        hosts: &HostLimiter,
+        redirected: &HostLimiter,
         lease: LeaseId,
     ) -> Result<Done, TaskError> {
+        let host = url.host_str().map(ToOwned::to_owned);
         let mut exchange = Exchange { lease: Some(lease), ..Exchange::new(url) };
         let started = Instant::now();
-        let result = self.run(&mut exchange, options, Some(hosts)).await;
+        let result = self.run(&mut exchange, options, Some(redirected)).await;
         let result = result.and_then(|(body, retry_after)| exchange.classify(&body, retry_after));
+        let mut key_pause = None;
         if let Err(FetchError { retry: Retry::After(pause), .. }) = &result {
-            hosts.pause_host(&exchange.url, *pause);
+            if exchange.url.host_str() == host.as_deref() {
+                key_pause = Some(*pause);
+            } else {
+                redirected.pause_host(&exchange.url, *pause);
+            }
         }
         let response_time = started.elapsed().saturating_sub(exchange.limiter_wait);
         let detail = exchange.detail(response_time, result.as_ref().err());
         match result {
             Ok(()) => Ok(Done { color: exchange.color(response_time), detail: Some(detail) }),
             Err(FetchError { reason, message, retry, .. }) => {
-                Err(TaskError { reason, message, retry, detail: Some(Box::new(detail)) })
+                Err(TaskError { reason, message, retry, detail: Some(Box::new(detail)), key_pause })
             }
         }
     }
@@ -140,19 +146,22 @@ impl FetchClient {
         }
     }
 
-    /// Follows redirects and reads the final response. Returns its body and its `Retry-After`.
+    /// Follows redirects and reads the final response. Returns its body and its `Retry-After`. The limits of the first host are those of the
+    /// task's key, and those of others are `redirected`.
     async fn run(
         &self,
         exchange: &mut Exchange,
         options: FetchOptions,
-        hosts: Option<&HostLimiter>,
+        redirected: Option<&HostLimiter>,
     ) -> Result<(Bytes, Option<Duration>), FetchError> {
+        let first_host = exchange.url.host_str().map(ToOwned::to_owned);
         loop {
             self.policy
                 .check(&exchange.url)
                 .map_err(|refused| FetchError::permanent("refused", "not a public address", refused.to_string()))?;
             let queued_at = Instant::now();
-            let _permit = match hosts {
+            let is_redirected = exchange.url.host_str() != first_host.as_deref();
+            let _permit = match redirected.filter(|_| is_redirected) {
                 Some(hosts) => hosts.acquire(&exchange.url).await.map_err(|pause| FetchError {
                     class: "held",
                     reason: "throttled".into(),
@@ -186,7 +195,7 @@ impl FetchClient {
                     exchange.content_type = content_type.map(truncate_header);
                     let retry_after = retry_after(headers);
                     // For other content types only the size is recorded.
-                    let keep_body = hosts.is_none() || exchange.content_type.as_deref().is_some_and(is_html);
+                    let keep_body = redirected.is_none() || exchange.content_type.as_deref().is_some_and(is_html);
                     let body = exchange.read_body(response, options.max_body_bytes, keep_body).await?;
                     return Ok((body, retry_after));
                 }

@@ -18,8 +18,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::work::{AsyncWork, Column, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters};
-use quilt::{BatchSpec, WorkSpec};
+use engine::work::{
+    AsyncWork, Column, Done, Field, FieldKind, Form, KeyLimits, Kind, Launch, Task, TaskError, TaskKeys, Work,
+    parameters,
+};
+use quilt::{BatchSpec, Index, WorkSpec};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -197,8 +200,9 @@ impl Kind for FetchKind {
         let options =
             FetchOptions { max_redirects: parameters.redirects, max_body_bytes: parameters.max_bytes as usize };
         let interval = parameters.per_host_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
-        let hosts = HostLimiter::new(parameters.per_host.into(), interval);
-        Ok(Work::waiting(FetchWork { client: self.client()?, hosts, urls, options }))
+        let limits = KeyLimits { concurrency: parameters.per_host.into(), interval: interval.unwrap_or_default() };
+        let redirected = HostLimiter::new(parameters.per_host.into(), interval);
+        Ok(Work::waiting(FetchWork { client: self.client()?, limits, redirected, urls, options }))
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
@@ -208,7 +212,10 @@ impl Kind for FetchKind {
 
 struct FetchWork {
     client: FetchClient,
-    hosts: HostLimiter,
+    /// Of each host, on all nodes together.
+    limits: KeyLimits,
+    /// The same limits on this node, for the hosts that other hosts redirect to.
+    redirected: HostLimiter,
     urls: ItemList,
     options: FetchOptions,
 }
@@ -216,8 +223,27 @@ struct FetchWork {
 #[async_trait]
 impl AsyncWork for FetchWork {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
-        let url = self.urls.get(task.index.0).and_then(|url| Url::parse(url).ok());
-        let url = url.ok_or_else(|| TaskError::permanent("its address cannot be read"))?;
-        self.client.fetch(url, self.options, &self.hosts, task.lease).await
+        let url = self.url(task.index).ok_or_else(|| TaskError::permanent("its address cannot be read"))?;
+        self.client.fetch(url, self.options, &self.redirected, task.lease).await
+    }
+
+    fn keys(&self) -> Option<&dyn TaskKeys> {
+        Some(self)
+    }
+}
+
+impl TaskKeys for FetchWork {
+    fn key(&self, index: Index) -> Option<Box<str>> {
+        self.url(index)?.host_str().map(Into::into)
+    }
+
+    fn limits(&self) -> KeyLimits {
+        self.limits
+    }
+}
+
+impl FetchWork {
+    fn url(&self, index: Index) -> Option<Url> {
+        self.urls.get(index.0).and_then(|url| Url::parse(url).ok())
     }
 }

@@ -1,0 +1,84 @@
+//! Laps whose tasks have keys: their dispatchers look ahead, and hand out one task at a time.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quilt::Position;
+use tokio::time::Instant;
+
+use super::dispatcher::{Dispatcher, MAX_RETRY_DELAY};
+use super::keys::{Block, Key, LOOK_AHEAD};
+use super::waiting::Waiting;
+
+/// The queue of tasks without a key. None of them is counted, so it is never full.
+const NO_KEY: &str = "";
+
+impl Dispatcher {
+    /// Whether there are positions that can be handed out, as far as was looked ahead.
+    pub(super) fn has_unassigned(&self) -> bool {
+        match &self.keys {
+            Some(keys) => keys.has_ready(),
+            None => !self.unassigned.is_empty(),
+        }
+    }
+
+    /// Moves unassigned positions into the queues of their keys, until one of them can start.
+    pub(super) fn look_ahead(&mut self, now: Instant) {
+        let Some(keys) = &mut self.keys else { return };
+        let batch = Arc::clone(&self.of.batch);
+        let Some(task_keys) = batch.keys() else { return };
+        let folded = batch.folded();
+        while !keys.is_ready(now) && keys.waiting() < LOOK_AHEAD {
+            let Some(positions) = self.unassigned.iter().next().cloned() else { return };
+            let pending = folded.quilt.pending_in(Position(positions.start)..Position(positions.end)).next();
+            let taken = pending.map_or(positions.end, |position| position.0 + 1);
+            self.unassigned.remove(positions.start..taken);
+            if let Some(position) = pending {
+                let key = task_keys.key(batch.order.index(position)).unwrap_or_else(|| NO_KEY.into());
+                keys.add(&key.into(), position.0, now);
+            }
+        }
+    }
+
+    /// Counts a chunk that starts. Of a lap with keys it is one task.
+    pub(super) fn start_key(&mut self, positions: &Range<u32>, now: Instant) -> Option<Key> {
+        let key = self.key_of(Position(positions.start))?;
+        self.keys.as_mut()?.start(&key, now);
+        Some(key)
+    }
+
+    /// Counts a chunk that has ended.
+    pub(super) fn end_key(&mut self, key: Option<Key>, pause: Option<Duration>, now: Instant) {
+        let Some((keys, key)) = self.keys.as_mut().zip(key) else { return };
+        if let Some(pause) = pause {
+            keys.pause(&key, pause.min(MAX_RETRY_DELAY), now);
+        }
+        keys.end(&key, now);
+    }
+
+    /// Makes the positions in the queues unassigned again.
+    pub(super) fn empty_key_queues(&mut self, now: Instant) {
+        let all = self.keys.as_mut().map(|keys| keys.drain(now)).unwrap_or_default();
+        for position in all {
+            self.unassign(position..position + 1);
+        }
+    }
+
+    /// Why no task with the key of this one starts.
+    pub(super) fn block(&self, position: Position, now: Instant) -> Option<Waiting> {
+        let key = self.key_of(position)?;
+        let block = self.keys.as_ref()?.block(&key, now)?;
+        let key = key.as_ref().into();
+        Some(match block {
+            Block::Full(running) => Waiting::KeyFull { key, running },
+            Block::Until(at) => Waiting::KeyPaused { key, in_ms: (at - now).as_millis() as u64 },
+        })
+    }
+
+    fn key_of(&self, position: Position) -> Option<Key> {
+        let batch = &self.of.batch;
+        let key = batch.keys()?.key(batch.order.index(position))?;
+        Some(key.into())
+    }
+}
