@@ -26,7 +26,7 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) async fn open(config: &Config) -> Result<Self, ServeError> {
         match &config.nats {
-            Some(options) => Self::shared(options).await,
+            Some(options) => Self::shared(options, &config.engine.node.name).await,
             None => Self::own(&config.data),
         }
     }
@@ -42,10 +42,10 @@ impl Backend {
         })
     }
 
-    async fn shared(options: &Options) -> Result<Self, ServeError> {
+    async fn shared(options: &Options, name: &str) -> Result<Self, ServeError> {
         let nats = JetStream::connect(options).await?;
         let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
-        Ok(Self { key, journal: Arc::new(nats.journal()), cluster: Some(nats.cluster()), lock: None })
+        Ok(Self { key, journal: Arc::new(nats.journal()), cluster: Some(nats.join(name).await?), lock: None })
     }
 
     /// Starts an engine on it.

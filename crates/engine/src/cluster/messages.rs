@@ -50,6 +50,20 @@ pub struct NodeStatus {
     pub is_draining: bool,
 }
 
+/// What can be read of the status of a node whose version is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ForeignStatus {
+    pub(crate) protocol: u32,
+    pub(crate) node: ForeignNode,
+}
+
+/// See [`ForeignStatus`].
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ForeignNode {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
 /// A request to the coordinator of laps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Request {

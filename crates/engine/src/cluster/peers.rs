@@ -1,6 +1,6 @@
 //! The other nodes, and what follows from their statuses for this one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use super::messages::{NodeStatus, PROTOCOL};
+use super::messages::{ForeignNode, ForeignStatus, NodeStatus, PROTOCOL};
 use crate::dispatch::{Holder, NodeId};
 use crate::slots::{BySlotClass, MAX_SLOTS, Node, SlotClass, Slots};
 
@@ -18,6 +18,19 @@ const SILENCE: Duration = Duration::from_secs(6);
 
 /// How old the last own status may be that was received, for messages to be taken to arrive.
 const ECHO_TIME: Duration = Duration::from_secs(2);
+
+/// The most nodes of other versions that are remembered, so that each is logged once.
+const MAX_REFUSED: usize = 1_000;
+
+fn log_refusal(node: &str, version: &str, protocol: u32) {
+    tracing::error!(
+        node,
+        version,
+        protocol,
+        own = PROTOCOL,
+        "a node of another version does not take part: upgrade all nodes to the same version"
+    );
+}
 
 /// The other nodes, by their last statuses.
 pub(crate) struct Peers {
@@ -33,6 +46,8 @@ struct State {
     peers: BTreeMap<NodeId, Peer>,
     /// When this node received its own status last: messages arrive.
     echoed: Option<Instant>,
+    /// The names and versions of nodes whose statuses cannot be read.
+    refused: BTreeSet<(String, String)>,
     /// Since when they have arrived without a break.
     reachable_since: Option<Instant>,
 }
@@ -72,7 +87,7 @@ impl Peers {
                 tracing::error!(name = %self.own.name, host = %status.node.host, "another node has the same name: their workers cannot be told apart");
             }
             if is_new && status.protocol != PROTOCOL {
-                tracing::error!(node = %status.node.name, version = %status.node.version, protocol = status.protocol, own = PROTOCOL, "a node of another version does not take part: upgrade all nodes to the same version");
+                log_refusal(&status.node.name, &status.node.version, status.protocol);
             }
             state.peers.insert(status.id, Peer { status, received: live, ready });
         }
@@ -83,6 +98,15 @@ impl Peers {
                 // Each worker that waits asks by itself.
                 self.changed[class].notify_waiters();
             }
+        }
+    }
+
+    /// Takes note of a node whose status this version cannot read.
+    pub(crate) fn refuse(&self, status: ForeignStatus) {
+        let ForeignStatus { protocol, node: ForeignNode { name, version } } = status;
+        let refused = &mut self.write().refused;
+        if refused.len() < MAX_REFUSED && refused.insert((name.clone(), version.clone())) {
+            log_refusal(&name, &version, protocol);
         }
     }
 
@@ -225,6 +249,17 @@ mod tests {
         assert!(!peers.is_reachable() && peers.reachable_for().is_zero());
         peers.update(status(1, "a", 8), OWN, Duration::ZERO);
         assert!(peers.is_reachable() && peers.reachable_for().is_zero(), "it starts anew");
+    }
+
+    #[test]
+    fn a_status_of_another_version_says_at_least_who_sent_it() {
+        let foreign = r#"{"id":"1","protocol":9,"node":{"name":"b","version":"7.0.0","slots":4},"mood":"good"}"#;
+        assert!(serde_json::from_str::<NodeStatus>(foreign).is_err());
+        let status: ForeignStatus = serde_json::from_str(foreign).expect("it names its sender");
+        let peers = Peers::of(&node("a", 8));
+        peers.refuse(status.clone());
+        peers.refuse(status);
+        assert_eq!((peers.read().refused.len(), peers.ids()), (1, Vec::new()));
     }
 
     #[test]

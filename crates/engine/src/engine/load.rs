@@ -95,7 +95,10 @@ impl Engine {
         while let Some(message) = broadcasts.next().await {
             match serde_json::from_slice(&message) {
                 Ok(status) => peers.update(status, own, live.now()),
-                Err(error) => tracing::debug!(%error, "the status of a node cannot be read"),
+                Err(error) => match serde_json::from_slice(&message) {
+                    Ok(foreign) => peers.refuse(foreign),
+                    Err(_) => tracing::debug!(%error, "the status of a node cannot be read"),
+                },
             }
         }
     }

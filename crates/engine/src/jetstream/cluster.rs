@@ -12,6 +12,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep};
 
+use super::node_name::NodeName;
 use super::read::{last_message, scan};
 use super::stores::{Stores, TRACE};
 use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
@@ -32,6 +33,8 @@ pub struct JetStreamCluster {
     id: NodeId,
     held: Arc<Mutex<HashMap<LapId, Hold>>>,
     membership: Arc<tokio::sync::Mutex<Membership>>,
+    /// The hold on this node's name, if it has one.
+    name: Option<Arc<NodeName>>,
 }
 
 /// The key of a lap that this node coordinates.
@@ -56,7 +59,12 @@ struct Membership {
 
 impl JetStreamCluster {
     pub(super) fn new(stores: Stores) -> Self {
-        Self { stores, id: NodeId(rand::random()), held: Arc::default(), membership: Arc::default() }
+        Self { stores, id: NodeId(rand::random()), held: Arc::default(), membership: Arc::default(), name: None }
+    }
+
+    /// Holds a name for as long as there is a handle to this node.
+    pub(super) fn hold_name(&mut self, name: NodeName) {
+        self.name = Some(Arc::new(name));
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<LapId, Hold>> {

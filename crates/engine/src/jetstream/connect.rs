@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::jetstream::{self, Context, ErrorCode};
-use async_nats::{ConnectOptions, ServerAddr};
+use async_nats::{ConnectErrorKind, ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
 use tokio::time::{Instant, sleep};
 
@@ -18,8 +18,11 @@ use super::set_up::SetUp;
 use super::stores::Stores;
 use super::upgrade;
 
-/// How long a start waits for servers that are starting as well.
+/// How long a start waits for servers that answer, and are starting as well.
 const START_TIME: Duration = Duration::from_secs(30);
+
+/// How often it is logged that no server can be reached. A start waits for one: a node may be started before NATS, or while that is away.
+const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// How often the connection is asked whether it is still there. Twice without an answer, and another server is tried.
 const PING: Duration = Duration::from_secs(4);
@@ -53,28 +56,32 @@ pub struct JetStream {
 }
 
 impl JetStream {
-    /// Connects, checks the server, and makes the streams and buckets where they are missing. Waits some time for servers that
-    /// are just starting.
+    /// Connects, checks the server, and makes the streams and buckets where they are missing. Waits for a server that can be reached, and some
+    /// time for servers that are just starting.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] where the server cannot be reached or will not do.
+    /// [`ConnectError`] where the server lets nobody in, or will not do.
     pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
-        let started = Instant::now();
-        let mut is_told = false;
+        let mut answering_since = None;
+        let mut logged: Option<Instant> = None;
         loop {
-            match Box::pin(connect_once(options)).await {
+            let error = match Box::pin(connect_once(options)).await {
+                Ok(connected) => return Ok(connected),
+                Err(error) => error,
+            };
+            match &error {
+                ConnectError::Unreachable { .. } => answering_since = None,
                 // A server or a cluster that is starting says one of these first.
-                Err(error @ (ConnectError::Connect { .. } | ConnectError::SetUp { .. }))
-                    if started.elapsed() < START_TIME =>
-                {
-                    if !std::mem::replace(&mut is_told, true) {
-                        tracing::warn!(%error, "waiting for NATS");
-                    }
-                    sleep(Duration::from_millis(500)).await;
-                }
-                connected => return connected,
+                ConnectError::Connect { .. } | ConnectError::SetUp { .. }
+                    if answering_since.get_or_insert_with(Instant::now).elapsed() < START_TIME => {}
+                _ => return Err(error),
             }
+            if logged.is_none_or(|logged| logged.elapsed() >= LOG_INTERVAL) {
+                logged = Some(Instant::now());
+                tracing::warn!(%error, "waiting for NATS");
+            }
+            sleep(Duration::from_millis(500)).await;
         }
     }
 }
@@ -88,10 +95,15 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
         prefix => Names::new(prefix).ok_or_else(|| ConnectError::Prefix(prefix.into()))?,
     };
     let link = Link::new(names.clone());
-    let client = connect_options(options, &addresses, &link)?
-        .connect(addresses)
-        .await
-        .map_err(|error| failed(std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string)))?;
+    let client = connect_options(options, &addresses, &link)?.connect(addresses).await.map_err(|error| {
+        let reason = std::error::Error::source(&error).map_or(error.to_string(), ToString::to_string);
+        match error.kind() {
+            ConnectErrorKind::Io | ConnectErrorKind::Dns | ConnectErrorKind::TimedOut => {
+                ConnectError::Unreachable { servers: servers.clone(), reason }
+            }
+            _ => failed(reason),
+        }
+    })?;
     let server = client.server_info();
     if version(&server.version).is_none_or(|found| found < OLDEST) {
         return Err(ConnectError::TooOld { found: server.version });

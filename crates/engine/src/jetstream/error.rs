@@ -34,7 +34,15 @@ pub enum ConnectError {
         /// What is wrong with it.
         source: std::io::Error,
     },
-    /// No server answers, or none lets us in.
+    /// No server can be reached.
+    #[error("cannot reach NATS at {servers}: {reason}")]
+    Unreachable {
+        /// The addresses, without passwords.
+        servers: String,
+        /// What the last try met.
+        reason: String,
+    },
+    /// No server lets us in.
     #[error("cannot connect to NATS at {servers}: {reason}")]
     Connect {
         /// The addresses, without passwords.
@@ -88,6 +96,14 @@ pub enum ConnectError {
     Refused {
         /// What it does not permit, and what to do.
         reason: String,
+    },
+    /// Another process runs under the name of this node.
+    #[error(
+        "another node runs under the name {name:?}, and the workers of both could not be told apart: choose another one with --name, or stop that node"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
     },
     /// A node of version 0.1.0 is running, which hands out work in another way.
     #[error(

@@ -24,6 +24,7 @@ mod journal;
 mod link;
 mod monitor;
 mod names;
+mod node_name;
 mod objects;
 mod read;
 mod set_up;
@@ -39,7 +40,8 @@ pub use self::cluster::JetStreamCluster;
 pub use self::connect::{JetStream, Options};
 pub use self::error::ConnectError;
 pub use self::journal::JetStreamJournal;
-use crate::cluster::Cluster;
+use self::node_name::NodeName;
+use crate::cluster::{Cluster, Messages};
 use crate::journal::JournalError;
 
 impl JetStream {
@@ -49,10 +51,26 @@ impl JetStream {
         JetStreamJournal::new(self.stores.clone(), Arc::clone(&self.monitor))
     }
 
-    /// What connects this process with other nodes. Each call makes another node of it.
+    /// What connects this process with other nodes, without a name of its own. Each call makes another node of it.
     #[must_use]
     pub fn cluster(&self) -> Cluster {
-        let node = Arc::new(JetStreamCluster::new(self.stores.clone()));
+        Self::as_cluster(JetStreamCluster::new(self.stores.clone()))
+    }
+
+    /// The same under a name that no other process has. It takes over the name of one that has ended, which takes a second.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::NameTaken`] where another process has the name, after [`LEASE_TTL`](crate::dispatch::LEASE_TTL) and some seconds.
+    pub async fn join(&self, name: &str) -> Result<Cluster, ConnectError> {
+        let mut node = JetStreamCluster::new(self.stores.clone());
+        let held = NodeName::hold(&self.stores, name, node.id());
+        node.hold_name(self.stores.link.guard(held).await?);
+        Ok(Self::as_cluster(node))
+    }
+
+    fn as_cluster(node: JetStreamCluster) -> Cluster {
+        let node = Arc::new(node);
         Cluster { coordination: Arc::clone(&node) as _, messages: node }
     }
 

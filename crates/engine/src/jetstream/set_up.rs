@@ -4,7 +4,7 @@ use std::error::Error;
 
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::object_store::ObjectStore;
-use async_nats::jetstream::stream::{Config, StorageType, Stream};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode, kv};
 
 use super::error::ConnectError;
@@ -35,16 +35,27 @@ pub(super) struct SetUp {
 }
 
 impl SetUp {
-    /// A stream. The name and the subjects get this cluster's prefix if they begin with the default one.
+    /// A stream. The name and the subjects get this cluster's prefix if they begin with the default one. What operators may decide, such as its
+    /// largest size and its place, stays as it is.
     pub(super) async fn stream(&self, config: Config, what: &'static str) -> Result<Stream<()>, ConnectError> {
         let name = self.with_prefix(&config.name, '-');
         let subjects = config.subjects.iter().map(|subject| self.with_prefix(subject, '.')).collect();
-        let mut config = Config { name, subjects, storage: StorageType::File, ..config };
+        // A full stream refuses messages: none that was stored is lost.
+        let mut config = Config { name, subjects, storage: StorageType::File, discard: DiscardPolicy::New, ..config };
         let known = self.known(&config.name, what).await?;
         config.num_replicas = self.replicas_of(known.as_ref());
         if let Some(known) = known {
-            // A limit that 0.1.0 asked for, and that cannot be changed.
-            config.max_consumers = known.max_consumers;
+            config = Config {
+                max_bytes: known.max_bytes,
+                placement: known.placement,
+                compression: known.compression,
+                metadata: known.metadata,
+                republish: known.republish,
+                description: known.description,
+                // A limit that 0.1.0 asked for, and that cannot be changed.
+                max_consumers: known.max_consumers,
+                ..config
+            };
         }
         let name = config.name.clone();
         let made = self.context.create_or_update_stream(config).await;
@@ -58,11 +69,19 @@ impl SetUp {
         let stream = format!("KV_{bucket}");
         let known = self.known(&stream, name).await?;
         let num_replicas = self.replicas_of(known.as_ref());
-        if known.is_some_and(|known| known.storage != StorageType::File) {
-            let reason = "it is in memory".into();
-            return Err(ConnectError::Unsuitable { stream, reason });
+        let mut config = kv::Config { bucket, history: 1, num_replicas, ..config };
+        if let Some(known) = known {
+            if known.storage != StorageType::File {
+                let reason = "it is in memory".into();
+                return Err(ConnectError::Unsuitable { stream, reason });
+            }
+            config = kv::Config {
+                max_bytes: known.max_bytes,
+                placement: known.placement,
+                description: known.description.unwrap_or_default(),
+                ..config
+            };
         }
-        let config = kv::Config { bucket, history: 1, num_replicas, ..config };
         let made = self.context.create_or_update_key_value(config).await;
         made.map_err(|error| refusal(name, &stream, error))
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use engine::cluster::Incoming;
 use engine::dispatch::{LEASE_TTL, LapId, NodeId};
+use engine::jetstream::ConnectError;
 use futures::{FutureExt, StreamExt};
 
 use crate::nats::Nats;
@@ -76,4 +77,26 @@ async fn a_broadcast_reaches_all_nodes_and_a_request_one() {
     };
     assert_eq!(reply, "who!");
     one.request(NodeId(7), "nobody".into()).await.expect_err("there is no such node");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_belongs_to_one_process_and_is_free_a_moment_after_that_has_ended() {
+    let nats = Nats::start();
+    let one = connect(&nats).await.join("a").await.expect("nobody has it");
+    // As an engine does.
+    let mut requests = one.messages.requests();
+    let listening = tokio::spawn(async move {
+        while let Some(Incoming { reply, .. }) = requests.next().await {
+            reply("here".into());
+        }
+    });
+    let other = connect(&nats).await;
+    let Err(error) = other.join("a").await else { panic!("it has a holder") };
+    assert!(matches!(&error, ConnectError::NameTaken { name } if name == "a"), "{error}");
+    other.join("b").await.expect("nobody has that one");
+    listening.abort();
+    drop(one);
+    let ended = Instant::now();
+    other.join("a").await.expect("its holder has ended");
+    assert!(ended.elapsed() < LEASE_TTL, "it did not have to expire");
 }

@@ -129,3 +129,24 @@ async fn a_node_does_not_start_beside_nodes_of_0_1_0_and_deletes_what_they_have_
     Box::pin(JetStream::connect(&options(nats.url()))).await.map(drop).expect("it starts");
     context.get_stream("quilt-leases").await.expect_err("it is gone");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_operators_decide_of_streams_stays_and_a_full_stream_loses_nothing() {
+    use async_nats::jetstream::stream::DiscardPolicy;
+    let nats = Nats::start();
+    Box::pin(JetStream::connect(&options(nats.url()))).await.map(drop).expect("it starts");
+    let context = async_nats::jetstream::new(async_nats::connect(nats.url()).await.expect("it listens"));
+    for name in ["quilt-journal", "KV_quilt-batches"] {
+        let mut config = context.get_stream(name).await.expect("it is there").cached_info().config.clone();
+        config.max_bytes = 100 << 20;
+        config.description = Some("of the operator".into());
+        context.update_stream(config).await.expect("it is changed");
+    }
+    Box::pin(JetStream::connect(&options(nats.url()))).await.map(drop).expect("it starts again");
+    for name in ["quilt-journal", "KV_quilt-batches"] {
+        let config = context.get_stream(name).await.expect("it is there").cached_info().config.clone();
+        assert_eq!(config.max_bytes, 100 << 20, "{name}");
+        assert_eq!(config.description.as_deref(), Some("of the operator"), "{name}");
+        assert_eq!(config.discard, DiscardPolicy::New, "{name}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The name of a node, which only one process has at a time.
+
+use std::time::Duration;
+
+use async_nats::client::RequestErrorKind;
+use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use bytes::Bytes;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::error::ConnectError;
+use super::read::last_message;
+use super::stores::Stores;
+use super::trouble::{failed, keep_trying};
+use crate::dispatch::{LEASE_TTL, NodeId};
+use crate::journal::JournalError;
+
+/// How often the key of a name is renewed. It expires with those of nodes that coordinate laps.
+const RENEW_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 5);
+
+/// How long a start waits for a name whose holder may be lost.
+const WAIT_TIME: Duration = Duration::from_secs(LEASE_TTL.as_secs() + 5);
+
+/// The pause before a name that is taken is asked for again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a process has to answer that it is there.
+const ANSWER_TIME: Duration = Duration::from_secs(2);
+
+/// A hold on a name, which is renewed until this is dropped.
+pub(super) struct NodeName {
+    _renewal: AbortOnDropHandle<()>,
+}
+
+impl NodeName {
+    /// Takes a name for a process. One that another process has is taken over once that is gone.
+    pub(super) async fn hold(stores: &Stores, name: &str, id: NodeId) -> Result<Self, ConnectError> {
+        let key = format!("name.{name}");
+        let value: Bytes = id.to_string().into();
+        let started = Instant::now();
+        // Nobody listens at the subject of a process that has ended, or just started. The latter answers a moment later.
+        let mut silent = None;
+        let revision = loop {
+            match keep_trying(|| create(stores, &key, &value)).await? {
+                Attempt::Held(revision) => break revision,
+                Attempt::Taken { holder, revision } if silent == Some((holder.clone(), revision)) => {
+                    if let Some(revision) = keep_trying(|| renew(stores, &key, &value, revision)).await? {
+                        tracing::info!(name, "took over the name of a process that has ended");
+                        break revision;
+                    }
+                }
+                Attempt::Taken { .. } if started.elapsed() > WAIT_TIME => {
+                    return Err(ConnectError::NameTaken { name: name.into() });
+                }
+                Attempt::Taken { holder, revision } => {
+                    silent = (!is_listening(stores, &holder).await).then_some((holder, revision));
+                    sleep(PAUSE).await;
+                }
+            }
+        };
+        let renewal = tokio::spawn(keep(stores.clone(), key, value, revision));
+        Ok(Self { _renewal: AbortOnDropHandle::new(renewal) })
+    }
+}
+
+enum Attempt {
+    /// The key is this process's, at this revision.
+    Held(u64),
+    /// Another process has it.
+    Taken { holder: String, revision: u64 },
+}
+
+async fn create(stores: &Stores, key: &str, value: &Bytes) -> Result<Attempt, JournalError> {
+    match stores.nodes.create(key, value.clone()).await {
+        Ok(revision) => return Ok(Attempt::Held(revision)),
+        Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let entry = last_message(&stores.nodes.stream, &format!("{}{key}", stores.nodes.prefix)).await?;
+    let entry = entry.ok_or_else(|| JournalError::Unavailable("NATS: a key has expired in between".into()))?;
+    // It may be this process's own, if the reply was lost.
+    Ok(match entry.payload == *value {
+        true => Attempt::Held(entry.sequence),
+        false => {
+            Attempt::Taken { holder: String::from_utf8_lossy(&entry.payload).into_owned(), revision: entry.sequence }
+        }
+    })
+}
+
+/// `None` where another process has taken the key.
+async fn renew(stores: &Stores, key: &str, value: &Bytes, revision: u64) -> Result<Option<u64>, JournalError> {
+    match stores.nodes.update(key, value.clone(), revision).await {
+        Ok(revision) => Ok(Some(revision)),
+        Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Whether a process receives requests. One that does not answer may be stopped for a while.
+async fn is_listening(stores: &Stores, holder: &str) -> bool {
+    let client = stores.context.client();
+    let request = client.request(stores.names.node(holder), Bytes::new());
+    match timeout(ANSWER_TIME, request).await {
+        Ok(Err(error)) => error.kind() != RequestErrorKind::NoResponders,
+        Ok(Ok(_)) | Err(_) => true,
+    }
+}
+
+async fn keep(stores: Stores, key: String, value: Bytes, mut revision: u64) {
+    let mut is_lost = false;
+    loop {
+        sleep(RENEW_INTERVAL).await;
+        let held = match renew(&stores, &key, &value, revision).await {
+            // It has expired meanwhile, or somebody has it.
+            Ok(None) => match create(&stores, &key, &value).await {
+                Ok(Attempt::Held(revision)) => Ok(Some(revision)),
+                Ok(Attempt::Taken { .. }) => Ok(None),
+                Err(error) => Err(error),
+            },
+            renewed => renewed,
+        };
+        match held {
+            Ok(Some(renewed)) => revision = renewed,
+            Ok(None) if !std::mem::replace(&mut is_lost, true) => {
+                tracing::error!(
+                    key,
+                    "another process has taken the name of this node: their workers cannot be told apart"
+                );
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(key, %error, "the name of this node could not be renewed"),
+        }
+    }
+}
