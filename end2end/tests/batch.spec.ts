@@ -4,7 +4,7 @@ import { banner, batchOf, colorsOfApi, colorsOnPage, events, figure, finished, l
 import { expect, test } from "./server";
 
 /** The kind of frame that comes every two seconds. */
-const STATUS = 3;
+const STATUS = 7;
 
 test("64 squares fill in, and one banner comes", async ({ page }) => {
   // Every banner that was ever on the page, not only the one that is left.

@@ -23,7 +23,7 @@ test("a batch is paused and goes on", async ({ page }) => {
   await expect(page.getByRole("button", { name: "Pause" })).toHaveCount(0);
   expect((await batchOf(page)).status).toBe("paused");
   // What runs ends; then nothing moves.
-  await expect(page.getByRole("region", { name: "Progress" })).toContainText("0 of 64");
+  await expect(page.getByRole("region", { name: "Progress" })).toContainText("0 of 1,024");
   const { done } = await batchOf(page);
   expect(done).toBeLessThan(64);
   for (let beat = 0; beat < 2; beat++) {
@@ -41,12 +41,12 @@ test("the number of tasks at the same time is changed while they run", async ({ 
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [60_000, 60_000] }, { concurrency: 2 });
   await page.goto(`/batches/${id}`);
   const progress = page.getByRole("region", { name: "Progress" });
-  await expect(progress).toContainText("2 of 64");
+  await expect(progress).toContainText("2 of 1,024");
   const field = page.getByLabel("Tasks at the same time");
   await expect(field).toHaveValue("2");
   await field.fill("5");
   await page.getByRole("button", { name: "Set" }).click();
-  await expect(progress).toContainText("5 of 64");
+  await expect(progress).toContainText("5 of 1,024");
   await field.fill("0.5");
   await field.evaluate((input: HTMLInputElement) => input.form!.setAttribute("novalidate", ""));
   await page.getByRole("button", { name: "Set" }).click();

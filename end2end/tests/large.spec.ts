@@ -227,7 +227,7 @@ test("the race tells who ran what, and who is still on the way", async ({ page }
   await expect(page.getByRole("region", { name: "Workers" })).toContainText(/worker-\d+/);
   await expect(banner(page)).toContainText("behind the median");
   await page.goto(`/batches/${slow.id}`);
-  await expect(page.getByRole("region", { name: "Progress" })).toContainText("1 of 64");
+  await expect(page.getByRole("region", { name: "Progress" })).toContainText("1 of 1,024");
 });
 
 test("a hidden page says how far it is, catches up, and tells one finish once", async ({ page }) => {

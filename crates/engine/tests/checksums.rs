@@ -6,7 +6,10 @@ use std::path::Path;
 
 use bytes::Bytes;
 use engine::embedded::SqliteJournal;
-use engine::journal::{BatchListItem, BatchMeta, Damage, JournalError, Offset, OpenBatch, SquareDetail, Stored};
+use engine::journal::{
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Damage, EventLog, JournalError, Offset, OpenBatch, SquareDetail,
+    Stored,
+};
 use engine::{Journal, Retention};
 use futures::StreamExt;
 use quilt::{
@@ -156,13 +159,13 @@ fn changes(now: &Everything, before: &Everything) -> Vec<String> {
         ];
         changes.extend(reads.iter().filter(|(_, told)| !told).map(|(what, _)| format!("{what} of batch {number}")));
     }
-    // A batch whose events are an error may be without its conclusion, and may be kept for longer.
+    // A batch whose events are an error may be without its final summary, and may be kept for longer.
     let is_readable = |batch: BatchId| now.batches[usize::from(batch.as_bytes()[0]) - 1].events.is_ok();
     for (list, (now, before)) in now.lists.iter().zip(&before.lists).enumerate() {
         let (Ok(now), Ok(before)) = (now, before) else { continue };
         let is_same = now.len() == before.len()
             && now.iter().zip(before).all(|(now, before)| {
-                let is_open = now.conclusion.is_none() && !is_readable(before.batch);
+                let is_open = now.final_summary.is_none() && !is_readable(before.batch);
                 now == before || (now.batch == before.batch && now.cursor == before.cursor && is_open)
             });
         changes.extend((!is_same).then(|| format!("list {list}")));

@@ -113,7 +113,7 @@ async fn start_after(folder: &TempDir, events: Vec<Event>) -> Engine {
     engine.shutdown(Duration::ZERO).await;
     drop(engine);
     let journal = engine::embedded::SqliteJournal::open(&folder.path().join("quilt.db")).expect("an own file");
-    engine::Journal::append(&journal, id(1), events, Vec::new()).await.expect("it answers");
+    engine::journal::EventLog::append(&journal, id(1), events, Vec::new()).await.expect("it answers");
     drop(journal);
     start(folder.path()).await
 }

@@ -10,7 +10,7 @@ use api::{LapRequest, LaunchRequest};
 use async_trait::async_trait;
 use common::{Gate, Gated, OWNER, PATIENCE, WORKERS, finished, id, open, spec, start, start_with, until};
 use engine::embedded::SqliteJournal;
-use engine::journal::Damage;
+use engine::journal::{Catalog, Damage, EventLog};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{ControlError, Engine, Journal, JournalError, LaunchError, LiveBatch, SquareResult};
 use quilt::wire::MAX_SPEC;

@@ -116,7 +116,7 @@ fn doing(viewer: &Viewer, lane: &Lane, load: Option<&Load>, is_over: bool) -> (&
         true if load.is_complete() => ("idle", (None, "idle".into())),
         // It may run one of the shorter attempts.
         true => ("idle", (None, "–".into())),
-        false => ("lost", (None, "its node is silent".into())),
+        false => ("lost", (None, "not heard of any more".into())),
     }
 }
 

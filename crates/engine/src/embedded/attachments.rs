@@ -4,8 +4,8 @@ use bytes::Bytes;
 use quilt::Receipt;
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::failure::Failure;
 use super::record::Record;
-use super::trouble::Failure;
 use crate::checksum::{Checksum, Kind, of_input};
 use crate::journal::Stored;
 

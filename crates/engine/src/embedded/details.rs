@@ -6,8 +6,8 @@ use std::ops::Range;
 use quilt::{BatchId, Index};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::failure::Failure;
 use super::record::Record;
-use super::trouble::Failure;
 use crate::checksum::{Checksum, Kind, of_detail};
 use crate::journal::{SquareDetail, Stored};
 

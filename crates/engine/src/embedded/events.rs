@@ -4,8 +4,8 @@ use quilt::wire::{decode_event, encode_event};
 use quilt::{Event, Launched};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::failure::Failure;
 use super::record::Record;
-use super::trouble::Failure;
 use crate::checksum::{Checksum, Kind};
 use crate::journal::Stored;
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::trouble::Failure;
+use super::failure::Failure;
 use crate::journal::JournalError;
 
 /// With less free space, in bytes, a write finds out whether the file can still be written.

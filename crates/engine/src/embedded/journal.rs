@@ -14,17 +14,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::checks;
 use super::clock::Clock;
 use super::events::Events;
+use super::failure::Failure;
 use super::guard::Guard;
 use super::readers::Readers;
 use super::record::{Record, columns};
 use super::schema::{self, Access, OpenError};
-use super::trouble::Failure;
 use super::writer::{self, Command, Followers, Writer};
 use super::writes::{Write, Written};
 use super::{attachments, details, events};
 use crate::journal::{
-    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
-    SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
+    OpenBatch, Retention, Sequence, SquareDetail,
 };
 
 /// A [`Journal`] in one file. Cloning gives another handle to it.
@@ -90,7 +90,7 @@ impl SqliteJournal {
 }
 
 #[async_trait]
-impl Journal for SqliteJournal {
+impl EventLog for SqliteJournal {
     async fn create(
         &self,
         batch: BatchId,
@@ -111,11 +111,28 @@ impl Journal for SqliteJournal {
         details: Vec<SquareDetail>,
     ) -> Result<Sequence, JournalError> {
         match self.write(Write::Append { batch, events, details }).await? {
-            Written::Appended(mark) => Ok(mark),
+            Written::Appended(sequence) => Ok(sequence),
             Written::Nothing | Written::Done => Err(JournalError::Removed),
         }
     }
 
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
+        let reading = Reading {
+            appended: self.followers.subscribe(batch),
+            readers: self.readers.clone(),
+            batch,
+            next: u32::try_from(after.0).unwrap_or(u32::MAX),
+            caught_up: false,
+        };
+        Box::pin(stream::try_unfold(reading, |mut reading| async move {
+            let page = reading.next_page().await?;
+            Ok(Some((page, reading)))
+        }))
+    }
+}
+
+#[async_trait]
+impl Blobs for SqliteJournal {
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
         self.readers
             .read(move |connection| match Record::find(connection, batch)? {
@@ -133,21 +150,10 @@ impl Journal for SqliteJournal {
             })
             .await
     }
+}
 
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
-        let reading = Reading {
-            appended: self.followers.subscribe(batch),
-            readers: self.readers.clone(),
-            batch,
-            next: u32::try_from(after.0).unwrap_or(u32::MAX),
-            caught_up: false,
-        };
-        Box::pin(stream::try_unfold(reading, |mut reading| async move {
-            let page = reading.next_page().await?;
-            Ok(Some((page, reading)))
-        }))
-    }
-
+#[async_trait]
+impl Catalog for SqliteJournal {
     async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         self.readers.read(move |connection| read_found(connection, batch)).await
     }
@@ -170,7 +176,10 @@ impl Journal for SqliteJournal {
     ) -> Result<(), JournalError> {
         self.write(Write::Conclude { batch, lap, summary, receipts }).await.map(drop)
     }
+}
 
+#[async_trait]
+impl Cleanup for SqliteJournal {
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
         self.write(Write::Remove { batch }).await.map(|written| written == Written::Done)
     }
@@ -183,7 +192,10 @@ impl Journal for SqliteJournal {
     async fn purge(&self) -> Result<bool, JournalError> {
         self.write(Write::Purge).await.map(|written| written == Written::Done)
     }
+}
 
+#[async_trait]
+impl Journal for SqliteJournal {
     async fn health(&self) -> Result<(), JournalError> {
         self.guard.health()
     }
@@ -200,28 +212,28 @@ impl Journal for SqliteJournal {
 fn read_found(connection: &Connection, batch: BatchId) -> Result<Option<BatchMeta>, Failure> {
     let Some(record) = Record::find(connection, batch)? else { return Ok(None) };
     let receipts = attachments::read_receipts(connection, &record)?;
-    Ok(Some(BatchMeta { owner: record.owner, receipts, is_finalized: record.conclusion.is_some() }))
+    Ok(Some(BatchMeta { owner: record.owner, receipts, is_finalized: record.final_summary.is_some() }))
 }
 
-/// Batches of an owner. A row that is damaged comes without its conclusion: the caller opens such a batch, and gets the error.
+/// Batches of an owner. A row that is damaged comes without its final summary: the caller opens such a batch, and gets the error.
 fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) -> rusqlite::Result<Vec<BatchListItem>> {
     let sql = concat!("SELECT ", columns!(), " FROM batches WHERE owner = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3");
     connection
         .prepare_cached(sql)?
         .query_map(params![owner.as_bytes(), below, limit], |row| {
             let record = Record::read(row)?;
-            let conclusion = record.conclusion.as_deref().filter(|_| record.is_intact());
+            let final_summary = record.final_summary.as_deref().filter(|_| record.is_intact());
             Ok(BatchListItem {
                 cursor: record.key.unsigned_abs(),
                 batch: record.id,
-                // A conclusion that cannot be read is one that a later version will write anew.
-                conclusion: conclusion.and_then(|json| serde_json::from_str(json).ok()),
+                // A final summary that cannot be read is one that a later version will write anew.
+                final_summary: final_summary.and_then(|json| serde_json::from_str(json).ok()),
             })
         })?
         .collect()
 }
 
-/// The batches without a conclusion. Whether their rows are intact is checked when they are opened.
+/// The batches without a final summary. Whether their rows are intact is checked when they are opened.
 fn read_unfinished(connection: &Connection) -> rusqlite::Result<Vec<OpenBatch>> {
     let sql = concat!("SELECT ", columns!(), " FROM batches WHERE conclusion IS NULL ORDER BY key");
     let records: Vec<Record> =
@@ -288,6 +300,6 @@ impl Reading {
         self.next = self.next.saturating_add(events.len() as u32);
         self.caught_up = caught_up;
         // The events are numbered, so how many there are is how far they go.
-        Ok(EventPage { events, mark: Sequence(self.next.into()), caught_up })
+        Ok(EventPage { events, sequence: Sequence(self.next.into()), caught_up })
     }
 }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
+use super::failure::Failure;
 use super::guard::Guard;
 use super::schema::{self, Access};
-use super::trouble::Failure;
 use crate::journal::JournalError;
 
 /// The most reads at the same time, each with a connection and a thread; others wait for their turn.

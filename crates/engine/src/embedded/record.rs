@@ -3,7 +3,7 @@
 use quilt::{BatchId, OwnerId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::trouble::Failure;
+use super::failure::Failure;
 use crate::checksum::{Checksum, Kind};
 use crate::journal::Stored;
 
@@ -24,7 +24,7 @@ pub(super) struct Record {
     /// The last lap that was started.
     pub(super) lap: u32,
     /// The final summary in JSON, if the lap is over.
-    pub(super) conclusion: Option<String>,
+    pub(super) final_summary: Option<String>,
     /// When the lap was over, in milliseconds since 1970.
     pub(super) concluded_at: Option<i64>,
     /// `None` where an earlier version wrote the row.
@@ -72,7 +72,7 @@ impl Record {
             id: BatchId::from_bytes(row.get(1)?),
             owner: OwnerId::from_bytes(row.get(2)?),
             lap: row.get(3)?,
-            conclusion: row.get(4)?,
+            final_summary: row.get(4)?,
             concluded_at: row.get(5)?,
             counts,
             checksum: row.get(10)?,
@@ -103,9 +103,9 @@ impl Record {
             .number(unchecked.into())
             .number(receipts.into())
             .number(has_input.into())
-            .number(self.conclusion.is_some().into())
+            .number(self.final_summary.is_some().into())
             .field(self.owner.as_bytes())
-            .bytes(self.conclusion.as_deref().unwrap_or_default().as_bytes())
+            .bytes(self.final_summary.as_deref().unwrap_or_default().as_bytes())
     }
 
     /// Adds the row of a new batch. `false` if the id is in use, or was until a short time ago.
@@ -119,8 +119,16 @@ impl Record {
             .prepare_cached("SELECT coalesce(max(key), 0) + 1 FROM batches")?
             .query_row([], |row| row.get(0))?;
         let counts = Counts { events: 0, unchecked: 0, receipts: 0, has_input };
-        let record =
-            Self { key, id, owner, lap: 1, conclusion: None, concluded_at: None, counts: Some(counts), checksum: None };
+        let record = Self {
+            key,
+            id,
+            owner,
+            lap: 1,
+            final_summary: None,
+            concluded_at: None,
+            counts: Some(counts),
+            checksum: None,
+        };
         let created = connection
             .prepare_cached(
                 "INSERT INTO batches (key, id, owner) SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM tombstones WHERE id = ?2)
@@ -147,11 +155,11 @@ impl Record {
         Ok(())
     }
 
-    /// Stores the lap, the conclusion and the counts.
+    /// Stores the lap, the final summary and the counts.
     pub(super) fn save(&self, connection: &Connection, counts: Counts) -> rusqlite::Result<()> {
         connection
             .prepare_cached("UPDATE batches SET lap = ?2, conclusion = ?3, concluded_at = ?4 WHERE key = ?1")?
-            .execute(params![self.key, self.lap, self.conclusion, self.concluded_at])?;
+            .execute(params![self.key, self.lap, self.final_summary, self.concluded_at])?;
         self.save_counts(connection, counts)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use thiserror::Error;
 
-use super::mark;
+use super::writer_mark;
 
 /// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
 /// the file's header.
@@ -161,7 +161,7 @@ impl Access {
 
 /// Opens the file for writing, and brings its tables up to this version.
 pub(super) fn open_writer(path: &Path) -> Result<(Connection, Access), OpenError> {
-    if mark::is_without_log(path) {
+    if writer_mark::is_without_log(path) {
         return Err(OpenError::IncompleteCopy { path: path.into() });
     }
     match open_with(path, Access::Shared) {

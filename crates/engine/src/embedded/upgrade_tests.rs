@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::SqliteJournal;
 use super::schema::MIGRATIONS;
-use crate::journal::{Journal, Offset};
+use crate::journal::{Catalog, EventLog, Journal, Offset};
 
 /// The batches of the golden file, by the names of their journals, and how they ended.
 const BATCHES: [(&str, Status); 5] = [
@@ -84,8 +84,9 @@ async fn files_of_every_version_are_brought_up_and_keep_what_they_hold() {
             let found = journal.find(id).await.expect("readable").expect("it is there");
             assert!(found.is_finalized, "{name} of version {version}");
             let listed = journal.list(found.owner, None, 10).await.expect("readable");
-            let conclusion = listed.into_iter().find(|listed| listed.batch == id).and_then(|listed| listed.conclusion);
-            assert_eq!(conclusion.map(|summary| summary.status), Some(status), "{name} of version {version}");
+            let final_summary =
+                listed.into_iter().find(|listed| listed.batch == id).and_then(|listed| listed.final_summary);
+            assert_eq!(final_summary.map(|summary| summary.status), Some(status), "{name} of version {version}");
         }
         journal.close().await;
     }

@@ -10,10 +10,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::clock::Clock;
+use super::failure::{Failure, concerns_all, refusal};
 use super::guard::Guard;
-use super::trouble::{Failure, concerns_all, refusal};
 use super::writes::{Write, Written};
-use super::{mark, writes};
+use super::{writer_mark, writes};
 use crate::journal::JournalError;
 
 /// The most writes that go into one commit.
@@ -100,7 +100,7 @@ impl Writer {
     fn try_write_group(&mut self, group: &[Command], needs_mark: bool) -> Result<Vec<Written>, Failure> {
         self.guard.check_file()?;
         if needs_mark && !self.is_marked {
-            self.is_marked = mark::set(&mut self.connection, &self.clock)?;
+            self.is_marked = writer_mark::set(&mut self.connection, &self.clock)?;
         }
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let all = group
@@ -110,7 +110,7 @@ impl Writer {
         transaction.commit()?;
         if group.iter().any(|command| matches!(command.write, Write::Probe)) {
             // The log starts from its beginning again: probes take no space.
-            mark::checkpoint(&self.connection)?;
+            writer_mark::checkpoint(&self.connection)?;
         }
         Ok(all)
     }
@@ -123,8 +123,8 @@ impl Writer {
             tracing::debug!(%error, "the time is not stored");
         }
         // What is moved leaves space in the log: on a full disk, the mark can be removed all the same.
-        let moved = mark::checkpoint(&self.connection);
-        match moved.and_then(|_| mark::clear(&self.connection)) {
+        let moved = writer_mark::checkpoint(&self.connection);
+        match moved.and_then(|_| writer_mark::clear(&self.connection)) {
             Ok(()) => truncate_log(&self.connection),
             Err(error) => {
                 warn_of_log(error);

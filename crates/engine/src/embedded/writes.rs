@@ -7,9 +7,9 @@ use quilt::{BatchId, Event, OwnerId, Receipt, Summary};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::clock::Clock;
+use super::failure::Failure;
 use super::record::{Counts, Record};
-use super::trouble::Failure;
-use super::{attachments, details, events, mark};
+use super::{attachments, details, events, writer_mark};
 use crate::journal::{Sequence, SquareDetail};
 
 /// The most events, or batches, that one purge deletes. A large one holds some thousand squares.
@@ -71,7 +71,7 @@ pub(super) fn write(transaction: &Transaction<'_>, write: &Write, clock: &Clock)
         }
         Write::Remove { batch } => remove(transaction, *batch, clock),
         Write::Purge => purge(transaction, clock),
-        Write::Probe => Ok(mark::write(transaction, clock).map(|()| Written::Done)?),
+        Write::Probe => Ok(writer_mark::write(transaction, clock).map(|()| Written::Done)?),
     }
 }
 
@@ -101,7 +101,7 @@ fn append(
         _ => None,
     });
     if let Some(lap) = started.max().filter(|lap| *lap > record.lap) {
-        (record.lap, record.conclusion, record.concluded_at) = (lap, None, None);
+        (record.lap, record.final_summary, record.concluded_at) = (lap, None, None);
         record.save(transaction, record.counts(transaction)?)?;
     }
     details::put(transaction, &record, details)?;
@@ -131,7 +131,7 @@ fn finalize(
     let counts = record.counts(transaction)?;
     let counts = Counts { receipts: attachments::add_receipts(transaction, &record, receipts)?, ..counts };
     if record.lap == lap {
-        record.conclusion = Some(attachments::json(summary)?);
+        record.final_summary = Some(attachments::json(summary)?);
         record.concluded_at = Some(clock.stored());
     }
     record.save(transaction, counts)?;
@@ -140,7 +140,7 @@ fn finalize(
 
 /// Nobody finds it any more from here on.
 fn remove(transaction: &Transaction<'_>, batch: BatchId, clock: &Clock) -> Result<Written, Failure> {
-    let found = Record::find(transaction, batch)?.filter(|record| record.conclusion.is_some());
+    let found = Record::find(transaction, batch)?.filter(|record| record.final_summary.is_some());
     let Some(record) = found else { return Ok(Written::Nothing) };
     transaction
         .prepare_cached(

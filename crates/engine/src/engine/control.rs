@@ -13,7 +13,7 @@ use quilt::{
 use tokio::time::timeout;
 
 use super::error::ControlError;
-use super::laps::{Start, conclusion, is_past};
+use super::laps::{Start, final_summary, is_past};
 use super::running::Share;
 use super::shared::{Engine, to_the_end};
 use crate::dispatch::{LEASE_TTL, LapId};
@@ -186,7 +186,7 @@ impl Engine {
         let _one_at_a_time = self.shared.changing.lock(id).await;
         let batch = self.open_own(id, owner).await?;
         // Its end may not have been noted yet.
-        let (summary, receipts) = conclusion(&batch).ok_or(ControlError::NotOver)?;
+        let (summary, receipts) = final_summary(&batch).ok_or(ControlError::NotOver)?;
         self.shared.journal.finalize(id, summary.lap, summary, receipts).await?;
         if !self.shared.journal.remove(id).await? {
             // A lap is being started elsewhere.

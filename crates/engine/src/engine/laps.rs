@@ -283,7 +283,7 @@ impl Engine {
 
     /// Stores how a batch ended, and the receipts of its laps.
     async fn finalize(&self, lap: LapId, batch: &LiveBatch) -> Result<(), JournalError> {
-        let Some((summary, receipts)) = conclusion(batch) else { return Ok(()) };
+        let Some((summary, receipts)) = final_summary(batch) else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
         batch.panics.report();
@@ -295,7 +295,7 @@ impl Engine {
 }
 
 /// How a batch ended, and the receipts of its laps. One that goes on has no end to note.
-pub(super) fn conclusion(batch: &LiveBatch) -> Option<(Summary, Vec<Receipt>)> {
+pub(super) fn final_summary(batch: &LiveBatch) -> Option<(Summary, Vec<Receipt>)> {
     let folded = batch.folded();
     folded.quilt.status().is_over().then(|| (folded.quilt.summary(), folded.stats.receipts().to_vec()))
 }

@@ -27,8 +27,8 @@ impl Engine {
         listed.truncate(limit as usize);
         let next = listed.last().filter(|_| goes_on).map(|last| last.cursor);
         let mut batches = Vec::with_capacity(listed.len());
-        for BatchListItem { batch, conclusion, .. } in listed {
-            let summary = match conclusion {
+        for BatchListItem { batch, final_summary, .. } in listed {
+            let summary = match final_summary {
                 Some(summary) => Some(summary),
                 None => match self.open(batch).await {
                     Ok(live) => live.map(|live| live.folded().quilt.summary()),

@@ -5,8 +5,8 @@ use async_nats::jetstream::message::StreamMessage;
 use futures::StreamExt;
 use serde::Serialize;
 
+use super::calls::{failed, unavailable, with_timeout};
 use super::stores::Stores;
-use super::trouble::{failed, in_time, unavailable};
 use crate::journal::JournalError;
 
 /// The most messages of a request. The server refuses 1,024 subjects.
@@ -74,13 +74,13 @@ pub(super) async fn next_of_subject(
 async fn ask(stores: &Stores, stream: &str, request: &Request<'_>) -> Result<Answer, JournalError> {
     let client = stores.context.client();
     let inbox = client.new_inbox();
-    let mut answers = in_time(client.subscribe(inbox.clone())).await?;
+    let mut answers = with_timeout(client.subscribe(inbox.clone())).await?;
     let request = serde_json::to_vec(request).map_err(unavailable)?;
     let subject = format!("$JS.API.DIRECT.GET.{stream}");
     client.publish_with_reply(subject, inbox, request.into()).await.map_err(failed)?;
     let mut messages = Vec::new();
     loop {
-        let next = in_time(async { answers.next().await.ok_or("the subscription has ended") }).await?;
+        let next = with_timeout(async { answers.next().await.ok_or("the subscription has ended") }).await?;
         match next.status.map(|status| status.as_u16()) {
             None | Some(200) => messages.push(StreamMessage::try_from(next).map_err(unavailable)?),
             // All was sent, or all that fits.

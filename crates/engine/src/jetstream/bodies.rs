@@ -8,10 +8,10 @@ use quilt::wire::{FramedEvent, put_framed_event};
 use quilt::{BatchId, Event};
 use sha2::{Digest, Sha256};
 
+use super::calls::{failed, retry, unavailable};
 use super::objects;
 use super::read::{last_message, next_message, while_missing};
 use super::stores::{REMOVED, Stores};
-use super::trouble::{failed, keep_trying, unavailable};
 use crate::checksum::{Checksum, Kind};
 use crate::journal::JournalError;
 
@@ -76,7 +76,7 @@ pub(super) fn decode(batch: BatchId, mut bytes: &[u8]) -> Result<Vec<Event>, Jou
 }
 
 /// What goes into the message: the body itself, or its name among the headers.
-pub(super) async fn stow(
+pub(super) async fn offload(
     stores: &Stores,
     batch: BatchId,
     body: &Body,
@@ -106,7 +106,7 @@ pub(super) async fn put(stores: &Stores, batch: BatchId, body: &Body) -> Result<
 
 async fn put_part(stores: &Stores, batch: BatchId, id: &str, part: usize, bytes: Bytes) -> Result<(), JournalError> {
     let subject = stores.names.body(&batch.to_string(), id, &part.to_string());
-    keep_trying(|| async {
+    retry(|| async {
         if !stores.is_connected() {
             return Err(unavailable("there is no connection"));
         }
@@ -165,5 +165,5 @@ async fn is_removed(stores: &Stores, batch: BatchId) -> Result<bool, JournalErro
 /// Deletes all bodies of a batch. It stores nothing, so it succeeds where there is no space left.
 pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
     let subject = stores.names.body(&batch.to_string(), "*", "*");
-    keep_trying(|| async { stores.bodies.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
+    retry(|| async { stores.bodies.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
 }

@@ -12,10 +12,10 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep};
 
+use super::calls::{PAUSE, retry, unavailable, with_timeout};
 use super::node_name::NodeName;
 use super::read::{last_message, scan};
 use super::stores::{Stores, TRACE};
-use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
 use crate::cluster::{Coordination, Incoming, Messages};
 use crate::dispatch::{LEASE_TTL, LapId, NodeId};
 use crate::journal::JournalError;
@@ -79,7 +79,7 @@ impl JetStreamCluster {
                 return Ok(membership.term);
             }
             let now = Instant::now();
-            let renewed = keep_trying(|| async {
+            let renewed = retry(|| async {
                 match self.stores.nodes.update(self.id.to_string(), self.value(), revision).await {
                     Ok(revision) => Ok(Some(revision)),
                     Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
@@ -90,9 +90,8 @@ impl JetStreamCluster {
         }
         if membership.renewed.is_none() {
             let now = Instant::now();
-            let put = keep_trying(|| async {
-                self.stores.nodes.put(self.id.to_string(), self.value()).await.map_err(unavailable)
-            });
+            let put =
+                retry(|| async { self.stores.nodes.put(self.id.to_string(), self.value()).await.map_err(unavailable) });
             membership.renewed = Some((put.await?, now));
             membership.term += 1;
         }
@@ -101,7 +100,7 @@ impl JetStreamCluster {
 
     /// Writes the key of a lap that this node coordinates anew. `None` where another node has taken it.
     async fn confirm(&self, lap: LapId, hold: Hold, term: u64) -> Result<Option<Hold>, JournalError> {
-        let revision = keep_trying(|| async {
+        let revision = retry(|| async {
             match self.stores.coordinators.update(key(lap), self.value(), hold.revision).await {
                 Ok(revision) => Ok(Some(revision)),
                 Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
@@ -113,7 +112,7 @@ impl JetStreamCluster {
 
     /// Takes a lap that no node coordinates, or one that is lost. `None` where another node does.
     async fn acquire(&self, lap: LapId, term: u64) -> Result<Option<Hold>, JournalError> {
-        let revision = keep_trying(|| async {
+        let revision = retry(|| async {
             match self.stores.coordinators.create(key(lap), self.value()).await {
                 Ok(revision) => return Ok(Some(revision)),
                 Err(error) if error.kind() == CreateErrorKind::AlreadyExists => {}
@@ -192,7 +191,7 @@ impl Coordination for JetStreamCluster {
         // Only while it is this node's. If this fails, the lap is free when the node has gone.
         if let Some(Hold { revision, .. }) = hold {
             let purge = self.stores.coordinators.purge_expect_revision_with_ttl(key(lap), revision, TRACE);
-            if let Err(error) = in_time(purge).await {
+            if let Err(error) = with_timeout(purge).await {
                 tracing::debug!(%error, "the key of a lap could not be deleted");
             }
         }
@@ -212,7 +211,7 @@ impl Messages for JetStreamCluster {
     async fn broadcast(&self, message: Bytes) {
         // Without a connection the client keeps messages for later, when nobody wants them any more.
         if self.stores.is_connected()
-            && let Err(error) = in_time(self.client().publish(self.stores.names.nodes(), message)).await
+            && let Err(error) = with_timeout(self.client().publish(self.stores.names.nodes(), message)).await
         {
             tracing::debug!(%error, "a message to all nodes is lost");
         }
@@ -226,7 +225,7 @@ impl Messages for JetStreamCluster {
         if !self.stores.is_connected() {
             return Err(unavailable("there is no connection"));
         }
-        Ok(in_time(self.client().request(self.stores.names.node(&to.to_string()), request)).await?.payload)
+        Ok(with_timeout(self.client().request(self.stores.names.node(&to.to_string()), request)).await?.payload)
     }
 
     fn requests(&self) -> BoxStream<'static, Incoming> {
@@ -237,7 +236,7 @@ impl Messages for JetStreamCluster {
                 async move {
                     let to = message.reply?;
                     let reply = move |reply: Bytes| {
-                        tokio::spawn(async move { in_time(client.publish(to, reply)).await.map(drop) });
+                        tokio::spawn(async move { with_timeout(client.publish(to, reply)).await.map(drop) });
                     };
                     Some(Incoming { request: message.payload, reply: Box::new(reply) })
                 }

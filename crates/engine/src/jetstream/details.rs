@@ -12,9 +12,9 @@ use quilt::{BatchId, Index};
 
 use super::batch_get::{MAX_MESSAGES, last_of_each};
 use super::bodies::{self, Body};
+use super::calls::{failed, retry, unavailable};
 use super::read::{last_message, next_message};
 use super::stores::Stores;
-use super::trouble::{failed, keep_trying, unavailable};
 use crate::checksum::of_detail;
 use crate::journal::{Damage, JournalError, SquareDetail, Stored};
 
@@ -40,8 +40,8 @@ async fn put_one(stores: &Stores, batch: BatchId, detail: &SquareDetail) -> Resu
     let mut headers = HeaderMap::new();
     headers.insert(LAP, lap.to_string());
     bodies::put_checksum(&mut headers, bodies::CHECKSUM, of_detail(batch, detail));
-    let payload = bodies::stow(stores, batch, &Body::of(batch, body.clone()), &mut headers).await?;
-    keep_trying(|| async {
+    let payload = bodies::offload(stores, batch, &Body::of(batch, body.clone()), &mut headers).await?;
+    retry(|| async {
         let mut last = 0;
         loop {
             let mut headers = headers.clone();
@@ -74,7 +74,7 @@ pub(super) async fn get(
         return get_singly(stores, batch, squares).await;
     }
     // What was stored before this call is found, whichever server answers.
-    let info = keep_trying(|| async { stores.details.get_info().await.map_err(failed) }).await?;
+    let info = retry(|| async { stores.details.get_info().await.map_err(failed) }).await?;
     let mut details = Vec::new();
     for start in squares.clone().step_by(MAX_MESSAGES) {
         let end = squares.end.min(start.saturating_add(MAX_MESSAGES as u32));
@@ -96,7 +96,7 @@ async fn get_many(
     let mut details = Vec::new();
     loop {
         let subjects: Vec<String> = wanted.iter().map(|index| format!("{prefix}{index}")).collect();
-        let answer = keep_trying(|| async {
+        let answer = retry(|| async {
             let answer = last_of_each(stores, &stream, &subjects).await?;
             match answer.up_to {
                 Some(up_to) if up_to < known => Err(unavailable("a server is behind")),
@@ -160,7 +160,7 @@ async fn detail(
 /// Deletes all details of a batch.
 pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
     let subject = stores.names.detail(&batch.to_string(), "*");
-    keep_trying(|| async { stores.details.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
+    retry(|| async { stores.details.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
 }
 
 fn lap_of(message: &StreamMessage) -> u32 {

@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::calls::{PAUSE, RETRY_BUDGET, unavailable, with_timeout};
 use super::read::{Reader, next_message};
 use super::stores::Stores;
-use super::trouble::{PAUSE, RETRY_BUDGET, in_time, unavailable};
 use crate::journal::JournalError;
 
 /// What may wait for a follower, in bytes. One that is further behind reads from the stream by itself.
@@ -143,7 +143,7 @@ impl Shared {
 
     /// Hands on messages until something is wrong with the consumer.
     async fn read(&self, stores: &Stores) -> Result<Infallible, JournalError> {
-        let Position { epoch, sequence } = self.resume(&in_time(stores.journal.get_info()).await?)?;
+        let Position { epoch, sequence } = self.resume(&with_timeout(stores.journal.get_info()).await?)?;
         let (stream, subject) = (stores.names.stream("journal"), stores.names.journal("*"));
         let from = DeliverPolicy::ByStartSequence { start_sequence: sequence + 1 };
         let mut reader = Reader::new(&stores.context, &stream, subject.clone(), from).await?;
@@ -158,7 +158,7 @@ impl Shared {
                     }
                 }
                 _ = checks.tick() => {
-                    let position = self.resume(&in_time(stores.journal.get_info()).await?)?;
+                    let position = self.resume(&with_timeout(stores.journal.get_info()).await?)?;
                     if position.epoch != epoch {
                         return Err(unavailable("the stream of events was made anew"));
                     }

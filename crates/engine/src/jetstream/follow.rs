@@ -13,10 +13,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::batch_get::next_of_subject;
 use super::bodies;
+use super::calls::{PAUSE, RETRY_BUDGET, retry, unavailable};
 use super::feed::{Feed, Subscription};
 use super::read::{last_message, next_message};
 use super::stores::{REMOVED, Stores};
-use super::trouble::{PAUSE, RETRY_BUDGET, keep_trying, unavailable};
 use crate::journal::{Damage, EventPage, JournalError, Offset, Sequence, Stored};
 
 /// How often a follower without messages compares itself with the stream.
@@ -39,7 +39,7 @@ pub(super) fn pages(
         batch,
         subject,
         skip: after.0,
-        mark: Sequence::default(),
+        sequence: Sequence::default(),
         caught_up: false,
         epoch: None,
         source: Source::None,
@@ -58,7 +58,7 @@ struct Follower {
     subject: String,
     /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
     skip: u64,
-    mark: Sequence,
+    sequence: Sequence,
     /// Whether all events were returned once that were there.
     caught_up: bool,
     epoch: Option<u64>,
@@ -120,15 +120,15 @@ impl Follower {
         are_many: bool,
     ) -> Result<Option<Vec<StreamMessage>>, JournalError> {
         if are_many {
-            let (stream, from) = (self.stores.names.stream("journal"), self.mark.0 + 1);
-            let answer = keep_trying(|| next_of_subject(&self.stores, &stream, &self.subject, from)).await?;
+            let (stream, from) = (self.stores.names.stream("journal"), self.sequence.0 + 1);
+            let answer = retry(|| next_of_subject(&self.stores, &stream, &self.subject, from)).await?;
             if !answer.messages.is_empty() {
                 self.source = Source::Stream(subscription, !answer.is_whole);
                 return Ok(Some(answer.messages));
             }
         }
         let mut messages = Vec::new();
-        let mut from = self.mark.0 + 1;
+        let mut from = self.sequence.0 + 1;
         while messages.len() < READ_SINGLY {
             let Some(message) = next_message(&self.stores.journal, &self.subject, from).await? else {
                 if knows_all(&self.stores, subscription.start.sequence, from).await? {
@@ -151,7 +151,7 @@ impl Follower {
             match last {
                 // Without a tombstone: the store was full, or it is a new one.
                 Ok(None) => return Err(JournalError::Removed),
-                Ok(Some(last)) if last.sequence > self.mark.0 => {
+                Ok(Some(last)) if last.sequence > self.sequence.0 => {
                     tracing::warn!(batch = %self.batch, "a message did not come; reading the stream again");
                 }
                 _ => self.source = Source::Feed(subscription),
@@ -160,7 +160,7 @@ impl Follower {
         };
         // One that is cut off begins anew, from where it is.
         let Some(mut messages) = received else { return Ok(None) };
-        messages.retain(|message| message.sequence > self.mark.0);
+        messages.retain(|message| message.sequence > self.sequence.0);
         self.source = Source::Feed(subscription);
         Ok((!messages.is_empty()).then_some(messages))
     }
@@ -175,9 +175,9 @@ impl Follower {
             let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(decoded.len());
             self.skip -= skipped as u64;
             events.extend(decoded.into_iter().skip(skipped));
-            self.mark = Sequence(message.sequence);
+            self.sequence = Sequence(message.sequence);
         }
-        Ok(EventPage { events, mark: self.mark, caught_up: matches!(self.source, Source::Feed(_)) })
+        Ok(EventPage { events, sequence: self.sequence, caught_up: matches!(self.source, Source::Feed(_)) })
     }
 }
 
@@ -189,7 +189,7 @@ async fn knows_all(stores: &Stores, read: u64, from: u64) -> Result<bool, Journa
         return Ok(true);
     }
     loop {
-        let info = keep_trying(|| async { stores.journal.get_info().await.map_err(unavailable) }).await?;
+        let info = retry(|| async { stores.journal.get_info().await.map_err(unavailable) }).await?;
         if info.state.last_sequence >= read {
             return Ok(is_first);
         }

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::calls::{failed, retry, unavailable, with_timeout};
 use super::read::{last_message, scan, scan_with_times, timestamp};
 use super::stores::{Stores, TRACE};
-use super::trouble::{failed, in_time, keep_trying, unavailable};
 use crate::journal::{BatchListItem, JournalError, OpenBatch, Retention};
 
 /// What the list of an owner says of a batch.
@@ -28,7 +28,8 @@ pub(super) struct Entry {
     lap: u32,
     /// The last lap up to which all receipts are noted.
     noted: u32,
-    conclusion: Option<Summary>,
+    #[serde(rename = "conclusion")]
+    final_summary: Option<Summary>,
     /// Nobody sees it any more, and all that is left of it is being deleted.
     is_removed: bool,
 }
@@ -41,13 +42,13 @@ impl Entry {
             squares,
             lap: 1,
             noted: 0,
-            conclusion: None,
+            final_summary: None,
             is_removed: false,
         }
     }
 }
 
-/// A batch without a conclusion, beside its key.
+/// A batch without a final summary, beside its key.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Open {
     owner: OwnerId,
@@ -81,7 +82,9 @@ impl Index {
     /// Announces a lap.
     pub(super) async fn announce_lap(&self, batch: BatchId, owner: OwnerId, lap: u32) -> Result<(), JournalError> {
         let changed = self
-            .change(batch, owner, |entry| (entry.lap < lap).then(|| Entry { lap, conclusion: None, ..entry.clone() }))
+            .change(batch, owner, |entry| {
+                (entry.lap < lap).then(|| Entry { lap, final_summary: None, ..entry.clone() })
+            })
             .await?;
         let entry = changed.ok_or(JournalError::Removed)?;
         self.put_open(batch, Open { owner, lap: entry.lap, squares: entry.squares }).await
@@ -106,7 +109,8 @@ impl Index {
         let noted = receipts.last().map_or(noted, |receipt| receipt.lap);
         let changed = self
             .change(batch, owner, |entry| {
-                let concluded = Entry { lap: summary.lap, noted, conclusion: Some(summary.clone()), ..entry.clone() };
+                let concluded =
+                    Entry { lap: summary.lap, noted, final_summary: Some(summary.clone()), ..entry.clone() };
                 match entry.lap.cmp(&lap) {
                     Ordering::Equal => Some(concluded),
                     _ if entry.noted < noted => Some(Entry { noted, ..entry.clone() }),
@@ -114,10 +118,10 @@ impl Index {
                 }
             })
             .await?;
-        let is_noted = changed.is_none_or(|entry| entry.conclusion.is_some());
+        let is_noted = changed.is_none_or(|entry| entry.final_summary.is_some());
         let Some(Known { revision, .. }) = open.filter(|_| is_noted) else { return Ok(()) };
         let closed = self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, TRACE);
-        if let Err(error) = in_time(closed).await {
+        if let Err(error) = with_timeout(closed).await {
             // It is concluded once more by whoever finds it.
             tracing::debug!(%batch, %error, "a batch that is over stays among the unfinished ones");
         }
@@ -125,12 +129,12 @@ impl Index {
     }
 
     /// Whether a batch is hidden.
-    pub(super) async fn is_hidden(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
+    pub(super) async fn is_deleted(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
         Ok(known.is_some_and(|known| known.value.is_removed))
     }
 
-    /// The receipts that were noted, and whether there is a conclusion; `None` where the batch is hidden. What is not here is still in the journal.
+    /// The receipts that were noted, and whether there is a final summary; `None` where the batch is hidden. What is not here is still in the journal.
     pub(super) async fn look_up(
         &self,
         batch: BatchId,
@@ -146,7 +150,7 @@ impl Index {
             receipts.extend(self.scan(&self.stores.receipts, &format!("{batch}.*")).await?.into_iter().map(value));
             receipts.sort_by_key(|receipt| receipt.lap);
         }
-        Ok(Some((receipts, entry.conclusion.is_some())))
+        Ok(Some((receipts, entry.final_summary.is_some())))
     }
 
     pub(super) async fn list(
@@ -161,7 +165,7 @@ impl Index {
             .filter(|(_, entry)| !entry.is_removed && after.is_none_or(|after| entry.cursor < after))
             .filter_map(|(key, entry)| {
                 let (_, batch) = parse_entry_key(&key)?;
-                Some(BatchListItem { batch, cursor: entry.cursor, conclusion: entry.conclusion })
+                Some(BatchListItem { batch, cursor: entry.cursor, final_summary: entry.final_summary })
             })
             .collect();
         listed.sort_by_key(|listed| std::cmp::Reverse(listed.cursor));
@@ -177,11 +181,11 @@ impl Index {
         Ok(unfinished.collect())
     }
 
-    /// Takes a batch with a conclusion from everybody's sight. `false` where it has none, or is not there.
-    pub(super) async fn hide(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
+    /// Takes a batch with a final summary from everybody's sight. `false` where it has none, or is not there.
+    pub(super) async fn soft_delete(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         let changed = self
             .change(batch, owner, |entry| {
-                entry.conclusion.is_some().then(|| Entry { is_removed: true, ..entry.clone() })
+                entry.final_summary.is_some().then(|| Entry { is_removed: true, ..entry.clone() })
             })
             .await?;
         Ok(changed.is_some_and(|entry| entry.is_removed))
@@ -194,14 +198,14 @@ impl Index {
         Ok(hidden.filter_map(|(key, _)| parse_entry_key(&key)).map(|(owner, batch)| (batch, owner)).collect())
     }
 
-    /// Whether a batch has a conclusion.
+    /// Whether a batch has a final summary.
     pub(super) async fn is_finalized(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
-        Ok(known.is_some_and(|known| known.value.conclusion.is_some()))
+        Ok(known.is_some_and(|known| known.value.final_summary.is_some()))
     }
 
     /// Deletes all that is known of a batch.
-    pub(super) async fn forget(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
+    pub(super) async fn delete_metadata(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
         for bucket in [&self.stores.receipts, &self.stores.coordinators] {
             for (key, _) in self.scan::<IgnoredAny>(bucket, &format!("{batch}.*")).await? {
                 delete(bucket, &key).await?;
@@ -211,8 +215,8 @@ impl Index {
         delete(&self.stores.batches, &entry_key(owner, batch)).await
     }
 
-    /// Batches with a conclusion that retention has no place for, those first that were over first. `bytes` is what the journal takes. The server's
-    /// time of an entry with a conclusion is that of the conclusion, or a later one.
+    /// Batches with a final summary that retention has no place for, those first that were over first. `bytes` is what the journal takes. The server's
+    /// time of an entry with a final summary is that of the final summary, or a later one.
     pub(super) async fn expired(&self, retention: Retention, bytes: u64) -> Result<Vec<BatchId>, JournalError> {
         let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
         let too_old = match retention.age {
@@ -223,7 +227,7 @@ impl Index {
         let scanned = scan_with_times::<Entry>(&self.stores.context, &self.stores.batches, "*.*").await?;
         let mut expired: Vec<(Timestamp, BatchId)> = scanned
             .into_iter()
-            .filter(|(_, entry, _)| entry.conclusion.is_some() && !entry.is_removed)
+            .filter(|(_, entry, _)| entry.final_summary.is_some() && !entry.is_removed)
             .filter(|(_, _, stored_at)| is_too_large || too_old.is_some_and(|too_old| stored_at.0 < too_old))
             .filter_map(|(key, _, stored_at)| Some((stored_at, parse_entry_key(&key)?.1)))
             .collect();
@@ -234,7 +238,7 @@ impl Index {
     /// The time by the clock that also stamps the entries. A node's own clock may be wrong. It stores nothing: there may be no space left.
     async fn now(&self) -> Result<Timestamp, JournalError> {
         let subject = format!("STREAM.INFO.{}", self.stores.batches.stream_name);
-        let info: serde_json::Value = keep_trying(|| async {
+        let info: serde_json::Value = retry(|| async {
             self.stores.context.request(subject.clone(), &serde_json::json!({})).await.map_err(failed)
         })
         .await?;
@@ -252,7 +256,7 @@ impl Index {
         change: impl Fn(&Entry) -> Option<Entry>,
     ) -> Result<Option<Entry>, JournalError> {
         let key = entry_key(owner, batch);
-        keep_trying(|| async {
+        retry(|| async {
             let Some(known) = get::<Entry>(&self.stores.batches, &key).await? else { return Ok(None) };
             if known.value.is_removed {
                 return Ok(None);
@@ -270,7 +274,7 @@ impl Index {
 
     async fn put_open(&self, batch: BatchId, open: Open) -> Result<(), JournalError> {
         let value = json(&open)?;
-        keep_trying(|| async {
+        retry(|| async {
             let put = self.stores.unfinished.put(batch.to_string(), value.clone()).await;
             put.map(drop).map_err(failed)
         })
@@ -308,7 +312,7 @@ async fn get<T: DeserializeOwned>(bucket: &Store, key: &str) -> Result<Option<Kn
 /// Writes a value, unless there is one.
 async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(), JournalError> {
     let value = json(value)?;
-    keep_trying(|| async {
+    retry(|| async {
         match bucket.create(key, value.clone()).await {
             Err(error) if error.kind() != CreateErrorKind::AlreadyExists => Err(failed(error)),
             _ => Ok(()),
@@ -319,11 +323,10 @@ async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(),
 
 /// Deletes a key, and leaves a trace of it where there is space for one.
 async fn delete(bucket: &Store, key: &str) -> Result<(), JournalError> {
-    match keep_trying(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(failed) }).await {
+    match retry(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(failed) }).await {
         Err(JournalError::Refused(_)) => {
             let subject = format!("{}{key}", bucket.prefix);
-            keep_trying(|| async { bucket.stream.purge().filter(subject.clone()).await.map(drop).map_err(failed) })
-                .await
+            retry(|| async { bucket.stream.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await
         }
         deleted => deleted,
     }

@@ -19,17 +19,17 @@ use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use tokio::time::Instant;
 
 use super::bodies::{self, Body};
+use super::calls::{failed, retry, unavailable, with_timeout};
 use super::feed::Feed;
 use super::index::{Entry, Index};
 use super::monitor::Monitor;
 use super::read::next_message;
 use super::stores::{REMOVED, Stores};
-use super::trouble::{failed, in_time, keep_trying, unavailable};
 use super::{details, follow, objects};
 use crate::checksum::of_input;
 use crate::journal::{
-    BatchListItem, BatchMeta, Creation, Damage, EventPage, Journal, JournalError, Offset, OpenBatch, Retention,
-    Sequence, SquareDetail, Stored,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, Damage, EventLog, EventPage, Journal, JournalError,
+    Offset, OpenBatch, Retention, Sequence, SquareDetail, Stored,
 };
 
 /// Names a batch's owner, in its first message.
@@ -86,10 +86,10 @@ impl JetStreamJournal {
         body: &Body,
         mut headers: HeaderMap,
     ) -> Result<Option<Sequence>, JournalError> {
-        let payload = bodies::stow(&self.stores, batch, body, &mut headers).await?;
+        let payload = bodies::offload(&self.stores, batch, body, &mut headers).await?;
         bodies::put_checksum(&mut headers, bodies::CHECKSUM, bodies::of_events(batch, &body.bytes));
         let subject = self.subject(batch);
-        keep_trying(|| async {
+        retry(|| async {
             // An event that is refused must not be stored after all when there is a connection again.
             if !self.stores.is_connected() {
                 return Err(unavailable("there is no connection"));
@@ -164,15 +164,15 @@ impl JetStreamJournal {
 
     /// Deletes what is left of a batch that is hidden, but for its tombstone, which what is on its way to it finds. The largest goes first, and
     /// without storing anything, so that there is space for the rest.
-    async fn bury(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
+    async fn purge_batch(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
         self.delete_bodies(batch).await?;
         match self.put_tombstone(batch).await {
-            Ok(Some(mark)) => self.purge_events(batch, Some(mark)).await?,
+            Ok(Some(sequence)) => self.purge_events(batch, Some(sequence)).await?,
             Ok(None) => {}
             Err(JournalError::Refused(_)) => self.purge_events(batch, None).await?,
             Err(error) => return Err(error),
         }
-        self.index.forget(batch, owner).await
+        self.index.delete_metadata(batch, owner).await
     }
 
     /// Deletes details, and what stands beside messages.
@@ -186,28 +186,28 @@ impl JetStreamJournal {
         }
     }
 
-    /// Removes a batch with a conclusion although nothing can be stored, if there is still no space after its bodies are deleted.
+    /// Removes a batch with a final summary although nothing can be stored, if there is still no space after its bodies are deleted.
     async fn remove_without_space(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         if !self.index.is_finalized(batch, owner).await? {
             return Ok(false);
         }
         tracing::warn!(%batch, "NATS has no space left; deleting what a removed batch has before noting that it is removed");
         self.delete_bodies(batch).await?;
-        match self.index.hide(batch, owner).await {
+        match self.index.soft_delete(batch, owner).await {
             Err(JournalError::Refused(_)) => {
                 // Who follows it finds nothing any more when it checks.
                 self.purge_events(batch, None).await?;
-                self.index.forget(batch, owner).await?;
+                self.index.delete_metadata(batch, owner).await?;
                 Ok(true)
             }
             hidden => hidden,
         }
     }
 
-    /// Deletes the events of a batch, those before a mark if there is one.
+    /// Deletes the events of a batch, those before a sequence if there is one.
     async fn purge_events(&self, batch: BatchId, before: Option<Sequence>) -> Result<(), JournalError> {
         let subject = self.subject(batch);
-        keep_trying(|| async {
+        retry(|| async {
             let purge = self.stores.journal.purge().filter(subject.clone());
             let purged = match before {
                 Some(before) => purge.sequence(before.0).await,
@@ -229,7 +229,7 @@ impl JetStreamJournal {
             if seen.elapsed() > ANNOUNCED {
                 tracing::info!(%batch, "was announced, and never launched");
                 self.delete_bodies(batch).await?;
-                self.index.forget(batch, owner).await?;
+                self.index.delete_metadata(batch, owner).await?;
             } else {
                 overdue.insert(batch, seen);
             }
@@ -244,7 +244,7 @@ impl JetStreamJournal {
 }
 
 #[async_trait]
-impl Journal for JetStreamJournal {
+impl EventLog for JetStreamJournal {
     async fn create(
         &self,
         batch: BatchId,
@@ -282,6 +282,24 @@ impl Journal for JetStreamJournal {
         appended
     }
 
+    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
+        let journal = self.clone();
+        let pages = async move {
+            let is_deleted = async {
+                let owner = journal.owner(batch).await?.ok_or(JournalError::Removed)?;
+                journal.index.is_deleted(batch, owner).await
+            };
+            match journal.guard(is_deleted).await? {
+                true => Err(JournalError::Removed),
+                false => Ok(follow::pages(journal.stores, journal.feed, batch, after)),
+            }
+        };
+        stream::once(pages).try_flatten().boxed()
+    }
+}
+
+#[async_trait]
+impl Blobs for JetStreamJournal {
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
         self.guard(async {
             let Some(first) = self.first(batch).await? else { return Ok(None) };
@@ -298,22 +316,10 @@ impl Journal for JetStreamJournal {
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
         self.guard(details::get(&self.stores, batch, squares)).await
     }
+}
 
-    fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
-        let journal = self.clone();
-        let pages = async move {
-            let is_hidden = async {
-                let owner = journal.owner(batch).await?.ok_or(JournalError::Removed)?;
-                journal.index.is_hidden(batch, owner).await
-            };
-            match journal.guard(is_hidden).await? {
-                true => Err(JournalError::Removed),
-                false => Ok(follow::pages(journal.stores, journal.feed, batch, after)),
-            }
-        };
-        stream::once(pages).try_flatten().boxed()
-    }
-
+#[async_trait]
+impl Catalog for JetStreamJournal {
     async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         self.guard(async {
             let Some(owner) = self.owner(batch).await? else { return Ok(None) };
@@ -346,22 +352,25 @@ impl Journal for JetStreamJournal {
         })
         .await
     }
+}
 
+#[async_trait]
+impl Cleanup for JetStreamJournal {
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
         self.guard(async {
             let Some(owner) = self.owner(batch).await? else { return Ok(false) };
-            let is_hidden = match self.index.hide(batch, owner).await {
+            let is_deleted = match self.index.soft_delete(batch, owner).await {
                 Err(JournalError::Refused(_)) => self.remove_without_space(batch, owner).await?,
                 hidden => hidden?,
             };
-            if is_hidden && self.owner(batch).await?.is_some() {
+            if is_deleted && self.owner(batch).await?.is_some() {
                 // From here on it is not found. If this fails, it is done by the next purge, as all the rest.
                 match self.put_tombstone(batch).await {
                     Ok(_) | Err(JournalError::Refused(_)) => {}
                     Err(error) => return Err(error),
                 }
             }
-            Ok(is_hidden)
+            Ok(is_deleted)
         })
         .await
     }
@@ -371,7 +380,7 @@ impl Journal for JetStreamJournal {
             let mut bytes = 0;
             if retention.bytes.is_some() {
                 for stream in [&self.stores.journal, &self.stores.details, &self.stores.bodies] {
-                    bytes += in_time(stream.get_info()).await?.state.bytes;
+                    bytes += with_timeout(stream.get_info()).await?.state.bytes;
                 }
                 bytes += objects::bytes(&self.stores).await?;
             }
@@ -384,14 +393,17 @@ impl Journal for JetStreamJournal {
     async fn purge(&self) -> Result<bool, JournalError> {
         self.guard(async {
             for (batch, owner) in self.index.hidden().await? {
-                self.bury(batch, owner).await?;
+                self.purge_batch(batch, owner).await?;
             }
             self.forget_overdue().await?;
             Ok(false)
         })
         .await
     }
+}
 
+#[async_trait]
+impl Journal for JetStreamJournal {
     async fn health(&self) -> Result<(), JournalError> {
         self.stores.link.check()
     }

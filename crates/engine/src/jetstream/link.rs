@@ -11,8 +11,8 @@ use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::calls::unavailable;
 use super::names::Names;
-use super::trouble::unavailable;
 use crate::journal::JournalError;
 
 /// How long requests wait for a connection that was lost. Most come back sooner, to another server of the cluster.
@@ -40,7 +40,7 @@ struct State {
     denied: Arc<str>,
     logged_at: Option<Instant>,
     /// Why nothing can be stored although there is a connection.
-    trouble: Option<String>,
+    problem: Option<String>,
     /// Why the last message was refused.
     refusal: Option<String>,
 }
@@ -97,10 +97,10 @@ impl Link {
     }
 
     /// Notes why nothing can be stored although there is a connection, or that it can be again.
-    pub(super) fn set_trouble(&self, trouble: Option<String>) {
+    pub(super) fn set_problem(&self, problem: Option<String>) {
         self.state.send_if_modified(|state| {
-            let is_new = state.trouble != trouble;
-            state.trouble = trouble;
+            let is_new = state.problem != problem;
+            state.problem = problem;
             is_new
         });
     }
@@ -132,10 +132,10 @@ impl Link {
     /// Returns an error if nothing can be stored at this moment, as far as that is known.
     pub(super) fn check(&self) -> Result<(), JournalError> {
         let state = self.state.borrow();
-        match (&state.lost_at, &state.refusal, &state.trouble) {
+        match (&state.lost_at, &state.refusal, &state.problem) {
             (Some(lost_at), _, _) => Err(lost(*lost_at)),
             (None, Some(refusal), _) => Err(JournalError::Refused(refusal.clone())),
-            (None, None, Some(trouble)) => Err(JournalError::Unavailable(trouble.clone())),
+            (None, None, Some(problem)) => Err(JournalError::Unavailable(problem.clone())),
             (None, None, None) => Ok(()),
         }
     }

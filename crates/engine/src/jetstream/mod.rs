@@ -9,10 +9,11 @@
 //!   `objects`: as version 0.1.0 stored the latter; `details`: what is stored of squares
 //! - `index`: what is known of batches without their events, in key-value buckets; `read`, `batch_get`: read subjects, or many keys of a bucket
 //! - [`JetStreamCluster`]: who coordinates which lap, and messages between nodes
-//! - `trouble`: what errors mean, and how long calls go on trying; `upgrade`: what version 0.1.0 has left
+//! - `calls`: what errors mean, and how long calls are retried; `upgrade`: what version 0.1.0 has left
 
 mod batch_get;
 mod bodies;
+mod calls;
 mod cluster;
 mod connect;
 mod details;
@@ -29,7 +30,6 @@ mod objects;
 mod read;
 mod set_up;
 mod stores;
-mod trouble;
 mod upgrade;
 
 use std::sync::Arc;
@@ -80,12 +80,12 @@ impl JetStream {
     ///
     /// Where the server does not answer.
     pub async fn shared(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
-        let shared = self.stores.link.guard(trouble::keep_trying(|| async {
+        let shared = self.stores.link.guard(calls::retry(|| async {
             match self.stores.settings.create(name, Bytes::copy_from_slice(fresh)).await {
                 Ok(_) => Ok(fresh.to_vec()),
                 Err(error) => match self.stores.settings.get(name).await {
                     Ok(Some(known)) => Ok(known.to_vec()),
-                    _ => Err(trouble::failed(error)),
+                    _ => Err(calls::failed(error)),
                 },
             }
         }));

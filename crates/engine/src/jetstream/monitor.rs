@@ -8,8 +8,8 @@ use tokio::select;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::calls::{failed, retry, with_timeout};
 use super::stores::Stores;
-use super::trouble::{failed, in_time, keep_trying};
 use crate::journal::JournalError;
 
 /// How often the streams are checked.
@@ -42,9 +42,8 @@ async fn run(stores: Stores) {
         let checked = stores.link.guard(check(&stores)).await;
         if stores.link.is_refused() {
             // Nobody may try for a while, and a load balancer sends nobody while this node says that it refuses.
-            let stored = stores
-                .link
-                .guard(keep_trying(|| async { stores.settings.put(PROBE, "".into()).await.map_err(failed) }));
+            let stored =
+                stores.link.guard(retry(|| async { stores.settings.put(PROBE, "".into()).await.map_err(failed) }));
             stores.link.note_stored(&stored.await);
         }
         let since = match (&checked, failing_since) {
@@ -57,22 +56,22 @@ async fn run(stores: Stores) {
             _ => {}
         }
         failing_since = since;
-        let trouble = checked.err().map(|error| match error {
+        let problem = checked.err().map(|error| match error {
             JournalError::Unavailable(reason) | JournalError::Refused(reason) => reason,
             error => error.to_string(),
         });
-        stores.link.set_trouble(trouble);
+        stores.link.set_problem(problem);
     }
 }
 
 async fn check(stores: &Stores) -> Result<(), JournalError> {
-    let known: HashSet<String> = in_time(stores.context.stream_names().try_collect()).await?;
+    let known: HashSet<String> = with_timeout(stores.context.stream_names().try_collect()).await?;
     let missing: Vec<String> = stores.stream_names().into_iter().filter(|name| !known.contains(name)).collect();
     if !missing.is_empty() {
         let missing = missing.join(", ");
         tracing::error!(missing, "streams have vanished from NATS, and with them what they had; making them again");
-        in_time(stores.restore()).await?;
+        with_timeout(stores.restore()).await?;
     }
     // An answer of the stream's leader: without one nothing can be stored.
-    in_time(stores.journal.get_info()).await.map(drop)
+    with_timeout(stores.journal.get_info()).await.map(drop)
 }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::calls::{failed, retry};
 use super::error::ConnectError;
 use super::read::last_message;
 use super::stores::Stores;
-use super::trouble::{failed, keep_trying};
 use crate::dispatch::{LEASE_TTL, NodeId};
 use crate::journal::JournalError;
 
@@ -41,10 +41,10 @@ impl NodeName {
         // Nobody listens at the subject of a process that has ended, or just started. The latter answers a moment later.
         let mut silent = None;
         let revision = loop {
-            match keep_trying(|| create(stores, &key, &value)).await? {
+            match retry(|| create(stores, &key, &value)).await? {
                 Attempt::Held(revision) => break revision,
                 Attempt::Taken { holder, revision } if silent == Some((holder.clone(), revision)) => {
-                    if let Some(revision) = keep_trying(|| renew(stores, &key, &value, revision)).await? {
+                    if let Some(revision) = retry(|| renew(stores, &key, &value, revision)).await? {
                         tracing::info!(name, "took over the name of a process that has ended");
                         break revision;
                     }

@@ -6,9 +6,9 @@ use futures::TryStreamExt;
 use quilt::BatchId;
 use tokio::io::AsyncReadExt;
 
+use super::calls::{failed, retry, unavailable, with_timeout};
 use super::read::while_missing;
 use super::stores::Stores;
-use super::trouble::{failed, in_time, keep_trying, unavailable};
 use crate::journal::JournalError;
 
 /// An object.
@@ -25,7 +25,7 @@ pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalErr
         object.read_to_end(&mut bytes).await.map_err(unavailable)?;
         Ok(Some(Bytes::from(bytes)))
     };
-    while_missing(missing, || keep_trying(&read)).await
+    while_missing(missing, || retry(&read)).await
 }
 
 /// Deletes all objects of a batch. Their bytes are deleted first, without storing anything.
@@ -33,13 +33,13 @@ pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), Journa
     let Some(objects) = &stores.objects else { return Ok(()) };
     let prefix = format!("{batch}.");
     let all: Vec<_> =
-        in_time(async { in_time(objects.list()).await?.map_err(unavailable).try_collect().await }).await?;
+        with_timeout(async { with_timeout(objects.list()).await?.map_err(unavailable).try_collect().await }).await?;
     let bucket = stores.names.stream("bodies");
-    let stream = in_time(stores.context.get_stream_no_info(format!("OBJ_{bucket}"))).await?;
+    let stream = with_timeout(stores.context.get_stream_no_info(format!("OBJ_{bucket}"))).await?;
     for object in all.iter().filter(|object| object.name.starts_with(&prefix)) {
         let chunks = format!("$O.{bucket}.C.{}", object.nuid);
-        keep_trying(|| async { stream.purge().filter(chunks.clone()).await.map(drop).map_err(failed) }).await?;
-        match in_time(async { Ok::<_, JournalError>(objects.delete(&object.name).await) }).await? {
+        retry(|| async { stream.purge().filter(chunks.clone()).await.map(drop).map_err(failed) }).await?;
+        match with_timeout(async { Ok::<_, JournalError>(objects.delete(&object.name).await) }).await? {
             Err(error) if error.kind() != DeleteErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
@@ -53,6 +53,6 @@ pub(super) async fn bytes(stores: &Stores) -> Result<u64, JournalError> {
         return Ok(0);
     }
     let stream = format!("OBJ_{}", stores.names.stream("bodies"));
-    let stream = in_time(stores.context.get_stream(stream)).await?;
+    let stream = with_timeout(stores.context.get_stream(stream)).await?;
     Ok(stream.cached_info().state.bytes)
 }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::trouble::{PAUSE, in_time, keep_trying, unavailable};
+use super::calls::{PAUSE, retry, unavailable, with_timeout};
 use crate::journal::JournalError;
 
 /// The most messages that are handed on at once.
@@ -45,14 +45,14 @@ impl Reader {
         deliver_policy: DeliverPolicy,
     ) -> Result<Self, JournalError> {
         let config = OrderedConfig { filter_subject: subject, deliver_policy, ..OrderedConfig::default() };
-        let consumer = in_time(context.create_consumer_on_stream(config, stream)).await?;
+        let consumer = with_timeout(context.create_consumer_on_stream(config, stream)).await?;
         let info = consumer.cached_info();
         Ok(Self {
             expected: info.num_pending,
             context: context.clone(),
             stream: stream.into(),
             consumer: info.name.clone(),
-            messages: in_time(consumer.messages()).await?.ready_chunks(CHUNK),
+            messages: with_timeout(consumer.messages()).await?.ready_chunks(CHUNK),
         })
     }
 
@@ -88,8 +88,9 @@ impl Drop for Reader {
         let (context, stream, consumer) =
             (self.context.clone(), std::mem::take(&mut self.stream), std::mem::take(&mut self.consumer));
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime
-                .spawn(async move { in_time(context.delete_consumer_from_stream(consumer, stream)).await.map(drop) });
+            runtime.spawn(async move {
+                with_timeout(context.delete_consumer_from_stream(consumer, stream)).await.map(drop)
+            });
         }
     }
 }
@@ -108,12 +109,12 @@ pub(super) async fn next_message<I>(
     subject: &str,
     from: u64,
 ) -> Result<Option<StreamMessage>, JournalError> {
-    keep_trying(|| async { found(stream.get_first_raw_message_by_subject(subject, from).await) }).await
+    retry(|| async { found(stream.get_first_raw_message_by_subject(subject, from).await) }).await
 }
 
 /// The last message of a subject, as the leader of its stream has it: other servers may not have heard of it yet.
 pub(super) async fn last_message<I>(stream: &Stream<I>, subject: &str) -> Result<Option<StreamMessage>, JournalError> {
-    keep_trying(|| async { found(stream.get_last_raw_message_by_subject(subject).await) }).await
+    retry(|| async { found(stream.get_last_raw_message_by_subject(subject).await) }).await
 }
 
 fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, JournalError> {

@@ -7,10 +7,10 @@ use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode, kv};
 
+use super::calls::{code, failed};
 use super::error::ConnectError;
 use super::link::Link;
 use super::names::{DEFAULT_PREFIX, Names};
-use super::trouble::{code, failed};
 use crate::journal::JournalError;
 
 /// What the server answers if a stream of this name, or with these subjects, is there and cannot be changed to what is needed.

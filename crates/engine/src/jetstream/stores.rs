@@ -11,11 +11,11 @@ use async_nats::jetstream::object_store::ObjectStore;
 use async_nats::jetstream::stream::{Config, Stream};
 use bytes::Bytes;
 
+use super::calls::failed;
 use super::error::ConnectError;
 use super::link::Link;
 use super::names::Names;
 use super::set_up::SetUp;
-use super::trouble::failed;
 use crate::dispatch::LEASE_TTL;
 
 /// Marks the message that stands in the place of a batch that was removed.
@@ -53,7 +53,7 @@ pub(super) struct Stores {
     pub(super) batches: kv::Store,
     /// By batch and lap, the receipt.
     pub(super) receipts: kv::Store,
-    /// By batch, those without a conclusion.
+    /// By batch, those without a final summary.
     pub(super) unfinished: kv::Store,
     /// By batch and lap, the node that coordinates it.
     pub(super) coordinators: kv::Store,

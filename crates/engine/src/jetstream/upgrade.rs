@@ -3,8 +3,8 @@
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{Context, ErrorCode};
 
+use super::calls::{failed, with_timeout};
 use super::error::ConnectError;
-use super::trouble::{failed, in_time};
 
 /// The stream of work, whose consumer tells whether a node of 0.1.0 is waiting for some.
 const WORK: &str = "quilt-leases";
@@ -33,7 +33,7 @@ pub(super) async fn delete_unused(context: &Context) -> Result<(), ConnectError>
     }
     for name in UNUSED {
         // Another node may have deleted it.
-        if let Err(error) = in_time(context.delete_stream(name)).await {
+        if let Err(error) = with_timeout(context.delete_stream(name)).await {
             tracing::debug!(name, %error, "a stream of version 0.1.0 could not be deleted");
         }
     }

@@ -256,16 +256,16 @@ impl LiveBatch {
     }
 
     /// Waits until this node has folded what precedes a lease of a lap, and returns `false` where that takes too long.
-    pub(crate) async fn wait_for_fold(&self, mark: Sequence, lap: u32) -> bool {
+    pub(crate) async fn wait_for_fold(&self, sequence: Sequence, lap: u32) -> bool {
         let reached = async {
             loop {
                 let mut is_folded = std::pin::pin!(self.is_folded.notified());
                 is_folded.as_mut().enable();
                 let (folded, reached) = {
                     let folded = self.folded();
-                    (folded.mark, folded.quilt.lap_number())
+                    (folded.sequence, folded.quilt.lap_number())
                 };
-                if folded >= mark && reached >= lap {
+                if folded >= sequence && reached >= lap {
                     return;
                 }
                 is_folded.await;

@@ -18,7 +18,7 @@ pub struct BatchState {
     /// How many events were folded.
     pub offset: Offset,
     /// How far the journal goes with them.
-    pub mark: Sequence,
+    pub sequence: Sequence,
 }
 
 impl BatchState {
@@ -29,7 +29,7 @@ impl BatchState {
             stats: LapStats::with_noted(receipts),
             recent: AttemptBuffer::default(),
             offset: Offset::default(),
-            mark: Sequence::default(),
+            sequence: Sequence::default(),
         }
     }
 
@@ -43,6 +43,6 @@ impl BatchState {
             self.recent.take(event);
         }
         self.offset.0 += page.events.len() as u64;
-        self.mark = page.mark;
+        self.sequence = page.sequence;
     }
 }

@@ -3,8 +3,7 @@
 use async_nats::HeaderMap;
 use async_nats::jetstream::{self, Context, message::StreamMessage};
 use bytes::Bytes;
-use engine::Journal;
-use engine::journal::{Damage, JournalError, Offset, SquareDetail, Stored};
+use engine::journal::{Blobs, Damage, EventLog, JournalError, Offset, SquareDetail, Stored};
 use futures::StreamExt;
 use quilt::{Color, Event, Index, Outcome, Position, Settlement, Timestamp};
 
@@ -51,7 +50,7 @@ async fn a_changed_message_detail_or_input_is_told() {
     let input = Some(Bytes::from_static(b"a list"));
     journal.create(id(1), OWNER, launched(1), input.clone()).await.expect("it answers");
     let detail = SquareDetail { index: Index(5), lap: 1, body: "a detail".into() };
-    let mark = journal.append(id(1), vec![done(1)], vec![detail.clone()]).await.expect("it answers");
+    let sequence = journal.append(id(1), vec![done(1)], vec![detail.clone()]).await.expect("it answers");
     assert_eq!(journal.details(id(1), 0..9).await.expect("intact"), [detail]);
     assert_eq!(journal.input(id(1)).await.expect("intact"), input);
 
@@ -66,7 +65,7 @@ async fn a_changed_message_detail_or_input_is_told() {
             page => break page,
         }
     };
-    assert_eq!(reason(page), Damage::Checksum(Stored::Message(mark.0 + 1)));
+    assert_eq!(reason(page), Damage::Checksum(Stored::Message(sequence.0 + 1)));
 
     let part = last(&context, "quilt-bodies", &format!("quilt.bodies.{}.>", id(1))).await;
     store_changed(&context, "quilt-bodies", part.subject.to_string()).await;

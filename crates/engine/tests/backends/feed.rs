@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use async_nats::jetstream::{self, Context};
-use engine::Journal;
 use engine::jetstream::JetStreamJournal;
-use engine::journal::{EventPage, JournalError, Offset};
+use engine::journal::{EventLog, EventPage, JournalError, Offset};
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::BoxStream;

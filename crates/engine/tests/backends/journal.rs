@@ -13,7 +13,7 @@ use quilt::{
     Settlement, Summary, Timestamp,
 };
 
-use crate::{OWNER, PATIENCE, STRANGER, Side, id, launched};
+use crate::{Backend, OWNER, PATIENCE, STRANGER, id, launched};
 
 crate::on_all_sides!(
     a_batch_is_created_once_and_its_events_keep_their_order,
@@ -48,7 +48,7 @@ fn lap() -> Vec<Event> {
 }
 
 /// How a batch with these events ended.
-fn conclusion(events: &[Event]) -> (Summary, Vec<Receipt>) {
+fn final_summary(events: &[Event]) -> (Summary, Vec<Receipt>) {
     let mut quilt = Quilt::new(launched(1));
     let mut stats = LapStats::default();
     for event in events {
@@ -60,37 +60,37 @@ fn conclusion(events: &[Event]) -> (Summary, Vec<Receipt>) {
     (quilt.summary(), stats.receipts().to_vec())
 }
 
-async fn create(side: &Side, batch: BatchId) {
-    let created = side.journal.create(batch, OWNER, launched(1), None).await;
+async fn create(backend: &Backend, batch: BatchId) {
+    let created = backend.journal.create(batch, OWNER, launched(1), None).await;
     assert_eq!(created.expect("it answers"), Creation::Created);
 }
 
-async fn append(side: &Side, batch: BatchId, events: Vec<Event>) -> Sequence {
-    side.journal.append(batch, events, Vec::new()).await.expect("it answers")
+async fn append(backend: &Backend, batch: BatchId, events: Vec<Event>) -> Sequence {
+    backend.journal.append(batch, events, Vec::new()).await.expect("it answers")
 }
 
-async fn finish(side: &Side, batch: BatchId) {
-    append(side, batch, lap()).await;
-    let (summary, receipts) = conclusion(&lap());
-    side.journal.finalize(batch, 1, summary, receipts).await.expect("it answers");
+async fn finish(backend: &Backend, batch: BatchId) {
+    append(backend, batch, lap()).await;
+    let (summary, receipts) = final_summary(&lap());
+    backend.journal.finalize(batch, 1, summary, receipts).await.expect("it answers");
 }
 
 /// Everything from an offset on, as far as it goes.
-async fn read(side: &Side, batch: BatchId, after: u64) -> (Vec<Event>, Sequence) {
-    let mut pages = side.journal.follow(batch, Offset(after));
+async fn read(backend: &Backend, batch: BatchId, after: u64) -> (Vec<Event>, Sequence) {
+    let mut pages = backend.journal.follow(batch, Offset(after));
     let mut all = Vec::new();
     loop {
-        let EventPage { events, mark, caught_up } = pages.next().await.expect("it goes on").expect("readable");
+        let EventPage { events, sequence, caught_up } = pages.next().await.expect("it goes on").expect("readable");
         all.extend(events);
         if caught_up {
-            return (all, mark);
+            return (all, sequence);
         }
     }
 }
 
 /// Some events from an offset on, waited for.
-async fn wait_for(side: &Side, batch: BatchId, after: u64, count: usize) -> Vec<Event> {
-    let mut pages = side.journal.follow(batch, Offset(after));
+async fn wait_for(backend: &Backend, batch: BatchId, after: u64, count: usize) -> Vec<Event> {
+    let mut pages = backend.journal.follow(batch, Offset(after));
     let mut all = Vec::new();
     while all.len() < count {
         all.extend(pages.next().await.expect("it goes on").expect("readable").events);
@@ -98,47 +98,47 @@ async fn wait_for(side: &Side, batch: BatchId, after: u64, count: usize) -> Vec<
     all
 }
 
-async fn a_batch_is_created_once_and_its_events_keep_their_order(side: &Side) {
-    create(side, id(1)).await;
-    let again = side.journal.create(id(1), STRANGER, launched(2), None).await.expect("it answers");
+async fn a_batch_is_created_once_and_its_events_keep_their_order(backend: &Backend) {
+    create(backend, id(1)).await;
+    let again = backend.journal.create(id(1), STRANGER, launched(2), None).await.expect("it answers");
     assert_eq!(again, Creation::Exists);
-    let first = append(side, id(1), vec![done(1, 1), done(1, 2)]).await;
-    let second = append(side, id(1), vec![done(1, 3)]).await;
+    let first = append(backend, id(1), vec![done(1, 1), done(1, 2)]).await;
+    let second = append(backend, id(1), vec![done(1, 3)]).await;
     assert!(first < second);
-    let (events, mark) = read(side, id(1), 0).await;
+    let (events, sequence) = read(backend, id(1), 0).await;
     assert_eq!(events, [Event::Launched(launched(1)), done(1, 1), done(1, 2), done(1, 3)]);
-    assert_eq!(mark, second);
-    let found = side.journal.find(id(1)).await.expect("it answers");
+    assert_eq!(sequence, second);
+    let found = backend.journal.find(id(1)).await.expect("it answers");
     assert_eq!(found, Some(BatchMeta { owner: OWNER, receipts: Vec::new(), is_finalized: false }));
     // None that never was.
-    assert_eq!(side.journal.find(id(2)).await.expect("it answers"), None);
-    let nothing = side.journal.follow(id(2), Offset(0)).next().await.expect("an answer");
+    assert_eq!(backend.journal.find(id(2)).await.expect("it answers"), None);
+    let nothing = backend.journal.follow(id(2), Offset(0)).next().await.expect("an answer");
     assert!(matches!(nothing, Err(JournalError::Removed)), "{nothing:?}");
 }
 
-async fn a_follower_begins_where_it_is_told_and_goes_on(side: &Side) {
-    create(side, id(1)).await;
-    append(side, id(1), vec![done(1, 1), done(1, 2)]).await;
-    append(side, id(1), vec![done(1, 3), done(1, 4)]).await;
-    assert_eq!(read(side, id(1), 2).await.0, [done(1, 2), done(1, 3), done(1, 4)]);
-    assert_eq!(read(side, id(1), 5).await.0, []);
-    let (waited, ()) = tokio::join!(wait_for(side, id(1), 5, 2), async {
-        append(side, id(1), vec![done(1, 5)]).await;
-        append(side, id(1), vec![done(1, 6)]).await;
+async fn a_follower_begins_where_it_is_told_and_goes_on(backend: &Backend) {
+    create(backend, id(1)).await;
+    append(backend, id(1), vec![done(1, 1), done(1, 2)]).await;
+    append(backend, id(1), vec![done(1, 3), done(1, 4)]).await;
+    assert_eq!(read(backend, id(1), 2).await.0, [done(1, 2), done(1, 3), done(1, 4)]);
+    assert_eq!(read(backend, id(1), 5).await.0, []);
+    let (waited, ()) = tokio::join!(wait_for(backend, id(1), 5, 2), async {
+        append(backend, id(1), vec![done(1, 5)]).await;
+        append(backend, id(1), vec![done(1, 6)]).await;
     });
     assert_eq!(waited, [done(1, 5), done(1, 6)]);
 }
 
-async fn all_followers_read_the_same_order(side: &Side) {
-    create(side, id(1)).await;
-    create(side, id(2)).await;
+async fn all_followers_read_the_same_order(backend: &Backend) {
+    create(backend, id(1)).await;
+    create(backend, id(2)).await;
     let writers = join_all((0..8).map(async |writer| {
         for number in 0..25 {
-            append(side, id(1), vec![done(1, writer * 100 + number)]).await;
-            append(side, id(2), vec![done(1, number)]).await;
+            append(backend, id(1), vec![done(1, writer * 100 + number)]).await;
+            append(backend, id(2), vec![done(1, number)]).await;
         }
     }));
-    let readers = join_all((0..3).map(|_| wait_for(side, id(1), 1, 200)));
+    let readers = join_all((0..3).map(|_| wait_for(backend, id(1), 1, 200)));
     let (_, read) = tokio::join!(writers, readers);
     assert!(read.iter().all(|events| *events == read[0]));
     for writer in 0..8 {
@@ -149,8 +149,8 @@ async fn all_followers_read_the_same_order(side: &Side) {
     }
 }
 
-async fn an_append_is_as_large_as_it_has_to_be(side: &Side) {
-    create(side, id(1)).await;
+async fn an_append_is_as_large_as_it_has_to_be(backend: &Backend) {
+    create(backend, id(1)).await;
     let reason = |number: u32| Some(format!("{number:0>200}").into());
     let run = |number| AttemptRun {
         first: Position(number),
@@ -161,70 +161,72 @@ async fn an_append_is_as_large_as_it_has_to_be(side: &Side) {
         error: reason(number),
     };
     let large = Event::Attempted { lap: 1, worker: "w".into(), runs: (0..8_192).map(run).collect() };
-    append(side, id(1), vec![large.clone(), done(1, 1)]).await;
-    append(side, id(1), vec![done(1, 2)]).await;
-    assert_eq!(read(side, id(1), 1).await.0, [large, done(1, 1), done(1, 2)]);
+    append(backend, id(1), vec![large.clone(), done(1, 1)]).await;
+    append(backend, id(1), vec![done(1, 2)]).await;
+    assert_eq!(read(backend, id(1), 1).await.0, [large, done(1, 1), done(1, 2)]);
 }
 
-async fn lists_have_the_newest_first_and_go_on_at_a_cursor(side: &Side) {
+async fn lists_have_the_newest_first_and_go_on_at_a_cursor(backend: &Backend) {
     for number in 1..=5 {
         let owner = if number == 3 { STRANGER } else { OWNER };
-        side.journal.create(id(number), owner, launched(number.into()), None).await.expect("it answers");
+        backend.journal.create(id(number), owner, launched(number.into()), None).await.expect("it answers");
     }
-    append(side, id(4), lap()).await;
-    let (summary, receipts) = conclusion(&lap());
-    side.journal.finalize(id(4), 1, summary.clone(), receipts).await.expect("it answers");
-    let first = side.journal.list(OWNER, None, 3).await.expect("it answers");
+    append(backend, id(4), lap()).await;
+    let (summary, receipts) = final_summary(&lap());
+    backend.journal.finalize(id(4), 1, summary.clone(), receipts).await.expect("it answers");
+    let first = backend.journal.list(OWNER, None, 3).await.expect("it answers");
     assert_eq!(first.iter().map(|listed| listed.batch).collect::<Vec<_>>(), [id(5), id(4), id(2)]);
-    let conclusions: Vec<_> = first.iter().map(|listed| listed.conclusion.clone()).collect();
-    assert_eq!(conclusions, [None, Some(summary), None]);
-    let rest = side.journal.list(OWNER, Some(first[2].cursor), 3).await.expect("it answers");
+    let summaries: Vec<_> = first.iter().map(|listed| listed.final_summary.clone()).collect();
+    assert_eq!(summaries, [None, Some(summary), None]);
+    let rest = backend.journal.list(OWNER, Some(first[2].cursor), 3).await.expect("it answers");
     assert_eq!(rest.iter().map(|listed| listed.batch).collect::<Vec<_>>(), [id(1)]);
-    assert_eq!(side.journal.list(STRANGER, None, 3).await.expect("it answers").len(), 1);
+    assert_eq!(backend.journal.list(STRANGER, None, 3).await.expect("it answers").len(), 1);
 }
 
-async fn what_is_not_concluded_is_unfinished(side: &Side) {
-    create(side, id(1)).await;
-    create(side, id(2)).await;
-    finish(side, id(1)).await;
-    let unfinished = side.journal.unfinished().await.expect("it answers");
+async fn what_is_not_concluded_is_unfinished(backend: &Backend) {
+    create(backend, id(1)).await;
+    create(backend, id(2)).await;
+    finish(backend, id(1)).await;
+    let unfinished = backend.journal.unfinished().await.expect("it answers");
     assert_eq!(unfinished, [OpenBatch { batch: id(2), owner: OWNER, lap: 1, squares: TASKS }]);
-    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }]).await;
-    let mut unfinished = side.journal.unfinished().await.expect("it answers");
+    append(backend, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }])
+        .await;
+    let mut unfinished = backend.journal.unfinished().await.expect("it answers");
     unfinished.sort_by_key(|unfinished| unfinished.batch);
     assert_eq!(unfinished[0], OpenBatch { batch: id(1), owner: OWNER, lap: 2, squares: TASKS });
     assert_eq!(unfinished.len(), 2);
 }
 
-async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(side: &Side) {
-    create(side, id(1)).await;
-    append(side, id(1), lap()).await;
-    append(side, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }]).await;
-    let (summary, receipts) = conclusion(&lap());
-    side.journal.finalize(id(1), 1, summary, receipts.clone()).await.expect("it answers");
-    assert_eq!(side.journal.unfinished().await.expect("it answers").len(), 1);
-    let found = side.journal.find(id(1)).await.expect("it answers").expect("it is there");
+async fn a_conclusion_has_no_effect_once_a_later_lap_has_started(backend: &Backend) {
+    create(backend, id(1)).await;
+    append(backend, id(1), lap()).await;
+    append(backend, id(1), vec![Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None }])
+        .await;
+    let (summary, receipts) = final_summary(&lap());
+    backend.journal.finalize(id(1), 1, summary, receipts.clone()).await.expect("it answers");
+    assert_eq!(backend.journal.unfinished().await.expect("it answers").len(), 1);
+    let found = backend.journal.find(id(1)).await.expect("it answers").expect("it is there");
     // What was true of the lap that is over stays true.
     assert_eq!((found.is_finalized, &found.receipts), (false, &receipts));
-    assert!(!side.journal.remove(id(1)).await.expect("it answers"));
+    assert!(!backend.journal.remove(id(1)).await.expect("it answers"));
     let cancelled = Event::Cancelled { lap: 2, at: Timestamp(10), cause: CancelCause::Asked };
-    append(side, id(1), vec![cancelled.clone()]).await;
+    append(backend, id(1), vec![cancelled.clone()]).await;
     let started = Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None };
     let all = [lap(), vec![started, cancelled]].concat();
-    let (summary, noted) = conclusion(&all);
+    let (summary, noted) = final_summary(&all);
     assert_eq!(noted, receipts);
-    side.journal.finalize(id(1), 2, summary, noted).await.expect("it answers");
-    assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
-    assert_eq!(side.journal.find(id(1)).await.expect("it answers").map(|found| found.receipts), Some(receipts));
+    backend.journal.finalize(id(1), 2, summary, noted).await.expect("it answers");
+    assert_eq!(backend.journal.unfinished().await.expect("it answers"), []);
+    assert_eq!(backend.journal.find(id(1)).await.expect("it answers").map(|found| found.receipts), Some(receipts));
 }
 
-async fn what_is_over_can_be_removed_and_is_gone_for_all(side: &Side) {
-    create(side, id(1)).await;
-    assert!(!side.journal.remove(id(1)).await.expect("it answers"), "not while it runs");
-    finish(side, id(1)).await;
-    let mut pages = side.journal.follow(id(1), Offset(0));
+async fn what_is_over_can_be_removed_and_is_gone_for_all(backend: &Backend) {
+    create(backend, id(1)).await;
+    assert!(!backend.journal.remove(id(1)).await.expect("it answers"), "not while it runs");
+    finish(backend, id(1)).await;
+    let mut pages = backend.journal.follow(id(1), Offset(0));
     while !pages.next().await.expect("it goes on").expect("readable").caught_up {}
-    assert!(side.journal.remove(id(1)).await.expect("it answers"));
+    assert!(backend.journal.remove(id(1)).await.expect("it answers"));
     let told = async {
         loop {
             match pages.next().await.expect("an end") {
@@ -235,23 +237,23 @@ async fn what_is_over_can_be_removed_and_is_gone_for_all(side: &Side) {
     };
     let told = tokio::time::timeout(PATIENCE, told).await.expect("who follows is told");
     assert!(matches!(told, JournalError::Removed), "{told:?}");
-    assert!(!side.journal.remove(id(1)).await.expect("it answers"), "once");
-    assert_eq!(side.journal.find(id(1)).await.expect("it answers"), None);
-    assert_eq!(side.journal.list(OWNER, None, 9).await.expect("it answers"), []);
-    while side.journal.purge().await.expect("it answers") {}
+    assert!(!backend.journal.remove(id(1)).await.expect("it answers"), "once");
+    assert_eq!(backend.journal.find(id(1)).await.expect("it answers"), None);
+    assert_eq!(backend.journal.list(OWNER, None, 9).await.expect("it answers"), []);
+    while backend.journal.purge().await.expect("it answers") {}
     // Its id is nobody else's for a while.
-    assert_eq!(side.journal.create(id(1), OWNER, launched(1), None).await.expect("it answers"), Creation::Exists);
-    assert_eq!(side.journal.unfinished().await.expect("it answers"), []);
+    assert_eq!(backend.journal.create(id(1), OWNER, launched(1), None).await.expect("it answers"), Creation::Exists);
+    assert_eq!(backend.journal.unfinished().await.expect("it answers"), []);
 }
 
-async fn what_is_too_old_or_too_much_is_told(side: &Side) {
+async fn what_is_too_old_or_too_much_is_told(backend: &Backend) {
     for number in 1..=3 {
-        create(side, id(number)).await;
+        create(backend, id(number)).await;
     }
-    finish(side, id(2)).await;
-    finish(side, id(1)).await;
+    finish(backend, id(2)).await;
+    finish(backend, id(1)).await;
     let expired = async |retention, skip, limit| {
-        let mut expired = side.journal.expired(retention, skip, limit).await.expect("it answers");
+        let mut expired = backend.journal.expired(retention, skip, limit).await.expect("it answers");
         expired.sort_unstable();
         expired
     };
@@ -264,7 +266,7 @@ async fn what_is_too_old_or_too_much_is_told(side: &Side) {
     }
     assert_eq!(expired(old(Duration::ZERO), 1, 9).await.len(), 1);
     assert_eq!(
-        side.journal.expired(old(Duration::ZERO), 0, 1).await.expect("it answers"),
+        backend.journal.expired(old(Duration::ZERO), 0, 1).await.expect("it answers"),
         [id(2)],
         "it was over first"
     );
@@ -272,45 +274,45 @@ async fn what_is_too_old_or_too_much_is_told(side: &Side) {
     assert_eq!(expired(Retention { age: None, bytes: Some(1 << 40) }, 0, 9).await, []);
 }
 
-async fn an_input_is_kept_with_its_batch(side: &Side) {
+async fn an_input_is_kept_with_its_batch(backend: &Backend) {
     // Larger than a message of NATS may be.
     let input = Bytes::from(vec![7; 3 << 20]);
-    let created = side.journal.create(id(1), OWNER, launched(1), Some(input.clone())).await;
+    let created = backend.journal.create(id(1), OWNER, launched(1), Some(input.clone())).await;
     assert_eq!(created.expect("it answers"), Creation::Created);
-    create(side, id(2)).await;
+    create(backend, id(2)).await;
     let other = Some(Bytes::from_static(b"other"));
-    let again = side.journal.create(id(1), OWNER, launched(1), other).await;
+    let again = backend.journal.create(id(1), OWNER, launched(1), other).await;
     assert_eq!(again.expect("it answers"), Creation::Exists);
-    assert_eq!(side.journal.input(id(1)).await.expect("it answers"), Some(input));
-    assert_eq!(side.journal.input(id(2)).await.expect("it answers"), None);
-    assert_eq!(side.journal.input(id(3)).await.expect("it answers"), None);
+    assert_eq!(backend.journal.input(id(1)).await.expect("it answers"), Some(input));
+    assert_eq!(backend.journal.input(id(2)).await.expect("it answers"), None);
+    assert_eq!(backend.journal.input(id(3)).await.expect("it answers"), None);
 }
 
-async fn of_two_details_the_later_laps_is_kept_and_in_a_lap_the_first(side: &Side) {
-    create(side, id(1)).await;
-    create(side, id(2)).await;
+async fn of_two_details_the_later_laps_is_kept_and_in_a_lap_the_first(backend: &Backend) {
+    create(backend, id(1)).await;
+    create(backend, id(2)).await;
     let detail = |index, lap, body: &'static str| SquareDetail { index: Index(index), lap, body: body.into() };
     let append = async |batch, event, details| {
-        side.journal.append(batch, vec![event], details).await.expect("it answers");
+        backend.journal.append(batch, vec![event], details).await.expect("it answers");
     };
     append(id(1), done(1, 0), vec![detail(5, 1, "first"), detail(2, 1, "two"), detail(9, 1, "nine")]).await;
     append(id(1), done(1, 1), vec![detail(5, 1, "second")]).await;
     append(id(2), done(1, 1), vec![detail(5, 1, "of another batch")]).await;
-    let details = async |squares| side.journal.details(id(1), squares).await.expect("it answers");
+    let details = async |squares| backend.journal.details(id(1), squares).await.expect("it answers");
     assert_eq!(details(0..9).await, [detail(2, 1, "two"), detail(5, 1, "first")]);
     append(id(1), done(2, 1), vec![detail(5, 2, "later")]).await;
     append(id(1), done(1, 2), vec![detail(5, 1, "too late")]).await;
     assert_eq!(details(3..64).await, [detail(5, 2, "later"), detail(9, 1, "nine")]);
 }
 
-async fn a_detail_is_as_large_as_allowed_and_goes_with_its_batch(side: &Side) {
-    create(side, id(1)).await;
+async fn a_detail_is_as_large_as_allowed_and_goes_with_its_batch(backend: &Backend) {
+    create(backend, id(1)).await;
     let largest = SquareDetail { index: Index(63), lap: 1, body: vec![1; MAX_DETAIL].into() };
-    side.journal.append(id(1), lap(), vec![largest.clone()]).await.expect("it answers");
-    assert_eq!(side.journal.details(id(1), 0..64).await.expect("it answers"), [largest]);
-    let (summary, receipts) = conclusion(&lap());
-    side.journal.finalize(id(1), 1, summary, receipts).await.expect("it answers");
-    assert!(side.journal.remove(id(1)).await.expect("it answers"));
-    while side.journal.purge().await.expect("it answers") {}
-    assert_eq!(side.journal.details(id(1), 0..64).await.expect("it answers"), []);
+    backend.journal.append(id(1), lap(), vec![largest.clone()]).await.expect("it answers");
+    assert_eq!(backend.journal.details(id(1), 0..64).await.expect("it answers"), [largest]);
+    let (summary, receipts) = final_summary(&lap());
+    backend.journal.finalize(id(1), 1, summary, receipts).await.expect("it answers");
+    assert!(backend.journal.remove(id(1)).await.expect("it answers"));
+    while backend.journal.purge().await.expect("it answers") {}
+    assert_eq!(backend.journal.details(id(1), 0..64).await.expect("it answers"), []);
 }

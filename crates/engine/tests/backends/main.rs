@@ -29,16 +29,16 @@ const STRANGER: OwnerId = OwnerId::from_bytes([2; 16]);
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A backend, fresh.
-struct Side {
+struct Backend {
     journal: Arc<dyn Journal>,
     /// What has to outlive it.
     _under: (Option<TempDir>, Option<Nats>),
 }
 
-fn embedded() -> Side {
+fn embedded() -> Backend {
     let folder = TempDir::new().expect("a folder");
     let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
-    Side { journal: Arc::new(journal), _under: (Some(folder), None) }
+    Backend { journal: Arc::new(journal), _under: (Some(folder), None) }
 }
 
 async fn connect(nats: &Nats) -> JetStream {
@@ -46,10 +46,10 @@ async fn connect(nats: &Nats) -> JetStream {
     Box::pin(JetStream::connect(&options)).await.expect("it will do")
 }
 
-async fn jetstream() -> Side {
+async fn jetstream() -> Backend {
     let nats = Nats::start();
     let connected = connect(&nats).await;
-    Side { journal: Arc::new(connected.journal()), _under: (None, Some(nats)) }
+    Backend { journal: Arc::new(connected.journal()), _under: (None, Some(nats)) }
 }
 
 fn id(number: u8) -> BatchId {
@@ -62,7 +62,7 @@ fn launched(at: u64) -> Launched {
     Launched::new(spec, Timestamp(at))
 }
 
-/// Makes a test of each of these functions for each side.
+/// Makes a test of each of these functions for each backend.
 macro_rules! on_all_sides {
     ($($test:ident),+ $(,)?) => {
         mod embedded {

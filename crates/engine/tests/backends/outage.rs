@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, Context};
 use bytes::Bytes;
-use engine::Journal;
 use engine::jetstream::{ConnectError, JetStream, JetStreamJournal, Options};
-use engine::journal::{Creation, JournalError, Offset, SquareDetail};
+use engine::journal::{Blobs, Catalog, Cleanup, Creation, EventLog, Journal, JournalError, Offset, SquareDetail};
 use futures::StreamExt;
 use quilt::{Color, Event, Index, LapStats, Outcome, Position, Quilt, Settlement, Timestamp};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use engine::journal::Offset;
+use engine::journal::{Catalog, EventLog, Offset};
 use engine::work::Registry;
-use engine::{Clock, Engine, Journal, Node, Retention, Settings, Slots};
+use engine::{Clock, Engine, Node, Retention, Settings, Slots};
 use futures::StreamExt;
 use quilt::{BatchId, BatchSpec, Color, Event, Grid, Outcome, Position, Quilt, Settlement, Status, Timestamp};
 

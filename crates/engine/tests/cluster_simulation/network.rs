@@ -12,8 +12,8 @@ use engine::Cluster;
 use engine::cluster::{Coordination, Incoming, Messages};
 use engine::dispatch::{LEASE_TTL, LapId, NodeId};
 use engine::journal::{
-    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
-    SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
+    OpenBatch, Retention, Sequence, SquareDetail,
 };
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt};
@@ -269,7 +269,7 @@ fn receive<T: Send + 'static>(inbox: &Inbox<T>) -> BoxStream<'static, T> {
 }
 
 #[async_trait]
-impl Journal for Endpoint {
+impl EventLog for Endpoint {
     async fn create(
         &self,
         batch: BatchId,
@@ -289,14 +289,6 @@ impl Journal for Endpoint {
         self.reach(self.network.journal.append(batch, events, details)).await
     }
 
-    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
-        self.reach(self.network.journal.input(batch)).await
-    }
-
-    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
-        self.reach(self.network.journal.details(batch, squares)).await
-    }
-
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
         let network = Arc::clone(&self.network);
         let id = self.id;
@@ -313,7 +305,21 @@ impl Journal for Endpoint {
             }
         }))
     }
+}
 
+#[async_trait]
+impl Blobs for Endpoint {
+    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
+        self.reach(self.network.journal.input(batch)).await
+    }
+
+    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        self.reach(self.network.journal.details(batch, squares)).await
+    }
+}
+
+#[async_trait]
+impl Catalog for Endpoint {
     async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         self.reach(self.network.journal.find(batch)).await
     }
@@ -335,7 +341,10 @@ impl Journal for Endpoint {
     ) -> Result<(), JournalError> {
         self.reach(self.network.journal.finalize(batch, lap, summary, receipts)).await
     }
+}
 
+#[async_trait]
+impl Cleanup for Endpoint {
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
         self.reach(self.network.journal.remove(batch)).await
     }
@@ -348,3 +357,5 @@ impl Journal for Endpoint {
         self.network.journal.purge().now_or_never().unwrap_or(Ok(false))
     }
 }
+
+impl Journal for Endpoint {}

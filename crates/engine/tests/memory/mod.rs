@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::journal::{
-    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
-    SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
+    OpenBatch, Retention, Sequence, SquareDetail,
 };
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
@@ -25,7 +25,7 @@ pub(crate) struct MemoryJournal {
 struct Batch {
     owner: OwnerId,
     events: watch::Sender<Vec<Event>>,
-    conclusion: Option<(Summary, Vec<Receipt>)>,
+    final_summary: Option<(Summary, Vec<Receipt>)>,
 }
 
 impl Batch {
@@ -54,7 +54,7 @@ impl MemoryJournal {
 }
 
 #[async_trait]
-impl Journal for MemoryJournal {
+impl EventLog for MemoryJournal {
     async fn create(
         &self,
         batch: BatchId,
@@ -67,25 +67,15 @@ impl Journal for MemoryJournal {
             return Ok(Creation::Exists);
         }
         let events = watch::Sender::new(vec![Event::Launched(launched)]);
-        batches.insert(batch, Batch { owner, events, conclusion: None });
+        batches.insert(batch, Batch { owner, events, final_summary: None });
         Ok(Creation::Created)
-    }
-
-    /// Nothing that runs on this has an input.
-    async fn input(&self, _: BatchId) -> Result<Option<Bytes>, JournalError> {
-        Ok(None)
-    }
-
-    /// Nothing that runs on this has details.
-    async fn details(&self, _: BatchId, _: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
-        Ok(Vec::new())
     }
 
     async fn append(&self, batch: BatchId, events: Vec<Event>, _: Vec<SquareDetail>) -> Result<Sequence, JournalError> {
         let mut batches = self.batches();
         let batch = batches.get_mut(&batch).ok_or(JournalError::Removed)?;
         if events.iter().any(|event| matches!(event, Event::LapStarted { .. })) {
-            batch.conclusion = None;
+            batch.final_summary = None;
         }
         batch.events.send_modify(|all| all.extend(events));
         Ok(Sequence(batch.events.borrow().len() as u64))
@@ -100,15 +90,31 @@ impl Journal for MemoryJournal {
             receiver.changed().await.map_err(|_| JournalError::Removed)?;
             let events = receiver.borrow_and_update().get(next..).unwrap_or_default().to_vec();
             let next = next + events.len();
-            Ok(Some((EventPage { events, mark: Sequence(next as u64), caught_up: true }, (receiver, next))))
+            Ok(Some((EventPage { events, sequence: Sequence(next as u64), caught_up: true }, (receiver, next))))
         }))
     }
+}
 
+#[async_trait]
+impl Blobs for MemoryJournal {
+    /// Nothing that runs on this has an input.
+    async fn input(&self, _: BatchId) -> Result<Option<Bytes>, JournalError> {
+        Ok(None)
+    }
+
+    /// Nothing that runs on this has details.
+    async fn details(&self, _: BatchId, _: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Catalog for MemoryJournal {
     async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         Ok(self.batches().get(&batch).map(|batch| BatchMeta {
             owner: batch.owner,
-            receipts: batch.conclusion.as_ref().map(|(_, receipts)| receipts.clone()).unwrap_or_default(),
-            is_finalized: batch.conclusion.is_some(),
+            receipts: batch.final_summary.as_ref().map(|(_, receipts)| receipts.clone()).unwrap_or_default(),
+            is_finalized: batch.final_summary.is_some(),
         }))
     }
 
@@ -118,7 +124,7 @@ impl Journal for MemoryJournal {
 
     async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError> {
         let batches = self.batches();
-        let unfinished = batches.iter().filter(|(_, batch)| batch.conclusion.is_none());
+        let unfinished = batches.iter().filter(|(_, batch)| batch.final_summary.is_none());
         let mut unfinished: Vec<OpenBatch> = unfinished
             .map(|(id, batch)| OpenBatch { batch: *id, owner: batch.owner, lap: batch.lap(), squares: batch.squares() })
             .collect();
@@ -135,14 +141,17 @@ impl Journal for MemoryJournal {
         receipts: Vec<Receipt>,
     ) -> Result<(), JournalError> {
         if let Some(batch) = self.batches().get_mut(&batch).filter(|batch| lap == batch.lap()) {
-            batch.conclusion = Some((summary, receipts));
+            batch.final_summary = Some((summary, receipts));
         }
         Ok(())
     }
+}
 
+#[async_trait]
+impl Cleanup for MemoryJournal {
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
         let mut batches = self.batches();
-        let is_over = batches.get(&batch).is_some_and(|batch| batch.conclusion.is_some());
+        let is_over = batches.get(&batch).is_some_and(|batch| batch.final_summary.is_some());
         Ok(is_over && batches.remove(&batch).is_some())
     }
 
@@ -154,3 +163,5 @@ impl Journal for MemoryJournal {
         Ok(false)
     }
 }
+
+impl Journal for MemoryJournal {}

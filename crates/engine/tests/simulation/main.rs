@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use engine::journal::BatchMeta;
+use engine::journal::{BatchMeta, Catalog};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{Clock, Engine, Journal, Node, Settings, Slots};
 use futures::FutureExt;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::journal::{
-    BatchListItem, BatchMeta, Creation, EventPage, Journal, JournalError, Offset, OpenBatch, Retention, Sequence,
-    SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
+    OpenBatch, Retention, Sequence, SquareDetail,
 };
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -136,7 +136,7 @@ impl State {
 pub(crate) struct Interface(pub(crate) Arc<World>);
 
 #[async_trait]
-impl Journal for Interface {
+impl EventLog for Interface {
     async fn create(
         &self,
         batch: BatchId,
@@ -162,14 +162,6 @@ impl Journal for Interface {
         answer
     }
 
-    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
-        self.0.journal.input(batch).await
-    }
-
-    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
-        self.0.journal.details(batch, squares).await
-    }
-
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {
         let world = Arc::clone(&self.0);
         let pages = self.0.journal.follow(batch, after);
@@ -182,7 +174,21 @@ impl Journal for Interface {
             }
         }))
     }
+}
 
+#[async_trait]
+impl Blobs for Interface {
+    async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
+        self.0.journal.input(batch).await
+    }
+
+    async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
+        self.0.journal.details(batch, squares).await
+    }
+}
+
+#[async_trait]
+impl Catalog for Interface {
     async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.find(batch).await
@@ -210,7 +216,10 @@ impl Journal for Interface {
         self.0.step().await;
         answer
     }
+}
 
+#[async_trait]
+impl Cleanup for Interface {
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
         self.0.may_refuse().await?;
         self.0.journal.remove(batch).await
@@ -224,3 +233,5 @@ impl Journal for Interface {
         self.0.journal.purge().await
     }
 }
+
+impl Journal for Interface {}

@@ -42,7 +42,7 @@ pub(super) fn concerns_all(error: &rusqlite::Error) -> bool {
 
 /// Why SQLite refuses writes, for the log and for clients.
 pub(super) fn refusal(error: &rusqlite::Error) -> String {
-    match trouble(error) {
+    match journal_error(error) {
         JournalError::Unavailable(reason) => reason,
         other => other.to_string(),
     }
@@ -57,7 +57,7 @@ impl From<rusqlite::Error> for Failure {
 impl From<Failure> for JournalError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Sqlite(error) => trouble(&error),
+            Failure::Sqlite(error) => journal_error(&error),
             Failure::Moved(reason) => Self::Unavailable(reason),
             Failure::Damaged { batch, reason } => Self::Damaged { batch, reason },
         }
@@ -65,7 +65,7 @@ impl From<Failure> for JournalError {
 }
 
 /// What an error of SQLite means for the caller.
-fn trouble(error: &rusqlite::Error) -> JournalError {
+fn journal_error(error: &rusqlite::Error) -> JournalError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => JournalError::Corrupt(error.to_string()),

@@ -92,7 +92,7 @@ pub(super) fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
 }
 
 /// Makes a call, and does not wait for its answer for ever.
-pub(super) async fn in_time<T, E: Display>(call: impl Future<Output = Result<T, E>>) -> Result<T, JournalError> {
+pub(super) async fn with_timeout<T, E: Display>(call: impl Future<Output = Result<T, E>>) -> Result<T, JournalError> {
     match timeout(TRY, call).await {
         Ok(answer) => answer.map_err(unavailable),
         Err(_) => Err(unavailable("there is no answer")),
@@ -101,7 +101,7 @@ pub(super) async fn in_time<T, E: Display>(call: impl Future<Output = Result<T, 
 
 /// Makes a call again while it is answered with [`JournalError::Unavailable`], for some time. It has to be one that changes nothing when it is
 /// made twice.
-pub(super) async fn keep_trying<T, F>(mut call: impl FnMut() -> F) -> Result<T, JournalError>
+pub(super) async fn retry<T, F>(mut call: impl FnMut() -> F) -> Result<T, JournalError>
 where
     F: Future<Output = Result<T, JournalError>>,
 {
