@@ -43,6 +43,7 @@ chaos: setup nats ## Kill servers, workers and NATS hundreds of times, check tha
 	CHAOS_KILLS=$${CHAOS_KILLS:-200} cargo test --package server --test chaos -- --nocapture
 	CLUSTER_KILLS=$${CLUSTER_KILLS:-100} cargo test --package server --test cluster_chaos -- --nocapture --test-threads 1
 	SIMULATION_RUNS=$${SIMULATION_RUNS:-3000} cargo test --package engine --test simulation -- --nocapture
+	SIMULATION_RUNS=$$(( $${SIMULATION_RUNS:-3000} / 10 )) cargo test --package engine --test cluster_simulation -- --nocapture
 
 .PHONY: lint
 lint: setup ## Check format, lints, types of the browser tests, dependencies, and the rules of `cargo xtask lint`

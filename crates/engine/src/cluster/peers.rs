@@ -10,7 +10,7 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::messages::{ForeignNode, ForeignStatus, NodeStatus, PROTOCOL};
-use crate::dispatch::{Holder, NodeId};
+use crate::dispatch::{Holder, LEASE_TTL, NodeId};
 use crate::slots::{BySlotClass, MAX_SLOTS, Node, SlotClass, Slots};
 
 /// How long a node may be silent before it does not count any more.
@@ -58,6 +58,21 @@ struct Peer {
     received: Duration,
     /// How many owners have work that it can hand out, by its status or a later reply.
     ready: Slots,
+    /// Whether it does not count any more. Its workers may still hold leases.
+    is_silent: bool,
+}
+
+impl Peer {
+    fn is_compatible(&self) -> bool {
+        self.status.protocol == PROTOCOL
+    }
+}
+
+impl State {
+    /// Those that count.
+    fn known(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
+        self.peers.iter().filter(|(_, peer)| !peer.is_silent).map(|(id, peer)| (*id, peer))
+    }
 }
 
 impl Peers {
@@ -89,7 +104,7 @@ impl Peers {
             if is_new && status.protocol != PROTOCOL {
                 log_refusal(&status.node.name, &status.node.version, status.protocol);
             }
-            state.peers.insert(status.id, Peer { status, received: live, ready });
+            state.peers.insert(status.id, Peer { status, received: live, ready, is_silent: false });
         }
         self.count_slots(&state);
         drop(state);
@@ -110,18 +125,23 @@ impl Peers {
         }
     }
 
-    /// Forgets the nodes that have been silent for too long of the time in which messages arrive.
+    /// Counts the nodes no more that have been silent for too long of the time in which messages arrive, and forgets them when their leases
+    /// have expired.
     pub(crate) fn forget_silent(&self, live: Duration) {
         let mut state = self.write();
-        state.peers.retain(|_, peer| live.saturating_sub(peer.received) < SILENCE);
+        state.peers.retain(|_, peer| {
+            let silence = live.saturating_sub(peer.received);
+            peer.is_silent = silence >= SILENCE;
+            silence < LEASE_TTL
+        });
         self.count_slots(&state);
     }
 
     fn count_slots(&self, state: &State) {
         for class in SlotClass::ALL {
-            let others = state.peers.values().filter(|peer| !peer.status.is_draining);
+            let others = state.known().filter(|(_, peer)| !peer.status.is_draining);
             let slots =
-                others.fold(self.own.slots[class], |sum, peer| sum.saturating_add(peer.status.node.slots[class]));
+                others.fold(self.own.slots[class], |sum, (_, peer)| sum.saturating_add(peer.status.node.slots[class]));
             self.slots[class].store(slots, Ordering::Relaxed);
         }
     }
@@ -145,24 +165,28 @@ impl Peers {
 
     /// The nodes that messages can be exchanged with.
     pub(crate) fn ids(&self) -> Vec<NodeId> {
+        self.read().known().filter(|(_, peer)| peer.is_compatible()).map(|(id, _)| id).collect()
+    }
+
+    /// These, and silent ones whose workers may still hold leases.
+    pub(crate) fn holders(&self) -> Vec<NodeId> {
         let state = self.read();
-        state.peers.values().filter(|peer| peer.status.protocol == PROTOCOL).map(|peer| peer.status.id).collect()
+        state.peers.iter().filter(|(_, peer)| peer.is_compatible()).map(|(id, _)| *id).collect()
     }
 
     /// The nodes that have slots of a class, this one included.
     pub(crate) fn working(&self, class: SlotClass) -> Vec<Holder> {
         let state = self.read();
-        let works =
-            |status: &NodeStatus| status.protocol == PROTOCOL && status.node.slots[class] > 0 && !status.is_draining;
-        let others = state.peers.iter().filter(|(_, peer)| works(&peer.status)).map(|(id, _)| Holder::Peer(*id));
+        let works = |peer: &Peer| peer.is_compatible() && peer.status.node.slots[class] > 0 && !peer.status.is_draining;
+        let others = state.known().filter(|(_, peer)| works(peer)).map(|(id, _)| Holder::Peer(id));
         others.chain((self.own.slots[class] > 0).then_some(Holder::Here)).collect()
     }
 
     /// The nodes that have work for slots of a class to hand out, with the number of its owners.
     pub(crate) fn ready(&self, class: SlotClass) -> Vec<(NodeId, u32)> {
         let state = self.read();
-        let ready = state.peers.iter().filter(|(_, peer)| peer.ready[class] > 0 && peer.status.protocol == PROTOCOL);
-        ready.map(|(id, peer)| (*id, peer.ready[class])).collect()
+        let ready = state.known().filter(|(_, peer)| peer.ready[class] > 0 && peer.is_compatible());
+        ready.map(|(id, peer)| (id, peer.ready[class])).collect()
     }
 
     /// Takes note of how much work a node has, by its reply.
@@ -179,12 +203,12 @@ impl Peers {
 
     /// The other nodes.
     pub(crate) fn nodes(&self) -> Vec<(NodeId, Node)> {
-        self.read().peers.iter().map(|(id, peer)| (*id, peer.status.node.clone())).collect()
+        self.read().known().map(|(id, peer)| (id, peer.status.node.clone())).collect()
     }
 
     /// How many of their workers wait for an attempt that does not stop.
     pub(crate) fn unresponsive(&self) -> u32 {
-        self.read().peers.values().fold(0, |sum, peer| sum.saturating_add(peer.status.unresponsive))
+        self.read().known().fold(0, |sum, (_, peer)| sum.saturating_add(peer.status.unresponsive))
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -233,6 +257,9 @@ mod tests {
         peers.update(status(3, "c", 2), OWN, SILENCE);
         peers.forget_silent(SILENCE);
         assert_eq!((peers.slots(CLASS), peers.ids()), (10, vec![NodeId(3)]));
+        assert_eq!(peers.holders(), [NodeId(2), NodeId(3)], "it may still run something");
+        peers.forget_silent(LEASE_TTL);
+        assert_eq!(peers.holders(), [NodeId(3)]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -107,6 +107,8 @@ impl Dispatcher {
             let spec = folded.quilt.spec();
             (spec.priority, spec.not_before.filter(|_| of.lap.lap == 1))
         };
+        // Earlier outcomes and failed attempts are known here, and have to be where the chunks are run.
+        let after = of.batch.folded().sequence;
         let keys = of.batch.keys().map(|keys| KeyQueues::new(keys.limits()));
         let mut dispatcher = Self {
             keys,
@@ -119,7 +121,7 @@ impl Dispatcher {
             retries: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             avoided: BTreeMap::new(),
-            after: Sequence::default(),
+            after,
             counter: 0,
             probed: None,
             opening: None,

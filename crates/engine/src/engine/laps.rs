@@ -269,7 +269,7 @@ impl Engine {
             async move {
                 let asked = live.now();
                 // One that does not answer though messages arrive is lost.
-                while live.now().saturating_sub(asked) < HOLDINGS_TIME && peers.ids().contains(&id) {
+                while live.now().saturating_sub(asked) < HOLDINGS_TIME && peers.holders().contains(&id) {
                     if let Some(Reply::Holdings(leases)) = ask(&*cluster.messages, id, question).await {
                         return Some((contact(id), leases));
                     }
@@ -278,7 +278,7 @@ impl Engine {
                 None
             }
         };
-        join_all(peers.ids().into_iter().map(ask)).await.into_iter().flatten().collect()
+        join_all(peers.holders().into_iter().map(ask)).await.into_iter().flatten().collect()
     }
 
     /// Stores how a batch ended, and the receipts of its laps.

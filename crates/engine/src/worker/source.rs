@@ -53,6 +53,14 @@ pub(crate) struct Assignment {
     is_released: bool,
 }
 
+/// What came of asking everybody once.
+enum Tried {
+    Granted(Assignment),
+    /// There may be work of this node, which is asked first again.
+    Changed,
+    Nothing,
+}
+
 impl WorkSource {
     /// For slots of a class, of which some are reserved.
     pub(crate) fn new(
@@ -71,8 +79,10 @@ impl WorkSource {
         loop {
             let mut of_peers = std::pin::pin!(self.peers.changed(self.class));
             of_peers.as_mut().enable();
-            if let Some(assignment) = self.try_next().await {
-                return assignment;
+            match self.try_next().await {
+                Tried::Granted(assignment) => return assignment,
+                Tried::Changed => continue,
+                Tried::Nothing => {}
             }
             tokio::select! {
                 biased;
@@ -82,7 +92,7 @@ impl WorkSource {
         }
     }
 
-    async fn try_next(self: &Arc<Self>) -> Option<Assignment> {
+    async fn try_next(self: &Arc<Self>) -> Tried {
         for coordinator in self.in_order() {
             let reserved_from = self.reserved_from();
             let granted = match coordinator {
@@ -94,7 +104,12 @@ impl WorkSource {
                     reserved_from,
                 }),
                 Coordinator::Peer(id) => match &self.remote {
-                    Some(remote) => remote.claim(id, self.class, reserved_from).await,
+                    // A coordinator that is lost does not answer for seconds, and there may be work here meanwhile.
+                    Some(remote) => tokio::select! {
+                        biased;
+                        granted = remote.claim(id, self.class, reserved_from) => granted,
+                        () = self.scheduler.changed(self.class) => return Tried::Changed,
+                    },
                     None => None,
                 },
             };
@@ -104,7 +119,7 @@ impl WorkSource {
                 state.used += 1;
                 let is_charged = state.coordinators.knows(coordinator);
                 state.coordinators.pick(coordinator, nanos(CHUNK_TIME));
-                return Some(Assignment {
+                return Tried::Granted(Assignment {
                     source: Arc::clone(self),
                     lease,
                     owner,
@@ -115,7 +130,7 @@ impl WorkSource {
                 });
             }
         }
-        None
+        Tried::Nothing
     }
 
     /// Those who may have work, the ones that had the least working time of this node first. One weighs as much as the owners that it has

@@ -7,6 +7,8 @@
 #[path = "../memory/mod.rs"]
 mod memory;
 mod network;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 mod world;
 
 use std::collections::BTreeMap;
@@ -20,9 +22,10 @@ use quilt::{BatchSpec, Control, Event, Halt, Index, SquareState, Status};
 use rand::RngExt;
 use tokio::time::{sleep, timeout};
 
+use crate::seeds::seeds;
 use crate::world::{
     BATCHES, Member, POISON, TASKS, TOO_LONG, Timed, TimedProcess, all_finished, check, finished, id, in_world, join,
-    join_with, launch, more_than_once, owner, rolling_restart, seeds, spec,
+    join_with, launch, more_than_once, owner, rolling_restart, spec,
 };
 
 #[test]

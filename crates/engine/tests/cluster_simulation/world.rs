@@ -242,14 +242,6 @@ pub(crate) fn more_than_once(tasks: &BTreeMap<(u64, u32), Runs>) -> BTreeMap<(u6
     tasks.iter().filter(|(_, runs)| runs.started > 1).map(|(task, runs)| (*task, *runs)).collect()
 }
 
-pub(crate) fn seeds(usual: u64) -> Range<u64> {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_RUNS").map_or(usual, |runs| runs / 10),
-    }
-}
-
 /// Launches a batch on each member in turn.
 pub(crate) async fn launch(members: &[Member], work: &str, side: u16) {
     for number in 0..BATCHES {

@@ -6,6 +6,8 @@
 
 #[path = "../memory/mod.rs"]
 mod memory;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 mod world;
 
 use std::cell::RefCell;
@@ -25,6 +27,7 @@ use quilt::{
 use rand::RngExt;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::seeds::seeds;
 use crate::world::{Faults, Interface, World};
 
 const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
@@ -313,14 +316,6 @@ fn fold(launched: &Launched, events: &[Event]) -> (Quilt, LapStats, Vec<Change>)
         all.extend(changes);
     }
     (quilt, stats, all)
-}
-
-fn seeds(usual: u64) -> std::ops::Range<u64> {
-    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
-    match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_RUNS").unwrap_or(usual),
-    }
 }
 
 fn faults(seed: u64) -> Faults {
