@@ -11,6 +11,14 @@ pub(crate) fn percent(part: u32, whole: u32) -> String {
     format!("{:.3}%", f64::from(part) * 100.0 / f64::from(whole.max(1)))
 }
 
+/// The squares that are left, and what they are called: one takes the place of the other when a batch is stopped, so that nothing moves.
+fn left(progress: quilt::Progress) -> (&'static str, u32) {
+    match progress.pending() {
+        0 if progress.not_run > 0 => ("Not run", progress.not_run),
+        pending => ("Pending", pending),
+    }
+}
+
 /// The bar and the figures below it.
 #[component]
 pub(crate) fn ProgressPanel() -> impl IntoView {
@@ -18,7 +26,7 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
     let (told, progress) = (channel.told, channel.progress);
     let count = move |count: fn(quilt::Progress) -> u32| text(move || format::count(count(progress.get())));
     let rate = text(move || words::rate(&told.summary.get(), told.pace.get(), channel.elapsed()));
-    let left = text(move || words::time_left(&told.summary.get(), told.pace.get()));
+    let time_left = text(move || words::time_left(&told.summary.get(), told.pace.get()));
     let elapsed = text(move || format::duration(channel.elapsed()));
     let running = text(move || match told.load.get() {
         Some(load) if channel.is_running() => {
@@ -46,16 +54,13 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
             <dl class="figures">
                 <Figure name="Done" value=count(|progress| progress.done) />
                 <Figure name="Failed" value=count(|progress| progress.failed) />
-                // The one takes the place of the other when a batch is stopped, so that nothing moves.
-                <When condition=flag(move || progress.get().pending() > 0 || progress.get().not_run == 0)>
-                    <Figure name="Pending" value=count(quilt::Progress::pending) />
-                </When>
-                <When condition=flag(move || { progress.get().not_run > 0 })>
-                    <Figure name="Not run" value=count(|progress| progress.not_run) />
-                </When>
+                <div class="figure">
+                    <dt>{text(move || left(progress.get()).0.into())}</dt>
+                    <dd>{count(|progress| left(progress).1)}</dd>
+                </div>
                 <Figure name="Rate" value=rate />
                 <Figure name="Elapsed" value=elapsed />
-                <Figure name="Time left" value=left />
+                <Figure name="Time left" value=time_left />
                 <Figure name="Running" value=running />
             </dl>
             <When condition=flag(move || { unresponsive() > 0 })>

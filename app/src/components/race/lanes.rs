@@ -41,19 +41,10 @@ pub(crate) fn Lanes() -> impl IntoView {
         channel.quilt.with_untracked(|viewer| all_facts(viewer, load.as_deref(), is_over, elapsed)).unwrap_or_default()
     });
     let workers = keys(move || facts.with(|facts| facts.iter().map(|lane| lane.worker.clone()).collect()));
-    let others = text(move || {
-        channel.told.race_version.track();
-        let lanes = channel.quilt.with_untracked(|viewer| viewer.race().lanes().len()).unwrap_or_default();
-        match lanes.saturating_sub(MAX_LINES) {
-            0 => String::new(),
-            others => format!("and {} more workers", format::count(others as u32)),
-        }
-    });
     view! {
         <div class="lanes" tabindex="0" role="region" aria-label="Workers">
             <Each keys=workers view=each(move |worker| view! { <Line worker facts /> }) />
         </div>
-        <p class="quiet">{others}</p>
     }
 }
 
@@ -96,7 +87,13 @@ fn all_facts(viewer: &Viewer, load: Option<&Load>, is_over: bool, elapsed: u64) 
         .collect();
     // 2 before 10.
     facts.sort_by(|one, other| (one.worker.len(), &one.worker).cmp(&(other.worker.len(), &other.worker)));
-    facts.truncate(MAX_LINES);
+    let others = facts.len().saturating_sub(MAX_LINES);
+    if others > 0 {
+        facts.truncate(MAX_LINES);
+        let worker = format!("and {} more", format::count(others as u32));
+        let (tries, doing, path) = <_>::default();
+        facts.push(Facts { worker, state: "idle", tries, doing, path, bins });
+    }
     facts
 }
 
