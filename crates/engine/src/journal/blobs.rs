@@ -1,4 +1,4 @@
-//! What is stored of batches besides their events.
+//! Stored data of batches other than their events.
 
 use std::ops::Range;
 
@@ -8,23 +8,23 @@ use quilt::{BatchId, Index};
 
 use super::error::JournalError;
 
-/// What is kept of a task besides its outcome, as it is stored.
+/// The stored detail of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SquareDetail {
     /// The square.
     pub index: Index,
     /// The lap in which the task ran.
     pub lap: u32,
-    /// The detail, encoded.
+    /// The encoded detail.
     pub body: Bytes,
 }
 
-/// The inputs of batches, and the details of squares. They are written together with events: see [`EventLog`](super::EventLog).
+/// The inputs of batches and the details of squares. They are written together with events; see [`EventLog`](super::EventLog).
 #[async_trait]
 pub trait Blobs: Send + Sync + 'static {
-    /// The input that a batch was created with.
+    /// The input that a batch was launched with.
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError>;
 
-    /// The details of those squares of a range that have any, in the order of the squares.
+    /// The details in a range of squares, in the order of the squares. Squares without a detail are skipped.
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError>;
 }

@@ -1,4 +1,4 @@
-//! Which batches there are, and how they ended.
+//! Lists batches and stores their final summaries.
 
 use async_trait::async_trait;
 use quilt::{BatchId, OwnerId, Receipt, Summary};
@@ -10,9 +10,9 @@ use super::error::JournalError;
 pub struct BatchListItem {
     /// The batch.
     pub batch: BatchId,
-    /// Where the list goes on behind this batch.
+    /// The cursor to continue the list after this batch.
     pub cursor: u64,
-    /// Its last state, where [`Journal::finalize`] noted one.
+    /// The final summary, if [`Journal::finalize`] has stored one.
     pub final_summary: Option<Summary>,
 }
 
@@ -21,39 +21,39 @@ pub struct BatchListItem {
 pub struct OpenBatch {
     /// The batch.
     pub batch: BatchId,
-    /// Who launched it.
+    /// The session that launched it.
     pub owner: OwnerId,
-    /// The last lap that was started.
+    /// The last lap that started.
     pub lap: u32,
-    /// How many squares it has; 0 where its launch cannot be read.
+    /// The number of its squares; 0 if its launch cannot be read.
     pub squares: u32,
 }
 
-/// What is known of a batch without its events.
+/// The metadata of a batch.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchMeta {
-    /// Who launched it.
+    /// The session that launched it.
     pub owner: OwnerId,
-    /// The receipts that were noted, in the order of their laps.
+    /// The stored receipts, in the order of their laps.
     pub receipts: Vec<Receipt>,
-    /// Whether it has a final summary, so that there are no other receipts.
+    /// Whether it has a final summary. If so, `receipts` is complete.
     pub is_finalized: bool,
 }
 
-/// Finds batches without reading their events.
+/// Access to batches without reading their events.
 #[async_trait]
 pub trait Catalog: Send + Sync + 'static {
-    /// What is known of a batch without its events; `None` where there is no such batch.
+    /// The metadata of a batch; `None` if there is no such batch.
     async fn find(&self, batch: BatchId) -> Result<Option<BatchMeta>, JournalError>;
 
-    /// An owner's batches, newest first, at most `limit` of them, going on behind the cursor `after`.
+    /// Up to `limit` batches of an owner, newest first, after the cursor `after`.
     async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Vec<BatchListItem>, JournalError>;
 
     /// The batches without a final summary.
     async fn unfinished(&self) -> Result<Vec<OpenBatch>, JournalError>;
 
-    /// Notes a batch's last state, so that nobody has to fold its journal to list it, or to learn that there is nothing
-    /// to resume; and the receipts of its laps. The state has no effect if a lap after `lap` has started.
+    /// Stores the final summary of a batch, so that listing it or checking for unfinished laps does not require reading its journal; and
+    /// the receipts of its laps. The summary has no effect if a lap after `lap` has started.
     async fn finalize(
         &self,
         batch: BatchId,

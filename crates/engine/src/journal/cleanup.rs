@@ -1,4 +1,4 @@
-//! The removal of batches.
+//! Deletes batches.
 
 use std::time::Duration;
 
@@ -7,26 +7,27 @@ use quilt::BatchId;
 
 use super::error::JournalError;
 
-/// What is kept of batches that are over.
+/// Limits for the retention of finished batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Those that were over longer ago are removed; none for their age if there is nothing here.
+    /// Batches that finished longer ago than this are removed. `None` disables the limit.
     pub age: Option<Duration>,
-    /// While the journal is larger, in bytes, those that were over first are removed; none for its size if there is nothing here.
+    /// While the journal is larger than this, in bytes, batches are removed, those that finished first going first. `None` disables the
+    /// limit.
     pub bytes: Option<u64>,
 }
 
-/// Removes batches, and frees what they took.
+/// Removes batches and purges their data.
 #[async_trait]
 pub trait Cleanup: Send + Sync + 'static {
-    /// Removes a batch that has a final summary, and is gone when this returns; what it took is given back by [`Journal::purge`]. `false` where
-    /// it has none, or is not there.
+    /// Removes a batch that has a final summary. The batch is gone when this returns; [`Journal::purge`] frees its space. Returns `false`
+    /// if the batch does not exist or has no final summary.
     async fn remove(&self, batch: BatchId) -> Result<bool, JournalError>;
 
-    /// Up to `limit` batches that retention has no place for, those first that were over first, without the first `skip` of them. How old a batch is
-    /// follows from the clock of the storage, at [`Journal::finalize`] and now, and from no clock of a node.
+    /// Up to `limit` batches that exceed the retention limits, ordered by the time at which they finished, without the first `skip` of
+    /// them. Ages follow from the clock of the storage, at [`Journal::finalize`] and now. The clocks of nodes have no effect.
     async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError>;
 
-    /// Gives back a part of what removed batches took, small enough to hold up nobody. `true` while there is more.
+    /// Frees part of the space of removed batches, small enough not to block other writers. Returns `true` while there is more.
     async fn purge(&self) -> Result<bool, JournalError>;
 }

@@ -1,4 +1,4 @@
-//! The events of batches.
+//! The event log of each batch.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,35 +9,35 @@ use serde::{Deserialize, Serialize};
 use super::blobs::SquareDetail;
 use super::error::JournalError;
 
-/// How far a batch's journal goes, as those who keep it count: larger the further it goes, and not to be compared with that of another batch.
-/// How many events there are is told by an [`Offset`].
+/// The length of a batch's journal, in the backend's own count. It increases with every write. Values of different batches cannot be
+/// compared. The number of events is an [`Offset`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sequence(pub u64);
 
 /// Whether [`Journal::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Creation {
-    /// It did.
+    /// The batch was created.
     Created,
-    /// There is one of that id already; nothing was written.
+    /// The id exists already. Nothing was written.
     Exists,
 }
 
-/// Some events in a row.
+/// Consecutive events.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventPage {
     /// The events, in order.
     pub events: Vec<Event>,
-    /// How far the journal goes with them.
+    /// The sequence of the journal after these events.
     pub sequence: Sequence,
-    /// Whether these were the last ones for now.
+    /// Whether the journal has no further events at this moment.
     pub caught_up: bool,
 }
 
-/// A durable, ordered list of events for each batch.
+/// A durable, ordered event log for each batch.
 #[async_trait]
 pub trait EventLog: Send + Sync + 'static {
-    /// Starts the journal of a new batch, and keeps its input. When it returns, both are durable.
+    /// Creates the journal of a batch and stores its input. Both are durable when this returns.
     async fn create(
         &self,
         batch: BatchId,
@@ -46,8 +46,8 @@ pub trait EventLog: Send + Sync + 'static {
         input: Option<Bytes>,
     ) -> Result<Creation, JournalError>;
 
-    /// Appends some events in a row, all or none of them, and keeps details of squares. When it returns, they are durable, and the journal goes
-    /// as far as the returned sequence. Of two details of a square that of the later lap is kept, and in the same lap the first one.
+    /// Appends consecutive events atomically, and stores details of squares. They are durable when this returns. Returns the sequence after
+    /// them. If a square has several details, the one of the latest lap remains, and within a lap the first one.
     async fn append(
         &self,
         batch: BatchId,
@@ -55,7 +55,7 @@ pub trait EventLog: Send + Sync + 'static {
         details: Vec<SquareDetail>,
     ) -> Result<Sequence, JournalError>;
 
-    /// All events of a batch behind an offset, and then those to come. A page may be empty. Ends only with an error;
-    /// with [`JournalError::Removed`] where there is no such batch, or none any more.
+    /// Streams all events of a batch after an offset, and then new ones. A page may be empty. The stream ends only with an error:
+    /// [`JournalError::Removed`] if the batch does not exist, or was removed.
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>>;
 }

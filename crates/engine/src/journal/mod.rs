@@ -1,10 +1,10 @@
-//! The interface to what is stored of batches. A backend implements each of its parts.
+//! The storage interface. A backend implements each of its traits.
 //!
 //! # Layout
 //!
-//! - `event_log`: the events of batches, in order; `blobs`: what is stored besides them
-//! - `catalog`: which batches there are, and how they ended; `cleanup`: their removal
-//! - `error`: what can go wrong; `retry`: calls that are made again until the storage is back
+//! - `event_log`: the events of batches, in order; `blobs`: other stored data of batches
+//! - `catalog`: lists batches and stores their final summaries; `cleanup`: removes batches
+//! - `error`: storage errors; `retry`: retries calls until the storage is available
 
 mod blobs;
 mod catalog;
@@ -23,15 +23,15 @@ pub use self::error::{Damage, JournalError, Stored};
 pub use self::event_log::{Creation, EventLog, EventPage, Sequence};
 pub(crate) use self::retry::{RETRY_PAUSE, retry_while_unavailable};
 
-/// Everything that is stored of batches.
+/// The complete storage of batches.
 #[async_trait]
 pub trait Journal: EventLog + Blobs + Catalog + Cleanup {
-    /// Returns an error if new batches cannot be stored at this moment, as far as that is known without a write. Batches may be readable all the same.
+    /// Returns an error if new batches cannot be stored at this moment. It does not write to find out. Batches may still be readable.
     async fn health(&self) -> Result<(), JournalError> {
         Ok(())
     }
 
-    /// Completes the writes that were accepted and closes the storage, if it belongs to this process: later calls then return
-    /// [`JournalError::Closed`]. Storage that other nodes use stays open.
+    /// Completes accepted writes and closes the storage, if this process owns it: later calls then return [`JournalError::Closed`]. Storage
+    /// that is shared with other nodes stays open.
     async fn close(&self) {}
 }

@@ -1,18 +1,18 @@
-//! Calls that are made again until the storage is back.
+//! Retries calls until the storage is available.
 
 use std::time::Duration;
 
 use super::error::JournalError;
 
-/// How long to wait before a journal that is not available is asked again.
+/// The pause before a retry.
 pub(crate) const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Asks the journal again and again while it is not available. A refusal is logged and tried again as well: what has been done must not be lost
-/// before somebody has corrected the reason.
+/// Retries a call while the journal is not available. A refusal is logged once and retried as well, so that results are not lost before an
+/// operator has corrected the cause.
 ///
 /// # Errors
 ///
-/// Whatever else it answers with.
+/// Any other error of the call.
 pub(crate) async fn retry_while_unavailable<T, F>(mut ask: impl FnMut() -> F) -> Result<T, JournalError>
 where
     F: Future<Output = Result<T, JournalError>>,

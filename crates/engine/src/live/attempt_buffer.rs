@@ -1,16 +1,16 @@
-//! The latest attempts of a batch, for viewers who follow them as they come.
+//! The latest attempts of a batch, buffered for viewers that follow it.
 
 use std::collections::VecDeque;
 
 use quilt::{Event, Offset};
 
-/// How many bytes of attempts are kept, roughly. Whoever is further behind reads the journal.
+/// Approximate capacity in bytes. Viewers that are further behind read the journal.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// Attempts as they stand in the journal, with how many events it had with them.
+/// Attempts in journal order, each with the number of events in the journal up to and including it.
 #[derive(Default)]
 pub struct AttemptBuffer {
-    /// Everything after this one is kept.
+    /// The buffer holds every attempt after this offset.
     after: Offset,
     upto: Offset,
     events: VecDeque<(Offset, Event)>,
@@ -18,10 +18,10 @@ pub struct AttemptBuffer {
 }
 
 impl AttemptBuffer {
-    /// Takes the next event of the journal.
+    /// Adds the next event of the journal.
     pub(super) fn take(&mut self, event: &Event) {
         self.upto.0 += 1;
-        // The start of a lap comes with the attempts, so that those of either lap are known for what they are.
+        // Lap starts are buffered too, so that viewers can assign each attempt to its lap.
         if let Event::Attempted { .. } | Event::LapStarted { .. } = event {
             self.bytes += size(event);
             self.events.push_back((self.upto, event.clone()));
@@ -33,7 +33,8 @@ impl AttemptBuffer {
         }
     }
 
-    /// The attempts after an offset, or after a later one where that is too long ago; with both ends.
+    /// Returns the attempts after an offset, with the first and the last offset that they cover. If `after` is no longer buffered, the
+    /// range starts later.
     #[must_use]
     pub fn since(&self, after: Offset) -> (Offset, Offset, Vec<Event>) {
         let after = after.max(self.after).min(self.upto);
@@ -42,7 +43,7 @@ impl AttemptBuffer {
     }
 }
 
-/// What an event takes in memory, roughly.
+/// Approximate size of an event in memory, in bytes.
 fn size(event: &Event) -> usize {
     match event {
         Event::Attempted { runs, .. } => {

@@ -1,4 +1,4 @@
-//! A batch in memory, and those who look at it.
+//! A batch in memory, and its viewers.
 
 use std::ops::{Deref, Range};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,16 +20,16 @@ use crate::panics::PanicLog;
 use crate::slots::SlotClass;
 use crate::work::{InvalidWork, TaskKeys, Work};
 
-/// How long a worker waits for this node to fold what precedes its lease, before it gives the lease back.
+/// How long a worker waits for this node to apply the events that precede its chunk. After that it returns the chunk.
 const FOLD_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What decides whether tasks may be started.
+/// The state that decides whether tasks may start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Gate {
-    /// The lap that the batch is in.
+    /// The current lap of the batch.
     pub(crate) lap: u32,
     pub(crate) status: Status,
-    /// How many of its tasks may run at the same time.
+    /// The maximum number of its tasks that run concurrently.
     pub(crate) concurrency: Option<u32>,
 }
 
@@ -39,32 +39,32 @@ impl Gate {
     }
 }
 
-/// A task that is to be run.
+/// A task without an outcome.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) position: Position,
-    /// Which try it is, from 1.
+    /// The number of the next attempt, from 1.
     pub(crate) attempt: u8,
 }
 
-/// Tells the attempts of a lap that it was cancelled.
+/// Cancels the attempts of a lap.
 pub(super) struct LapCancellation {
     lap: u32,
     token: CancellationToken,
 }
 
 impl LapCancellation {
-    /// For the lap that a quilt is in.
+    /// For the current lap of a quilt.
     pub(super) fn of(quilt: &Quilt) -> Self {
         let mut cancellation = Self { lap: quilt.lap_number(), token: CancellationToken::new() };
         cancellation.follow(quilt);
         cancellation
     }
 
-    /// Takes note of how the quilt stands now.
+    /// Updates the token to the current state of the quilt.
     fn follow(&mut self, quilt: &Quilt) {
         if quilt.lap_number() != self.lap {
-            // Nobody waits for attempts of an earlier lap.
+            // Attempts of an earlier lap no longer count.
             self.token.cancel();
             *self = Self { lap: quilt.lap_number(), token: CancellationToken::new() };
         }
@@ -74,28 +74,28 @@ impl LapCancellation {
     }
 }
 
-/// A batch in memory. It follows its journal until the last holder lets go of it.
+/// A batch in memory. It follows its journal until the last reference is dropped.
 pub struct LiveBatch {
     pub(super) id: BatchId,
     pub(super) owner: OwnerId,
-    /// The quilt's own, for those who run its tasks, without a lock.
+    /// A copy of the quilt's specification, readable without a lock.
     pub(crate) spec: BatchSpec,
     pub(crate) order: Order,
     pub(super) folded: RwLock<BatchState>,
-    /// Wakes whoever waits for the fold to go on.
+    /// Wakes tasks that wait for further events to be applied.
     pub(super) step: watch::Sender<Step>,
-    /// Wakes workers that wait for what precedes their lease. Those who wait are woken in their order.
+    /// Wakes workers that wait for the events that precede their chunk, in the order in which they started to wait.
     pub(super) is_folded: Notify,
-    /// Changes with what decides whether tasks may be started.
+    /// Changes whenever the state that decides whether tasks may start changes.
     pub(super) gate: watch::Sender<Gate>,
-    /// Whether tasks may be started, for those who run them, without a lock.
+    /// Whether tasks may start, readable without a lock.
     pub(super) is_running: AtomicBool,
-    /// Stops the attempts of the lap.
+    /// Cancels the attempts of the current lap.
     pub(super) cancellation: Mutex<LapCancellation>,
-    /// Tells viewers that there is nothing to see any more.
+    /// Cancelled when the batch is removed, so that viewers disconnect.
     pub(super) removed: CancellationToken,
     pub(crate) estimate: TaskTimeEstimate,
-    /// What its tasks do, or why this node cannot run them.
+    /// The work of its tasks, or the reason why this node cannot run them.
     pub(crate) work: Result<Work, InvalidWork>,
     pub(crate) panics: Arc<PanicLog>,
     pub(super) viewers: AtomicUsize,
@@ -110,31 +110,31 @@ impl LiveBatch {
         self.id
     }
 
-    /// What it is made of.
+    /// Its specification.
     #[must_use]
     pub fn spec(&self) -> &BatchSpec {
         &self.spec
     }
 
-    /// Who launched it.
+    /// The session that launched it.
     #[must_use]
     pub fn owner(&self) -> OwnerId {
         self.owner
     }
 
-    /// The state as far as it is folded. Not to be held across an await: the fold waits for it.
+    /// The state after the events applied so far. Do not hold the guard across an await: it blocks the follower.
     pub fn folded(&self) -> RwLockReadGuard<'_, BatchState> {
-        // A panic in the fold would be a bug; what was folded before it stands.
+        // A panic while events were applied would be a bug. The state from before it remains usable.
         self.folded.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Follows the fold: changes with every step.
+    /// Subscribes to the current step.
     #[must_use]
     pub fn steps(&self) -> watch::Receiver<Step> {
         self.step.subscribe()
     }
 
-    /// Lets one more viewer in, or none where there are `limit` already.
+    /// Adds a viewer. Returns `None` if there are `limit` viewers already.
     #[must_use]
     pub fn admit(self: &Arc<Self>, limit: usize) -> Option<Viewer> {
         let admitted = self
@@ -143,7 +143,7 @@ impl LiveBatch {
         admitted.is_ok().then(|| Viewer { batch: Arc::clone(self) })
     }
 
-    /// Waits until the fold has come to a state.
+    /// Waits until the applied state satisfies a condition.
     pub async fn wait_until(&self, reached: impl Fn(&Quilt) -> bool) {
         let mut steps = self.steps();
         while !reached(&self.folded().quilt) {
@@ -159,41 +159,41 @@ impl LiveBatch {
         self.removed.cancelled().await;
     }
 
-    /// What a viewer has not seen, who has seen everything up to a step: as a delta or, where that would be larger, as a snapshot.
+    /// The next frame for a viewer that has seen everything up to a step: a delta, or a snapshot if that is smaller.
     pub fn next_frame(&self, seen: Option<Step>) -> Next {
         let mut frames = self.frames.lock();
-        // Only now, so that nobody who waits for the frames holds up the fold.
+        // Locked after the frames, so that a viewer that waits for the frames does not block the follower.
         let folded = self.folded();
         frames.next(&folded, seen)
     }
 
-    /// The status frame that was made a moment ago, if one was.
+    /// The cached status frame, unless it has expired.
     #[must_use]
     pub fn recent_status(&self) -> Option<Messages> {
         self.frames.lock().recent_status()
     }
 
-    /// A status frame, which serves other viewers for a moment as well.
+    /// Encodes a status frame and caches it for other viewers.
     pub fn status_frame(&self, load: Load) -> Messages {
         self.frames.lock().status(load)
     }
 
-    /// Whether anybody looks at the batch.
+    /// Whether the batch has viewers on this node.
     pub(crate) fn is_watched(&self) -> bool {
         self.viewers.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether the batch is neither over nor removed.
+    /// Whether the batch has neither finished nor been removed.
     pub(crate) fn is_open(&self) -> bool {
         !self.removed.is_cancelled() && !self.folded().quilt.status().is_over()
     }
 
-    /// The limits of the lap that it is in.
+    /// The limits of the current lap.
     pub(crate) fn limits(&self) -> LapLimits {
         self.folded().quilt.limits()
     }
 
-    /// Cancelled when a lap is, or is over.
+    /// A token that is cancelled when the lap is cancelled or has ended.
     pub(crate) fn cancellation(&self, lap: u32) -> CancellationToken {
         let cancellation = self.cancellation.lock().unwrap_or_else(PoisonError::into_inner);
         if cancellation.lap == lap {
@@ -204,32 +204,32 @@ impl LiveBatch {
         over
     }
 
-    /// Whether tasks may be started.
+    /// Whether tasks may start.
     pub(crate) fn is_running(&self) -> bool {
         self.is_running.load(Ordering::Relaxed)
     }
 
-    /// What decides whether tasks may be started.
+    /// The state that decides whether tasks may start.
     pub(crate) fn gate(&self) -> Gate {
         *self.gate.borrow()
     }
 
-    /// The same as it changes.
+    /// Subscribes to changes of the gate.
     pub(crate) fn gates(&self) -> watch::Receiver<Gate> {
         self.gate.subscribe()
     }
 
-    /// What its tasks need while they run; `None` where its work is not known here.
+    /// The slot class of its tasks. `None` if this node does not know its work.
     pub(crate) fn slot_class(&self) -> Option<SlotClass> {
         self.work.as_ref().ok().map(Work::slot_class)
     }
 
-    /// What its tasks share that bears only so much.
+    /// The concurrency keys of its tasks, if its work has any.
     pub(crate) fn keys(&self) -> Option<&dyn TaskKeys> {
         self.work.as_ref().ok()?.keys()
     }
 
-    /// Whether its tasks keep processors busy, so that more of them at once than there are processors are of no use.
+    /// Whether its tasks are CPU-bound, so that running more of them than there are processors is of no use.
     pub(crate) fn is_cpu_bound(&self) -> bool {
         match &self.work {
             Ok(Work::Blocking(_)) => true,
@@ -237,25 +237,25 @@ impl LiveBatch {
         }
     }
 
-    /// How many of `left` tasks in a row go into the next chunk. Tasks that wait are shared out among all workers, so that the last ones are
-    /// not left to one of them.
+    /// The number of consecutive tasks, out of `left`, for the next chunk. I/O-bound tasks are divided among all workers, so that one
+    /// worker does not end up with all of the last ones.
     pub(crate) fn chunk_size(&self, left: u32, workers: u32) -> u32 {
         let share = if self.is_cpu_bound() { left } else { left.div_ceil(workers.max(1)) };
         self.estimate.chunk_size().min(share)
     }
 
-    /// The tasks among some positions that have no outcome yet.
+    /// The tasks in a range of positions that have no outcome yet.
     pub(crate) fn pending(&self, positions: Range<Position>) -> Vec<Pending> {
         let folded = self.folded();
         let quilt = &folded.quilt;
-        // Whatever another node may have sent.
+        // Another node may have sent any range.
         let positions = positions.start..positions.end.min(Position(quilt.progress().tasks));
         let attempts = quilt.limits().attempts;
         let next = |position| folded.stats.failed_attempts(position).saturating_add(1).min(attempts);
         quilt.pending_in(positions).map(|position| Pending { position, attempt: next(position) }).collect()
     }
 
-    /// Waits until this node has folded what precedes a lease of a lap, and returns `false` where that takes too long.
+    /// Waits until this node has applied the events that precede a chunk of a lap. Returns `false` after a timeout.
     pub(crate) async fn wait_for_fold(&self, sequence: Sequence, lap: u32) -> bool {
         let reached = async {
             loop {
@@ -289,13 +289,13 @@ impl LiveBatch {
     }
 }
 
-/// Holds a batch for somebody who looks at it, and counts as one until it is dropped.
+/// Keeps a batch in memory for a viewer. Counts as one viewer until it is dropped.
 pub struct Viewer {
     batch: Arc<LiveBatch>,
 }
 
 impl Viewer {
-    /// What is watched, without counting as one more viewer.
+    /// The batch, without adding a viewer.
     #[must_use]
     pub fn batch(&self) -> Arc<LiveBatch> {
         Arc::clone(&self.batch)

@@ -1,23 +1,23 @@
-//! What is folded from the journal of a batch.
+//! State derived from the journal of a batch.
 
 use quilt::{History, LapStats, Quilt, Receipt};
 
 use super::attempt_buffer::AttemptBuffer;
 use crate::journal::{EventPage, Offset, Sequence};
 
-/// A quilt with what else is folded from the same events, as far as it is folded.
+/// A quilt and everything else derived from the same events.
 pub struct BatchState {
     /// The state.
     pub quilt: Quilt,
     /// The changes that led to it.
     pub history: History,
-    /// What is known of its attempts, and the receipts.
+    /// Statistics of its attempts, and the receipts.
     pub stats: LapStats,
-    /// The latest tries.
+    /// The latest attempts.
     pub recent: AttemptBuffer,
-    /// How many events were folded.
+    /// The number of events applied.
     pub offset: Offset,
-    /// How far the journal goes with them.
+    /// The sequence of the journal after these events.
     pub sequence: Sequence,
 }
 

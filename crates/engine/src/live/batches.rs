@@ -1,4 +1,4 @@
-//! All batches in memory: read once, followed, and let go of.
+//! All batches in memory: each is loaded once, followed, and dropped when it is no longer used.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -21,10 +21,10 @@ use crate::work::{Registry, has_input};
 
 use super::unused::UnusedBatches;
 
-/// Taken while a batch is loaded, so that it is loaded once however many ask for it.
+/// Locked while a batch is loaded, so that concurrent requests load it once.
 type Slot = Arc<tokio::sync::Mutex<Weak<LiveBatch>>>;
 
-/// All batches that someone holds.
+/// All batches in memory.
 pub(crate) struct LiveBatches {
     journal: Arc<dyn Journal>,
     registry: Registry,
@@ -37,7 +37,7 @@ impl LiveBatches {
         Self { journal, registry, slots: Mutex::default(), recent: UnusedBatches::default() }
     }
 
-    /// The batch as far as its journal goes at this moment, or `None` where there is none of this id.
+    /// Returns the batch with all events in the journal at this moment applied, or `None` if the id is unknown.
     pub(crate) async fn open(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
         let slot = Arc::clone(self.slots().entry(id).or_default());
         let mut held = slot.lock().await;
@@ -58,12 +58,12 @@ impl LiveBatches {
         loaded
     }
 
-    /// Lets go of batches that nobody has asked for lately.
+    /// Drops batches that have not been opened recently.
     pub(crate) fn forget_unused(&self) {
         self.recent.forget_old();
     }
 
-    /// Lets go of a batch that was removed; those who hold it are told.
+    /// Drops a batch that was removed, and notifies its viewers.
     pub(crate) async fn forget(&self, id: BatchId) {
         let slot = self.slots().remove(&id);
         if let Some(slot) = slot
@@ -73,7 +73,7 @@ impl LiveBatches {
         }
     }
 
-    /// Whether anybody looks at a batch.
+    /// Whether a batch has viewers on this node.
     pub(crate) async fn is_watched(&self, id: BatchId) -> bool {
         let slot = self.slots().get(&id).cloned();
         match slot {
@@ -82,7 +82,7 @@ impl LiveBatches {
         }
     }
 
-    /// Removes the slots of batches that nobody holds or waits for. Done when one is loaded, so that there are never many more
+    /// Removes the slots of batches that are neither in memory nor being loaded. Called after each load, so that there are never many more
     /// slots than batches in memory.
     fn forget_unheld(&self, mine: Slot) {
         drop(mine);
@@ -95,7 +95,7 @@ impl LiveBatches {
         let Some(BatchMeta { owner, receipts, .. }) = self.journal.find(id).await? else { return Ok(None) };
         let mut pages = self.journal.follow(id, Offset::default());
         let folded = fold_what_is_there(id, &mut pages, receipts).await?;
-        // What is over is run again only after a retry, which needs its work as well.
+        // A finished batch needs its work as well, because it may be retried.
         let input = match has_input(&folded.quilt.spec().work) {
             true => self.journal.input(id).await?,
             false => None,
@@ -124,7 +124,7 @@ impl LiveBatches {
             follower: OnceLock::new(),
         });
         let follower = tokio::spawn(follow(Arc::downgrade(&batch), pages, Arc::clone(&self.journal)));
-        // The cell is new, so this is its first value.
+        // The cell is new, so this call cannot fail.
         let _ = batch.follower.set(AbortOnDropHandle::new(follower));
         Ok(Some(batch))
     }
@@ -161,7 +161,7 @@ async fn fold_what_is_there(
     }
 }
 
-/// Folds what comes. After an error the journal is followed from where it was.
+/// Applies events as they arrive. After an error it follows the journal again from the last applied event.
 async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journal>) {
     loop {
         match pages.next().await {
@@ -170,7 +170,7 @@ async fn follow(batch: Weak<LiveBatch>, mut pages: Pages, journal: Arc<dyn Journ
                 None => return,
             },
             Some(Err(JournalError::Removed)) => {
-                // On whatever node that was.
+                // Any node may have removed it.
                 let Some(batch) = batch.upgrade() else { return };
                 return batch.removed.cancel();
             }

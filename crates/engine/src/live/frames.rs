@@ -1,7 +1,7 @@
-//! What viewers of a batch are sent, encoded once for all of them who are at the same step.
+//! Frames for the viewers of a batch, encoded once for all viewers at the same step.
 //!
-//! Viewers move from *cut* to *cut*: a step at which one of them was sent something. A new cut is made at most once a frame on a screen,
-//! so those who keep up are all at the same one, and ask for the same bytes.
+//! Viewers advance from *cut* to *cut*. A cut is a step at which a frame was encoded. New cuts are made at most once per screen refresh, so
+//! viewers that keep up are at the same cut and share the same bytes.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,54 +14,54 @@ use tokio::time::Instant;
 
 use super::batch_state::BatchState;
 
-/// The shortest time between two cuts: about a frame on a screen.
+/// Minimum time between two cuts, about one screen refresh.
 const CUT_INTERVAL: Duration = Duration::from_millis(16);
 
-/// The most changes in one delta. A page folds that many well within a frame.
+/// Maximum number of changes in one delta. A browser applies that many well within one screen refresh.
 const MAX_DELTA: u64 = 32_768;
 
-/// How long a snapshot serves viewers who come after the one for whom it was made, while the batch goes on.
+/// How long a snapshot is reused for new viewers while the batch is running.
 const SNAPSHOT_AGE: Duration = Duration::from_millis(250);
 
-/// How long a status serves viewers who come after the one for whom it was made.
+/// How long a status frame is reused for other viewers.
 const STATUS_AGE: Duration = Duration::from_millis(250);
 
 /// The messages of one frame.
 pub type Messages = Arc<[Bytes]>;
 
-/// What a viewer gets next.
+/// The next frame for a viewer.
 pub enum Next {
-    /// A frame, and the step that it leads to.
+    /// A frame, and the step of the viewer after it.
     Frame(Messages, Step),
-    /// Nothing before this moment.
+    /// There is no frame before this time.
     NotBefore(Instant),
 }
 
-/// The frames that viewers have asked for lately.
+/// Cached frames.
 #[derive(Default)]
 pub(super) struct Frames {
     cached: Mutex<Cached>,
 }
 
-/// Those that are at hand.
+/// The cached frames.
 #[derive(Default)]
 pub(super) struct Cached {
     cut: Option<(Step, Instant)>,
-    /// To the cut, or as near to it as one delta goes, from where viewers were.
+    /// Deltas by the step at which they start. Each ends at the cut, or earlier if it reaches the maximum size.
     deltas: HashMap<Step, (Messages, Step)>,
     snapshot: Option<(Messages, Step, Instant)>,
     status: Option<(Messages, Instant)>,
 }
 
 impl Frames {
-    /// Who encodes a frame holds this, so that others who want the same one find it done.
+    /// Encoding holds this lock, so that viewers that wait for the same frame find it cached.
     pub(super) fn lock(&self) -> MutexGuard<'_, Cached> {
         self.cached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Cached {
-    /// What a viewer has not seen, who has seen everything up to a step.
+    /// The next frame for a viewer that has seen everything up to a step.
     pub(super) fn next(&mut self, folded: &BatchState, seen: Option<Step>) -> Next {
         let now = Instant::now();
         let cut = match self.cut {
@@ -78,13 +78,13 @@ impl Cached {
         Next::Frame(messages, step)
     }
 
-    /// A status that was made a moment ago.
+    /// The cached status frame, unless it has expired.
     pub(super) fn recent_status(&self) -> Option<Messages> {
         let (messages, _) = self.status.as_ref().filter(|(_, made)| made.elapsed() < STATUS_AGE)?;
         Some(Arc::clone(messages))
     }
 
-    /// A new status.
+    /// Encodes and caches a status frame.
     pub(super) fn status(&mut self, load: Load) -> Messages {
         let messages = split(ServerFrame::Status(load).encode());
         self.status = Some((Arc::clone(&messages), Instant::now()));
@@ -94,7 +94,7 @@ impl Cached {
     fn cut_at(&mut self, step: Step, now: Instant) -> Step {
         self.cut = Some((step, now));
         self.deltas.clear();
-        // One of a batch that stands still serves everybody who comes.
+        // The snapshot of an idle batch stays valid.
         self.snapshot.take_if(|(_, made_at, made)| *made_at < step && now > *made + SNAPSHOT_AGE);
         step
     }
@@ -118,14 +118,14 @@ impl Cached {
 }
 
 impl BatchState {
-    /// Whether what came after a step is kept, and is less than the whole quilt.
+    /// Whether the history reaches back to a step, and the changes since then are at most as many as the squares.
     fn can_go_on_from(&self, seen: Step) -> bool {
         let missed = self.quilt.step().0.saturating_sub(seen.0);
         missed <= u64::from(self.quilt.progress().tasks) && self.history.reaches(seen)
     }
 }
 
-/// A frame as messages that can be shared.
+/// Splits a frame into messages that can be shared.
 #[must_use]
 pub fn split(frame: Vec<u8>) -> Messages {
     messages(frame).map(Bytes::from).collect()

@@ -1,11 +1,11 @@
-//! Batches that are being followed: folded from their journal and kept in memory as long as someone holds them.
+//! Batches in memory. Their state is derived from the journal and updated until they are no longer used.
 //!
 //! # Layout
 //!
-//! - [`LiveBatch`]: one of them, and [`Viewer`], who looks at it
-//! - [`BatchState`]: how it stands
-//! - `frames`: what its viewers are sent; `attempt_buffer`: the attempts among it
-//! - `batches`: all that are in memory; `unused`: those that stay for a while though nobody holds them
+//! - [`LiveBatch`]: one batch; [`Viewer`]: counts its viewers
+//! - [`BatchState`]: the state derived from its events
+//! - `frames`: the frames for its viewers; `attempt_buffer`: its latest attempts
+//! - `batches`: all batches in memory; `unused`: keeps recently used batches in memory for a while
 
 mod attempt_buffer;
 mod batch;

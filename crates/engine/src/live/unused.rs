@@ -1,5 +1,5 @@
-//! Batches that stay in memory for a while though nobody holds them. A node that serves no page and coordinates no lap only has leases, one after
-//! the other, and would load a batch anew for each.
+//! Keeps recently used batches in memory. A node without viewers that coordinates no lap runs one chunk after another, and would otherwise
+//! load the batch again for each of them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::LiveBatch;
 
-/// How long an unused batch stays.
+/// How long an unused batch stays in memory.
 const UNUSED_TTL: Duration = Duration::from_secs(10);
 
 /// The batches, with the time of their last use.
@@ -20,20 +20,20 @@ pub(super) struct UnusedBatches {
 }
 
 impl UnusedBatches {
-    /// Notes that a batch is used. No lease can come of one that is over.
+    /// Records that a batch was used. Finished batches are skipped, because they have no more chunks.
     pub(super) fn touch(&self, batch: &Arc<LiveBatch>) {
         if batch.is_open() {
             self.batches().insert(batch.id(), (Arc::clone(batch), Instant::now()));
         }
     }
 
-    /// Drops those that were not used for a while, or are over.
+    /// Drops batches that have expired or finished.
     pub(super) fn forget_old(&self) {
         let forgotten: Vec<_> = {
             let mut batches = self.batches();
             batches.extract_if(|_, (batch, used)| used.elapsed() > UNUSED_TTL || !batch.is_open()).collect()
         };
-        // Dropping a batch takes time, and is done without the lock.
+        // Dropping a batch takes time, so it happens without the lock.
         drop(forgotten);
     }
 
