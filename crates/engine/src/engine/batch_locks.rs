@@ -1,4 +1,4 @@
-//! One change of a batch at a time.
+//! Serializes changes of a batch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use quilt::BatchId;
 use tokio::sync::OwnedMutexGuard;
 
-/// A lock for each batch of which a lap is started, or that is removed. A second request for the same batch finds that done, or waits for its
-/// turn; others are not held up.
+/// A lock for each batch whose next lap is being started, or that is being removed. A second request for the same batch waits, and then
+/// finds the change done. Other batches are not blocked.
 #[derive(Default)]
 pub(super) struct BatchLocks(Mutex<HashMap<BatchId, Weak<tokio::sync::Mutex<()>>>>);
 

@@ -1,5 +1,4 @@
-//! What its owner can do with a batch: cancel, retry, pause and resume it, limit it, remove it. Each of these can be asked for again, and
-//! changes nothing then.
+//! Operations of owners on their batches: cancel, retry, pause, resume, set limits, remove. All of them are idempotent.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +20,8 @@ use crate::journal::JournalError;
 use crate::live::LiveBatch;
 
 impl Engine {
-    /// Stops a batch now, or as soon as what runs of it has ended; what is settled stays. A batch that is over already stays as it is.
+    /// Cancels a batch, either at once or after its running tasks have ended. Settled tasks keep their outcomes. A finished batch does not
+    /// change.
     ///
     /// # Errors
     ///
@@ -43,8 +43,7 @@ impl Engine {
         Ok(read(&batch, Quilt::summary))
     }
 
-    /// Pauses or resumes a batch, or sets how many of its tasks may run at the same time. What runs is not interrupted. A batch that is over stays
-    /// as it is.
+    /// Pauses or resumes a batch, or sets its concurrency limit. Running tasks are not interrupted. A finished batch does not change.
     ///
     /// # Errors
     ///
@@ -60,7 +59,7 @@ impl Engine {
                 break;
             }
             let at = self.shared.settings.clock.now();
-            // Of two that are written at once one has no effect, and is written anew if it is still wanted.
+            // If two controls are written concurrently, one of them has no effect. It is written again if it is still needed.
             let number = controls + 1;
             self.shared.journal.append(id, vec![Event::Controlled { lap, number, at, control }], Vec::new()).await?;
             in_time(&batch, |quilt| quilt.controls() >= number || is_past(quilt, lap)).await?;
@@ -77,8 +76,8 @@ impl Engine {
         if is_exhausted { Err(ControlError::TooManyControls { limit: MAX_CONTROLS }) } else { Ok(summary) }
     }
 
-    /// Starts a lap of squares that failed or were not run: those that the request names, or else those of `default`. A batch that still
-    /// runs, or has no such squares, stays as it is.
+    /// Starts a lap of squares that failed or were not run: the squares that the request names, or `default`. If the batch is still
+    /// running, or has no such squares, it does not change.
     ///
     /// # Errors
     ///
@@ -95,7 +94,7 @@ impl Engine {
         to_the_end(async move { engine.start_lap_now(id, owner, default, &request, &limits).await }).await
     }
 
-    /// Runs what failed once more, within the limits of the lap before; see [`Engine::start_lap`].
+    /// Runs failed squares again, within the limits of the lap before; see [`Engine::start_lap`].
     ///
     /// # Errors
     ///
@@ -104,7 +103,7 @@ impl Engine {
         self.start_lap(id, owner, LapSet::Failed, LapRequest::default(), Limits::default()).await
     }
 
-    /// Runs one square once more that failed or was not run, within the limits of the lap before; see [`Engine::start_lap`].
+    /// Runs one square again that failed or was not run, within the limits of the lap before; see [`Engine::start_lap`].
     ///
     /// # Errors
     ///
@@ -120,7 +119,7 @@ impl Engine {
         self.start_lap(id, owner, LapSet::Failed, request, Limits::default()).await
     }
 
-    /// Runs what was not run when the batch was stopped, within the limits of the lap before; see [`Engine::start_lap`].
+    /// Runs the squares that were not run when the batch was stopped, within the limits of the lap before; see [`Engine::start_lap`].
     ///
     /// # Errors
     ///
@@ -164,7 +163,7 @@ impl Engine {
                 }
             }
             drop(one_at_a_time);
-            // It may also be another node that starts it, and is lost over it.
+            // If another node starts the lap and is lost, this times out.
             in_time(&batch, |quilt| quilt.lap_number() > lap).await?;
         } else if is_over && lap as usize >= MAX_LAPS {
             return Err(ControlError::TooManyLaps { limit: MAX_LAPS });
@@ -172,7 +171,7 @@ impl Engine {
         Ok(read(&batch, Quilt::summary))
     }
 
-    /// Removes a batch that is over. Who watches it is told.
+    /// Removes a finished batch. Its viewers are notified.
     ///
     /// # Errors
     ///
@@ -185,11 +184,11 @@ impl Engine {
     async fn remove_now(&self, id: BatchId, owner: OwnerId) -> Result<(), ControlError> {
         let _one_at_a_time = self.shared.changing.lock(id).await;
         let batch = self.open_own(id, owner).await?;
-        // Its end may not have been noted yet.
+        // The final summary may not have been stored yet.
         let (summary, receipts) = final_summary(&batch).ok_or(ControlError::NotOver)?;
         self.shared.journal.finalize(id, summary.lap, summary, receipts).await?;
         if !self.shared.journal.remove(id).await? {
-            // A lap is being started elsewhere.
+            // Another node is starting a lap.
             return Err(ControlError::NotOver);
         }
         tracing::info!(batch = %id, "removed");
@@ -204,12 +203,12 @@ impl Engine {
     }
 }
 
-/// The squares that a request for a lap names, if it names any.
+/// The squares that a lap request names, if it names any.
 fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, ControlError> {
     let LapRequest { reason, squares, not_run, .. } = request;
     Ok(match (reason, squares, not_run) {
         (None, None, false) => None,
-        // As the batch stores it, so that no text of a client grows the journal.
+        // Uses the batch's own copy of the reason, so that text from a client does not grow the journal.
         (Some(reason), None, false) => Some(match quilt.reason(reason) {
             Some(reason) => LapSet::Reason(reason.into()),
             None => LapSet::Positions(Positions::default()),
@@ -227,7 +226,7 @@ fn requested_set(quilt: &Quilt, request: &LapRequest) -> Result<Option<LapSet>, 
     })
 }
 
-/// Where the positions of a lap lie. Others among them are not pending, and passed over.
+/// The range of the positions of a lap. Other positions in it are not pending, and are skipped.
 fn positions_of(set: &LapSet, tasks: u32) -> Range<Position> {
     let all = Position(0)..Position(tasks);
     match set {
@@ -236,7 +235,7 @@ fn positions_of(set: &LapSet, tasks: u32) -> Range<Position> {
     }
 }
 
-/// Waits until what was written is folded.
+/// Waits until a written event is applied.
 async fn in_time(batch: &LiveBatch, reached: impl Fn(&Quilt) -> bool) -> Result<(), JournalError> {
     tokio::select! {
         biased;

@@ -1,4 +1,4 @@
-//! Why the engine did not do what it was asked.
+//! Errors of operations on batches.
 
 use quilt::SpecError;
 use thiserror::Error;
@@ -31,67 +31,67 @@ pub enum LaunchError {
     /// The work is unknown or does not take these parameters.
     #[error(transparent)]
     InvalidWork(#[from] InvalidWork),
-    /// The request is incomplete, or exceeds a limit.
+    /// The request is incomplete or exceeds a limit.
     #[error(transparent)]
     InvalidSpec(#[from] SpecError),
-    /// What describes the batch takes more bytes than can be read back.
+    /// The encoded specification exceeds the size that can be read back.
     #[error(
         "the description of the batch has {bytes} bytes, most of them in `work`; at most {max} are allowed. Send long lists as a file"
     )]
     SpecTooLarge {
-        /// How many it takes.
+        /// Its size in bytes.
         bytes: usize,
-        /// How many it may take.
+        /// The maximum in bytes.
         max: usize,
     },
-    /// Too much is running already.
+    /// Too many batches or squares are running.
     #[error(transparent)]
     TooManyRunning(#[from] TooManyRunning),
-    /// There is a batch of this id already, and it is another one.
+    /// Another batch was launched under this id.
     #[error("this was used to launch another batch before")]
     Conflict,
-    /// The journal did not take it.
+    /// The journal failed.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
 
-/// Why a batch was not controlled.
+/// Why an operation on a batch failed.
 #[derive(Debug, Error)]
 pub enum ControlError {
     /// There is no such batch.
     #[error("there is no batch of this id")]
     NotFound,
-    /// Somebody else launched it.
+    /// Another session launched it.
     #[error("only the session that launched a batch may control it")]
     NotOwner,
     /// The batch has no such square.
     #[error("this batch has no such square")]
     NoSuchSquare,
-    /// A lap has one set of squares.
+    /// The request names more than one set of squares.
     #[error("reason, squares and not_run exclude each other; name one of them")]
     SeveralSets,
-    /// The limits of a lap are not allowed.
+    /// The limits of the lap are not allowed.
     #[error(transparent)]
     InvalidLimits(#[from] SpecError),
-    /// Only a batch that is over can be removed.
+    /// Only a finished batch can be removed.
     #[error("the batch is not over yet; cancel it before you remove it")]
     NotOver,
-    /// It was controlled as often as is allowed.
+    /// The maximum number of controls is reached.
     #[error("this batch has been paused or changed {limit} times, and that is the limit")]
     TooManyControls {
         /// The limit.
         limit: u32,
     },
-    /// It was retried as often as is allowed.
+    /// The maximum number of laps is reached.
     #[error("this batch has run {limit} laps, and that is the limit")]
     TooManyLaps {
         /// The limit.
         limit: usize,
     },
-    /// Too much is running already.
+    /// Too many batches or squares are running.
     #[error(transparent)]
     TooManyRunning(#[from] TooManyRunning),
-    /// The journal did not answer.
+    /// The journal failed.
     #[error(transparent)]
     Journal(JournalError),
 }

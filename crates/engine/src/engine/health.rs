@@ -4,11 +4,11 @@ use super::shared::Engine;
 use crate::journal::JournalError;
 
 impl Engine {
-    /// Returns an error if batches cannot be stored at this moment: launches are refused with it.
+    /// Returns an error if batches cannot be stored at this moment. Launches fail with the same error.
     ///
     /// # Errors
     ///
-    /// Where the journal is not available.
+    /// If the journal is not available.
     pub async fn health(&self) -> Result<(), JournalError> {
         self.shared.journal.health().await
     }

@@ -1,7 +1,7 @@
-//! The laps that run: counted against the limits, coordinated, and followed to their ends.
+//! Running laps: counted against the limits, coordinated, and supervised until they end.
 //!
-//! Of all nodes one coordinates a lap: it hands out its chunks, stops it at its deadline, and stores how it ended. If it is lost, another node
-//! adopts the lap, as an engine does at its start with what was left unfinished.
+//! Each lap has one coordinator among the nodes. It hands out the chunks, stops the lap at its deadline, and stores the final summary. If
+//! the coordinator is lost, another node adopts the lap. In the same way an engine adopts unfinished laps when it starts.
 
 use std::collections::hash_map::Entry;
 use std::ops::Range;
@@ -23,35 +23,35 @@ use crate::dispatch::{Contact, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, N
 use crate::journal::{JournalError, retry_while_unavailable};
 use crate::live::{Gate, LiveBatch};
 
-/// How often the coordinator of a lap renews that it is, and looks for laps without one.
+/// How often a coordinator renews its coordination of a lap, and how often a node searches for uncoordinated laps.
 pub(super) const RENEW_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 3);
 
-/// For how long this node coordinates a lap after it has renewed that: less than others wait before they take it over.
+/// How long a coordinator relies on a renewal. It is shorter than the time after which other nodes take over.
 const COORDINATED_TIME: Duration = Duration::from_secs(LEASE_TTL.as_secs() * 2 / 3);
 
-/// How long a node has to receive the statuses of others without a break before it asks them what they hold.
+/// How long a node must receive statuses without interruption before it asks its peers for the leases that they hold.
 const LISTENING_TIME: Duration = Duration::from_millis(1_500);
 
-/// How long a new coordinator waits for a node to say what it holds, of the time in which messages arrive.
+/// How long a new coordinator waits for a peer to list its leases, in time during which messages arrive.
 const HOLDINGS_TIME: Duration = Duration::from_secs(6);
 
-/// How long a lap that was announced may take to start, before it is taken for abandoned by the node that announced it.
+/// How long a counted lap may take to appear in the journal before it is considered abandoned.
 const START_TIME: Duration = Duration::from_secs(60);
 
-/// What a coordinator knows of the lap when it begins.
+/// The coordinator's knowledge of a lap at its start.
 pub(super) struct Start {
-    /// The coordinator's term of office.
+    /// The coordinator's epoch.
     pub(super) epoch: u64,
-    /// The positions to run; all of them where that is not known.
+    /// The range of positions to run. `None` means all positions.
     pub(super) positions: Option<Range<Position>>,
-    /// The batch, if it is open.
+    /// The batch, if it is loaded.
     pub(super) batch: Option<Arc<LiveBatch>>,
-    /// Whether another node may have handed out some of it before.
+    /// Whether an earlier coordinator may have granted leases of the lap.
     pub(super) is_adopted: bool,
 }
 
 impl Engine {
-    /// Counts a lap among the running ones. `false` if it is one of them already.
+    /// Counts a lap against the limits. Returns `false` if it is counted already.
     pub(super) fn count(&self, lap: LapId, share: Share) -> Result<bool, TooManyRunning> {
         let settings = &self.shared.settings;
         let mut running = self.running();
@@ -72,8 +72,8 @@ impl Engine {
         }
     }
 
-    /// Counts a lap among the running ones and makes this node its coordinator. Returns the epoch; `None` if it is running already, here or on
-    /// another node.
+    /// Counts a lap against the limits and makes this node its coordinator. Returns the epoch, or `None` if the lap is running already, on
+    /// this node or another one.
     pub(super) async fn count_and_coordinate<E>(&self, lap: LapId, share: Share) -> Result<Option<u64>, E>
     where
         E: From<TooManyRunning> + From<JournalError>,
@@ -92,7 +92,7 @@ impl Engine {
         self.running().here.remove(&lap);
     }
 
-    /// Stops coordinating a lap that was counted and has come to nothing.
+    /// Stops coordinating a counted lap that did not start.
     pub(super) async fn give_up(&self, lap: LapId) {
         self.abandon(lap).await;
         self.uncount(lap);
@@ -105,14 +105,14 @@ impl Engine {
         }
     }
 
-    /// This node does not coordinate the lap any more.
+    /// Gives up the coordination of a lap.
     pub(super) async fn abandon(&self, lap: LapId) {
         if let Some(nodes) = &self.shared.cluster {
             nodes.cluster.coordination.abandon(lap).await;
         }
     }
 
-    /// Hands out a lap that was counted and is coordinated by this node, until it is over.
+    /// Coordinates a counted lap until it ends, in the background.
     pub(super) fn coordinate(&self, lap: LapId, start: Start) {
         let engine = self.clone();
         self.shared.laps.spawn(async move {
@@ -120,7 +120,7 @@ impl Engine {
         });
     }
 
-    /// Keeps a batch in memory while a lap of it runs, stops the lap when its time is over, and stores how it ended.
+    /// Keeps a batch in memory while a lap of it runs, stops the lap at its deadline, and stores the final summary.
     async fn supervise(&self, lap: LapId, start: Start) {
         let validity = Arc::new(match self.shared.cluster {
             Some(_) => Validity::until(Instant::now() + COORDINATED_TIME),
@@ -131,7 +131,7 @@ impl Engine {
         let ended = tokio::select! {
             biased;
             () = self.shared.handing_over.cancelled() => {
-                // Other nodes adopt it once it is abandoned.
+                // Other nodes adopt the lap once it is abandoned.
                 self.shared.scheduler.close(lap, |_, _| ());
                 return self.abandon(lap).await;
             }
@@ -142,7 +142,7 @@ impl Engine {
             Some(_) => self.shared.scheduler.close(lap, |_, _| ()),
             None => {
                 self.demote(lap);
-                // In case this node has taken it anew without knowing what others have handed out meanwhile.
+                // This node may have acquired the lap again without knowing the leases that others have granted since.
                 self.abandon(lap).await;
             }
         }
@@ -176,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// Renews that this node coordinates a lap, until it does not any more: another node does, or did in between.
+    /// Renews the coordination of a lap until it is lost: another node coordinates the lap, or has done so in between.
     async fn renew_until_lost(&self, lap: LapId, epoch: u64, (validity, is_open): (&Validity, &AtomicBool)) {
         if self.shared.cluster.is_none() {
             return std::future::pending().await;
@@ -187,7 +187,7 @@ impl Engine {
             match self.acquire_or_renew(lap).await {
                 Ok(Some(renewed)) if renewed == epoch => {
                     if is_open.load(Ordering::Relaxed) && !self.shared.scheduler.is_open(lap) {
-                        // A later coordinator has asked what this node holds.
+                        // A later coordinator has asked for the leases of this node.
                         return;
                     }
                     validity.renew(sent + COORDINATED_TIME);
@@ -209,7 +209,8 @@ impl Engine {
             Some(batch) => batch,
             None => retry_while_unavailable(|| self.open(lap.batch)).await?.ok_or(JournalError::Removed)?,
         };
-        // The lap may be in the journal, and not be folded yet. Or it never comes, and the one before it is over.
+        // The start of the lap may be in the journal and not yet applied. If it does not arrive, the lap has not started, and the one
+        // before it is finished.
         if timeout(START_TIME, batch.wait_until(|quilt| quilt.lap_number() >= lap.lap)).await.is_err() {
             return Ok(batch);
         }
@@ -247,7 +248,7 @@ impl Engine {
         Ok(batch)
     }
 
-    /// Tells the scheduler when a batch is paused, resumed or limited.
+    /// Updates the scheduler when a batch is paused, resumed or limited.
     async fn follow_gate(&self, mut gates: watch::Receiver<Gate>, lap: LapId) {
         // The sender lives as long as the batch.
         while gates.changed().await.is_ok() {
@@ -255,20 +256,20 @@ impl Engine {
         }
     }
 
-    /// The leases of a lap that workers hold, from those who may know: nobody else runs these positions meanwhile.
+    /// Collects the leases of a lap from peers. Their positions must not run elsewhere.
     async fn holdings(&self, lap: LapId, OtherNodes { cluster, live, .. }: &OtherNodes) -> Vec<(Contact, Vec<Lease>)> {
         let Shared { peers, .. } = &*self.shared;
         while peers.reachable_for() < LISTENING_TIME {
             sleep(STATUS_INTERVAL / 5).await;
         }
-        // No list of such a node leaves a lease out by mistake: the node has named it itself.
+        // The answer comes from the holder itself, so its list is complete.
         let contact = |id| Contact { holder: Holder::Peer(id), live: live.now(), exchange: u64::MAX };
         let question = Request::Holdings { lap, coordinator: cluster.messages.id() };
         let ask = |id: NodeId| {
             let (question, contact) = (&question, &contact);
             async move {
                 let asked = live.now();
-                // One that does not answer though messages arrive is lost.
+                // A peer that does not answer although messages arrive is lost.
                 while live.now().saturating_sub(asked) < HOLDINGS_TIME && peers.holders().contains(&id) {
                     if let Some(Reply::Holdings(leases)) = ask(&*cluster.messages, id, question).await {
                         return Some((contact(id), leases));
@@ -281,7 +282,7 @@ impl Engine {
         join_all(peers.holders().into_iter().map(ask)).await.into_iter().flatten().collect()
     }
 
-    /// Stores how a batch ended, and the receipts of its laps.
+    /// Stores the final summary of a batch, and the receipts of its laps.
     async fn finalize(&self, lap: LapId, batch: &LiveBatch) -> Result<(), JournalError> {
         let Some((summary, receipts)) = final_summary(batch) else { return Ok(()) };
         let progress = summary.progress;
@@ -294,13 +295,13 @@ impl Engine {
     }
 }
 
-/// How a batch ended, and the receipts of its laps. One that goes on has no end to note.
+/// The final summary of a batch, and the receipts of its laps. `None` if the batch has not finished.
 pub(super) fn final_summary(batch: &LiveBatch) -> Option<(Summary, Vec<Receipt>)> {
     let folded = batch.folded();
     folded.quilt.status().is_over().then(|| (folded.quilt.summary(), folded.stats.receipts().to_vec()))
 }
 
-/// Whether a lap that has started is over.
+/// Whether a lap that has started has ended.
 pub(super) fn is_past(quilt: &Quilt, lap: u32) -> bool {
     quilt.lap_number() > lap || quilt.status().is_over()
 }

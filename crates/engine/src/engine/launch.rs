@@ -1,4 +1,4 @@
-//! Launching.
+//! Launches batches.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::dispatch::LapId;
 use crate::journal::{Creation, JournalError};
 use crate::live::LiveBatch;
 
-/// How long to wait at first for a launch of the same batch that is under way, and how long at most in all.
+/// The first pause while the same batch is being launched elsewhere, and the total time to wait. The pause doubles each time.
 const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
 const ANOTHER_LAUNCH_TIME: Duration = Duration::from_secs(10);
 
-/// How many bytes of memory a square of a running batch takes.
+/// Memory per square of a running batch, in bytes.
 const BYTES_A_SQUARE: usize = 16;
 
 impl Engine {
-    /// Accepts a batch. When it returns, the launch is durable; nothing of it has to have run, whatever its size.
+    /// Accepts a batch. The launch is durable when this returns. No task needs to have run by then, whatever the size of the batch.
     ///
-    /// The work is as the registry has prepared it, and the input what it made of it.
+    /// `spec.work` and `input` must come from [`Registry::prepare`](crate::work::Registry::prepare).
     ///
-    /// Launching the same batch under the same id again changes nothing, and succeeds.
+    /// Launching the same batch under the same id again succeeds and changes nothing.
     ///
     /// # Errors
     ///
@@ -44,8 +44,8 @@ impl Engine {
         to_the_end(async move { engine.launch_now(id, owner, spec, input).await }).await
     }
 
-    /// Accepts what a client asked for: prepares the work with the file that came along, checks it against the limits, and launches it.
-    /// `seed` counts where the request names none.
+    /// Launches a batch as a client requested it: prepares the work with the uploaded file, checks the limits, and launches it. `seed` is
+    /// used if the request has none.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Engine {
         self.shared.registry.build(&spec, input.clone())?;
         let lap = LapId { batch: id, lap: 1 };
         let tasks = spec.grid.squares();
-        // What it holds in memory besides its squares, in squares.
+        // The size of the input, in squares.
         let held = input.as_ref().map_or(0, |input| u32::try_from(input.len() / BYTES_A_SQUARE).unwrap_or(u32::MAX));
         let started = Instant::now();
         let mut pause = ANOTHER_LAUNCH;
@@ -91,7 +91,7 @@ impl Engine {
             if let Some(epoch) = self.count_and_coordinate::<LaunchError>(lap, share).await? {
                 break epoch;
             }
-            // Somebody else launches it just now.
+            // The same batch is being launched concurrently.
             if started.elapsed() > ANOTHER_LAUNCH_TIME {
                 return Err(JournalError::Unavailable("the same batch is being launched elsewhere".into()).into());
             }
@@ -106,7 +106,7 @@ impl Engine {
                 Ok(Summary::of_launch(launched))
             }
             Ok(Creation::Exists) => {
-                // Another node launched it since we looked, and runs it.
+                // Another node has launched it in the meantime, and coordinates it.
                 self.give_up(lap).await;
                 let before = self.open(id).await?.ok_or(LaunchError::Conflict)?;
                 same_launch(&before, owner, &launched.spec)

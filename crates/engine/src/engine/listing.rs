@@ -5,22 +5,21 @@ use quilt::{BatchId, OwnerId, Summary};
 use super::shared::Engine;
 use crate::journal::{BatchListItem, JournalError};
 
-/// A part of an owner's list.
+/// A page of an owner's list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
     /// Batches, newest first.
     pub batches: Vec<(BatchId, Summary)>,
-    /// Where the list goes on, if it does.
+    /// The cursor of the next page, if there is one.
     pub next: Option<u64>,
 }
 
 impl Engine {
-    /// An owner's batches, newest first, at most `limit` of them, going on behind the cursor `after`. One that is damaged is
-    /// left out.
+    /// Up to `limit` batches of an owner, newest first, after the cursor `after`. Damaged batches are skipped.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn list(&self, owner: OwnerId, after: Option<u64>, limit: u32) -> Result<Listing, JournalError> {
         let mut listed = self.shared.journal.list(owner, after, limit.saturating_add(1)).await?;
         let goes_on = listed.len() > limit as usize;

@@ -1,4 +1,4 @@
-//! What the workers run, for viewers and for the other nodes.
+//! The tasks that the workers run, for viewers and for the other nodes.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -17,14 +17,14 @@ use crate::slots::{Node, SlotClass};
 /// How often a node publishes its status.
 pub(super) const STATUS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The shortest pause between two statuses.
+/// The minimum pause between two statuses.
 const STATUS_PAUSE: Duration = Duration::from_millis(10);
 
-/// How often owners are charged for what runs.
+/// How often owners are charged for running tasks.
 const ACCOUNT_INTERVAL: Duration = Duration::from_millis(500);
 
 impl Engine {
-    /// The nodes and what they run of a batch, for those who look at it. Other nodes are asked, and have a quarter of a second to answer.
+    /// The nodes and the tasks of a batch that they run. Other nodes are asked, and have 250 ms to answer.
     pub async fn load(&self, batch: &LiveBatch) -> Load {
         let Shared { pool, context, settings, peers, cluster, .. } = &*self.shared;
         let class = batch.slot_class().unwrap_or(SlotClass::Async);
@@ -48,7 +48,7 @@ impl Engine {
         load
     }
 
-    /// Charges owners for what runs, takes back the leases of lost nodes, and forgets what was not used lately.
+    /// Charges owners for running tasks, expires the leases of lost nodes, and drops state of lost peers.
     pub(super) async fn keep_accounts(&self) {
         let Shared { scheduler, cluster, peers, .. } = &*self.shared;
         loop {
@@ -56,7 +56,7 @@ impl Engine {
             scheduler.accrue();
             if let Some(OtherNodes { live, remote, .. }) = cluster {
                 if live.tick(peers.is_reachable()) {
-                    // Nobody could confirm anything meanwhile.
+                    // No peer could confirm its leases while messages did not arrive.
                     scheduler.confirm_all(live.now());
                 }
                 scheduler.expire(live.now());
@@ -66,22 +66,22 @@ impl Engine {
         }
     }
 
-    /// Publishes this node's status twice a second, and at once when it has work to hand out.
+    /// Publishes this node's status twice a second, and immediately when it has work to hand out.
     pub(super) async fn publish_statuses(&self) {
         let Shared { cluster, scheduler, .. } = &*self.shared;
         let Some(OtherNodes { cluster, .. }) = cluster else { return };
         let mut ready = scheduler.ready();
         loop {
             ready.mark_unchanged();
-            // A struct of numbers and names always has a form.
+            // A struct of numbers and strings always serializes.
             let status = serde_json::to_vec(&self.status()).unwrap_or_default();
             cluster.messages.broadcast(status.into()).await;
             sleep(STATUS_PAUSE).await;
             let has_work = async {
-                // An end of work is seen by those who ask for it.
+                // Peers notice the end of work when they ask for it.
                 while ready.changed().await.is_ok() && ready.borrow_and_update().sum() == 0 {}
             };
-            // Both an end of the time and a change are a reason to go on.
+            // Both a timeout and a change trigger the next status.
             let _ = timeout(STATUS_INTERVAL, has_work).await;
         }
     }
@@ -116,12 +116,12 @@ impl Engine {
     }
 }
 
-/// Adds what a node runs of a batch.
+/// Adds the running tasks of a node.
 fn add(load: &mut Load, node: &Node, class: SlotClass, tasks: RunningTasks) {
     let Node { name, host, version, slots } = node.clone();
     let running = tasks.longest.into_iter().map(|task| Running {
         worker: node.worker(task.worker),
-        // Whatever another node may have sent.
+        // Another node may have sent any position.
         position: Position(task.position.min(MAX_SQUARES - 1)),
         attempt: task.attempt,
         started_at: Timestamp(task.started_at),

@@ -1,12 +1,14 @@
-//! What a program launches, controls and watches batches with.
+//! Launches, controls and observes batches.
 //!
 //! # Layout
 //!
-//! - `shared`: [`Engine`] itself; `settings`: what it may use; `start`: its start and its end
-//! - `launch`, `control`: what is asked for; `error`: why it was not done; `batch_locks`: one change of a batch at a time
-//! - `laps`: the laps that run, from their start to their end; `stops`: ends them early; `reconcile`: finds what nobody runs; `running`: what they count for
-//! - `record`: what is known of one square, and the receipts; `listing`: an owner's batches; `load`: what the workers do; `why`: what a task waits for
-//! - `health`: whether batches can be stored; `retention`: removes what is not kept any longer
+//! - `shared`: [`Engine`] itself; `settings`: its settings; `start`: startup and shutdown
+//! - `launch`, `control`: operations on batches; `error`: their errors; `batch_locks`: serializes changes of a batch
+//! - `laps`: running laps, from start to end; `stops`: ends laps early; `reconcile`: adopts uncoordinated laps; `running`: counts laps
+//!   against the limits
+//! - `record`: one square and its attempts, and the receipts; `listing`: an owner's batches; `load`: running tasks; `why`: why a task is
+//!   pending
+//! - `health`: whether batches can be stored; `retention`: removes expired batches
 
 mod batch_locks;
 mod control;

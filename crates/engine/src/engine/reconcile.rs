@@ -1,4 +1,4 @@
-//! Finds what nobody runs: laps without a coordinator, and squares of this node's laps that were lost.
+//! Finds uncoordinated laps, and lost squares of this node's laps.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use crate::dispatch::LapId;
 use crate::journal::{JournalError, OpenBatch};
 
 impl Engine {
-    /// Adopts laps without a coordinator, and hands out again what was lost of those of this node, every few seconds.
+    /// Periodically adopts uncoordinated laps, and requeues the lost squares of this node's laps.
     pub(super) async fn reconcile_laps(&self, mut left_alone: HashSet<BatchId>) {
         let mut exhausted = HashSet::new();
         loop {
@@ -26,8 +26,8 @@ impl Engine {
         }
     }
 
-    /// Hands out laps again of which nothing was left to hand out the time before either, and that are not over all the same: what was written
-    /// of them did not arrive. Returns the laps of which nothing is left.
+    /// Requeues laps that were exhausted in the previous round as well and have not ended: their events did not arrive. Returns the laps
+    /// that are exhausted now.
     fn requeue_lost(&self, before: &HashSet<LapId>) -> HashSet<LapId> {
         let scheduler = &self.shared.scheduler;
         let laps: Vec<LapId> = self.running().here.keys().copied().collect();
@@ -40,7 +40,7 @@ impl Engine {
         exhausted.into_iter().collect()
     }
 
-    /// Continues every lap that is neither over nor coordinated by another node. Those that are damaged are logged once, and left alone.
+    /// Adopts every unfinished lap that no other node coordinates. Damaged batches are logged once and then skipped.
     pub(super) async fn adopt_laps(&self, left_alone: &mut HashSet<BatchId>) -> Result<(), JournalError> {
         let unfinished = self.shared.journal.unfinished().await?;
         let mut elsewhere: HashMap<LapId, Share> = unfinished
@@ -52,14 +52,14 @@ impl Engine {
             elsewhere.retain(|lap, _| !running.here.contains_key(lap) && !running.ending.contains(lap));
         }
         let mut laps: Vec<LapId> = elsewhere.keys().copied().filter(|lap| !left_alone.contains(&lap.batch)).collect();
-        // The order of a map is another one in each process.
+        // The iteration order of a map differs between processes.
         laps.sort_unstable();
         if let Some(nodes) = &self.shared.cluster {
             laps = nodes.cluster.coordination.uncoordinated(laps).await?;
         }
         for lap in laps {
             let Some(share) = elsewhere.get(&lap).copied() else { continue };
-            // What was accepted is run, whatever the limits are now. A launch of the same batch finds it counted.
+            // Accepted laps run regardless of the current limits. A concurrent launch of the same batch finds the lap counted.
             match self.running().here.entry(lap) {
                 Entry::Occupied(_) => continue,
                 Entry::Vacant(vacant) => vacant.insert(share),
@@ -81,13 +81,13 @@ impl Engine {
                     elsewhere.remove(&lap);
                     self.coordinate(lap, Start { epoch, positions: None, batch: Some(batch), is_adopted: true });
                 }
-                // Its launch is under way, or has failed.
+                // The launch is in progress, or has failed.
                 Ok(None) => self.give_up(lap).await,
                 Err(JournalError::Unavailable(reason) | JournalError::Refused(reason)) => {
                     tracing::warn!(batch = %lap.batch, reason, "cannot continue it yet");
                     self.give_up(lap).await;
                 }
-                // Another node may be able to read it, of a later version for instance.
+                // Another node may be able to read it, for example one with a later version.
                 Err(error) => {
                     tracing::error!(batch = %lap.batch, %error, "cannot continue it; it is left to other nodes");
                     self.give_up(lap).await;

@@ -1,4 +1,4 @@
-//! What is known of one square: its outcome, and every attempt at it.
+//! The record of one square: its outcome and all attempts.
 
 use std::ops::Range;
 
@@ -12,40 +12,40 @@ use crate::journal::{JournalError, Offset, SquareDetail};
 use crate::live::LiveBatch;
 use crate::work::{Detail, StoredDetail};
 
-/// The most attempts that are returned of one square, the latest ones.
+/// The maximum number of attempts returned for one square. The latest ones are returned.
 const MAX_ATTEMPTS: usize = 1_000;
 
-/// How many messages are read at the same time.
+/// The number of concurrent reads of messages.
 const READS_AT_ONCE: usize = 16;
 
-/// One square, with every attempt at it.
+/// One square with all its attempts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SquareRecord {
-    /// Its state, with what is stored beside it.
+    /// Its state, outcome and detail.
     pub result: SquareResult,
     /// The attempts that ended, in the order in which they were written.
     pub attempts: Vec<AttemptRecord>,
 }
 
-/// The state of a square, with what is stored beside it.
+/// The state of a square, with its outcome and detail.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SquareResult {
-    /// Its task has yet to end.
+    /// Its task has not ended.
     Pending,
     /// Its task is done.
     Done {
         /// Its color.
         color: Color,
-        /// What the task recorded.
+        /// The recorded detail.
         detail: Option<Detail>,
     },
-    /// Its task failed for good.
+    /// Its task failed permanently.
     Failed {
-        /// In a few words that failures of the same kind share.
+        /// A short reason, the same for failures of the same kind.
         reason: Box<str>,
-        /// Everything there is to say about it.
+        /// The full message.
         message: Box<str>,
-        /// What the task recorded.
+        /// The recorded detail.
         detail: Option<Detail>,
     },
     /// Its task was pending when the batch was stopped.
@@ -53,7 +53,7 @@ pub enum SquareResult {
 }
 
 impl SquareResult {
-    /// What the task recorded.
+    /// The recorded detail.
     #[must_use]
     pub fn detail(&self) -> Option<&Detail> {
         match self {
@@ -71,14 +71,14 @@ impl SquareResult {
         }
     }
 
-    /// Adds what is stored. What is stored of another outcome was left by an earlier lap.
+    /// Adds the stored detail. A detail that does not fit the outcome is from an earlier lap.
     fn with(self, stored: StoredDetail, version: JournalVersion) -> Self {
         match (self, stored) {
             (Self::Done { color, .. }, StoredDetail::Plain(detail)) => Self::Done { color, detail: Some(detail) },
             (Self::Failed { reason, message, .. }, StoredDetail::Failure { message: stored, detail }) => {
                 Self::Failed { reason, message: stored.unwrap_or(message), detail }
             }
-            // As the first version stored it.
+            // The format of the first version.
             (Self::Failed { reason, message, .. }, StoredDetail::Plain(detail)) if version == JournalVersion::V1 => {
                 Self::Failed { reason, message, detail: Some(detail) }
             }
@@ -87,15 +87,15 @@ impl SquareResult {
     }
 }
 
-/// Some events of a journal after others, as far as it goes.
+/// A stream of consecutive events, up to the end of the journal.
 pub type Events = BoxStream<'static, Result<Vec<Event>, JournalError>>;
 
 impl Engine {
-    /// A batch's events behind an offset, and as far as its journal goes at this moment; `None` where there is no such batch.
+    /// A batch's events after an offset, up to the end of its journal at this moment. `None` if there is no such batch.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn journal(&self, id: BatchId, after: Offset) -> Result<Option<Events>, JournalError> {
         if self.shared.journal.find(id).await?.is_none() {
             return Ok(None);
@@ -110,11 +110,11 @@ impl Engine {
         Ok(Some(events.boxed()))
     }
 
-    /// One square of a batch, or `None` where there is no such batch or square. The cost is that of reading the batch's journal once.
+    /// One square of a batch, or `None` if there is no such batch or square. It reads the batch's journal once.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn square(&self, id: BatchId, square: Square) -> Result<Option<SquareRecord>, JournalError> {
         let Some(batch) = self.open(id).await? else { return Ok(None) };
         let found = {
@@ -149,11 +149,11 @@ impl Engine {
         Ok(Some(SquareRecord { result, attempts }))
     }
 
-    /// The results of a range of a batch's squares, in their order; fewer where the range ends outside of the batch.
+    /// The results of a range of squares, in their order. Squares beyond the end of the batch are omitted.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn results(&self, batch: &LiveBatch, squares: Range<u32>) -> Result<Vec<SquareResult>, JournalError> {
         let (version, mut results) = {
             let folded = batch.folded();
@@ -162,7 +162,7 @@ impl Engine {
             let states = squares.map(|index| SquareResult::of(quilt.square(index)));
             (quilt.version(), states.collect::<Vec<_>>())
         };
-        // Only now: what is stored with an outcome is there when the outcome is.
+        // Read after the states: a detail is stored together with its outcome.
         for detail in self.shared.journal.details(batch.id(), squares.clone()).await? {
             let place = detail.index.0.checked_sub(squares.start).map_or(usize::MAX, |place| place as usize);
             if let Some(result) = results.get_mut(place)
@@ -174,12 +174,12 @@ impl Engine {
         Ok(results)
     }
 
-    /// The messages of failures, in the order of the squares; `None` where a message is its reason, or is not stored any more because a later lap
-    /// than the one that is named has replaced it.
+    /// The messages of failures, in the order of `squares`. `None` if the message equals the reason, or if a later lap than the given one
+    /// has replaced it.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn messages(
         &self,
         batch: &LiveBatch,
@@ -200,19 +200,19 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn input(&self, id: BatchId) -> Result<Option<Bytes>, JournalError> {
         self.shared.journal.input(id).await
     }
 
-    /// The receipts of the laps of a batch that crossed their finish lines, in order; `None` where there is no such batch.
+    /// The receipts of the laps of a batch that crossed their finish lines, in order. `None` if there is no such batch.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn receipts(&self, id: BatchId) -> Result<Option<Vec<Receipt>>, JournalError> {
         let Some(found) = self.shared.journal.find(id).await? else { return Ok(None) };
-        // One that was concluded before there were receipts has none of them.
+        // Batches that were finalized before receipts existed have none.
         if found.is_finalized && !found.receipts.is_empty() {
             return Ok(Some(found.receipts));
         }
@@ -220,7 +220,7 @@ impl Engine {
     }
 }
 
-/// What is stored beside a square; nothing where that cannot be read.
+/// Decodes the stored detail of a square. Returns `None` and logs if it cannot be read.
 fn decoded(batch: &LiveBatch, SquareDetail { index, body, .. }: &SquareDetail) -> Option<StoredDetail> {
     StoredDetail::decode(body)
         .inspect_err(|error| tracing::error!(batch = %batch.id(), square = index.0, %error, "left out"))

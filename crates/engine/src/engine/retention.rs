@@ -1,4 +1,4 @@
-//! Removes what is not kept any longer, and gives back what it took, a little at a time.
+//! Removes expired batches, and purges their data in small parts.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use tokio::time::timeout;
 use super::shared::Engine;
 use crate::journal::JournalError;
 
-/// How often expired batches are looked for.
+/// How often expired batches are looked up.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How many batches are looked at together.
+/// The number of expired batches per look-up.
 const EXPIRED_AT_ONCE: u32 = 64;
 
-/// The pause between two parts of a clean-up, in which others can write.
+/// The pause between two purges, in which others can write.
 const PURGE_PAUSE: Duration = Duration::from_millis(10);
 
 impl Engine {
-    /// Cleans up until the engine ends: at the start, every now and then, and when somebody has removed a batch.
+    /// Cleans up until the engine ends: at the start, periodically, and after a batch was removed.
     pub(super) async fn clean_up(&self) {
         loop {
             if let Err(error) = self.clean_up_once().await {
                 tracing::warn!(%error, "cannot clean up; trying again later");
             }
-            // Both a time-out and a call are a reason to go on.
+            // Both a timeout and a notification trigger the next clean-up.
             let _ = timeout(RETENTION_INTERVAL, self.shared.removed.notified()).await;
         }
     }
@@ -40,7 +40,7 @@ impl Engine {
             }
             for id in expired {
                 if self.expire(id).await? {
-                    // Whether there is still too much can be told when this one is gone.
+                    // Look up the next expired batch only after this one has been purged, because the journal may be small enough now.
                     self.purge().await?;
                     break;
                 }
@@ -49,14 +49,14 @@ impl Engine {
         }
     }
 
-    /// Removes a batch, unless somebody watches it.
+    /// Removes a batch, unless it has viewers on this node.
     async fn expire(&self, id: BatchId) -> Result<bool, JournalError> {
-        // Not while a next lap is started.
+        // No lap can be started while this lock is held.
         let _one_at_a_time = self.shared.changing.lock(id).await;
         let is_removed = !self.shared.batches.is_watched(id).await && self.shared.journal.remove(id).await?;
         if is_removed {
             tracing::info!(batch = %id, "removed, because it is not kept any longer");
-            // Who has come to it since we looked is told.
+            // Notifies viewers that connected after the check.
             self.shared.batches.forget(id).await;
         }
         Ok(is_removed)

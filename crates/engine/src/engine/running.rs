@@ -1,4 +1,4 @@
-//! The laps that run, as they count against the limits.
+//! Running laps, as they count against the limits.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,14 +6,14 @@ use quilt::OwnerId;
 
 use crate::dispatch::LapId;
 
-/// What a running lap counts for.
+/// The owner and the weight of a running lap.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Share {
     pub(super) owner: OwnerId,
     pub(super) squares: u64,
 }
 
-/// How many squares a small batch counts for: what it takes beside its squares is worth as many.
+/// The minimum number of squares that a batch counts for. It covers the memory that each batch takes besides its squares.
 const LEAST_SHARE: u64 = 4_096;
 
 impl Share {
@@ -22,14 +22,14 @@ impl Share {
     }
 }
 
-/// The laps that have not reached their finish lines.
+/// Laps that have not ended.
 #[derive(Default)]
 pub(super) struct Running {
-    /// Those that this node coordinates, or is about to.
+    /// Laps that this node coordinates, or is about to.
     pub(super) here: HashMap<LapId, Share>,
-    /// Those that are over, and whose ends this node is about to store. They do not count any more.
+    /// Laps that have ended, and whose final summaries this node is about to store. They do not count against the limits.
     pub(super) ending: HashSet<LapId>,
-    /// Those that other nodes coordinated when this one looked last.
+    /// Laps of other coordinators, as of the last check.
     pub(super) elsewhere: Vec<Share>,
 }
 

@@ -1,4 +1,4 @@
-//! What an engine may use, as its program decides.
+//! Settings of an engine.
 
 use std::path::PathBuf;
 
@@ -6,32 +6,33 @@ use crate::clock::Clock;
 use crate::journal::Retention;
 use crate::slots::{MAX_SLOTS, Node, Slots};
 
-/// What an engine may use.
+/// Settings of an engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// This node.
     pub node: Node,
-    /// How many processors there are. Twice as many workers are of use to a batch whose tasks compute.
+    /// The number of processors. CPU-bound batches use up to twice as many workers.
     pub processors: u32,
-    /// How many of the slots only run tasks of owners that have no other slot of their class on this node, so that nobody can take all of them.
+    /// Slots that only run tasks of owners that have no other slot of the same class on this node, so that one owner cannot take all of
+    /// them.
     pub reserved_slots: Slots,
-    /// How many of an owner's batches may run at the same time.
+    /// The maximum number of running batches of one owner.
     pub running_per_owner: u32,
-    /// How many squares the running batches of all owners may have together; each counts as 4,096 at least.
+    /// The maximum number of squares in the running batches of all owners. Each batch counts as at least 4,096 squares.
     pub running_squares: u64,
-    /// What is kept of batches that are over.
+    /// Retention limits of finished batches.
     pub retention: Retention,
-    /// Whether batches that an earlier process has left unfinished are paused before anything of them is run.
+    /// Whether batches that an earlier process has left unfinished are paused before any of their tasks run.
     pub pauses_unfinished: bool,
-    /// The file that records what runs, so that a task that kills the process is found by the next one. None if there is nothing here.
+    /// The crash log: a file that records running tasks, so that the next process can identify a task that kills it. `None` disables it.
     pub crash_log: Option<PathBuf>,
     /// The time of day.
     pub clock: Clock,
 }
 
 impl Settings {
-    /// 1,024 slots for tasks that wait, two a processor for those that compute, because some of them wait for the journal, and one a processor
-    /// for those that are processes.
+    /// 1,024 slots for I/O-bound tasks, two per processor for CPU-bound ones, because some of them wait for the journal, and one per
+    /// processor for subprocesses.
     #[must_use]
     pub fn usual_slots(processors: u32) -> Slots {
         let compute = processors.saturating_mul(2).min(MAX_SLOTS);
@@ -40,8 +41,8 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// The slots of [`Settings::usual_slots`], none of them reserved, the processors of this machine, 8 running batches an owner, 32 of the
-    /// largest ones in all, and everything is kept.
+    /// The slots of [`Settings::usual_slots`], none of them reserved, the processors of this machine, 8 running batches per owner, 32 of
+    /// the largest ones in total, and no retention limits.
     fn default() -> Self {
         let processors = std::thread::available_parallelism();
         let processors = processors.map_or(2, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));

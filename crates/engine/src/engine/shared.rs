@@ -1,4 +1,4 @@
-//! The engine itself: what all of its clones share.
+//! The engine, and the state that its clones share.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,22 +18,22 @@ use crate::live::{LiveBatch, LiveBatches};
 use crate::work::Registry;
 use crate::worker::{WorkerContext, WorkerPool};
 
-/// Runs batches. Cheap to clone; all clones are the same engine.
+/// Runs batches. Cheap to clone; all clones share one engine.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What all clones of an engine share.
+/// The state that all clones of an engine share.
 pub(super) struct Shared {
     pub(super) journal: Arc<dyn Journal>,
-    /// The other nodes, if there can be any.
+    /// The other nodes, if the engine is part of a cluster.
     pub(super) cluster: Option<OtherNodes>,
-    /// The next epoch of an engine that is alone.
+    /// The next epoch of an engine without a cluster.
     pub(super) epochs: AtomicU64,
     pub(super) scheduler: Arc<Scheduler>,
     pub(super) pool: Arc<WorkerPool>,
-    /// What the workers work with.
+    /// The state that workers share.
     pub(super) context: Arc<WorkerContext>,
     pub(super) registry: Registry,
     pub(super) batches: Arc<LiveBatches>,
@@ -43,17 +43,17 @@ pub(super) struct Shared {
     /// Notified when a batch was removed.
     pub(super) removed: Notify,
     pub(super) peers: Arc<Peers>,
-    /// All workers have ended: nothing is coordinated any more, and other nodes may.
+    /// Cancelled when all workers have ended. The node then coordinates no more laps, and other nodes may adopt them.
     pub(super) handing_over: CancellationToken,
-    /// No messages are exchanged any more.
+    /// Cancelled when messages are no longer exchanged.
     pub(super) ended: CancellationToken,
-    /// Those that supervise laps.
+    /// Tasks that supervise laps.
     pub(super) laps: TaskTracker,
-    /// Those that clean up, keep accounts, and exchange messages.
+    /// Tasks that clean up, charge owners, and exchange messages.
     pub(super) background_tasks: TaskTracker,
 }
 
-/// What an engine shares a cluster with the other nodes by.
+/// The connection to the other nodes of a cluster.
 pub(super) struct OtherNodes {
     pub(super) cluster: Cluster,
     pub(super) remote: Arc<Remote>,
@@ -62,17 +62,17 @@ pub(super) struct OtherNodes {
 }
 
 impl Engine {
-    /// The kinds of work that this node knows.
+    /// The kinds of work that this node can run.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.shared.registry
     }
 
-    /// The batch as it stands, and as it goes on while the caller holds it. `None` where there is no such batch.
+    /// The batch in its current state. It is updated while the caller holds it. `None` if there is no such batch.
     ///
     /// # Errors
     ///
-    /// Where its journal cannot be read.
+    /// If its journal cannot be read.
     pub async fn open(&self, id: BatchId) -> Result<Option<Arc<LiveBatch>>, JournalError> {
         self.shared.batches.open(id).await
     }
@@ -82,13 +82,12 @@ impl Engine {
     }
 }
 
-/// Runs something to its end even if whoever asked for it goes away in the middle: a lap that is in the journal has to be
-/// supervised as well.
+/// Runs a future to completion even if the caller is dropped: a lap that is in the journal must be supervised as well.
 pub(super) async fn to_the_end<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
 where
     T: Send + 'static,
     E: From<JournalError> + Send + 'static,
 {
-    // It ends early only with the process.
+    // It is aborted only when the process ends.
     tokio::spawn(work).await.unwrap_or_else(|_| Err(JournalError::Closed.into()))
 }

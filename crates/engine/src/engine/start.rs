@@ -1,4 +1,4 @@
-//! The start of an engine, and its end.
+//! Startup and shutdown of an engine.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -22,21 +22,21 @@ use crate::slots::BySlotClass;
 use crate::work::Registry;
 use crate::worker::{WorkSource, WorkerContext, WorkerPool};
 
-/// How far the time of day is moved to make room for a count of laps.
+/// The shift of the initial epoch, which leaves bits for a counter of laps.
 const EPOCH_BITS: u32 = 16;
 
-/// How long a node that is ending waits for others to acknowledge what its workers have given back.
+/// How long a node that shuts down waits for coordinators to acknowledge released leases.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
 impl Engine {
-    /// Starts the workers, and continues every batch that has not reached its finish line and that no other node coordinates.
+    /// Starts the workers, and adopts every unfinished lap that no other node coordinates.
     ///
-    /// The first call in a process installs a panic hook. It passes over the panics of tasks, which the engine catches and logs once a batch,
-    /// and hands all others to the hook that was installed before. A program that wants a hook of its own installs it before this call.
+    /// The first call in a process installs a panic hook. It ignores panics of tasks, which the engine catches and logs once per batch, and
+    /// passes all others to the previous hook. A program with its own hook must install it before this call.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be asked for the unfinished batches. One that is damaged is logged and left alone.
+    /// If the unfinished batches cannot be read from the journal. A damaged batch is logged and skipped.
     pub async fn start(
         journal: Arc<dyn Journal>,
         cluster: Option<Cluster>,
@@ -48,7 +48,7 @@ impl Engine {
         let pool = Arc::new(WorkerPool::of(node));
         let scheduler = Arc::new(Scheduler::default());
         let peers = Arc::new(Peers::of(node));
-        // Twice as many as there are processors, because some wait for the journal.
+        // Twice the number of processors, because some tasks wait for the journal.
         let cpu_bound_slots = settings.processors.saturating_mul(2);
         let cluster = cluster.map(|cluster| OtherNodes {
             remote: Remote::new(Arc::clone(&cluster.messages), Arc::clone(&peers), cpu_bound_slots),
@@ -77,7 +77,7 @@ impl Engine {
             pool,
             context: Arc::new(context),
             cluster,
-            // Larger than those of an earlier process, which started fewer laps than milliseconds have passed.
+            // Larger than the epochs of an earlier process, which started fewer laps than 65,536 per millisecond.
             epochs: AtomicU64::new(settings.clock.now().0 << EPOCH_BITS),
             scheduler,
             registry,
@@ -125,7 +125,7 @@ impl Engine {
         }
     }
 
-    /// Does something until a token is cancelled.
+    /// Runs a future in the background until a token is cancelled.
     fn in_background<F: Future<Output = ()> + Send + 'static>(
         &self,
         until: &CancellationToken,
@@ -136,7 +136,7 @@ impl Engine {
         self.shared.background_tasks.spawn(async move { until.run_until_cancelled(work).await });
     }
 
-    /// Starts to exchange messages with other nodes.
+    /// Starts exchanging messages with other nodes.
     fn start_messages(&self) {
         let Shared { cluster, scheduler, peers, ended, pool, .. } = &*self.shared;
         let Some(OtherNodes { cluster, remote, live, .. }) = cluster else { return };
@@ -154,7 +154,7 @@ impl Engine {
         self.in_background(ended, |engine| async move { engine.publish_statuses().await });
     }
 
-    /// Pauses every batch that this node has taken over.
+    /// Pauses every batch that this node has adopted.
     async fn pause_all(&self) {
         let laps: Vec<LapId> = self.running().here.keys().copied().collect();
         for lap in laps {
@@ -165,8 +165,8 @@ impl Engine {
         }
     }
 
-    /// Ends the engine: no more tasks are started, those that run get `grace` to end, and are cancelled after it. Other nodes take over what is
-    /// left at once; where there are none, it is run when the engine is started again.
+    /// Shuts the engine down: no more tasks start, and running ones have `grace` to end before they are cancelled. Other nodes adopt the
+    /// remaining laps immediately. Without other nodes the laps continue when the engine is started again.
     pub async fn shutdown(&self, grace: Duration) {
         let Shared { pool, context, handing_over, ended, laps, background_tasks, cluster, .. } = &*self.shared;
         let WorkerContext { stopping, aborting, .. } = &**context;

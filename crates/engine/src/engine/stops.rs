@@ -1,4 +1,4 @@
-//! Stops laps: those that drain, and those whose time is over.
+//! Stops draining laps, and laps that have reached their deadlines.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::journal::{JournalError, retry_while_unavailable};
 use crate::live::LiveBatch;
 
 impl Engine {
-    /// Stops a lap that drains once nobody holds a lease of it any more.
+    /// Cancels a draining lap once none of its leases is held.
     pub(super) async fn stop_when_drained(
         &self,
         batch: &LiveBatch,
@@ -22,14 +22,14 @@ impl Engine {
         let is_draining = |quilt: &Quilt| quilt.lap_number() == lap.lap && quilt.status() == Status::Draining;
         batch.wait_until(is_draining).await;
         if !self.shared.scheduler.drained(lap).await || !validity.holds() {
-            // A later coordinator finds out, or this one when it is adopted again.
+            // A later coordinator stops the lap, or this node once it has adopted the lap again.
             return std::future::pending().await;
         }
         let cause = batch.folded().quilt.summary().cancelled_because.unwrap_or(CancelCause::Asked);
         self.stop_lap(batch, lap, cause).await
     }
 
-    /// Cancels a lap when its time is over, and ends when it is. Never ends where it may take as long as it takes.
+    /// Cancels a lap at its deadline, and returns when it has ended. Never returns if there is no deadline.
     pub(super) async fn stop_at_deadline(
         &self,
         batch: &LiveBatch,
@@ -39,7 +39,7 @@ impl Engine {
         let start = |quilt: &Quilt| quilt.spec().earliest_start(quilt.lap().started_at);
         let deadline = start(&batch.folded().quilt).plus_millis(deadline_ms.into());
         let clock = self.shared.settings.clock;
-        // Asked again after each sleep: time of day can be set.
+        // Checked again after each sleep, because the system clock can be set.
         loop {
             let left = deadline.millis_since(clock.now());
             if left == 0 {
@@ -50,7 +50,7 @@ impl Engine {
         self.stop_lap(batch, LapId { batch: id, lap }, CancelCause::Deadline).await
     }
 
-    /// Writes that a lap is stopped, and waits until that is folded.
+    /// Writes the cancellation of a lap, and waits until it is applied.
     async fn stop_lap(
         &self,
         batch: &LiveBatch,

@@ -1,4 +1,4 @@
-//! Why a task has not ended yet.
+//! Why a task is pending.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -10,11 +10,11 @@ use crate::dispatch::{LapId, Waiting};
 use crate::journal::JournalError;
 
 impl Engine {
-    /// What the task of a square waits for; `None` where there is no such square, or its task has ended.
+    /// The reason why the task of a square is pending. `None` if there is no such square, or its task has ended.
     ///
     /// # Errors
     ///
-    /// Where the journal cannot be read.
+    /// If the journal cannot be read.
     pub async fn why(&self, id: BatchId, index: Index) -> Result<Option<Waiting>, JournalError> {
         let Some(batch) = self.open(id).await? else { return Ok(None) };
         let (lap, position) = {
