@@ -1,4 +1,4 @@
-//! What is stored of a batch as a whole: its input and its receipts.
+//! Data stored once per batch: its input and its receipts.
 
 use bytes::Bytes;
 use quilt::Receipt;
@@ -34,7 +34,7 @@ pub(super) fn read_input(connection: &Connection, record: &Record) -> Result<Opt
     if is_expected && is_intact { Ok(Some(input.into())) } else { Err(Failure::checksum(record.id, Stored::Input)) }
 }
 
-/// Stores receipts, unless they are there, and returns how many there are.
+/// Stores receipts that are not stored yet. Returns the number of stored receipts.
 pub(super) fn add_receipts(connection: &Connection, record: &Record, receipts: &[Receipt]) -> rusqlite::Result<u32> {
     for receipt in receipts {
         let body = json(receipt)?;
@@ -47,8 +47,8 @@ pub(super) fn add_receipts(connection: &Connection, record: &Record, receipts: &
         .query_row([record.key], |row| row.get(0))
 }
 
-/// The receipts of a batch, in the order of their laps; none at all if one of them is damaged or missing. They follow from the events, and the
-/// caller derives them again.
+/// The receipts of a batch, in the order of their laps. Returns none if one of them is damaged or missing; the caller then derives all of
+/// them from the events.
 pub(super) fn read_receipts(connection: &Connection, record: &Record) -> rusqlite::Result<Vec<Receipt>> {
     let stored: Vec<(u32, String, Option<u32>)> = connection
         .prepare_cached("SELECT lap, body, checksum FROM receipts WHERE batch = ?1 ORDER BY lap")?

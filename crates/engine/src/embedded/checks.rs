@@ -1,4 +1,4 @@
-//! Checks the file again and again while it is open.
+//! Checks the file periodically while it is open.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -14,8 +14,8 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 type Commands = Mutex<Option<mpsc::Sender<Command>>>;
 
-/// Checks the file every second until the journal is closed or dropped. If nothing could be written, or hardly any space is left, it makes the writer
-/// try.
+/// Checks the file every second until the journal is closed or dropped. If the last write failed, or the disk is nearly full, it sends a
+/// probe to the writer.
 pub(super) fn watch(guard: &Arc<Guard>, commands: &Arc<Commands>) {
     let (guard, commands) = (Arc::downgrade(guard), Arc::downgrade(commands));
     std::thread::spawn(move || {
@@ -25,13 +25,13 @@ pub(super) fn watch(guard: &Arc<Guard>, commands: &Arc<Commands>) {
     });
 }
 
-/// One check; `None` if the journal is closed.
+/// Runs one check. Returns `None` if the journal is closed.
 fn check(guard: &Weak<Guard>, commands: &Weak<Commands>) -> Option<()> {
     let guard = guard.upgrade()?;
     let commands = commands.upgrade()?.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
     if guard.check_file().is_ok() && guard.needs_probe() {
         let (written, _) = oneshot::channel();
-        // A writer with too much to do finds out without a probe.
+        // If the queue is full, the queued writes serve as the probe.
         let _ = commands.try_send(Command { write: Write::Probe, written });
     }
     Some(())

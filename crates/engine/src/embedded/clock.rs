@@ -1,7 +1,7 @@
-//! The time by which batches get old and ids become free.
+//! The clock that determines the ages of batches and the expiry of tombstones.
 //!
-//! It goes on while a process has the file open, by the monotonic clock of the system, and for a day at most between two processes. So a time of day
-//! that is wrong, or is set, makes no batch look old.
+//! While a process has the file open, it follows the monotonic clock of the system. Between two processes it advances by at most one day.
+//! So a system clock that is wrong, or is set, does not make batches expire.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::checksum::{Checksum, Kind};
 use crate::now;
 
-/// How long the time between two processes counts at most: enough for a restart, and for a folder that is used once a day.
+/// The maximum advance between two processes. It covers restarts, and folders that are used once a day.
 const MAX_GAP: Duration = Duration::from_secs(24 * 3_600);
 
-/// The time of a file, in milliseconds. It starts as the time of day since 1970.
+/// The clock of a file, in milliseconds. It is initialized with the milliseconds since 1970.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start: u64,
@@ -22,7 +22,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// Goes on from where the last process stored the time; `None` if that is damaged.
+    /// Resumes the clock from the stored time. Returns `None` if the stored time is damaged.
     pub(super) fn resume(connection: &Connection) -> rusqlite::Result<Option<Self>> {
         let stored: Option<(i64, i64, u32)> = connection
             .query_row("SELECT time, time_of_day, checksum FROM clock", [], |row| {
@@ -42,12 +42,12 @@ impl Clock {
         Ok(Some(Self { start: resumed(last, now().0), opened: Instant::now() }))
     }
 
-    /// The time.
+    /// The current time.
     pub(super) fn now(&self) -> u64 {
         self.start.saturating_add(self.opened.elapsed().as_millis() as u64)
     }
 
-    /// The time as SQLite stores it.
+    /// The current time as an SQLite integer.
     pub(super) fn stored(&self) -> i64 {
         i64::try_from(self.now()).unwrap_or(i64::MAX)
     }
@@ -63,7 +63,7 @@ impl Clock {
     }
 }
 
-/// When the last batch was over, for a file of an earlier version, which has no clock.
+/// When the last batch finished, for files of earlier versions, which have no clock.
 fn last_conclusion(connection: &Connection) -> rusqlite::Result<Option<u64>> {
     let last: Option<i64> = connection.query_row(
         "SELECT max(concluded_at) FROM batches WHERE concluded_at IS NOT NULL AND removed = 0",
@@ -73,7 +73,7 @@ fn last_conclusion(connection: &Connection) -> rusqlite::Result<Option<u64>> {
     Ok(last.map(i64::unsigned_abs))
 }
 
-/// Where the time goes on: from a time that was stored at a time of day, if any, at this time of day.
+/// The initial time: the stored time plus the time of day elapsed since then, or the time of day if no time is stored.
 fn resumed(last: Option<(u64, u64)>, time_of_day: u64) -> u64 {
     match last {
         Some((time, then)) => time.saturating_add(time_of_day.saturating_sub(then).min(MAX_GAP.as_millis() as u64)),
@@ -82,7 +82,7 @@ fn resumed(last: Option<(u64, u64)>, time_of_day: u64) -> u64 {
 }
 
 fn sum((time, time_of_day): (u64, u64)) -> u32 {
-    // It belongs to no batch.
+    // The clock belongs to no batch.
     Checksum::of(Kind::Clock, BatchId::from_bytes([0; 16])).number(time).number(time_of_day).bytes(&[])
 }
 
@@ -97,10 +97,10 @@ mod tests {
     fn a_time_of_day_that_jumps_between_two_processes_counts_for_a_day_at_most() {
         assert_eq!(resumed(None, NOW), NOW);
         assert_eq!(resumed(Some((NOW, NOW)), NOW + 5_000), NOW + 5_000);
-        // It was wrong before, or is now.
+        // The system clock was wrong before, or is wrong now.
         assert_eq!(resumed(Some((NOW - 31 * DAY, NOW - 31 * DAY)), NOW), NOW - 30 * DAY);
         assert_eq!(resumed(Some((NOW, NOW)), NOW - 31 * DAY), NOW);
-        // Once set right, it goes on from where it is.
+        // After the system clock was corrected, the time continues from its last value.
         assert_eq!(resumed(Some((NOW - 31 * DAY, NOW)), NOW + 5_000), NOW - 31 * DAY + 5_000);
     }
 

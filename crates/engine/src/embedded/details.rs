@@ -1,4 +1,4 @@
-//! The details of squares, and for each batch the set of squares that have one, so that a missing row is noticed.
+//! The details of squares, and for each batch the set of squares that have one. The set reveals missing rows.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use super::record::Record;
 use crate::checksum::{Checksum, Kind, of_detail};
 use crate::journal::{SquareDetail, Stored};
 
-/// How many squares a row of the table `detail_sets` covers.
+/// The number of squares that one row of `detail_sets` covers.
 const SET_SQUARES: u32 = 256;
 
-/// Which squares of a part of a batch have a detail: a bit for each.
+/// The squares of one part of a batch that have a detail, one bit per square.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Set([u8; (SET_SQUARES / 8) as usize]);
 
@@ -41,7 +41,7 @@ impl Set {
     }
 }
 
-/// Stores details. The detail of a later lap replaces that of an earlier one.
+/// Stores details. The detail of a later lap replaces that of an earlier lap.
 pub(super) fn put(connection: &Connection, record: &Record, details: &[SquareDetail]) -> Result<(), Failure> {
     let mut sets: BTreeMap<u32, (Set, Set)> = BTreeMap::new();
     for detail in details {
@@ -94,7 +94,7 @@ pub(super) fn read(
         if !is_intact {
             return Err(Failure::checksum(record.id, Stored::Detail(index)));
         }
-        // An earlier version wrote no sets.
+        // Earlier versions wrote no sets.
         if !is_in_set.unwrap_or(!record.is_fully_checked()) {
             return Err(Failure::missing(record.id, Stored::DetailSet(index)));
         }
@@ -115,7 +115,7 @@ fn read_detail(row: &Row<'_>) -> rusqlite::Result<(SquareDetail, Option<u32>)> {
     Ok((detail, row.get(3)?))
 }
 
-/// The sets of the parts that a range of squares touches.
+/// The sets of the parts that a range of squares overlaps.
 fn read_sets(connection: &Connection, record: &Record, squares: &Range<u32>) -> Result<BTreeMap<u32, Set>, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT part, squares, checksum FROM detail_sets WHERE batch = ?1 AND part BETWEEN ?2 AND ?3",
@@ -130,7 +130,7 @@ fn read_sets(connection: &Connection, record: &Record, squares: &Range<u32>) -> 
     Ok(sets)
 }
 
-/// The set of a part, as it has to be before a detail is added.
+/// The current set of a part, to which a detail is about to be added.
 fn known_set(connection: &Connection, record: &Record, part: u32) -> Result<Set, Failure> {
     let stored = connection
         .prepare_cached("SELECT squares, checksum FROM detail_sets WHERE batch = ?1 AND part = ?2")?
@@ -143,7 +143,7 @@ fn known_set(connection: &Connection, record: &Record, part: u32) -> Result<Set,
     }
 }
 
-/// The set of a part for which an earlier version wrote none.
+/// Computes the set of a part for which an earlier version wrote none.
 fn count_set(connection: &Connection, key: i64, part: u32) -> rusqlite::Result<Set> {
     let first = part.saturating_mul(SET_SQUARES);
     let mut statement =

@@ -9,16 +9,16 @@ use super::record::Record;
 use crate::checksum::{Checksum, Kind};
 use crate::journal::Stored;
 
-/// The most events that are read at once.
+/// Maximum number of events per page.
 const PAGE: usize = 256;
 
-/// The most bytes of events that are read at once, but for the last event among them.
+/// Maximum size of a page in bytes, not counting its last event.
 const PAGE_BYTES: usize = 64 << 10;
 
-/// Some events in a row.
+/// Consecutive events.
 pub(super) struct Events {
     pub(super) events: Vec<Event>,
-    /// Whether there are no more for now.
+    /// Whether there are no further events at this moment.
     pub(super) caught_up: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn insert(connection: &Connection, record: &Record, number: u32, even
     Ok(())
 }
 
-/// Reads some events from a number on, and checks that none is missing.
+/// Reads a page of events from a number on, and checks that none is missing.
 pub(super) fn read(connection: &Connection, record: &Record, first: u32) -> Result<Events, Failure> {
     let mut statement = connection.prepare_cached(
         "SELECT number, body, checksum FROM events WHERE batch = ?1 AND number >= ?2 ORDER BY number",
@@ -53,7 +53,7 @@ pub(super) fn read(connection: &Connection, record: &Record, first: u32) -> Resu
         next = next.saturating_add(1);
     }
     match record.counts {
-        // A reader may have asked for events that are yet to come.
+        // A follower may ask for an event that does not exist yet.
         Some(counts) if next < counts.events => Err(Failure::missing(record.id, Stored::Event(next.into()))),
         Some(counts) if next > counts.events && !events.is_empty() => {
             Err(Failure::checksum(record.id, Stored::Event(counts.events.into())))
@@ -74,7 +74,7 @@ pub(super) fn first(connection: &Connection, record: &Record) -> Option<Launched
     }
 }
 
-/// The event that a body holds, if the body is as it was written.
+/// Decodes an event after verifying its checksum.
 fn decode(record: &Record, number: u32, body: &[u8], checksum: Option<u32>) -> Result<Event, Failure> {
     let may_be_unchecked = record.counts.is_none_or(|counts| number < counts.unchecked);
     let is_intact = checksum.map_or(may_be_unchecked, |checksum| checksum == sum(record, number, body));

@@ -1,4 +1,4 @@
-//! What errors of SQLite mean.
+//! Maps SQLite errors to journal errors.
 
 use quilt::BatchId;
 use rusqlite::ErrorCode;
@@ -11,7 +11,7 @@ pub(super) enum Failure {
     Sqlite(rusqlite::Error),
     /// The file is not the one that was opened.
     Moved(String),
-    /// What is stored is damaged.
+    /// Stored data is damaged.
     Damaged { batch: BatchId, reason: Damage },
 }
 
@@ -24,7 +24,7 @@ impl Failure {
         Self::Damaged { batch, reason: Damage::Missing(stored) }
     }
 
-    /// Whether every other write would fail as well.
+    /// Whether other writes would fail as well.
     pub(super) fn concerns_all(&self) -> bool {
         match self {
             Self::Sqlite(error) => concerns_all(error),
@@ -34,13 +34,13 @@ impl Failure {
     }
 }
 
-/// Whether an error of SQLite has nothing to do with what was to be written.
+/// Whether an SQLite error is independent of the data to be written.
 pub(super) fn concerns_all(error: &rusqlite::Error) -> bool {
     use ErrorCode::{DatabaseBusy, DatabaseLocked, DiskFull, SystemIoFailure};
     matches!(error.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked | DiskFull | SystemIoFailure))
 }
 
-/// Why SQLite refuses writes, for the log and for clients.
+/// The reason why SQLite rejects writes, for the log and for clients.
 pub(super) fn refusal(error: &rusqlite::Error) -> String {
     match journal_error(error) {
         JournalError::Unavailable(reason) => reason,
@@ -64,7 +64,7 @@ impl From<Failure> for JournalError {
     }
 }
 
-/// What an error of SQLite means for the caller.
+/// Maps an SQLite error to a journal error.
 fn journal_error(error: &rusqlite::Error) -> JournalError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error};
     match error.sqlite_error_code() {
@@ -74,7 +74,7 @@ fn journal_error(error: &rusqlite::Error) -> JournalError {
             JournalError::Unavailable("another program has locked the file".into())
         }
         _ => match error {
-            // The program writes values of the right type only.
+            // This program writes only values of the declared types.
             FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..) | Utf8Error(..) => {
                 JournalError::Corrupt(error.to_string())
             }

@@ -1,4 +1,4 @@
-//! Watches over the file while it is open: whether it still is the one at its path, and whether it can be written.
+//! Monitors the file while it is open: whether it is still at its path, and whether it is writable.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::failure::Failure;
 use crate::journal::JournalError;
 
-/// With less free space, in bytes, a write finds out whether the file can still be written.
+/// With less free space than this, in bytes, probes are written to check that the file is still writable.
 const LOW_SPACE: u64 = 256 << 10;
 
-/// What is known of the file. Shared by all who use it.
+/// The state of the file. Shared by all connections.
 pub(super) struct Guard {
     path: PathBuf,
     opened: Option<Identity>,
@@ -18,13 +18,13 @@ pub(super) struct Guard {
 
 #[derive(Default)]
 struct State {
-    /// Whether the path led to another file, or to none, at the last check.
+    /// Whether the path was missing or led to another file at the last check.
     is_moved: bool,
-    /// Why the last write failed, if it did.
+    /// The reason why the last write failed, if it did.
     refusal: Option<String>,
 }
 
-/// Which file it is, whatever its name: device and inode.
+/// Identifies a file independently of its path: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity(u64, u64);
 
@@ -36,7 +36,7 @@ impl Identity {
         Some(Self(metadata.dev(), metadata.ino()))
     }
 
-    /// Other systems do not let an open file be deleted.
+    /// Other systems do not allow deleting an open file.
     #[cfg(not(unix))]
     fn of(_path: &Path) -> Option<Self> {
         None
@@ -44,12 +44,12 @@ impl Identity {
 }
 
 impl Guard {
-    /// Watches over a file that was just opened.
+    /// Monitors a file that was just opened.
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.into(), opened: Identity::of(path), state: Mutex::default() }
     }
 
-    /// Fails if the path leads to another file than the one that was opened, or to none.
+    /// Fails if the path is missing or leads to another file than the one that was opened.
     pub(super) fn check_file(&self) -> Result<(), Failure> {
         let is_moved = Identity::of(&self.path) != self.opened;
         let was_moved = std::mem::replace(&mut self.state().is_moved, is_moved);
@@ -69,7 +69,7 @@ impl Guard {
         Err(Failure::Moved(reason))
     }
 
-    /// Whether the file can be written, as far as is known.
+    /// Whether the file is writable, according to the last write and the check of its path.
     pub(super) fn health(&self) -> Result<(), JournalError> {
         self.check_file()?;
         match &self.state().refusal {
@@ -78,14 +78,15 @@ impl Guard {
         }
     }
 
-    /// A write was stored.
+    /// Records that a write succeeded.
     pub(super) fn note_success(&self) {
         if self.state().refusal.take().is_some() {
             tracing::info!("the journal is available again");
         }
     }
 
-    /// A write failed, and every other one would. Writes are retried every second: this logs the first failure only.
+    /// Records that a write failed for a reason that affects all writes. Writes are retried every second, so only the first failure is
+    /// logged.
     pub(super) fn note_failure(&self, reason: String) {
         if self.state().refusal.is_none() {
             tracing::error!(reason, "nothing can be written");
@@ -102,7 +103,7 @@ impl Guard {
     }
 }
 
-/// How much can be written on the disk of a file, in bytes.
+/// Free space on the disk of a file, in bytes.
 fn free_space(path: &Path) -> Option<u64> {
     #[cfg(unix)]
     let free = rustix::fs::statvfs(path).ok().map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));

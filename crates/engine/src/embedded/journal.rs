@@ -1,4 +1,4 @@
-//! The journal in one SQLite file.
+//! The journal in a single SQLite file.
 
 use std::ops::Range;
 use std::path::Path;
@@ -27,25 +27,25 @@ use crate::journal::{
     OpenBatch, Retention, Sequence, SquareDetail,
 };
 
-/// A [`Journal`] in one file. Cloning gives another handle to it.
+/// A [`Journal`] in a single file. Clones share the file.
 #[derive(Clone)]
 pub struct SqliteJournal {
-    /// `None` once the journal is closed. The writer ends with the last sender.
+    /// `None` once the journal is closed. The writer ends when the last sender is dropped.
     commands: Arc<Mutex<Option<mpsc::Sender<Command>>>>,
     followers: Arc<Followers>,
     readers: Readers,
-    /// Dropped by the writer when the file is closed.
+    /// The writer drops the other end when the file is closed.
     writer_ended: watch::Receiver<()>,
     guard: Arc<Guard>,
     clock: Clock,
 }
 
 impl SqliteJournal {
-    /// Opens the file, and makes it where there is none.
+    /// Opens the file, and creates it if it does not exist.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] where the file cannot be used.
+    /// [`OpenError`] if the file cannot be used.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (connection, access) = schema::open_writer(path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
@@ -201,10 +201,10 @@ impl Journal for SqliteJournal {
     }
 
     async fn close(&self) {
-        // The last connection that is closed deletes the files beside the database, and it has to be the writer's: readers cannot write.
+        // SQLite deletes the WAL when the last connection is closed. That connection must be the writer's, because readers cannot write.
         self.readers.close().await;
         drop(self.commands().take());
-        // Only its end is awaited: it never changes.
+        // The value never changes; this waits for the sender to be dropped.
         let _ = self.writer_ended.clone().changed().await;
     }
 }
@@ -215,7 +215,7 @@ fn read_found(connection: &Connection, batch: BatchId) -> Result<Option<BatchMet
     Ok(Some(BatchMeta { owner: record.owner, receipts, is_finalized: record.final_summary.is_some() }))
 }
 
-/// Batches of an owner. A row that is damaged comes without its final summary: the caller opens such a batch, and gets the error.
+/// Lists batches of an owner. A damaged row is listed without its final summary, so that the caller opens the batch and gets the error.
 fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) -> rusqlite::Result<Vec<BatchListItem>> {
     let sql = concat!("SELECT ", columns!(), " FROM batches WHERE owner = ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3");
     connection
@@ -226,14 +226,14 @@ fn read_list(connection: &Connection, owner: OwnerId, below: i64, limit: u32) ->
             Ok(BatchListItem {
                 cursor: record.key.unsigned_abs(),
                 batch: record.id,
-                // A final summary that cannot be read is one that a later version will write anew.
+                // A final summary that cannot be read is treated as missing.
                 final_summary: final_summary.and_then(|json| serde_json::from_str(json).ok()),
             })
         })?
         .collect()
 }
 
-/// The batches without a final summary. Whether their rows are intact is checked when they are opened.
+/// The batches without a final summary. The checksums of their rows are verified when they are opened.
 fn read_unfinished(connection: &Connection) -> rusqlite::Result<Vec<OpenBatch>> {
     let sql = concat!("SELECT ", columns!(), " FROM batches WHERE conclusion IS NULL ORDER BY key");
     let records: Vec<Record> =
@@ -258,7 +258,7 @@ fn read_expired(
     let bytes = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
     let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
     let too_old = retention.age.map(|age| now.saturating_sub(age.as_millis() as i64));
-    // No time is later than this one, and none is as early as the other.
+    // `i64::MAX` selects every finished batch, and `i64::MIN` none.
     let before = if is_too_large { i64::MAX } else { too_old.unwrap_or(i64::MIN) };
     let sql = concat!(
         "SELECT ",
@@ -269,18 +269,18 @@ fn read_expired(
         .prepare_cached(sql)?
         .query_map(params![before, limit, skip], Record::read)?
         .collect::<Result<_, _>>()?;
-    // A row that was changed on the disk must not cause a deletion.
+    // A row that was altered on disk must not cause a deletion.
     Ok(records.into_iter().filter(Record::is_intact).map(|record| record.id).collect())
 }
 
-/// Where a follower is.
+/// The state of a follower.
 struct Reading {
     appended: watch::Receiver<()>,
     readers: Readers,
     batch: BatchId,
     /// The number of the next event.
     next: u32,
-    /// Whether the last page was the last one for then.
+    /// Whether the previous page was the last one at its time.
     caught_up: bool,
 }
 
@@ -289,7 +289,7 @@ impl Reading {
         if self.caught_up {
             self.appended.changed().await.map_err(|_| JournalError::Closed)?;
         }
-        // What is appended from here on, and may be in this page already, wakes the follower once more.
+        // An event that is appended from here on wakes the follower again, even if this page contains it.
         self.appended.mark_unchanged();
         let (batch, next) = (self.batch, self.next);
         let read = self.readers.read(move |connection| match Record::find(connection, batch)? {
@@ -299,7 +299,7 @@ impl Reading {
         let Events { events, caught_up } = read.await?.ok_or(JournalError::Removed)?;
         self.next = self.next.saturating_add(events.len() as u32);
         self.caught_up = caught_up;
-        // The events are numbered, so how many there are is how far they go.
+        // Events are numbered consecutively, so the sequence is their number.
         Ok(EventPage { events, sequence: Sequence(self.next.into()), caught_up })
     }
 }

@@ -1,12 +1,13 @@
-//! The journal of one process: one SQLite file.
+//! The journal of a single process, in one SQLite file.
 //!
 //! # Layout
 //!
-//! - [`SqliteJournal`]: reads through `readers`, and hands writes over
-//! - `writer`: the one thread that writes, many appends to a commit; `writes`: what each of them does
-//! - `guard`: notices that the file is gone or the disk full, when `checks` looks at it or a write fails; `writer_mark`: notices a copy of a file in use; `clock`: the time by which batches get old
-//! - `record`: the row of a batch; `events`, `details`, `attachments`: what belongs to it, verified when it is read
-//! - `schema`: the tables and their versions; `failure`: what SQLite's errors mean
+//! - [`SqliteJournal`]: reads through `readers`, and sends writes to the writer
+//! - `writer`: the only thread that writes, with group commit; `writes`: the transactions
+//! - `guard`: detects that the file is missing or the disk is full; `checks`: runs the guard periodically; `writer_mark`: detects a copy of
+//!   a file that was in use; `clock`: determines the ages of batches
+//! - `record`: the row of a batch; `events`, `details`, `attachments`: its data, verified when it is read
+//! - `schema`: the tables and their versions; `failure`: maps SQLite errors
 
 mod attachments;
 mod checks;

@@ -11,10 +11,10 @@ use super::guard::Guard;
 use super::schema::{self, Access};
 use crate::journal::JournalError;
 
-/// The most reads at the same time, each with a connection and a thread; others wait for their turn.
+/// Maximum number of concurrent reads. Each uses a connection and a thread; further reads wait.
 const MAX_READERS: usize = 8;
 
-/// Connections for reading, each used by one reader at a time, off the async threads.
+/// A pool of read connections. Each is used by one reader at a time, outside the async threads.
 #[derive(Clone)]
 pub(super) struct Readers {
     path: PathBuf,
@@ -38,10 +38,10 @@ impl Readers {
         let readers = self.clone();
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| JournalError::Closed)?;
         let run = move || {
-            // Released after the connection is idle again.
+            // The permit is released after the connection has been returned to the pool.
             let _turn = turn;
             let connection = readers.connection()?;
-            // All that the query reads is of one moment.
+            // One transaction per query, so that all its reads see the same snapshot.
             let answer =
                 connection.unchecked_transaction().map_err(Failure::from).and_then(|_snapshot| query(&connection));
             readers.idle().push(connection);
@@ -53,7 +53,7 @@ impl Readers {
         }
     }
 
-    /// A connection that is idle, or a new one. The path may lead to another file meanwhile, which must not be read.
+    /// Takes an idle connection or opens a new one. The path is checked first, because it may lead to another file by now.
     fn connection(&self) -> Result<Connection, Failure> {
         if let Some(connection) = self.idle().pop() {
             return Ok(connection);
@@ -62,9 +62,9 @@ impl Readers {
         Ok(schema::open_reader(&self.path, self.access)?)
     }
 
-    /// Waits for the reads that were started, refuses others, and closes all connections.
+    /// Waits for pending reads, rejects new ones, and closes all connections.
     pub(super) async fn close(&self) {
-        // It fails only if another call has closed it.
+        // It fails only if another call has closed the pool.
         let turns = self.turns.acquire_many(MAX_READERS as u32).await;
         self.turns.close();
         drop(turns);

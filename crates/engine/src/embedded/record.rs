@@ -1,4 +1,4 @@
-//! The row of a batch, with a checksum over all of it and the counts of what belongs to the batch.
+//! The row of a batch, with a checksum and the counts of the rows that belong to the batch.
 
 use quilt::{BatchId, OwnerId};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -7,7 +7,7 @@ use super::failure::Failure;
 use crate::checksum::{Checksum, Kind};
 use crate::journal::Stored;
 
-/// The columns that [`Record::read`] takes, in its order.
+/// The columns that [`Record::read`] expects, in its order.
 macro_rules! columns {
     () => {
         "key, id, owner, lap, conclusion, concluded_at, events, unchecked, receipts, has_input, checksum"
@@ -21,27 +21,27 @@ pub(super) struct Record {
     pub(super) key: i64,
     pub(super) id: BatchId,
     pub(super) owner: OwnerId,
-    /// The last lap that was started.
+    /// The last lap that started.
     pub(super) lap: u32,
-    /// The final summary in JSON, if the lap is over.
+    /// The final summary in JSON, if the lap has ended.
     pub(super) final_summary: Option<String>,
-    /// When the lap was over, in milliseconds since 1970.
+    /// When the lap ended, in milliseconds of the file's clock.
     pub(super) concluded_at: Option<i64>,
-    /// `None` where an earlier version wrote the row.
+    /// `None` if an earlier version wrote the row.
     pub(super) counts: Option<Counts>,
     checksum: Option<u32>,
 }
 
-/// What belongs to a batch in other tables.
+/// Counts of the rows in other tables that belong to a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
-    /// How many events there are.
+    /// The number of events.
     pub(super) events: u32,
-    /// How many of them, the first ones, have no checksum.
+    /// The number of events without a checksum. They are the first ones.
     pub(super) unchecked: u32,
-    /// How many receipts there are.
+    /// The number of receipts.
     pub(super) receipts: u32,
-    /// Whether there is an input.
+    /// Whether it has an input.
     pub(super) has_input: bool,
 }
 
@@ -53,13 +53,13 @@ impl Record {
             .query_row([batch.as_bytes()], Self::read)
             .optional()?;
         match found {
-            // The index may lead to the row of another batch.
+            // A damaged index may lead to the row of another batch.
             Some(record) if record.id != batch || !record.is_intact() => Err(Failure::checksum(batch, Stored::Record)),
             found => Ok(found),
         }
     }
 
-    /// Reads a row, whether it is intact or not.
+    /// Reads a row without verifying its checksum.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let counts = match row.get(6)? {
             Some(events) => {
@@ -79,7 +79,7 @@ impl Record {
         })
     }
 
-    /// Whether the row is as it was written. That of an earlier version has no checksum.
+    /// Whether the row matches its checksum. Rows of earlier versions have none.
     pub(super) fn is_intact(&self) -> bool {
         match (self.counts, self.checksum) {
             (Some(counts), Some(checksum)) => self.sum(&counts) == checksum,
@@ -88,7 +88,7 @@ impl Record {
         }
     }
 
-    /// Whether all that belongs to the batch has checksums: no earlier version has written any of it.
+    /// Whether all rows of the batch have checksums, because no earlier version wrote any of them.
     pub(super) fn is_fully_checked(&self) -> bool {
         self.counts.is_some_and(|counts| counts.unchecked == 0)
     }
@@ -108,7 +108,7 @@ impl Record {
             .bytes(self.final_summary.as_deref().unwrap_or_default().as_bytes())
     }
 
-    /// Adds the row of a new batch. `false` if the id is in use, or was until a short time ago.
+    /// Inserts the row of a new batch. Returns `None` if the id is in use or has a tombstone.
     pub(super) fn create(
         connection: &Connection,
         id: BatchId,
@@ -138,7 +138,7 @@ impl Record {
         Ok((created > 0).then_some(record))
     }
 
-    /// What belongs to the batch: as it is stored, or counted if an earlier version wrote the row.
+    /// The stored counts, or computed ones if an earlier version wrote the row.
     pub(super) fn counts(&self, connection: &Connection) -> rusqlite::Result<Counts> {
         let Some(counts) = self.counts else { return count(connection, self.key) };
         Ok(counts)

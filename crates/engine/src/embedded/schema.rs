@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use super::writer_mark;
 
-/// What leads from each version of the tables to the next one. A file's version is how many of these it has been through; it stands in
-/// the file's header.
+/// The migrations from each version of the tables to the next. The version of a file is the number of applied migrations, stored in
+/// `user_version`.
 pub(super) const MIGRATIONS: [&str; 6] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
@@ -98,18 +98,18 @@ pub(super) const MIGRATIONS: [&str; 6] = [
 /// The version that this program writes.
 const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// How many compiled statements a connection holds: more than there are.
+/// The capacity of each connection's statement cache. It exceeds the number of statements.
 const STATEMENTS: usize = 64;
 
 /// Why a journal file cannot be used.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// SQLite refused, for example because the file is not a database, or not ours to write.
+    /// SQLite failed, for example because the file is not a database, or is not writable.
     #[error("cannot open the journal {path}: {source}")]
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// The error of SQLite.
         source: rusqlite::Error,
     },
     /// A newer program wrote the file.
@@ -120,7 +120,7 @@ pub enum OpenError {
         /// Its version.
         found: i64,
     },
-    /// The file is a copy of one that was in use, without its log.
+    /// The file was copied from a running process without its WAL.
     #[error(
         "the journal {path} was copied from a running server without `quilt.db-wal`: copy `quilt.db` together with `quilt.db-wal`, or stop the server first"
     )]
@@ -128,12 +128,12 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file's structure is damaged.
+    /// The structure of the file is damaged.
     #[error("the journal {path} is damaged: {reason}. Restore a copy of it")]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The defect.
         reason: String,
     },
 }
@@ -141,9 +141,10 @@ pub enum OpenError {
 /// How connections open the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Other programs can read the file as well.
+    /// Other programs can open the file as well.
     Shared,
-    /// This process alone: the index of the log is in memory. The other way needs a file of 32 KiB, for which a full disk has no space.
+    /// Only this process can open the file: the WAL index is in memory. A shared one needs a file of 32 KiB, which does not fit on a full
+    /// disk.
     Exclusive,
 }
 
@@ -159,7 +160,7 @@ impl Access {
     }
 }
 
-/// Opens the file for writing, and brings its tables up to this version.
+/// Opens the file for writing, and migrates its tables to this version.
 pub(super) fn open_writer(path: &Path) -> Result<(Connection, Access), OpenError> {
     if writer_mark::is_without_log(path) {
         return Err(OpenError::IncompleteCopy { path: path.into() });
@@ -173,7 +174,7 @@ pub(super) fn open_writer(path: &Path) -> Result<(Connection, Access), OpenError
     }
 }
 
-/// Whether SQLite may have failed for lack of space.
+/// Whether an SQLite error may be caused by a full disk.
 fn concerns_space(error: &rusqlite::Error) -> bool {
     use ErrorCode::{CannotOpen, DiskFull, SystemIoFailure};
     matches!(error.sqlite_error_code(), Some(CannotOpen | DiskFull | SystemIoFailure))
@@ -203,19 +204,19 @@ fn open_with(path: &Path, access: Access) -> Result<Connection, OpenError> {
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     let is_new = connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0))? == 0;
     if is_new {
-        // What is removed is given back to the disk a part at a time. With an existing file this would only write.
+        // Lets purges return free pages to the disk in parts. On an existing file this would only cause a write.
         connection.pragma_update(None, "auto_vacuum", "incremental")?;
     }
     connection.pragma_update(None, "journal_mode", "wal")?;
-    // What a commit acknowledges is on the disk.
+    // A commit returns only after its data is on disk.
     connection.pragma_update(None, "synchronous", "full")?;
-    // On macOS it is only with these two; elsewhere they change nothing.
+    // macOS needs these two for that; other systems ignore them.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update(None, "checkpoint_fullfsync", true)
 }
 
-/// What is wrong with the file's structure, as far as no checksum of a row shows it: the definitions of the tables, and the table of batches with
-/// its indexes. Takes a time that depends on the number of batches only.
+/// Checks the structure of the file, as far as checksums of rows do not cover it: the definitions of the tables, and the table of batches
+/// with its indexes. The cost depends only on the number of batches.
 fn damage(connection: &Connection) -> rusqlite::Result<Option<String>> {
     let fresh = Connection::open_in_memory()?;
     for migration in MIGRATIONS {
@@ -240,7 +241,7 @@ fn columns(connection: &Connection) -> rusqlite::Result<Vec<[String; 4]>> {
         .collect()
 }
 
-/// Opens the file for reading beside the writer. Fails if the file is not there any more.
+/// Opens the file for reading, next to the writer. Fails if the file does not exist.
 pub(super) fn open_reader(path: &Path, access: Access) -> rusqlite::Result<Connection> {
     let connection = access.open(path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.pragma_update(None, "query_only", true)?;

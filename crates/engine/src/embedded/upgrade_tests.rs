@@ -1,4 +1,4 @@
-//! Files of every version of the tables, with what a released program has written, are brought up and keep it.
+//! Files of every schema version, with data from a released program, are migrated and keep their data.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -14,7 +14,7 @@ use super::SqliteJournal;
 use super::schema::MIGRATIONS;
 use crate::journal::{Catalog, EventLog, Journal, Offset};
 
-/// The batches of the golden file, by the names of their journals, and how they ended.
+/// The batches of the golden file by the names of their journals, and their final statuses.
 const BATCHES: [(&str, Status); 5] = [
     ("done", Status::Finished),
     ("retried", Status::Finished),
@@ -31,7 +31,7 @@ fn golden_journal(name: &str) -> (BatchId, Vec<u8>) {
     (id, std::fs::read(folder.join(name).with_extension("journal")).expect("a file"))
 }
 
-/// A file as a program has left it that knew the first `version` migrations: the rows of the golden file, as far as they have a place there.
+/// Creates a file with the first `version` migrations applied, and the data of the golden file in the columns that exist in that version.
 fn file_of_version(folder: &TempDir, version: usize) -> PathBuf {
     let path = folder.path().join(format!("version-{version}.db"));
     let file = Connection::open(&path).expect("a fresh file");
@@ -39,7 +39,7 @@ fn file_of_version(folder: &TempDir, version: usize) -> PathBuf {
     MIGRATIONS[..version].iter().for_each(|migration| file.execute_batch(migration).expect("valid"));
     file.pragma_update(None, "user_version", version as i64).expect("writable");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../server/tests/golden/schema-3/quilt.db");
-    // A copy: even a reader may leave files beside it.
+    // A copy, because even a reader may create files next to it.
     let copy = folder.path().join("golden.db");
     std::fs::copy(golden, &copy).expect("a copy");
     file.execute("ATTACH ?1 AS golden", [copy.to_str().expect("UTF-8")]).expect("readable");

@@ -1,5 +1,4 @@
-//! The one thread that writes. Whatever waits when it comes round goes into one commit, so that the cost of reaching the disk
-//! is shared.
+//! The only thread that writes. It combines all waiting writes into one commit, so that they share the cost of syncing to disk.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,26 +15,26 @@ use super::writes::{Write, Written};
 use super::{writer_mark, writes};
 use crate::journal::JournalError;
 
-/// The most writes that go into one commit.
+/// Maximum number of writes per commit.
 const MAX_GROUP: usize = 512;
 
-/// How many writes may wait before those who write have to.
+/// Maximum number of queued writes. Further callers wait.
 pub(super) const MAX_WAITING: usize = 1024;
 
-/// A write, and where to say that it is durable.
+/// A write, and the channel for its result.
 pub(super) struct Command {
     pub(super) write: Write,
     pub(super) written: oneshot::Sender<Result<Written, JournalError>>,
 }
 
-/// Wakes those who follow a batch.
+/// Wakes the followers of batches.
 #[derive(Default)]
 pub(super) struct Followers {
     batches: Mutex<HashMap<BatchId, watch::Sender<()>>>,
 }
 
 impl Followers {
-    /// Changes whenever something was appended to the batch.
+    /// Subscribes to appends and the removal of a batch.
     pub(super) fn subscribe(&self, batch: BatchId) -> watch::Receiver<()> {
         let mut batches = self.lock();
         batches.retain(|_, sender| sender.receiver_count() > 0);
@@ -53,23 +52,23 @@ impl Followers {
     }
 }
 
-/// The thread that writes.
+/// The writer thread.
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) followers: Arc<Followers>,
     pub(super) guard: Arc<Guard>,
     pub(super) clock: Clock,
-    /// Whether the file has the mark of a process that writes.
+    /// Whether this process has set the writer mark.
     pub(super) is_marked: bool,
 }
 
 impl Writer {
-    /// Writes until the last sender of commands is gone and all of them are done, and closes the file.
+    /// Executes writes until the last sender is dropped and all commands are done. Then closes the file.
     pub(super) fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         let mut group = Vec::with_capacity(MAX_GROUP);
         while commands.blocking_recv_many(&mut group, MAX_GROUP) > 0 {
             let result = match self.write_group(&group) {
-                // One of them has met something of its own, and is not to take the others with it.
+                // One write failed for its own reason. Retrying the writes one by one keeps the others from failing with it.
                 Err(failure) if group.len() > 1 && !failure.concerns_all() => {
                     for command in group.drain(..) {
                         let result = self.write_group(std::slice::from_ref(&command));
@@ -84,9 +83,9 @@ impl Writer {
         self.close();
     }
 
-    /// All or nothing of a group. The guard learns whether the file can be written.
+    /// Commits a group atomically, and reports the result to the guard.
     fn write_group(&mut self, group: &[Command]) -> Result<Vec<Written>, Failure> {
-        // It often has nothing to delete, and then writes nothing.
+        // A purge often deletes nothing, and then writes nothing.
         let is_evidence = group.iter().any(|command| !matches!(command.write, Write::Purge));
         let result = self.try_write_group(group, is_evidence);
         match &result {
@@ -109,26 +108,26 @@ impl Writer {
             .collect::<Result<_, _>>()?;
         transaction.commit()?;
         if group.iter().any(|command| matches!(command.write, Write::Probe)) {
-            // The log starts from its beginning again: probes take no space.
+            // After the checkpoint the WAL is overwritten from its start, so that probes take no space.
             writer_mark::checkpoint(&self.connection)?;
         }
         Ok(all)
     }
 
-    /// Moves everything from the log beside the file into the file, so that a copy of the file alone is whole.
+    /// Moves the content of the WAL into the file, so that a copy of the file alone is complete.
     fn close(self) {
         if self.is_marked
             && let Err(error) = self.clock.save(&self.connection)
         {
             tracing::debug!(%error, "the time is not stored");
         }
-        // What is moved leaves space in the log: on a full disk, the mark can be removed all the same.
+        // The checkpoint frees space in the WAL, so that the mark can be removed even if the disk is full.
         let moved = writer_mark::checkpoint(&self.connection);
         match moved.and_then(|_| writer_mark::clear(&self.connection)) {
             Ok(()) => truncate_log(&self.connection),
             Err(error) => {
                 warn_of_log(error);
-                // SQLite would delete the log if it can, and the mark has to stay beside it.
+                // The mark remains, so the WAL must remain as well. SQLite would delete it on close.
                 let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             }
         }
@@ -157,7 +156,7 @@ fn answer(group: impl Iterator<Item = Command>, result: Result<Vec<Written>, Jou
                 if let Write::Append { batch, .. } | Write::Remove { batch } = command.write {
                     followers.wake(batch);
                 }
-                // Who no longer waits for the answer does not need it.
+                // The caller may have been dropped.
                 let _ = command.written.send(Ok(written));
             }
         }

@@ -1,4 +1,4 @@
-//! The mark of a process that writes the file. A file that has it, and no log beside it, is an incomplete copy.
+//! The mark of a process that writes the file. A file with the mark but without a WAL is an incomplete copy.
 
 use std::fs::File;
 use std::io::Read;
@@ -10,11 +10,11 @@ use rusqlite::{Connection, OpenFlags, params};
 use super::clock::Clock;
 use crate::now;
 
-/// Where the header of a database says that its changes are in a log first, and how.
+/// The offset of the write format version in the header of a database, and its value for WAL mode.
 const FORMAT: usize = 18;
 const LOGGED: u8 = 2;
 
-/// Stores the mark, and the time with it, in a transaction.
+/// Stores the mark and the time. To be called in a transaction.
 pub(super) fn write(connection: &Connection, clock: &Clock) -> rusqlite::Result<()> {
     clock.save(connection)?;
     connection.prepare_cached("DELETE FROM running")?.execute([])?;
@@ -22,7 +22,8 @@ pub(super) fn write(connection: &Connection, clock: &Clock) -> rusqlite::Result<
     Ok(())
 }
 
-/// Stores the mark in the file itself. `false` if another program that reads the file holds it up; the caller tries again with the next write.
+/// Stores the mark in the file itself. Returns `false` if a reader in another program prevents the checkpoint; the caller tries again with
+/// the next write.
 pub(super) fn set(connection: &mut Connection, clock: &Clock) -> rusqlite::Result<bool> {
     let transaction = connection.transaction()?;
     write(&transaction, clock)?;
@@ -30,7 +31,7 @@ pub(super) fn set(connection: &mut Connection, clock: &Clock) -> rusqlite::Resul
     checkpoint(connection)
 }
 
-/// Moves what is in the log into the file, without waiting for those who read it. `false` if something is left.
+/// Runs a checkpoint without waiting for readers. Returns `false` if part of the WAL remains.
 pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
         Ok(!row.get::<_, bool>(0)? && row.get::<_, i64>(1)? == row.get::<_, i64>(2)?)
@@ -39,25 +40,25 @@ pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
 
 /// Removes the mark.
 pub(super) fn clear(connection: &Connection) -> rusqlite::Result<()> {
-    // Nothing is written if there is none.
+    // Without a mark this writes nothing.
     connection.execute("DELETE FROM running", []).map(drop)
 }
 
-/// Whether a file has the mark, and no log beside it. `false` also if the file cannot be read, which its opening reports.
+/// Whether a file has the mark but no WAL. Also returns `false` if the file cannot be read; opening it reports the error.
 pub(super) fn is_without_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     !PathBuf::from(log).exists() && is_logged(path) && has_mark(path).unwrap_or(false)
 }
 
-/// Whether changes of the file are in a log first. Those of a file that `VACUUM INTO` has made are not, and such a file is whole.
+/// Whether the file is in WAL mode. A file that `VACUUM INTO` has created is not, and is complete.
 fn is_logged(path: &Path) -> bool {
     let mut header = [0; FORMAT + 1];
     let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut header)).is_ok();
     is_read && header.last() == Some(&LOGGED)
 }
 
-/// Reads the file as it is, without locks: an ordinary connection would make a log.
+/// Reads the file without locks, because an ordinary connection would create a WAL.
 fn has_mark(path: &Path) -> rusqlite::Result<bool> {
     let path = std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok());
     let Some(path) = path else { return Ok(false) };

@@ -1,4 +1,4 @@
-//! What each write does in its transaction.
+//! The transaction of each write.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use super::record::{Counts, Record};
 use super::{attachments, details, events, writer_mark};
 use crate::journal::{Sequence, SquareDetail};
 
-/// The most events, or batches, that one purge deletes. A large one holds some thousand squares.
+/// Maximum number of events, details and batches that one purge deletes. A large event covers several thousand squares.
 const PURGE_EVENTS: usize = 200;
 
-/// The most free pages, of 4 KiB, that one purge gives back to the disk.
+/// Maximum number of free pages, of 4 KiB each, that one purge returns to the disk.
 const PURGE_PAGES: u32 = 1_000;
 
-/// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
+/// How long the id of a removed batch cannot be reused. Leases and workers reference it for a much shorter time.
 const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 
-/// One thing to write.
+/// A write.
 pub(super) enum Write {
     Create {
         batch: BatchId,
@@ -44,16 +44,16 @@ pub(super) enum Write {
         batch: BatchId,
     },
     Purge,
-    /// Writes as little as possible, to learn whether the file can be written.
+    /// Writes as little as possible, to check whether the file is writable.
     Probe,
 }
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
-    /// The events are there, and the journal goes as far as this.
+    /// The events are stored, up to this sequence.
     Appended(Sequence),
-    /// It was done, as far as it had an effect.
+    /// The write succeeded, possibly without effect.
     Done,
     /// There was nothing to do.
     Nothing,
@@ -108,7 +108,7 @@ fn append(
     add_events(transaction, &record, events).map(Written::Appended)
 }
 
-/// Stores events behind those that are there, and their number.
+/// Appends events, and updates their count.
 fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) -> Result<Sequence, Failure> {
     let mut counts = record.counts(transaction)?;
     for event in events {
@@ -138,7 +138,7 @@ fn finalize(
     Ok(Written::Done)
 }
 
-/// Nobody finds it any more from here on.
+/// Hides a batch: it can no longer be found from here on.
 fn remove(transaction: &Transaction<'_>, batch: BatchId, clock: &Clock) -> Result<Written, Failure> {
     let found = Record::find(transaction, batch)?.filter(|record| record.final_summary.is_some());
     let Some(record) = found else { return Ok(Written::Nothing) };
@@ -153,7 +153,8 @@ fn remove(transaction: &Transaction<'_>, batch: BatchId, clock: &Clock) -> Resul
     Ok(Written::Done)
 }
 
-/// Deletes some events and details of removed batches, and the row of a batch with its last event. Then gives free pages back to the disk.
+/// Deletes some events and details of removed batches, and the row of a batch together with its last event. Once none are left, returns
+/// free pages to the disk.
 fn purge(transaction: &Transaction<'_>, clock: &Clock) -> Result<Written, Failure> {
     let old = clock.stored().saturating_sub(TOMBSTONE_TIME.as_millis() as i64);
     transaction.prepare_cached("DELETE FROM tombstones WHERE removed_at < ?1")?.execute(params![old])?;
@@ -183,7 +184,7 @@ fn purge(transaction: &Transaction<'_>, clock: &Clock) -> Result<Written, Failur
     Ok(if has_more { Written::Done } else { Written::Nothing })
 }
 
-/// Deletes up to so many details of a batch, and returns how many there were.
+/// Deletes up to `most` details of a batch. Returns how many were deleted.
 fn delete_details(transaction: &Transaction<'_>, key: i64, most: usize) -> rusqlite::Result<usize> {
     transaction
         .prepare_cached(
@@ -195,20 +196,20 @@ fn delete_details(transaction: &Transaction<'_>, key: i64, most: usize) -> rusql
 
 fn next_removed(transaction: &Transaction<'_>) -> rusqlite::Result<Option<i64>> {
     transaction
-        // The owner is looked at in the row itself: a damaged index deletes nothing.
+        // The condition on the owner is checked in the row itself, so that a damaged index cannot cause a deletion.
         .prepare_cached("SELECT key FROM batches WHERE removed = 1 AND owner = x'' ORDER BY key LIMIT 1")?
         .query_row([], |row| row.get(0))
         .optional()
 }
 
-/// Whether there were pages to give back. A file of the first version keeps its free pages, for later use.
+/// Returns free pages to the disk, if there are any. Files created by the first version keep their free pages for reuse.
 fn give_pages_back(transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let is_incremental = pragma("auto_vacuum")? == 2;
     if !is_incremental || pragma("freelist_count")? == 0 {
         return Ok(false);
     }
-    // It frees a page with each step.
+    // Each step frees one page.
     let mut vacuum = transaction.prepare(&format!("PRAGMA incremental_vacuum({PURGE_PAGES})"))?;
     let mut steps = vacuum.query([])?;
     while steps.next()?.is_some() {}
