@@ -1,4 +1,4 @@
-//! Reads many messages with one request, from any server that has the stream. It leaves no consumer, and needs none.
+//! Reads many messages with one request, from any server that has the stream. It creates no consumer.
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::StreamMessage;
@@ -9,19 +9,19 @@ use super::calls::{failed, unavailable, with_timeout};
 use super::stores::Stores;
 use crate::journal::JournalError;
 
-/// The most messages of a request. The server refuses 1,024 subjects.
+/// Maximum number of messages per request. The server rejects 1,024 subjects.
 pub(super) const MAX_MESSAGES: usize = 256;
 
-/// The most bytes that the server sends for a request.
+/// Maximum number of bytes that the server sends per request.
 const MAX_BYTES: usize = 4 << 20;
 
-/// Up to where the server that answered knows the stream.
+/// The last sequence number of the stream on the server that answered.
 const UP_TO: &str = "Nats-UpTo-Sequence";
 
-/// How many messages there are besides those that were sent.
+/// The number of messages that are not in the response.
 const PENDING: &str = "Nats-Num-Pending";
 
-/// The sequence number of the message that was sent before this one.
+/// The sequence number of the previous message in the response.
 const LAST: &str = "Nats-Last-Sequence";
 
 #[derive(Serialize)]
@@ -36,22 +36,22 @@ struct Request<'a> {
     max_bytes: usize,
 }
 
-/// Messages, and whether the server has more.
+/// The messages of a response.
 pub(super) struct Answer {
     pub(super) messages: Vec<StreamMessage>,
     pub(super) is_whole: bool,
-    /// The last sequence number of the stream that the server knew, if it said so.
+    /// The last sequence number of the stream on that server. `None` if the server did not send it.
     pub(super) up_to: Option<u64>,
 }
 
-/// The last messages of some subjects. It is not said how much a server knows that has none of them.
+/// The last message of each subject. A server that has none of them does not send `up_to`.
 pub(super) async fn last_of_each(stores: &Stores, stream: &str, subjects: &[String]) -> Result<Answer, JournalError> {
     let (multi_last, batch) = (Some(subjects), subjects.len());
     let request = Request { multi_last, next_by_subj: None, seq: None, batch, max_bytes: MAX_BYTES };
     ask(stores, stream, &request).await
 }
 
-/// The messages of a subject from a sequence number on: the first ones of those that the server knows, without a gap.
+/// The messages of a subject from a sequence number on: the first ones on that server, without gaps.
 pub(super) async fn next_of_subject(
     stores: &Stores,
     stream: &str,
@@ -83,7 +83,7 @@ async fn ask(stores: &Stores, stream: &str, request: &Request<'_>) -> Result<Ans
         let next = with_timeout(async { answers.next().await.ok_or("the subscription has ended") }).await?;
         match next.status.map(|status| status.as_u16()) {
             None | Some(200) => messages.push(StreamMessage::try_from(next).map_err(unavailable)?),
-            // All was sent, or all that fits.
+            // The end of the response. There may be more messages.
             Some(204) => {
                 let number = |name| number(next.headers.as_ref(), name);
                 let is_whole = number(PENDING).is_none_or(|pending| pending == 0);

@@ -1,4 +1,4 @@
-//! Events as bytes: in a message or, where there are too many of them for one, in parts of a stream of their own.
+//! Encodes events. If they do not fit into a message, their parts are stored in a separate stream.
 
 use async_nats::HeaderMap;
 use async_nats::jetstream::message::PublishMessage;
@@ -15,24 +15,24 @@ use super::stores::{REMOVED, Stores};
 use crate::checksum::{Checksum, Kind};
 use crate::journal::JournalError;
 
-/// Names the parts that are a message's body.
+/// Header with the name of the stored parts that are the body of a message.
 const OBJECT: &str = "Quilt-Object";
 
-/// Has the checksum of a message's body, as eight hexadecimal digits. Messages of earlier versions have none.
+/// Header with the checksum of a message's body, as eight hexadecimal digits. Messages of earlier versions have none.
 pub(super) const CHECKSUM: &str = "Quilt-Crc32c";
 
-/// The most bytes of a part. Some messages at a time cost a server less than a large one.
+/// Maximum size of a part in bytes. Several small messages cost a server less than a large one.
 const MAX_PART: usize = 256 << 10;
 
-/// How many parts are read or written at the same time.
+/// Number of parts that are read or written concurrently.
 const AT_ONCE: usize = 8;
 
-/// Stores a checksum among the headers of a message.
+/// Adds a checksum to the headers of a message.
 pub(super) fn put_checksum(headers: &mut HeaderMap, name: &str, checksum: u32) {
     headers.insert(name, format!("{checksum:08x}"));
 }
 
-/// Whether a checksum is the one among the headers of a message, if that has one.
+/// Whether a checksum equals the one in the headers of a message. Also `true` if the headers have none.
 pub(super) fn is_intact(headers: Option<&HeaderMap>, name: &str, checksum: u32) -> bool {
     let stored = headers.and_then(|headers| headers.get(name));
     stored.is_none_or(|stored| stored.as_str() == format!("{checksum:08x}"))
@@ -43,13 +43,13 @@ pub(super) fn of_events(batch: BatchId, bytes: &[u8]) -> u32 {
     Checksum::of(Kind::Message, batch).bytes(bytes)
 }
 
-/// A body, and its name: the same events of the same batch have the same one, however often they are written.
+/// A body and its id. The id is a hash of the batch and the bytes, so that repeated writes have the same id.
 pub(super) struct Body {
     pub(super) id: String,
     pub(super) bytes: Bytes,
 }
 
-/// The body of some events in a row.
+/// Encodes consecutive events.
 pub(super) fn encode(batch: BatchId, events: &[Event]) -> Body {
     let mut bytes = Vec::new();
     events.iter().for_each(|event| put_framed_event(&mut bytes, event));
@@ -57,7 +57,7 @@ pub(super) fn encode(batch: BatchId, events: &[Event]) -> Body {
 }
 
 impl Body {
-    /// Bytes that belong to a batch.
+    /// The body of bytes that belong to a batch.
     pub(super) fn of(batch: BatchId, bytes: Bytes) -> Self {
         let digest = Sha256::new().chain_update(batch.as_bytes()).chain_update(&bytes).finalize();
         let id = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -65,7 +65,7 @@ impl Body {
     }
 }
 
-/// The events of a body.
+/// Decodes the events of a body.
 pub(super) fn decode(batch: BatchId, mut bytes: &[u8]) -> Result<Vec<Event>, JournalError> {
     let damaged = |error: quilt::wire::DecodeError| JournalError::Damaged { batch, reason: error.into() };
     let mut events = Vec::new();
@@ -75,7 +75,8 @@ pub(super) fn decode(batch: BatchId, mut bytes: &[u8]) -> Result<Vec<Event>, Jou
     Ok(events)
 }
 
-/// What goes into the message: the body itself, or its name among the headers.
+/// Returns the payload of a message: the body, or nothing if the body is too large. In that case it is stored in parts, and a header names
+/// it.
 pub(super) async fn offload(
     stores: &Stores,
     batch: BatchId,
@@ -89,7 +90,7 @@ pub(super) async fn offload(
     Ok(Bytes::new())
 }
 
-/// Stores a body in parts, and returns its name: its id, and how many parts it has. Made again it changes nothing.
+/// Stores a body in parts. Returns its name, which consists of its id and the number of parts. Idempotent.
 pub(super) async fn put(stores: &Stores, batch: BatchId, body: &Body) -> Result<String, JournalError> {
     let size = stores.largest_body.min(MAX_PART);
     let count = body.bytes.len().div_ceil(size);
@@ -98,7 +99,7 @@ pub(super) async fn put(stores: &Stores, batch: BatchId, body: &Body) -> Result<
         let end = body.bytes.len().min(start + size);
         put_part(stores, batch, &body.id, part, body.bytes.slice(start..end))
     });
-    // What is borrowed by a stream of futures has to live as long as all of them.
+    // Collected, because borrowed data must live as long as all futures of the stream.
     let parts: Vec<_> = parts.collect();
     stream::iter(parts).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
     Ok(format!("{}/{count}", body.id))
@@ -117,7 +118,7 @@ async fn put_part(stores: &Stores, batch: BatchId, id: &str, part: usize, bytes:
     .await
 }
 
-/// The body of a message.
+/// Fetches the body of a message.
 pub(super) async fn fetch(
     stores: &Stores,
     batch: BatchId,
@@ -130,7 +131,7 @@ pub(super) async fn fetch(
     }
 }
 
-/// A body by its name.
+/// Fetches a body by its name.
 pub(super) async fn get(stores: &Stores, batch: BatchId, name: &str) -> Result<Bytes, JournalError> {
     let Some((id, count)) = name.split_once('/') else { return objects::get(stores, name).await };
     let count: usize = count.parse().map_err(|_| JournalError::Corrupt(format!("the name of a body, {name}")))?;
@@ -156,13 +157,13 @@ async fn get_part(stores: &Stores, batch: BatchId, id: &str, part: usize) -> Res
     read.await
 }
 
-/// Whether a batch was removed meanwhile, and not damaged.
+/// Whether a batch has been removed in the meantime. If not, it is damaged.
 async fn is_removed(stores: &Stores, batch: BatchId) -> Result<bool, JournalError> {
     let first = next_message(&stores.journal, &stores.names.journal(&batch.to_string()), 1).await?;
     Ok(first.is_none_or(|first| first.headers.get(REMOVED).is_some()))
 }
 
-/// Deletes all bodies of a batch. It stores nothing, so it succeeds where there is no space left.
+/// Deletes all bodies of a batch. It stores nothing, so it succeeds even without free space.
 pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
     let subject = stores.names.body(&batch.to_string(), "*", "*");
     retry(|| async { stores.bodies.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await

@@ -1,4 +1,4 @@
-//! What errors mean, and how long calls go on trying.
+//! Maps errors, and retries calls.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -12,16 +12,16 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::journal::JournalError;
 
-/// How long a call goes on trying. A cluster that loses a server has another leader sooner.
+/// How long a call is retried. A cluster that loses a server elects another leader in less time.
 pub(super) const RETRY_BUDGET: Duration = Duration::from_secs(10);
 
-/// How long one try may take. Without a connection the client keeps calls for later, and later nobody knows what became of them.
+/// The timeout of one attempt. Without a connection the client queues calls, and their results are then unknown.
 const TRY: Duration = Duration::from_secs(5);
 
-/// The pause between two tries.
+/// The pause between two attempts.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
 
-/// What the server answers if there is no space left for the account, the stream or the server.
+/// Error codes for lack of space in the account, the stream or the server.
 const NO_SPACE: [ErrorCode; 6] = [
     ErrorCode::ACCOUNT_RESOURCES_EXCEEDED,
     ErrorCode::INSUFFICIENT_RESOURCES,
@@ -31,7 +31,7 @@ const NO_SPACE: [ErrorCode; 6] = [
     ErrorCode::STREAM_MAX_STREAM_BYTES_EXCEEDED,
 ];
 
-/// What else the server answers to a call that it will refuse again.
+/// Error codes of other calls that will fail again.
 const LIMITS: [ErrorCode; 7] = [
     ErrorCode::MAXIMUM_CONSUMERS_LIMIT,
     ErrorCode::MAXIMUM_STREAMS_LIMIT,
@@ -42,12 +42,12 @@ const LIMITS: [ErrorCode; 7] = [
     ErrorCode::STREAM_SEALED,
 ];
 
-/// Nearly everything that can be wrong with a call may be over when it is made again.
+/// Most errors are transient, so they map to [`JournalError::Unavailable`].
 pub(super) fn unavailable(error: impl Display) -> JournalError {
     JournalError::Unavailable(format!("NATS: {error}"))
 }
 
-/// An error of the client: [`JournalError::Refused`] if the call will fail again, else [`JournalError::Unavailable`].
+/// Maps an error of the client: to [`JournalError::Refused`] if the call will fail again, and to [`JournalError::Unavailable`] otherwise.
 pub(super) fn failed(error: impl Error + 'static) -> JournalError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(known) = cause {
@@ -75,7 +75,7 @@ pub(super) fn failed(error: impl Error + 'static) -> JournalError {
     unavailable(error)
 }
 
-/// The code of the server's error, if this is one.
+/// The error code of the server, if the error has one.
 pub(super) fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     if let Some(error) = error.downcast_ref::<jetstream::Error>() {
         return Some(error.error_code());
@@ -91,7 +91,7 @@ pub(super) fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
     }
 }
 
-/// Makes a call, and does not wait for its answer for ever.
+/// Makes a call with a timeout.
 pub(super) async fn with_timeout<T, E: Display>(call: impl Future<Output = Result<T, E>>) -> Result<T, JournalError> {
     match timeout(TRY, call).await {
         Ok(answer) => answer.map_err(unavailable),
@@ -99,8 +99,7 @@ pub(super) async fn with_timeout<T, E: Display>(call: impl Future<Output = Resul
     }
 }
 
-/// Makes a call again while it is answered with [`JournalError::Unavailable`], for some time. It has to be one that changes nothing when it is
-/// made twice.
+/// Retries a call while it returns [`JournalError::Unavailable`], for a limited time. The call must be idempotent.
 pub(super) async fn retry<T, F>(mut call: impl FnMut() -> F) -> Result<T, JournalError>
 where
     F: Future<Output = Result<T, JournalError>>,

@@ -1,4 +1,4 @@
-//! What connects nodes: who coordinates which lap, in a key-value bucket, and messages that nobody stores.
+//! Coordination of laps in a key-value bucket, and messages between nodes. Messages are not stored.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,20 +20,20 @@ use crate::cluster::{Coordination, Incoming, Messages};
 use crate::dispatch::{LEASE_TTL, LapId, NodeId};
 use crate::journal::JournalError;
 
-/// How old the last renewal may be before the next one.
+/// The minimum age of the last renewal before the next one.
 const RENEW_AFTER: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 5);
 
-/// [`Coordination`] and [`Messages`] on NATS. Cloning gives another handle to the same node.
+/// [`Coordination`] and [`Messages`] on NATS. Clones are handles to the same node.
 ///
-/// A lap that has a coordinator has a key with the coordinator's id. These keys do not expire: a node has one key that does, and renews it for
-/// all of its laps. A lap whose node has no such key is free.
+/// A coordinated lap has a key with the id of its coordinator. These keys do not expire. Instead each node has one key that expires, and
+/// renews it for all its laps. A lap is free if its node has no such key.
 #[derive(Clone)]
 pub struct JetStreamCluster {
     stores: Stores,
     id: NodeId,
     held: Arc<Mutex<HashMap<LapId, Hold>>>,
     membership: Arc<tokio::sync::Mutex<Membership>>,
-    /// The hold on this node's name, if it has one.
+    /// The registration of this node's name, if it has one.
     name: Option<Arc<NodeName>>,
 }
 
@@ -42,18 +42,18 @@ pub struct JetStreamCluster {
 struct Hold {
     /// The revision at which the key was created.
     epoch: u64,
-    /// The revision at which it was written last.
+    /// The revision of the last write of the key.
     revision: u64,
-    /// The term of membership in which it was written last.
+    /// The term of membership during the last write of the key.
     term: u64,
 }
 
 /// The key of this node.
 #[derive(Default)]
 struct Membership {
-    /// The revision of the key, and when it was renewed last.
+    /// The revision of the key, and the time of its last renewal.
     renewed: Option<(u64, Instant)>,
-    /// Counts how often the key had to be made anew: in between, others may have taken laps.
+    /// Counts how often the key was created again. Before each creation, other nodes may have acquired laps of this node.
     term: u64,
 }
 
@@ -62,7 +62,7 @@ impl JetStreamCluster {
         Self { stores, id: NodeId(rand::random()), held: Arc::default(), membership: Arc::default(), name: None }
     }
 
-    /// Holds a name for as long as there is a handle to this node.
+    /// Keeps a name registered until the last handle to this node is dropped.
     pub(super) fn hold_name(&mut self, name: NodeName) {
         self.name = Some(Arc::new(name));
     }
@@ -71,7 +71,7 @@ impl JetStreamCluster {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Renews this node's key, unless that was done a moment ago. Returns the term.
+    /// Renews this node's key unless the last renewal is recent. Returns the term.
     async fn renew_membership(&self) -> Result<u64, JournalError> {
         let mut membership = self.membership.lock().await;
         if let Some((revision, at)) = membership.renewed {
@@ -98,7 +98,7 @@ impl JetStreamCluster {
         Ok(membership.term)
     }
 
-    /// Writes the key of a lap that this node coordinates anew. `None` where another node has taken it.
+    /// Rewrites the key of a lap that this node coordinates. Returns `None` if another node has acquired the lap.
     async fn confirm(&self, lap: LapId, hold: Hold, term: u64) -> Result<Option<Hold>, JournalError> {
         let revision = retry(|| async {
             match self.stores.coordinators.update(key(lap), self.value(), hold.revision).await {
@@ -110,7 +110,7 @@ impl JetStreamCluster {
         Ok(revision.await?.map(|revision| Hold { revision, term, ..hold }))
     }
 
-    /// Takes a lap that no node coordinates, or one that is lost. `None` where another node does.
+    /// Acquires a lap that has no coordinator, or a lost one. Returns `None` if another node coordinates it.
     async fn acquire(&self, lap: LapId, term: u64) -> Result<Option<Hold>, JournalError> {
         let revision = retry(|| async {
             match self.stores.coordinators.create(key(lap), self.value()).await {
@@ -121,7 +121,7 @@ impl JetStreamCluster {
             let Some(entry) = self.stores.coordinators.entry(key(lap)).await.map_err(unavailable)? else {
                 return Err(unavailable("a key was deleted in between"));
             };
-            // It may be this node's own, if the reply was lost.
+            // The key may be this node's own, if the reply was lost.
             if entry.value != self.value() && self.is_alive(&entry.value).await? {
                 return Ok(None);
             }
@@ -134,11 +134,11 @@ impl JetStreamCluster {
         Ok(revision.await?.map(|revision| Hold { epoch: revision, revision, term }))
     }
 
-    /// Whether the node whose id is the value of a lap's key has a key of its own.
+    /// Whether the node in the value of a lap's key has a key of its own.
     async fn is_alive(&self, value: &[u8]) -> Result<bool, JournalError> {
         let Ok(node) = serde_json::from_slice::<String>(value) else { return Ok(false) };
         let entry = last_message(&self.stores.nodes.stream, &format!("{}{node}", self.stores.nodes.prefix)).await?;
-        // One without a value says that the key has expired.
+        // A message without a value marks an expired key.
         Ok(entry.is_some_and(|entry| !entry.payload.is_empty()))
     }
 
@@ -188,7 +188,7 @@ impl Coordination for JetStreamCluster {
 
     async fn abandon(&self, lap: LapId) {
         let hold = self.held().remove(&lap);
-        // Only while it is this node's. If this fails, the lap is free when the node has gone.
+        // Only while this node owns the key. If this fails, the lap is free once the key of this node has expired.
         if let Some(Hold { revision, .. }) = hold {
             let purge = self.stores.coordinators.purge_expect_revision_with_ttl(key(lap), revision, TRACE);
             if let Err(error) = with_timeout(purge).await {
@@ -209,7 +209,7 @@ impl Messages for JetStreamCluster {
     }
 
     async fn broadcast(&self, message: Bytes) {
-        // Without a connection the client keeps messages for later, when nobody wants them any more.
+        // Without a connection the client would queue the message and send it when it is outdated.
         if self.stores.is_connected()
             && let Err(error) = with_timeout(self.client().publish(self.stores.names.nodes(), message)).await
         {
@@ -245,7 +245,7 @@ impl Messages for JetStreamCluster {
     }
 }
 
-/// The messages of a subject. The client subscribes again by itself after a break of the connection.
+/// Subscribes to a subject. The client resubscribes after a lost connection.
 fn messages(client: Client, subject: String) -> impl Stream<Item = Message> + Send {
     stream::unfold(None, move |subscription: Option<Subscriber>| {
         let (client, subject) = (client.clone(), subject.clone());

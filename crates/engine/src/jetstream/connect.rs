@@ -1,4 +1,4 @@
-//! The connection: made, checked, and described to whoever reads the log.
+//! Connects to NATS, and checks the server and the account.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,37 +18,38 @@ use super::set_up::SetUp;
 use super::stores::Stores;
 use super::upgrade;
 
-/// How long a start waits for servers that answer, and are starting as well.
+/// How long startup waits for servers that respond but are still starting.
 const START_TIME: Duration = Duration::from_secs(30);
 
-/// How often it is logged that no server can be reached. A start waits for one: a node may be started before NATS, or while that is away.
+/// How often it is logged that no server is reachable. Startup waits for a server, because a node may start before NATS, or while it is
+/// down.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How often the connection is asked whether it is still there. Twice without an answer, and another server is tried.
+/// The interval of pings. After two unanswered pings, the client connects to another server.
 const PING: Duration = Duration::from_secs(4);
 
-/// Where the servers are, and how to be let in.
+/// The addresses of servers, and how to authenticate.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Addresses of servers of one cluster, with commas between them, such as `nats://user:password@host:4222`. A token takes the user's
-    /// place; `tls://` asks for TLS. What has a meaning in an address is percent-encoded in passwords.
+    /// Addresses of servers of one cluster, separated by commas, such as `nats://user:password@host:4222`. A token replaces the user;
+    /// `tls://` requires TLS. In passwords, characters with a meaning in addresses are percent-encoded.
     pub servers: String,
     /// A file with credentials.
     pub credentials: Option<PathBuf>,
-    /// A file with the certificate of the authority that vouches for the servers, if it is not one that the system knows.
+    /// A file with the certificate of the authority that signed the servers' certificates, if the system does not trust it.
     pub ca: Option<PathBuf>,
-    /// Files with a certificate and its key, for servers that ask for one.
+    /// Files with a client certificate and its key, for servers that require one.
     pub certificate: Option<(PathBuf, PathBuf)>,
-    /// How many servers keep each message: 1, 3 or 5.
+    /// The number of servers that store each message: 1, 3 or 5.
     pub replicas: usize,
-    /// What the names of all streams, buckets and subjects begin with: 1 to 32 letters, digits, `-` and `_`. Nodes with the same prefix belong
-    /// together. `quilt` if it is empty.
+    /// The prefix of the names of all streams, buckets and subjects: 1 to 32 letters, digits, `-` and `_`. Nodes with the same prefix form
+    /// one cluster. An empty prefix means `quilt`.
     pub prefix: String,
-    /// How this node is called, for whoever looks at the server's connections.
+    /// The name of this node in the server's list of connections.
     pub name: String,
 }
 
-/// A connection to NATS JetStream that has all it takes. Cheap to clone.
+/// A checked connection to NATS JetStream with all streams and buckets. Cheap to clone.
 #[derive(Clone)]
 pub struct JetStream {
     pub(super) stores: Stores,
@@ -56,12 +57,12 @@ pub struct JetStream {
 }
 
 impl JetStream {
-    /// Connects, checks the server, and makes the streams and buckets where they are missing. Waits for a server that can be reached, and some
-    /// time for servers that are just starting.
+    /// Connects, checks the server, and creates missing streams and buckets. Waits until a server is reachable, and for a limited time
+    /// while servers are starting.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] where the server lets nobody in, or will not do.
+    /// [`ConnectError`] if the server rejects the credentials, or is unsuitable.
     pub async fn connect(options: &Options) -> Result<Self, ConnectError> {
         let mut answering_since = None;
         let mut logged: Option<Instant> = None;
@@ -72,7 +73,7 @@ impl JetStream {
             };
             match &error {
                 ConnectError::Unreachable { .. } => answering_since = None,
-                // A server or a cluster that is starting says one of these first.
+                // A server or cluster that is starting may return one of these at first.
                 ConnectError::Connect { .. } | ConnectError::SetUp { .. }
                     if answering_since.get_or_insert_with(Instant::now).elapsed() < START_TIME => {}
                 _ => return Err(error),
@@ -128,7 +129,7 @@ async fn connect_once(options: &Options) -> Result<JetStream, ConnectError> {
 fn addresses(servers: &str) -> Result<Vec<ServerAddr>, ConnectError> {
     let parse = |address: &str| {
         let unreadable = |error: std::io::Error| {
-            // What stands before the host may be a password.
+            // The part before the host may contain a password.
             let address = address.rsplit('@').next().unwrap_or_default().into();
             ConnectError::Address { address, reason: error.to_string() }
         };
@@ -150,7 +151,7 @@ fn connect_options(options: &Options, addresses: &[ServerAddr], link: &Link) -> 
         },
     );
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-    // All servers of a cluster let the same users in.
+    // All servers of a cluster accept the same users.
     if let Some((user, address)) = addresses.iter().find_map(|address| Some((decoded(address.username()?), address))) {
         connect = match address.password() {
             Some(password) => connect.user_and_password(user, decoded(password)),
@@ -171,7 +172,7 @@ fn connect_options(options: &Options, addresses: &[ServerAddr], link: &Link) -> 
     Ok(connect)
 }
 
-/// `None` where it may do at another time.
+/// Checks the account. The error is `None` if it may be transient.
 async fn check_account(context: &Context) -> Result<(), Option<ConnectError>> {
     let account = context.query_account().await.map_err(|error| match error.kind() {
         AccountErrorKind::JetStreamUnavailable => Some(ConnectError::NoJetStream),
@@ -189,7 +190,7 @@ async fn check_account(context: &Context) -> Result<(), Option<ConnectError>> {
     }
 }
 
-/// The major and the minor number of a version.
+/// The major and minor version.
 fn version(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.trim_start_matches('v').split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))

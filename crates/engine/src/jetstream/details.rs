@@ -1,4 +1,4 @@
-//! Details of squares: a message for each, under a subject of its own.
+//! Details of squares: one message per square, each with its own subject.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -18,18 +18,18 @@ use super::stores::Stores;
 use crate::checksum::of_detail;
 use crate::journal::{Damage, JournalError, SquareDetail, Stored};
 
-/// Names the lap in which a task ran.
+/// Header with the lap in which a task ran.
 const LAP: &str = "Quilt-Lap";
 
-/// How many are written, or read, at the same time.
+/// Number of details that are read or written concurrently.
 const AT_ONCE: usize = 64;
 
-/// The longest range whose squares are read one by one, from the leader.
+/// Maximum length of a range whose squares are read one by one, from the leader.
 const READ_SINGLY: usize = 4;
 
-/// Keeps details. Made again it changes nothing.
+/// Stores details. Idempotent.
 pub(super) async fn put(stores: &Stores, batch: BatchId, details: &[SquareDetail]) -> Result<(), JournalError> {
-    // What is borrowed by a stream of futures has to live as long as all of them.
+    // Collected, because borrowed data must live as long as all futures of the stream.
     let writes: Vec<_> = details.iter().map(|detail| put_one(stores, batch, detail)).collect();
     stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
 }
@@ -53,7 +53,7 @@ async fn put_one(stores: &Stores, batch: BatchId, detail: &SquareDetail) -> Resu
                 Err(error) if error.kind() == PublishErrorKind::WrongLastSequence => {}
                 Err(error) => return Err(failed(error)),
             }
-            // There is one: of the same lap, which stays, or of an earlier one.
+            // There is a detail already. It remains if it is of the same lap or a later one.
             match last_message(&stores.details, &subject).await? {
                 Some(known) if lap_of(&known) >= *lap => return Ok(()),
                 Some(known) => last = known.sequence,
@@ -64,7 +64,7 @@ async fn put_one(stores: &Stores, batch: BatchId, detail: &SquareDetail) -> Resu
     .await
 }
 
-/// The details of those squares of a range that have any, in the order of the squares.
+/// The details in a range of squares, in the order of the squares. Squares without a detail are skipped.
 pub(super) async fn get(
     stores: &Stores,
     batch: BatchId,
@@ -73,7 +73,7 @@ pub(super) async fn get(
     if squares.len() <= READ_SINGLY {
         return get_singly(stores, batch, squares).await;
     }
-    // What was stored before this call is found, whichever server answers.
+    // Answers of servers that are behind this sequence number are rejected, so that all details stored before this call are found.
     let info = retry(|| async { stores.details.get_info().await.map_err(failed) }).await?;
     let mut details = Vec::new();
     for start in squares.clone().step_by(MAX_MESSAGES) {
@@ -104,7 +104,8 @@ async fn get_many(
             }
         })
         .await?;
-        // It is not said how much a server without any of them knows. The leader knows all.
+        // None of the details exist on the server that answered, and it is unknown whether that server is behind. The leader has all of
+        // them.
         if answer.up_to.is_none() {
             let any = next_message(&stores.details, &stores.names.detail(&batch.to_string(), "*"), 1).await?;
             if any.is_some() {
@@ -141,7 +142,7 @@ async fn get_one(stores: &Stores, batch: BatchId, index: Index) -> Result<Option
     }
 }
 
-/// The detail in a message, if it is as it was written.
+/// Decodes a detail after verifying its checksum.
 async fn detail(
     stores: &Stores,
     batch: BatchId,

@@ -1,4 +1,4 @@
-//! What a server has to have, and why there is no connection to one.
+//! Requirements on the server, and errors of connecting.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,16 @@ use thiserror::Error;
 
 use crate::journal::JournalError;
 
-/// The oldest server that will do, as major and minor version: it lets single messages expire.
+/// The oldest supported server, as major and minor version. It supports per-message TTLs.
 pub(super) const OLDEST: (u32, u32) = (2, 11);
 
-/// The least storage that an account has to offer, in bytes.
+/// The minimum storage of the account, in bytes.
 pub(super) const LEAST_STORAGE: i64 = 64 << 20;
 
-/// The smallest limit of a message's size, in bytes, that will do. Larger events go beside the messages.
+/// The minimum of the server's `max_payload`, in bytes. Larger bodies are stored in parts.
 pub(super) const LEAST_PAYLOAD: usize = 64 << 10;
 
-/// Why there is no connection, or none that will do.
+/// Why connecting failed.
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// An address cannot be read.
@@ -23,7 +23,7 @@ pub enum ConnectError {
     Address {
         /// The address.
         address: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
     /// The file with credentials cannot be used.
@@ -31,7 +31,7 @@ pub enum ConnectError {
     Credentials {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         source: std::io::Error,
     },
     /// No server can be reached.
@@ -39,15 +39,15 @@ pub enum ConnectError {
     Unreachable {
         /// The addresses, without passwords.
         servers: String,
-        /// What the last try met.
+        /// The error of the last attempt.
         reason: String,
     },
-    /// No server lets us in.
+    /// No server accepts the connection.
     #[error("cannot connect to NATS at {servers}: {reason}")]
     Connect {
         /// The addresses, without passwords.
         servers: String,
-        /// What the last try met.
+        /// The error of the last attempt.
         reason: String,
     },
     /// The server is too old.
@@ -56,48 +56,48 @@ pub enum ConnectError {
         /// Its version.
         found: String,
     },
-    /// There is no JetStream.
+    /// JetStream is not enabled.
     #[error(
         "the NATS server has no JetStream for this account; start it with --jetstream, or enable it in its configuration"
     )]
     NoJetStream,
-    /// Too little can be stored.
+    /// The account has too little storage.
     #[error("the NATS account may store {found} bytes; at least {LEAST_STORAGE} are needed")]
     TooLittleStorage {
         /// The account's limit.
         found: i64,
     },
-    /// Messages are too small.
+    /// The server's maximum message size is too small.
     #[error("the NATS server takes messages of {found} bytes; its max_payload has to be {LEAST_PAYLOAD} at least")]
     SmallMessages {
         /// The server's limit.
         found: usize,
     },
-    /// A stream or bucket cannot be had as it has to be.
+    /// A stream or bucket cannot be set up.
     #[error("cannot set up {what} on the NATS server: {reason}")]
     SetUp {
         /// The stream or bucket.
         what: &'static str,
-        /// What the server says.
+        /// The error of the server.
         reason: String,
     },
-    /// A stream is there that cannot be changed to what is needed.
+    /// An existing stream cannot be changed as needed.
     #[error(
         "the stream {stream} on the NATS server cannot be used: {reason}. Delete it if nothing of it is needed, or choose other names with --nats-prefix"
     )]
     Unsuitable {
-        /// The stream that was to be used.
+        /// The existing stream.
         stream: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The server does not permit what has to be done, or a limit is in the way.
+    /// The server does not grant a permission that is needed, or a limit is exceeded.
     #[error("{reason}")]
     Refused {
-        /// What it does not permit, and what to do.
+        /// The missing permission or the limit, and what to do.
         reason: String,
     },
-    /// Another process runs under the name of this node.
+    /// Another process uses the name of this node.
     #[error(
         "another node runs under the name {name:?}, and the workers of both could not be told apart: choose another one with --name, or stop that node"
     )]
@@ -105,12 +105,12 @@ pub enum ConnectError {
         /// The name.
         name: String,
     },
-    /// A node of version 0.1.0 is running, which hands out work in another way.
+    /// A node of version 0.1.0 is running. It distributes work in an incompatible way.
     #[error(
         "nodes of Quilt 0.1.0 are connected to this NATS server: stop all of them, and start this one again. It continues their batches"
     )]
     OldNodes,
-    /// The prefix of all names cannot be used.
+    /// The prefix is invalid.
     #[error("the NATS prefix {0:?} is invalid: 1 to 32 letters, digits, `-` and `_` are allowed")]
     Prefix(String),
 }

@@ -1,6 +1,6 @@
-//! One consumer of the journal stream for each node. It hands messages to the batches that this node follows.
+//! One consumer of the journal stream per node. It forwards messages to the followers of batches on this node.
 //!
-//! With a consumer for each batch, what NATS has to hold and to move after a crash would grow with the number of open batches.
+//! With one consumer per batch, the state that NATS has to store, and to move after a crash, would grow with the number of open batches.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,31 +22,32 @@ use super::read::{Reader, next_message};
 use super::stores::Stores;
 use crate::journal::JournalError;
 
-/// What may wait for a follower, in bytes. One that is further behind reads from the stream by itself.
+/// Maximum size of a follower's queue in bytes. A follower that is further behind reads from the stream itself.
 const MAX_QUEUED: usize = 4 << 20;
 
-/// What a message costs apart from its payload, in bytes.
+/// The size of a message apart from its payload, in bytes.
 const MESSAGE_OVERHEAD: usize = 512;
 
-/// The most messages that a follower gets at once.
+/// Maximum number of messages that a follower receives at once.
 const MAX_RECEIVED: usize = 64;
 
-/// How often the feed compares itself with the stream.
+/// How often the feed checks its position against the stream.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a stream may end before what was read from it until it counts as another one. A new leader may be behind for a moment.
+/// How long the stream may end before the position of the feed until it counts as a different stream. A new leader may be behind for a
+/// moment.
 const BEHIND_TIME: Duration = Duration::from_secs(20);
 
-/// How far the feed has read.
+/// The position of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
-    /// Counts the streams: one that vanished and was made again starts anew with its sequence numbers.
+    /// Counts streams: a stream that vanished and was created again restarts its sequence numbers.
     pub(super) epoch: u64,
-    /// The sequence number of the last message that was handed on.
+    /// The sequence number of the last forwarded message.
     pub(super) sequence: u64,
 }
 
-/// Reads the journal stream while a batch is followed, and until it is dropped.
+/// Reads the journal stream from the first subscription until it is dropped.
 pub(super) struct Feed {
     stores: Stores,
     shared: Arc<Shared>,
@@ -58,11 +59,11 @@ impl Feed {
         Self { stores, shared: Arc::default(), task: OnceLock::new() }
     }
 
-    /// All messages of a subject behind the position in the subscription.
+    /// Subscribes to all messages of a subject after the start position of the subscription.
     ///
     /// # Errors
     ///
-    /// [`JournalError::Unavailable`] if the stream cannot be read for some seconds.
+    /// [`JournalError::Unavailable`] if the stream stays unreadable for several seconds.
     pub(super) async fn subscribe(&self, subject: String) -> Result<Subscription, JournalError> {
         self.task.get_or_init(|| {
             let (shared, stores) = (Arc::clone(&self.shared), self.stores.clone());
@@ -84,7 +85,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     position: Option<Position>,
-    /// When the stream was created that the position is of.
+    /// The creation time of the current stream.
     created: Option<OffsetDateTime>,
     behind_since: Option<Instant>,
     subscribers: HashMap<String, Vec<Subscriber>>,
@@ -98,11 +99,11 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    /// `false` where the subscriber is too far behind, or gone.
+    /// Returns `false` if the subscriber is too far behind or has been dropped.
     fn send(&self, message: StreamMessage) -> bool {
         let size = size(&message);
         let queued = self.queued.fetch_add(size, Ordering::Relaxed) + size;
-        // A single message may be larger than that.
+        // A single message may exceed the limit.
         (queued <= MAX_QUEUED || queued == size) && self.messages.send(message).is_ok()
     }
 }
@@ -130,7 +131,7 @@ impl Shared {
         loop {
             let position = self.state().position;
             let Err(error) = self.read(stores).await;
-            // Whatever was read since then has ended a failure that was logged.
+            // If messages have been read since then, the logged failure has ended.
             is_logged &= self.state().position == position;
             if std::mem::replace(&mut is_logged, true) {
                 tracing::debug!(%error, "reading the stream of events again");
@@ -141,7 +142,7 @@ impl Shared {
         }
     }
 
-    /// Hands on messages until something is wrong with the consumer.
+    /// Forwards messages until the consumer fails.
     async fn read(&self, stores: &Stores) -> Result<Infallible, JournalError> {
         let Position { epoch, sequence } = self.resume(&with_timeout(stores.journal.get_info()).await?)?;
         let (stream, subject) = (stores.names.stream("journal"), stores.names.journal("*"));
@@ -173,7 +174,7 @@ impl Shared {
         }
     }
 
-    /// Where to go on in a stream. Subscribers of a stream that was replaced are cut off.
+    /// The position at which to continue in a stream. If the stream was replaced, all subscribers are disconnected.
     fn resume(&self, info: &Info) -> Result<Position, JournalError> {
         let mut state = self.state();
         let last = info.state.last_sequence;
@@ -217,9 +218,9 @@ impl Shared {
     }
 }
 
-/// The messages of a subject, from some position on.
+/// The messages of a subject from a position on.
 pub(super) struct Subscription {
-    /// Messages up to here are not in the subscription.
+    /// The first message of the subscription comes after this position.
     pub(super) start: Position,
     messages: mpsc::UnboundedReceiver<StreamMessage>,
     queued: Arc<AtomicUsize>,
@@ -229,7 +230,7 @@ pub(super) struct Subscription {
 }
 
 impl Subscription {
-    /// Waits for messages. `None` where some are missing from here on, so that they have to be read from the stream.
+    /// Waits for messages. Returns `None` if messages are missing from here on. They have to be read from the stream.
     pub(super) async fn recv(&mut self) -> Option<Vec<StreamMessage>> {
         let mut messages = Vec::new();
         self.messages.recv_many(&mut messages, MAX_RECEIVED).await;

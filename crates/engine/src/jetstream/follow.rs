@@ -1,7 +1,7 @@
-//! Follows the events of a batch: those that are there from the stream, and those to come from the feed.
+//! Follows the events of a batch: existing ones from the stream, and new ones from the feed.
 //!
-//! A follower subscribes first and reads the stream afterwards, up to its end. So each message is in one or in both, and sequence numbers tell
-//! which ones it has had.
+//! A follower first subscribes to the feed, and then reads the stream to its end. So each message is in at least one of them, and sequence
+//! numbers identify duplicates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use super::read::{last_message, next_message};
 use super::stores::{REMOVED, Stores};
 use crate::journal::{Damage, EventPage, JournalError, Offset, Sequence, Stored};
 
-/// How often a follower without messages compares itself with the stream.
+/// How often a follower that receives no messages checks the stream.
 const CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
-/// How many messages are read one by one, from the leader, before many are asked for. Most batches that are opened have few.
+/// Number of messages that are read one by one, from the leader, before batch requests are used. Most batches have few messages.
 const READ_SINGLY: usize = 8;
 
-/// The events of a batch behind an offset.
+/// The events of a batch after an offset.
 pub(super) fn pages(
     stores: Stores,
     feed: Arc<Feed>,
@@ -50,25 +50,25 @@ pub(super) fn pages(
     })
 }
 
-/// Where a follower is.
+/// The state of a follower.
 struct Follower {
     stores: Stores,
     feed: Arc<Feed>,
     batch: BatchId,
     subject: String,
-    /// How many events are passed over before the first one that is asked for: only whoever counts from the start knows which it is.
+    /// The number of events to skip before the first requested one. Offsets can only be determined by counting from the start.
     skip: u64,
     sequence: Sequence,
-    /// Whether all events were returned once that were there.
+    /// Whether the follower has reached the end of the stream once.
     caught_up: bool,
     epoch: Option<u64>,
     source: Source,
 }
 
-/// Where the next messages come from.
+/// The source of the next messages.
 enum Source {
     None,
-    /// The stream, up to its end, and whether many messages are left.
+    /// The stream, up to its end; and whether many messages are left.
     Stream(Subscription, bool),
     Feed(Subscription),
 }
@@ -85,7 +85,7 @@ impl Follower {
             match next {
                 Ok(None) => {}
                 Ok(Some(messages)) => return self.page(messages).await,
-                // Who has read all there was waits for more, however long; who reads what is there gets the error.
+                // A follower that has reached the end retries indefinitely. One that is still reading existing events returns the error.
                 Err(JournalError::Unavailable(reason)) if self.caught_up => {
                     tracing::debug!(batch = %self.batch, reason, "cannot follow a batch; trying again");
                     sleep(PAUSE).await;
@@ -105,7 +105,7 @@ impl Follower {
 
     async fn subscribe(&mut self) -> Result<Option<Vec<StreamMessage>>, JournalError> {
         let subscription = self.feed.subscribe(self.subject.clone()).await?;
-        // The numbers of another stream mean nothing in this one.
+        // Sequence numbers of another stream are meaningless in this one.
         if *self.epoch.get_or_insert(subscription.start.epoch) != subscription.start.epoch {
             return Err(JournalError::Removed);
         }
@@ -113,7 +113,7 @@ impl Follower {
         Ok(None)
     }
 
-    /// Reads on in the stream, whose end its leader decides: other servers may be behind.
+    /// Reads further messages of the stream. Its leader decides where the stream ends, because other servers may be behind.
     async fn read_stream(
         &mut self,
         subscription: Subscription,
@@ -149,7 +149,7 @@ impl Follower {
         let Ok(received) = timeout(CHECK_INTERVAL, subscription.recv()).await else {
             let last = last_message(&self.stores.journal, &self.subject).await;
             match last {
-                // Without a tombstone: the store was full, or it is a new one.
+                // There is no tombstone: the store was full, or it is a new one.
                 Ok(None) => return Err(JournalError::Removed),
                 Ok(Some(last)) if last.sequence > self.sequence.0 => {
                     tracing::warn!(batch = %self.batch, "a message did not come; reading the stream again");
@@ -158,7 +158,7 @@ impl Follower {
             }
             return Ok(None);
         };
-        // One that is cut off begins anew, from where it is.
+        // A follower that was disconnected subscribes again from its position.
         let Some(mut messages) = received else { return Ok(None) };
         messages.retain(|message| message.sequence > self.sequence.0);
         self.source = Source::Feed(subscription);
@@ -181,7 +181,8 @@ impl Follower {
     }
 }
 
-/// Waits until the leader that knew no message from a sequence number on has all that the feed had read. `false` where it is to be asked again.
+/// Waits until the leader, which has no message from a sequence number on, has everything that the feed has read. Returns `false` if the
+/// leader must be asked again.
 async fn knows_all(stores: &Stores, read: u64, from: u64) -> Result<bool, JournalError> {
     let started = Instant::now();
     let mut is_first = true;
@@ -201,7 +202,7 @@ async fn knows_all(stores: &Stores, read: u64, from: u64) -> Result<bool, Journa
     }
 }
 
-/// The events in a message, if they are as they were written.
+/// Decodes the events of a message after verifying its checksum.
 async fn read_events(stores: &Stores, batch: BatchId, message: &StreamMessage) -> Result<Vec<Event>, JournalError> {
     let headers = Some(&message.headers);
     let body = bodies::fetch(stores, batch, headers, &message.payload).await?;

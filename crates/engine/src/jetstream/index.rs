@@ -1,7 +1,7 @@
-//! What is known of batches without their events: lists, ends and receipts, in key-value buckets.
+//! Metadata of batches in key-value buckets: lists, final summaries and receipts.
 //!
-//! The journal is the truth, and this follows from it. What announces something, that a batch or a lap is to come, is written before
-//! the event, and what notes its end after it: so nothing that runs is missing here, and what was announced and never came is found.
+//! The journal is authoritative, and the metadata is derived from it. The announcement of a batch or a lap is written before its event, and
+//! a final summary after the last event. So every running lap is listed here, and announcements without an event can be found.
 
 use std::cmp::Ordering;
 
@@ -18,19 +18,19 @@ use super::read::{last_message, scan, scan_with_times, timestamp};
 use super::stores::{Stores, TRACE};
 use crate::journal::{BatchListItem, JournalError, OpenBatch, Retention};
 
-/// What the list of an owner says of a batch.
+/// An entry in the list of an owner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
-    /// Orders an owner's batches: the time of the launch, and some bits of the batch's id.
+    /// Orders the batches of an owner: the time of the launch, and 16 bits of the batch's id.
     cursor: u64,
     squares: u32,
-    /// The last lap that was started, or is about to be.
+    /// The last lap that has started, or is about to start.
     lap: u32,
-    /// The last lap up to which all receipts are noted.
+    /// All receipts up to this lap are stored.
     noted: u32,
     #[serde(rename = "conclusion")]
     final_summary: Option<Summary>,
-    /// Nobody sees it any more, and all that is left of it is being deleted.
+    /// The batch is soft-deleted: hidden, and being purged.
     is_removed: bool,
 }
 
@@ -48,7 +48,7 @@ impl Entry {
     }
 }
 
-/// A batch without a final summary, beside its key.
+/// A batch without a final summary. Its key is the id of the batch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Open {
     owner: OwnerId,
@@ -56,13 +56,13 @@ struct Open {
     squares: u32,
 }
 
-/// Where a value stands in its bucket.
+/// A value and its revision.
 struct Known<T> {
     value: T,
     revision: u64,
 }
 
-/// The buckets.
+/// Reads and writes the buckets.
 #[derive(Clone)]
 pub(super) struct Index {
     stores: Stores,
@@ -73,7 +73,7 @@ impl Index {
         Self { stores }
     }
 
-    /// Announces a batch. One that is known stays as it is.
+    /// Announces a batch. If it is known already, its entry does not change.
     pub(super) async fn announce(&self, batch: BatchId, owner: OwnerId, entry: &Entry) -> Result<(), JournalError> {
         self.put_open(batch, Open { owner, lap: 1, squares: entry.squares }).await?;
         create(&self.stores.batches, &entry_key(owner, batch), entry).await
@@ -90,7 +90,7 @@ impl Index {
         self.put_open(batch, Open { owner, lap: entry.lap, squares: entry.squares }).await
     }
 
-    /// Notes the state in which a batch ended, unless a lap after this one was started.
+    /// Stores the final summary of a batch, unless a lap after this one has started.
     pub(super) async fn finalize(
         &self,
         batch: BatchId,
@@ -99,7 +99,7 @@ impl Index {
         summary: &Summary,
         receipts: &[Receipt],
     ) -> Result<(), JournalError> {
-        // Who starts a lap meanwhile writes this key anew, and it stays.
+        // If a lap is started concurrently, this key gets a new revision and is not deleted below.
         let open = get::<Open>(&self.stores.unfinished, &batch.to_string()).await?;
         let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
         let noted = known.map_or(0, |known| known.value.noted);
@@ -122,19 +122,20 @@ impl Index {
         let Some(Known { revision, .. }) = open.filter(|_| is_noted) else { return Ok(()) };
         let closed = self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, TRACE);
         if let Err(error) = with_timeout(closed).await {
-            // It is concluded once more by whoever finds it.
+            // The next node that finds the batch finalizes it again.
             tracing::debug!(%batch, %error, "a batch that is over stays among the unfinished ones");
         }
         Ok(())
     }
 
-    /// Whether a batch is hidden.
+    /// Whether a batch is soft-deleted.
     pub(super) async fn is_deleted(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         let known = get::<Entry>(&self.stores.batches, &entry_key(owner, batch)).await?;
         Ok(known.is_some_and(|known| known.value.is_removed))
     }
 
-    /// The receipts that were noted, and whether there is a final summary; `None` where the batch is hidden. What is not here is still in the journal.
+    /// The stored receipts, and whether there is a final summary. `None` if the batch is soft-deleted. Data that is not here is still in
+    /// the journal.
     pub(super) async fn look_up(
         &self,
         batch: BatchId,
@@ -181,7 +182,7 @@ impl Index {
         Ok(unfinished.collect())
     }
 
-    /// Takes a batch with a final summary from everybody's sight. `false` where it has none, or is not there.
+    /// Hides a batch that has a final summary. Returns `false` if it has none, or does not exist.
     pub(super) async fn soft_delete(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         let changed = self
             .change(batch, owner, |entry| {
@@ -191,7 +192,7 @@ impl Index {
         Ok(changed.is_some_and(|entry| entry.is_removed))
     }
 
-    /// The batches that are hidden and not forgotten.
+    /// The soft-deleted batches whose metadata has not been deleted.
     pub(super) async fn hidden(&self) -> Result<Vec<(BatchId, OwnerId)>, JournalError> {
         let scanned = self.scan::<Entry>(&self.stores.batches, "*.*").await?;
         let hidden = scanned.into_iter().filter(|(_, entry)| entry.is_removed);
@@ -204,7 +205,7 @@ impl Index {
         Ok(known.is_some_and(|known| known.value.final_summary.is_some()))
     }
 
-    /// Deletes all that is known of a batch.
+    /// Deletes the metadata of a batch.
     pub(super) async fn delete_metadata(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
         for bucket in [&self.stores.receipts, &self.stores.coordinators] {
             for (key, _) in self.scan::<IgnoredAny>(bucket, &format!("{batch}.*")).await? {
@@ -215,8 +216,8 @@ impl Index {
         delete(&self.stores.batches, &entry_key(owner, batch)).await
     }
 
-    /// Batches with a final summary that retention has no place for, those first that were over first. `bytes` is what the journal takes. The server's
-    /// time of an entry with a final summary is that of the final summary, or a later one.
+    /// Batches with a final summary that exceed the retention limits, ordered by the time at which they finished. `bytes` is the size of
+    /// the journal. The server's timestamp of an entry with a final summary is that of the summary, or later.
     pub(super) async fn expired(&self, retention: Retention, bytes: u64) -> Result<Vec<BatchId>, JournalError> {
         let is_too_large = retention.bytes.is_some_and(|most| bytes > most);
         let too_old = match retention.age {
@@ -235,7 +236,8 @@ impl Index {
         Ok(expired.into_iter().map(|(_, batch)| batch).collect())
     }
 
-    /// The time by the clock that also stamps the entries. A node's own clock may be wrong. It stores nothing: there may be no space left.
+    /// The time of the server's clock, which also stamps the entries. A node's own clock may be wrong. The call stores nothing, because
+    /// there may be no free space.
     async fn now(&self) -> Result<Timestamp, JournalError> {
         let subject = format!("STREAM.INFO.{}", self.stores.batches.stream_name);
         let info: serde_json::Value = retry(|| async {
@@ -247,8 +249,8 @@ impl Index {
         time.map(timestamp).ok_or_else(|| unavailable("the server does not tell its time"))
     }
 
-    /// Changes an entry, unless there is nothing to change; of two who do so at once one looks again. Returns what it is then, or
-    /// `None` where there is none.
+    /// Changes an entry unless `change` returns `None`. On a concurrent change it is called again with the new entry. Returns the resulting
+    /// entry, or `None` if there is none.
     async fn change(
         &self,
         batch: BatchId,
@@ -302,14 +304,14 @@ fn json(value: &impl Serialize) -> Result<Bytes, JournalError> {
 async fn get<T: DeserializeOwned>(bucket: &Store, key: &str) -> Result<Option<Known<T>>, JournalError> {
     let subject = format!("{}{key}", bucket.prefix);
     let message = last_message(&bucket.stream, &subject).await?;
-    // One without a value says that the key was deleted.
+    // A message without a value marks a deleted key.
     let Some(message) = message.filter(|message| !message.payload.is_empty()) else { return Ok(None) };
     let value = serde_json::from_slice(&message.payload)
         .map_err(|error| JournalError::Corrupt(format!("the key {key} of {}: {error}", bucket.name)))?;
     Ok(Some(Known { value, revision: message.sequence }))
 }
 
-/// Writes a value, unless there is one.
+/// Writes a value unless the key exists.
 async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(), JournalError> {
     let value = json(value)?;
     retry(|| async {
@@ -321,7 +323,7 @@ async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(),
     .await
 }
 
-/// Deletes a key, and leaves a trace of it where there is space for one.
+/// Deletes a key. It leaves a marker if there is space for it.
 async fn delete(bucket: &Store, key: &str) -> Result<(), JournalError> {
     match retry(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(failed) }).await {
         Err(JournalError::Refused(_)) => {

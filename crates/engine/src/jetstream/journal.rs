@@ -1,7 +1,7 @@
-//! The journal in a stream: one subject for each batch, one message for each append.
+//! The journal in a stream: one subject per batch, one message per append.
 //!
-//! Every reader of a subject gets the same messages in the same order, and so every node folds the same quilt. An append that was stored though
-//! its answer was lost is made again, and told from a new one by the id of its message.
+//! All readers of a subject get the same messages in the same order, so all nodes derive the same quilt. An append whose acknowledgment was
+//! lost is retried, and its message id identifies it as a duplicate.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -32,31 +32,31 @@ use crate::journal::{
     Offset, OpenBatch, Retention, Sequence, SquareDetail, Stored,
 };
 
-/// Names a batch's owner, in its first message.
+/// Header of a batch's first message with its owner.
 const OWNER: &str = "Quilt-Owner";
 
-/// Names the object with a batch's input, in its first message.
+/// Header of a batch's first message with the name of its input.
 const INPUT: &str = "Quilt-Input";
 
-/// Has the checksum of a batch's input, in its first message.
+/// Header of a batch's first message with the checksum of its input.
 const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
 
-/// Says in a batch's first message that no body of it is in the object store of version 0.1.0.
+/// Header of a batch's first message. It says that the object store of version 0.1.0 has no bodies of the batch.
 const FORMAT: &str = "Quilt-Format";
 
-/// How long a batch that was announced may take to be launched.
+/// Maximum time between the announcement of a batch and its launch.
 const ANNOUNCED: Duration = Duration::from_secs(60);
 
-/// How long the id of a removed batch is nobody else's. No lease and no worker holds one for nearly as long.
+/// How long the id of a removed batch cannot be reused. Leases and workers reference it for a much shorter time.
 const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
 
-/// A [`Journal`] on NATS JetStream. Cloning gives another handle to it.
+/// A [`Journal`] on NATS JetStream. Clones share the connection.
 #[derive(Clone)]
 pub struct JetStreamJournal {
     stores: Stores,
     index: Index,
     feed: Arc<Feed>,
-    /// When batches were first seen that were announced and not launched. No two clocks are compared.
+    /// When announced batches without a launch were first seen, by the clock of this node only.
     overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
     _monitor: Arc<Monitor>,
 }
@@ -67,7 +67,7 @@ impl JetStreamJournal {
         Self { index: Index::new(stores.clone()), feed, stores, overdue: Arc::default(), _monitor: monitor }
     }
 
-    /// Makes a call that fails soon while there is no connection, and when it is not permitted.
+    /// Makes a call that fails early without a connection, or without a required permission.
     fn guard<T>(
         &self,
         call: impl Future<Output = Result<T, JournalError>>,
@@ -79,7 +79,7 @@ impl JetStreamJournal {
         self.stores.names.journal(&batch.to_string())
     }
 
-    /// Stores a message, and says where it is; `None` where it was to be the first one, and is not.
+    /// Stores a message. Returns its sequence, or `None` if it was to be the first one of the batch and is not.
     async fn publish(
         &self,
         batch: BatchId,
@@ -90,7 +90,7 @@ impl JetStreamJournal {
         bodies::put_checksum(&mut headers, bodies::CHECKSUM, bodies::of_events(batch, &body.bytes));
         let subject = self.subject(batch);
         retry(|| async {
-            // An event that is refused must not be stored after all when there is a connection again.
+            // A rejected event must not be stored later, when the connection is back.
             if !self.stores.is_connected() {
                 return Err(unavailable("there is no connection"));
             }
@@ -106,12 +106,12 @@ impl JetStreamJournal {
         .await
     }
 
-    /// The message with which a batch begins.
+    /// The first message of a batch.
     async fn first(&self, batch: BatchId) -> Result<Option<StreamMessage>, JournalError> {
         next_message(&self.stores.journal, &self.subject(batch), 1).await
     }
 
-    /// Who launched a batch; `None` where there is no such batch, or none any more.
+    /// The owner of a batch; `None` if it does not exist, or was removed.
     async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
         let first = self.first(batch).await?;
         let first = first.filter(|first| first.headers.get(REMOVED).is_none());
@@ -129,7 +129,7 @@ impl JetStreamJournal {
             if [OWNER, REMOVED].iter().any(|header| first.headers.get(*header).is_some()) {
                 return Ok(Creation::Exists);
             }
-            // What came too late to a batch that was removed, and whose tombstone is gone as well.
+            // A late append to a batch that was removed, and whose tombstone has expired.
             self.purge_events(batch, Some(Sequence(first.sequence + 1))).await?;
         }
         let entry = Entry::of_launch(batch, launched.at, launched.spec.grid.squares());
@@ -148,13 +148,13 @@ impl JetStreamJournal {
             return Ok(Creation::Exists);
         }
         if announced.elapsed() > ANNOUNCED / 2 {
-            // Somebody may have forgotten it meanwhile.
+            // Another node may have deleted the announcement in the meantime.
             self.index.announce(batch, owner, &entry).await?;
         }
         Ok(Creation::Created)
     }
 
-    /// Puts a tombstone behind the events of a batch that is hidden: who follows it is told.
+    /// Appends a tombstone to the events of a soft-deleted batch, so that its followers are notified.
     async fn put_tombstone(&self, batch: BatchId) -> Result<Option<Sequence>, JournalError> {
         let mut headers = HeaderMap::new();
         headers.insert(REMOVED, "true");
@@ -162,8 +162,8 @@ impl JetStreamJournal {
         self.publish(batch, &bodies::encode(batch, &[]), headers).await
     }
 
-    /// Deletes what is left of a batch that is hidden, but for its tombstone, which what is on its way to it finds. The largest goes first, and
-    /// without storing anything, so that there is space for the rest.
+    /// Purges a soft-deleted batch except for its tombstone, which late appends need. The largest data is deleted first, without storing
+    /// anything, to free space for the following writes.
     async fn purge_batch(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
         self.delete_bodies(batch).await?;
         match self.put_tombstone(batch).await {
@@ -175,7 +175,7 @@ impl JetStreamJournal {
         self.index.delete_metadata(batch, owner).await
     }
 
-    /// Deletes details, and what stands beside messages.
+    /// Deletes details and bodies.
     async fn delete_bodies(&self, batch: BatchId) -> Result<(), JournalError> {
         let first = self.first(batch).await?;
         details::delete(&self.stores, batch).await?;
@@ -186,7 +186,8 @@ impl JetStreamJournal {
         }
     }
 
-    /// Removes a batch with a final summary although nothing can be stored, if there is still no space after its bodies are deleted.
+    /// Removes a batch with a final summary even if nothing can be stored. If there is still no space after its bodies are deleted, its
+    /// events and metadata are deleted as well.
     async fn remove_without_space(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
         if !self.index.is_finalized(batch, owner).await? {
             return Ok(false);
@@ -195,7 +196,7 @@ impl JetStreamJournal {
         self.delete_bodies(batch).await?;
         match self.index.soft_delete(batch, owner).await {
             Err(JournalError::Refused(_)) => {
-                // Who follows it finds nothing any more when it checks.
+                // Followers find out when they check the stream.
                 self.purge_events(batch, None).await?;
                 self.index.delete_metadata(batch, owner).await?;
                 Ok(true)
@@ -204,7 +205,7 @@ impl JetStreamJournal {
         }
     }
 
-    /// Deletes the events of a batch, those before a sequence if there is one.
+    /// Deletes the events of a batch, or those before a sequence.
     async fn purge_events(&self, batch: BatchId, before: Option<Sequence>) -> Result<(), JournalError> {
         let subject = self.subject(batch);
         retry(|| async {
@@ -218,7 +219,7 @@ impl JetStreamJournal {
         .await
     }
 
-    /// Forgets batches that were announced long ago and never launched.
+    /// Deletes batches that were announced but not launched in time.
     async fn forget_overdue(&self) -> Result<(), JournalError> {
         let mut overdue = HashMap::new();
         for OpenBatch { batch, owner, lap, .. } in self.index.unfinished().await? {
@@ -272,7 +273,7 @@ impl EventLog for JetStreamJournal {
                 let owner = self.owner(batch).await?.ok_or(JournalError::Removed)?;
                 self.index.announce_lap(batch, owner, lap).await?;
             }
-            // Whoever learns of an outcome finds its detail.
+            // Details are stored before the events, so that a reader of an outcome finds its detail.
             details::put(&self.stores, batch, &details).await?;
             let body = bodies::encode(batch, &events);
             self.publish(batch, &body, HeaderMap::new()).await?.ok_or(JournalError::Removed)
@@ -364,7 +365,7 @@ impl Cleanup for JetStreamJournal {
                 hidden => hidden?,
             };
             if is_deleted && self.owner(batch).await?.is_some() {
-                // From here on it is not found. If this fails, it is done by the next purge, as all the rest.
+                // From here on the batch is hidden. If this fails, the next purge does it.
                 match self.put_tombstone(batch).await {
                     Ok(_) | Err(JournalError::Refused(_)) => {}
                     Err(error) => return Err(error),

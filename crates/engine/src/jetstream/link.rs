@@ -1,7 +1,7 @@
-//! What is known of the connection: whether it is there, and what its account may not do.
+//! The state of the connection, and missing permissions of its account.
 //!
-//! The client keeps requests while there is no connection, and a server does not answer a request that it does not permit. So neither is an
-//! error of the request itself, and both are found here.
+//! Without a connection the client queues requests, and the server does not answer requests that it does not permit. In both cases the
+//! request itself gets no error; this module detects them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use super::calls::unavailable;
 use super::names::Names;
 use crate::journal::JournalError;
 
-/// How long requests wait for a connection that was lost. Most come back sooner, to another server of the cluster.
+/// How long requests wait for a lost connection. The client usually reconnects sooner, to another server of the cluster.
 const RECONNECT_TIME: Duration = Duration::from_secs(3);
 
-/// How long a request may still be answered after the server refused to permit something that it may consist of.
+/// How long a request may still be answered after a permission was denied that it may need.
 const ANSWER_TIME: Duration = Duration::from_millis(500);
 
-/// How often it is logged that something is not permitted.
+/// How often missing permissions are logged.
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state of a connection. Cheap to clone.
@@ -33,9 +33,9 @@ pub(super) struct Link {
 
 #[derive(Default)]
 struct State {
-    /// Since when there is no connection.
+    /// When the connection was lost, if it is lost.
     lost_at: Option<Instant>,
-    /// How often something that the journal does was not permitted, and what it was last.
+    /// The number of denied permissions of the journal, and the last message about one.
     denials: u64,
     denied: Arc<str>,
     logged_at: Option<Instant>,
@@ -50,7 +50,7 @@ impl Link {
         Self { names, state: watch::Sender::default() }
     }
 
-    /// Takes note of what the client reports.
+    /// Handles an event of the client.
     pub(super) fn observe(&self, event: &Event) {
         match event {
             Event::Connected => match self.set_lost(None) {
@@ -72,7 +72,7 @@ impl Link {
         }
     }
 
-    /// Returns since when there was no connection before.
+    /// Returns when the connection had been lost before, if it had.
     fn set_lost(&self, lost_at: Option<Instant>) -> Option<Instant> {
         let mut before = None;
         self.state.send_modify(|state| {
@@ -96,7 +96,7 @@ impl Link {
         });
     }
 
-    /// Notes why nothing can be stored although there is a connection, or that it can be again.
+    /// Sets or clears the reason why nothing can be stored although there is a connection.
     pub(super) fn set_problem(&self, problem: Option<String>) {
         self.state.send_if_modified(|state| {
             let is_new = state.problem != problem;
@@ -105,7 +105,7 @@ impl Link {
         });
     }
 
-    /// Notes whether a message was stored.
+    /// Records whether a message was stored.
     pub(super) fn note_stored<T>(&self, stored: &Result<T, JournalError>) {
         let refusal = match stored {
             Ok(_) => None,
@@ -129,7 +129,7 @@ impl Link {
         self.state.borrow().refusal.is_some()
     }
 
-    /// Returns an error if nothing can be stored at this moment, as far as that is known.
+    /// Returns an error if nothing can be stored at this moment, according to the last events.
     pub(super) fn check(&self) -> Result<(), JournalError> {
         let state = self.state.borrow();
         match (&state.lost_at, &state.refusal, &state.problem) {
@@ -140,20 +140,20 @@ impl Link {
         }
     }
 
-    /// Waits for a connection after one that was lost.
+    /// Waits until the connection is lost and established again.
     pub(super) async fn reconnected(&self) {
         let mut state = self.state.subscribe();
-        // The sender is part of this.
+        // `self` holds the sender, so this cannot fail.
         let _ = state.wait_for(|state| state.lost_at.is_some()).await;
         let _ = state.wait_for(|state| state.lost_at.is_none()).await;
     }
 
-    /// Makes a call, but does not wait for its answer while there is no connection, or when something was not permitted meanwhile.
+    /// Makes a call. It fails early if there is no connection, or if a permission was denied in the meantime.
     pub(super) fn guard<T, E: From<JournalError>>(
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> impl Future<Output = Result<T, E>> {
-        // Calls consist of many requests, and are large.
+        // Boxed, because calls consist of many requests and their futures are large.
         let call = Box::pin(call);
         async move {
             let denials = self.state.borrow().denials;
@@ -166,7 +166,7 @@ impl Link {
         }
     }
 
-    /// Returns when there has been no connection for too long.
+    /// Returns once the connection has been lost for [`RECONNECT_TIME`].
     async fn lost(&self) -> JournalError {
         let mut state = self.state.subscribe();
         loop {
@@ -181,10 +181,10 @@ impl Link {
         }
     }
 
-    /// Returns some time after something more was not permitted.
+    /// Returns [`ANSWER_TIME`] after a further permission was denied.
     async fn denied_since(&self, denials: u64) -> JournalError {
         let mut state = self.state.subscribe();
-        // The sender is part of this.
+        // `self` holds the sender, so this cannot fail.
         let denied = state.wait_for(|state| state.denials > denials).await.map(|state| Arc::clone(&state.denied));
         sleep(ANSWER_TIME).await;
         refused(&denied.unwrap_or_default())
@@ -255,7 +255,7 @@ mod tests {
         };
         let error = link.guard::<(), JournalError>(call).await.expect_err("it is not permitted");
         assert!(matches!(&error, JournalError::Refused(reason) if reason.contains("quilt.journal.x")), "{error}");
-        // What is answered was permitted.
+        // A call that gets an answer was permitted.
         let call = async {
             deny("$KV.quilt-batches.x");
             answer(1).await

@@ -1,15 +1,15 @@
-//! Journal and cluster on NATS JetStream, for more than one process on more than one machine.
+//! Journal and cluster on NATS JetStream, for several processes on several machines.
 //!
 //! # Layout
 //!
-//! - [`JetStream`]: the connection, checked, and its [`Options`]; [`ConnectError`]: why there is none
-//! - `link`: whether there is a connection, and what it does not permit; `monitor`: checks the streams and makes them again
-//! - `stores`: the streams and buckets, and what they hold; `set_up`: makes them; `names`: their names
-//! - [`JetStreamJournal`]: events, one subject of a stream for each batch; `follow`: reads them; `feed`: the consumer that all followers of a node share; `bodies`: as bytes, in messages and beside them;
-//!   `objects`: as version 0.1.0 stored the latter; `details`: what is stored of squares
-//! - `index`: what is known of batches without their events, in key-value buckets; `read`, `batch_get`: read subjects, or many keys of a bucket
-//! - [`JetStreamCluster`]: who coordinates which lap, and messages between nodes
-//! - `calls`: what errors mean, and how long calls are retried; `upgrade`: what version 0.1.0 has left
+//! - [`JetStream`]: the checked connection; [`Options`]: how to connect; [`ConnectError`]: why connecting failed
+//! - `link`: the state of the connection and missing permissions; `monitor`: checks the streams and restores them
+//! - `stores`: the streams and buckets; `set_up`: creates them; `names`: their names
+//! - [`JetStreamJournal`]: events, one subject of a stream per batch; `follow`: reads them; `feed`: the consumer that all followers of a
+//!   node share; `bodies`: encoded events, in messages or in parts; `objects`: bodies of version 0.1.0; `details`: details of squares
+//! - `index`: metadata of batches in key-value buckets; `read`, `batch_get`: read subjects, or many keys of a bucket
+//! - [`JetStreamCluster`]: coordination of laps, and messages between nodes; `node_name`: unique names of nodes
+//! - `calls`: maps errors and retries calls; `upgrade`: deletes data of version 0.1.0
 
 mod batch_get;
 mod bodies;
@@ -51,17 +51,18 @@ impl JetStream {
         JetStreamJournal::new(self.stores.clone(), Arc::clone(&self.monitor))
     }
 
-    /// What connects this process with other nodes, without a name of its own. Each call makes another node of it.
+    /// The connection of this process to other nodes, without a registered name. Each call creates another node.
     #[must_use]
     pub fn cluster(&self) -> Cluster {
         Self::as_cluster(JetStreamCluster::new(self.stores.clone()))
     }
 
-    /// The same under a name that no other process has. It takes over the name of one that has ended, which takes a second.
+    /// The same with a registered name, which no other process can use at the same time. Taking over the name of an ended process takes a
+    /// second.
     ///
     /// # Errors
     ///
-    /// [`ConnectError::NameTaken`] where another process has the name, after [`LEASE_TTL`](crate::dispatch::LEASE_TTL) and some seconds.
+    /// [`ConnectError::NameTaken`] if another process uses the name, after [`LEASE_TTL`](crate::dispatch::LEASE_TTL) and some seconds.
     pub async fn join(&self, name: &str) -> Result<Cluster, ConnectError> {
         let mut node = JetStreamCluster::new(self.stores.clone());
         let held = NodeName::hold(&self.stores, name, node.id());
@@ -74,11 +75,11 @@ impl JetStream {
         Cluster { coordination: Arc::clone(&node) as _, messages: node }
     }
 
-    /// Bytes that all nodes share under a name; the first one to ask decides which.
+    /// A value that all nodes share. The first call for a name stores `fresh`.
     ///
     /// # Errors
     ///
-    /// Where the server does not answer.
+    /// If the server does not answer.
     pub async fn shared(&self, name: &str, fresh: &[u8]) -> Result<Vec<u8>, JournalError> {
         let shared = self.stores.link.guard(calls::retry(|| async {
             match self.stores.settings.create(name, Bytes::copy_from_slice(fresh)).await {

@@ -1,4 +1,4 @@
-//! Checks the streams now and then, and makes them again if they have vanished, for instance because NATS came back with an empty disk.
+//! Checks the streams periodically, and creates them again if they have vanished, for example because NATS restarted with an empty disk.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::journal::JournalError;
 /// How often the streams are checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A key that is written to learn whether anything can be stored.
+/// A key that is written to check whether messages can be stored.
 const PROBE: &str = "probe";
 
 /// Checks the streams until it is dropped.
@@ -41,7 +41,7 @@ async fn run(stores: Stores) {
         }
         let checked = stores.link.guard(check(&stores)).await;
         if stores.link.is_refused() {
-            // Nobody may try for a while, and a load balancer sends nobody while this node says that it refuses.
+            // There may be no other writes, because a load balancer sends no requests while this node is unhealthy.
             let stored =
                 stores.link.guard(retry(|| async { stores.settings.put(PROBE, "".into()).await.map_err(failed) }));
             stores.link.note_stored(&stored.await);
@@ -72,6 +72,6 @@ async fn check(stores: &Stores) -> Result<(), JournalError> {
         tracing::error!(missing, "streams have vanished from NATS, and with them what they had; making them again");
         with_timeout(stores.restore()).await?;
     }
-    // An answer of the stream's leader: without one nothing can be stored.
+    // The leader of the stream answers this. Without a leader nothing can be stored.
     with_timeout(stores.journal.get_info()).await.map(drop)
 }

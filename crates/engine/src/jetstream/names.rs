@@ -1,14 +1,14 @@
-//! The names of streams, buckets and subjects. All begin with a prefix, so that several clusters can share an account.
+//! The names of streams, buckets and subjects. All have a common prefix, so that several clusters can share an account.
 
 use std::sync::Arc;
 
-/// What all names begin with where nothing else is asked for.
+/// The default prefix.
 pub(super) const DEFAULT_PREFIX: &str = "quilt";
 
-/// The most bytes that a prefix may have.
+/// Maximum length of a prefix in bytes.
 const MAX_PREFIX: usize = 32;
 
-/// Makes names. Cheap to clone.
+/// Builds names. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Names {
     prefix: Arc<str>,
@@ -21,7 +21,7 @@ impl Default for Names {
 }
 
 impl Names {
-    /// `None` if the prefix cannot be part of a stream's name and of a subject.
+    /// Returns `None` if the prefix cannot be part of a stream's name and of a subject.
     pub(super) fn new(prefix: &str) -> Option<Self> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         let is_valid = (1..=MAX_PREFIX).contains(&prefix.len()) && prefix.bytes().all(is_allowed);
@@ -43,7 +43,7 @@ impl Names {
         self.subject(&format!("journal.{batch}"))
     }
 
-    /// The subject of what is stored of a square, by batch and index.
+    /// The subject of the detail of a square, by batch and index.
     pub(super) fn detail(&self, batch: &str, index: &str) -> String {
         self.subject(&format!("details.{batch}.{index}"))
     }
@@ -53,17 +53,17 @@ impl Names {
         self.subject(&format!("bodies.{batch}.{id}.{part}"))
     }
 
-    /// The subject on which nodes publish their statuses. It is in no stream.
+    /// The subject on which nodes publish their statuses. No stream stores it.
     pub(super) fn nodes(&self) -> String {
         self.subject("v2.nodes")
     }
 
-    /// The subject of requests to a node. It is in no stream.
+    /// The subject of requests to a node. No stream stores it.
     pub(super) fn node(&self, id: &str) -> String {
         self.subject(&format!("v2.node.{id}"))
     }
 
-    /// Whether a text names a stream, bucket or subject that the journal uses, what every node asks for, or where answers arrive.
+    /// Whether a text names a stream, bucket or subject of the journal, an API that every node calls, or an inbox for answers.
     pub(super) fn are_of_the_journal(&self, text: &str) -> bool {
         let parts = ["journal", "details", "bodies"];
         let buckets = ["batches", "receipts", "unfinished", "settings"];

@@ -1,4 +1,4 @@
-//! The name of a node, which only one process has at a time.
+//! Registers the name of a node, which must be unique.
 
 use std::time::Duration;
 
@@ -15,30 +15,31 @@ use super::stores::Stores;
 use crate::dispatch::{LEASE_TTL, NodeId};
 use crate::journal::JournalError;
 
-/// How often the key of a name is renewed. It expires with those of nodes that coordinate laps.
+/// How often the key of a name is renewed. It has the same TTL as the keys of nodes that coordinate laps.
 const RENEW_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 5);
 
-/// How long a start waits for a name whose holder may be lost.
+/// How long startup waits for a name whose owner may be lost.
 const WAIT_TIME: Duration = Duration::from_secs(LEASE_TTL.as_secs() + 5);
 
-/// The pause before a name that is taken is asked for again.
+/// The pause before the next attempt to register a name.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a process has to answer that it is there.
+/// How long a process has to answer a liveness request.
 const ANSWER_TIME: Duration = Duration::from_secs(2);
 
-/// A hold on a name, which is renewed until this is dropped.
+/// The registration of a name. It is renewed until this is dropped.
 pub(super) struct NodeName {
     _renewal: AbortOnDropHandle<()>,
 }
 
 impl NodeName {
-    /// Takes a name for a process. One that another process has is taken over once that is gone.
+    /// Registers a name for a process. If another process owns the name, it is taken over once that process has ended.
     pub(super) async fn hold(stores: &Stores, name: &str, id: NodeId) -> Result<Self, ConnectError> {
         let key = format!("name.{name}");
         let value: Bytes = id.to_string().into();
         let started = Instant::now();
-        // Nobody listens at the subject of a process that has ended, or just started. The latter answers a moment later.
+        // A process that has ended does not subscribe to its subject, nor does one that has just started. The latter subscribes shortly
+        // afterwards, so the request is repeated.
         let mut silent = None;
         let revision = loop {
             match retry(|| create(stores, &key, &value)).await? {
@@ -64,9 +65,9 @@ impl NodeName {
 }
 
 enum Attempt {
-    /// The key is this process's, at this revision.
+    /// This process owns the key, at this revision.
     Held(u64),
-    /// Another process has it.
+    /// Another process owns the key.
     Taken { holder: String, revision: u64 },
 }
 
@@ -78,7 +79,7 @@ async fn create(stores: &Stores, key: &str, value: &Bytes) -> Result<Attempt, Jo
     }
     let entry = last_message(&stores.nodes.stream, &format!("{}{key}", stores.nodes.prefix)).await?;
     let entry = entry.ok_or_else(|| JournalError::Unavailable("NATS: a key has expired in between".into()))?;
-    // It may be this process's own, if the reply was lost.
+    // The entry may be this process's own, if the reply was lost.
     Ok(match entry.payload == *value {
         true => Attempt::Held(entry.sequence),
         false => {
@@ -87,7 +88,7 @@ async fn create(stores: &Stores, key: &str, value: &Bytes) -> Result<Attempt, Jo
     })
 }
 
-/// `None` where another process has taken the key.
+/// Returns `None` if another process has taken the key.
 async fn renew(stores: &Stores, key: &str, value: &Bytes, revision: u64) -> Result<Option<u64>, JournalError> {
     match stores.nodes.update(key, value.clone(), revision).await {
         Ok(revision) => Ok(Some(revision)),
@@ -96,7 +97,7 @@ async fn renew(stores: &Stores, key: &str, value: &Bytes, revision: u64) -> Resu
     }
 }
 
-/// Whether a process receives requests. One that does not answer may be stopped for a while.
+/// Whether a process subscribes to its requests. One that does not answer in time may be suspended, and counts as listening.
 async fn is_listening(stores: &Stores, holder: &str) -> bool {
     let client = stores.context.client();
     let request = client.request(stores.names.node(holder), Bytes::new());
@@ -111,7 +112,7 @@ async fn keep(stores: Stores, key: String, value: Bytes, mut revision: u64) {
     loop {
         sleep(RENEW_INTERVAL).await;
         let held = match renew(&stores, &key, &value, revision).await {
-            // It has expired meanwhile, or somebody has it.
+            // The key has expired, or another process has taken it.
             Ok(None) => match create(&stores, &key, &value).await {
                 Ok(Attempt::Held(revision)) => Ok(Some(revision)),
                 Ok(Attempt::Taken { .. }) => Ok(None),

@@ -1,4 +1,4 @@
-//! Bodies in the object store of version 0.1.0. They are read and deleted, and no new ones are written.
+//! Bodies in the object store of version 0.1.0. They are read and deleted; new bodies are not stored here.
 
 use async_nats::jetstream::object_store::{DeleteErrorKind, GetErrorKind};
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use super::read::while_missing;
 use super::stores::Stores;
 use crate::journal::JournalError;
 
-/// An object.
+/// Fetches an object.
 pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalError> {
     let missing = format!("the object {name} is missing");
     let Some(objects) = &stores.objects else { return Err(JournalError::Corrupt(missing)) };
@@ -28,7 +28,7 @@ pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalErr
     while_missing(missing, || retry(&read)).await
 }
 
-/// Deletes all objects of a batch. Their bytes are deleted first, without storing anything.
+/// Deletes all objects of a batch. Their chunks are purged first, which stores nothing.
 pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), JournalError> {
     let Some(objects) = &stores.objects else { return Ok(()) };
     let prefix = format!("{batch}.");
@@ -47,7 +47,7 @@ pub(super) async fn delete(stores: &Stores, batch: BatchId) -> Result<(), Journa
     Ok(())
 }
 
-/// How many bytes all objects take.
+/// The size of all objects in bytes.
 pub(super) async fn bytes(stores: &Stores) -> Result<u64, JournalError> {
     if stores.objects.is_none() {
         return Ok(0);

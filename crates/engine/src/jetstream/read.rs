@@ -1,4 +1,4 @@
-//! Reads the messages of a subject, in their order, and the values of many keys at once.
+//! Reads the messages of a subject in order, and the values of many keys at once.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ use tokio::time::{Instant, sleep, timeout};
 use super::calls::{PAUSE, retry, unavailable, with_timeout};
 use crate::journal::JournalError;
 
-/// The most messages that are handed on at once.
+/// Maximum number of messages returned at once.
 const CHUNK: usize = 64;
 
-/// How long a message that is there may take to come.
+/// How long to wait for a message that exists.
 const NEXT: Duration = Duration::from_secs(5);
 
-/// How long something that was written before what names it may be unknown to the leader of its stream until it counts as lost.
+/// How long stored data that a message references may be missing on the leader of its stream before it counts as lost.
 const MISSING_TIME: Duration = Duration::from_secs(20);
 
-/// The messages of a subject, and then those to come.
+/// Existing messages of a subject, and then new ones.
 pub(super) struct Reader {
     messages: ReadyChunks<Ordered>,
-    /// How many messages were there when it was made, and have not come yet.
+    /// The number of messages that existed at the start and have not been received.
     expected: u64,
     context: Context,
     stream: String,
@@ -56,7 +56,7 @@ impl Reader {
         })
     }
 
-    /// Some messages. Waits as long as it takes for those that are yet to be written, and for others not for long.
+    /// Receives messages. Waits indefinitely for new messages, but only for [`NEXT`] for existing ones.
     pub(super) async fn next(&mut self) -> Result<Vec<StreamMessage>, JournalError> {
         let next = self.messages.next();
         let chunk = match self.expected {
@@ -69,21 +69,21 @@ impl Reader {
             .collect::<Result<_, _>>()
             .map_err(unavailable)?;
         self.expected = self.expected.saturating_sub(chunk.len() as u64);
-        // Some may have been deleted or replaced meanwhile.
+        // Some messages may have been deleted or replaced in the meantime.
         if chunk.last().and_then(|last| last.info().ok()).is_some_and(|info| info.pending == 0) {
             self.expected = 0;
         }
         chunk.into_iter().map(stored).collect()
     }
 
-    /// Whether all messages have come that were there when it was made.
+    /// Whether all messages that existed at the start have been received.
     pub(super) fn is_done(&self) -> bool {
         self.expected == 0
     }
 }
 
 impl Drop for Reader {
-    /// The server would find out by itself, half a minute later, and has room for so many.
+    /// Deletes the consumer. The server would delete it only after half a minute, and limits the number of consumers.
     fn drop(&mut self) {
         let (context, stream, consumer) =
             (self.context.clone(), std::mem::take(&mut self.stream), std::mem::take(&mut self.consumer));
@@ -95,7 +95,7 @@ impl Drop for Reader {
     }
 }
 
-/// A message as its stream has it.
+/// Converts a message to its stored form.
 fn stored(message: Message) -> Result<StreamMessage, JournalError> {
     let info = message.info().map_err(unavailable)?;
     let (sequence, time) = (info.stream_sequence, info.published);
@@ -103,7 +103,7 @@ fn stored(message: Message) -> Result<StreamMessage, JournalError> {
     Ok(StreamMessage { subject, sequence, headers: headers.unwrap_or_default(), payload, time })
 }
 
-/// The first message of a subject from a sequence number on, as the leader of its stream has it.
+/// The first message of a subject from a sequence number on, from the leader of the stream.
 pub(super) async fn next_message<I>(
     stream: &Stream<I>,
     subject: &str,
@@ -112,7 +112,7 @@ pub(super) async fn next_message<I>(
     retry(|| async { found(stream.get_first_raw_message_by_subject(subject, from).await) }).await
 }
 
-/// The last message of a subject, as the leader of its stream has it: other servers may not have heard of it yet.
+/// The last message of a subject, from the leader of the stream, because other servers may be behind.
 pub(super) async fn last_message<I>(stream: &Stream<I>, subject: &str) -> Result<Option<StreamMessage>, JournalError> {
     retry(|| async { found(stream.get_last_raw_message_by_subject(subject).await) }).await
 }
@@ -125,7 +125,7 @@ fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Stream
     }
 }
 
-/// Reads something that has to be there. A leader that was elected just now may not know it yet, so it is damage only after some time.
+/// Reads data that must exist. A newly elected leader may not have it yet, so it counts as damage only after [`MISSING_TIME`].
 pub(super) async fn while_missing<T, F>(missing: String, mut read: impl FnMut() -> F) -> Result<T, JournalError>
 where
     F: Future<Output = Result<Option<T>, JournalError>>,
@@ -140,7 +140,7 @@ where
     }
 }
 
-/// All values whose keys match a pattern, such as `a.*`, with their keys. Those that cannot be read are left out, and told.
+/// All keys that match a pattern, such as `a.*`, with their values. Unreadable values are skipped and logged.
 pub(super) async fn scan<T: DeserializeOwned>(
     context: &Context,
     bucket: &Store,
@@ -150,20 +150,21 @@ pub(super) async fn scan<T: DeserializeOwned>(
     Ok(scanned.into_iter().map(|(key, value, _)| (key, value)).collect())
 }
 
-/// The same, with the times at which the server stored the values.
+/// Like [`scan`], with the times at which the server stored the values.
 pub(super) async fn scan_with_times<T: DeserializeOwned>(
     context: &Context,
     bucket: &Store,
     keys: &str,
 ) -> Result<Vec<(String, T, Timestamp)>, JournalError> {
     match scan_once(context, bucket, keys).await {
-        // However long it takes, nothing is waited for long. Once more is for a server that was lost in between.
+        // A second attempt covers a server that was lost during the first one. Each message has its own timeout, so a long scan does not
+        // fail.
         Err(JournalError::Unavailable(_)) => scan_once(context, bucket, keys).await,
         scanned => scanned,
     }
 }
 
-/// A time of the server.
+/// Converts a time of the server.
 pub(super) fn timestamp(time: OffsetDateTime) -> Timestamp {
     Timestamp(u64::try_from(time.unix_timestamp_nanos() / 1_000_000).unwrap_or_default())
 }
@@ -179,7 +180,7 @@ async fn scan_once<T: DeserializeOwned>(
     while !reader.is_done() {
         for message in reader.next().await? {
             let key = message.subject.strip_prefix(&*bucket.prefix).unwrap_or_default();
-            // One without a value says that the key was deleted.
+            // A message without a value marks a deleted key.
             if !message.payload.is_empty() {
                 match serde_json::from_slice(&message.payload) {
                     Ok(value) => {

@@ -1,4 +1,4 @@
-//! Makes streams and buckets, or corrects the settings of those that are there.
+//! Creates streams and buckets, or updates the configuration of existing ones.
 
 use std::error::Error;
 
@@ -13,7 +13,7 @@ use super::link::Link;
 use super::names::{DEFAULT_PREFIX, Names};
 use crate::journal::JournalError;
 
-/// What the server answers if a stream of this name, or with these subjects, is there and cannot be changed to what is needed.
+/// Error codes for an existing stream with the same name or subjects that cannot be changed as needed.
 const UNSUITABLE: [ErrorCode; 5] = [
     ErrorCode::STREAM_INVALID_CONFIG,
     ErrorCode::STREAM_NAME_EXIST,
@@ -22,25 +22,25 @@ const UNSUITABLE: [ErrorCode; 5] = [
     ErrorCode::STREAM_MIRROR_NOT_UPDATABLE,
 ];
 
-/// What it takes to make streams and buckets. Cheap to clone.
+/// Creates streams and buckets. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct SetUp {
     pub(super) context: Context,
     pub(super) names: Names,
     pub(super) link: Link,
-    /// How many servers store each message.
+    /// The number of servers that store each message.
     pub(super) replicas: usize,
     /// The largest message that the server accepts, in bytes.
     pub(super) max_payload: usize,
 }
 
 impl SetUp {
-    /// A stream. The name and the subjects get this cluster's prefix if they begin with the default one. What operators may decide, such as its
-    /// largest size and its place, stays as it is.
+    /// Creates or updates a stream. The default prefix of its name and subjects is replaced by this cluster's prefix. Settings of
+    /// operators, such as size limits and placement, are preserved.
     pub(super) async fn stream(&self, config: Config, what: &'static str) -> Result<Stream<()>, ConnectError> {
         let name = self.with_prefix(&config.name, '-');
         let subjects = config.subjects.iter().map(|subject| self.with_prefix(subject, '.')).collect();
-        // A full stream refuses messages: none that was stored is lost.
+        // A full stream rejects messages instead of deleting old ones.
         let mut config = Config { name, subjects, storage: StorageType::File, discard: DiscardPolicy::New, ..config };
         let known = self.known(&config.name, what).await?;
         config.num_replicas = self.replicas_of(known.as_ref());
@@ -52,7 +52,7 @@ impl SetUp {
                 metadata: known.metadata,
                 republish: known.republish,
                 description: known.description,
-                // A limit that 0.1.0 asked for, and that cannot be changed.
+                // A limit that version 0.1.0 set, and that cannot be changed.
                 max_consumers: known.max_consumers,
                 ..config
             };
@@ -63,7 +63,7 @@ impl SetUp {
         self.context.get_stream_no_info(&name).await.map_err(|error| refusal(what, &name, error))
     }
 
-    /// A bucket, named as a stream is.
+    /// Creates or updates a bucket, with the same prefix.
     pub(super) async fn bucket(&self, name: &'static str, config: kv::Config) -> Result<kv::Store, ConnectError> {
         let bucket = self.with_prefix(name, '-');
         let stream = format!("KV_{bucket}");
@@ -86,7 +86,7 @@ impl SetUp {
         made.map_err(|error| refusal(name, &stream, error))
     }
 
-    /// The object store of version 0.1.0, if there is one. What it has is read from the leader of its stream, which knows all of it.
+    /// The object store of version 0.1.0, if there is one. It is read from the leader of its stream, which has all messages.
     pub(super) async fn objects(&self) -> Result<Option<ObjectStore>, ConnectError> {
         const WHAT: &str = "the object store of version 0.1.0";
         let bucket = self.names.stream("bodies");
@@ -101,7 +101,7 @@ impl SetUp {
         self.context.get_object_store(&bucket).await.map(Some).map_err(|error| refusal(&error))
     }
 
-    /// The settings of a stream that is there.
+    /// The configuration of an existing stream.
     async fn known(&self, stream: &str, what: &'static str) -> Result<Option<Config>, ConnectError> {
         match self.context.get_stream(stream).await {
             Ok(stream) => Ok(Some(stream.cached_info().config.clone())),
@@ -112,7 +112,7 @@ impl SetUp {
         }
     }
 
-    /// Never fewer than there are: one node that was started with fewer is no reason to store less.
+    /// Never fewer than before: a node that was started with fewer replicas must not reduce them.
     fn replicas_of(&self, known: Option<&Config>) -> usize {
         known.map_or(self.replicas, |known| known.num_replicas.max(self.replicas))
     }
@@ -126,7 +126,7 @@ impl SetUp {
     }
 }
 
-/// What an error means for the start.
+/// Maps an error of a set-up call.
 fn refusal(what: &'static str, stream: &str, error: impl Error + 'static) -> ConnectError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(known) = cause.filter(|known| code(*known).is_none()) {
@@ -142,7 +142,7 @@ fn refusal(what: &'static str, stream: &str, error: impl Error + 'static) -> Con
     }
 }
 
-/// An error with what led to it: the cause is what helps.
+/// An error with its source, which has the details.
 pub(super) fn told(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

@@ -1,4 +1,4 @@
-//! The streams and buckets, and what they hold.
+//! The streams and buckets.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,58 +18,59 @@ use super::names::Names;
 use super::set_up::SetUp;
 use crate::dispatch::LEASE_TTL;
 
-/// Marks the message that stands in the place of a batch that was removed.
+/// Header of the tombstone of a removed batch.
 pub(super) const REMOVED: &str = "Quilt-Removed";
 
-/// How long a message is known by its id, so that it is not stored twice.
+/// The window in which duplicate message ids are detected.
 const DUPLICATES: Duration = Duration::from_secs(120);
 
-/// How long a deleted key leaves a trace, for those who are behind.
+/// How long the marker of a deleted key remains, for readers that are behind.
 pub(super) const TRACE: Duration = Duration::from_secs(60);
 
-/// Room for what goes with the body of a message, in bytes.
+/// Space reserved for the headers of a message, in bytes.
 const HEADERS: usize = 1_024;
 
-/// Handles to everything. Cheap to clone.
+/// Handles to all streams and buckets. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Stores {
     pub(super) context: Context,
     pub(super) link: Link,
     pub(super) names: Names,
-    /// How to make all of this again, and with which values that all nodes share.
+    /// Used to create the streams and buckets again, and to restore the shared values.
     set_up: SetUp,
     shared: Arc<Mutex<HashMap<String, Bytes>>>,
-    /// Events: a subject for each batch, and a message for each append.
+    /// Events: one subject per batch, one message per append.
     pub(super) journal: Stream<()>,
-    /// Bodies that are too large for a message: a subject for each part.
+    /// Bodies that are too large for a message: one subject per part.
     pub(super) bodies: Stream<()>,
-    /// Where version 0.1.0 stored them, if there is any.
+    /// The bodies of version 0.1.0, if there are any.
     pub(super) objects: Option<ObjectStore>,
-    /// What a body may have to go in a message, in bytes.
+    /// Maximum size of a body in a message, in bytes.
     pub(super) largest_body: usize,
-    /// What is kept of tasks besides their outcomes: a subject for each square.
+    /// The details of tasks: one subject per square.
     pub(super) details: Stream<()>,
-    /// By owner and batch, what lists say of it.
+    /// List entries, by owner and batch.
     pub(super) batches: kv::Store,
-    /// By batch and lap, the receipt.
+    /// Receipts, by batch and lap.
     pub(super) receipts: kv::Store,
-    /// By batch, those without a final summary.
+    /// Batches without a final summary, by batch.
     pub(super) unfinished: kv::Store,
-    /// By batch and lap, the node that coordinates it.
+    /// The ids of coordinators, by batch and lap.
     pub(super) coordinators: kv::Store,
-    /// By id, the nodes that coordinate laps. A key that is not renewed expires.
+    /// Nodes that coordinate laps, by id. A key that is not renewed expires.
     pub(super) nodes: kv::Store,
-    /// What all nodes share.
+    /// Values that all nodes share.
     pub(super) settings: kv::Store,
 }
 
 impl Stores {
-    /// Whether there is a connection at this moment. Without one the client keeps what it is given for later, when nobody waits for it any more.
+    /// Whether there is a connection at this moment. Without one the client queues messages and sends them after their callers have given
+    /// up.
     pub(super) fn is_connected(&self) -> bool {
         self.context.client().connection_state() == State::Connected
     }
 
-    /// Makes what is missing, and changes the rest to how this version has it.
+    /// Creates missing streams and buckets, and updates the configuration of existing ones.
     pub(super) async fn set_up(set_up: SetUp) -> Result<Self, ConnectError> {
         let SetUp { context, names, link, .. } = set_up.clone();
         let stream = async |config: Config, what| set_up.stream(config, what).await;
@@ -118,10 +119,10 @@ impl Stores {
         })
     }
 
-    /// Makes what has vanished again. Handles stay valid: they have names and nothing else of what is on the server.
+    /// Creates vanished streams and buckets again. Handles remain valid, because they only contain names.
     pub(super) async fn restore(&self) -> Result<(), ConnectError> {
         Box::pin(Self::set_up(self.set_up.clone())).await?;
-        // Other nodes know the same values, or it is too late.
+        // The values are the same on all nodes. If another node has stored a different one already, that one remains.
         let shared = self.shared().clone();
         for (name, value) in shared {
             match self.settings.create(&name, value).await {
@@ -132,7 +133,7 @@ impl Stores {
         Ok(())
     }
 
-    /// Notes a value that all nodes share.
+    /// Remembers a shared value for [`Stores::restore`].
     pub(super) fn remember_shared(&self, name: &str, value: &[u8]) {
         self.shared().insert(name.into(), Bytes::copy_from_slice(value));
     }
@@ -141,7 +142,7 @@ impl Stores {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names of the streams that have to be there.
+    /// The names of the required streams.
     pub(super) fn stream_names(&self) -> Vec<String> {
         let streams = ["journal", "details", "bodies"].map(|name| self.names.stream(name));
         let buckets =

@@ -1,4 +1,4 @@
-//! What version 0.1.0 has left on the server: it handed out work through streams, which nobody reads any more.
+//! Deletes streams of version 0.1.0, which distributed work through streams that are no longer read.
 
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::{Context, ErrorCode};
@@ -6,20 +6,20 @@ use async_nats::jetstream::{Context, ErrorCode};
 use super::calls::{failed, with_timeout};
 use super::error::ConnectError;
 
-/// The stream of work, whose consumer tells whether a node of 0.1.0 is waiting for some.
+/// The stream of work. Its consumer reveals whether a node of 0.1.0 is waiting for work.
 const WORK: &str = "quilt-leases";
 
 /// The name of that consumer.
 const WORKERS: &str = "workers";
 
-/// All streams that only 0.1.0 uses. None of them holds anything of a batch.
+/// The streams that only 0.1.0 uses. None of them contains data of batches.
 const UNUSED: [&str; 4] = ["quilt-cuts", "KV_quilt-started", "KV_quilt-keepers", WORK];
 
-/// Deletes what 0.1.0 has left, once.
+/// Deletes the streams of 0.1.0, once.
 ///
 /// # Errors
 ///
-/// [`ConnectError::OldNodes`] while a node of 0.1.0 is running: both would run the same tasks.
+/// [`ConnectError::OldNodes`] while a node of 0.1.0 is running, because both versions would run the same tasks.
 pub(super) async fn delete_unused(context: &Context) -> Result<(), ConnectError> {
     let stream = match context.get_stream(WORK).await {
         Ok(stream) => stream,
