@@ -1,4 +1,4 @@
-//! The change of a lap's coordinator, as its dispatcher sees it: leases that an earlier one has granted.
+//! Adoption of a lap by a new coordinator: leases that an earlier coordinator has granted.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use super::dispatcher::{Dispatcher, InFlight};
 use super::lease::Lease;
 use super::suspects::Record;
 
-/// What became of a lease that was granted by an earlier coordinator.
+/// The result of adopting a lease of an earlier coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Adoption {
     New,
     Known,
-    /// Some of its positions are held by somebody else, or it belongs to somebody else.
+    /// Another holder has the lease, or a lease of some of its positions.
     Refused,
 }
 
 impl Dispatcher {
-    /// Hands out nothing until [`Dispatcher::opened`].
+    /// Grants no leases until [`Dispatcher::opened`] is called.
     pub(super) fn wait_for_holdings(&mut self) {
         self.opening = Some(BTreeMap::new());
     }
 
-    /// Everybody has said what they hold.
+    /// Starts granting leases: all peers have listed theirs.
     pub(super) fn opened(&mut self) {
         self.opening = None;
     }
 
-    /// The leases that the coordinator's own workers hold.
+    /// The leases of the coordinator's own workers.
     pub(super) fn held_here(&self) -> Vec<Lease> {
         let here = self.in_flight.iter().filter(|(_, lease)| lease.holder == Holder::Here);
         here.map(|(id, lease)| Lease {
@@ -45,7 +45,7 @@ impl Dispatcher {
         .collect()
     }
 
-    /// Enters a lease that an earlier coordinator granted, or confirms one that is known.
+    /// Adds a lease that an earlier coordinator granted, or confirms a known one.
     pub(super) fn adopt(&mut self, lease: &Lease, contact: Contact, now: Instant) -> Adoption {
         if let Some(known) = self.in_flight.get_mut(&lease.id) {
             if known.holder != contact.holder {
@@ -57,7 +57,7 @@ impl Dispatcher {
             }
             return Adoption::Known;
         }
-        // Whatever another node may have sent.
+        // Another node may have sent any range.
         let tasks = self.of.batch.folded().quilt.progress().tasks;
         let positions = lease.first.0..lease.end.0.min(tasks);
         let overlaps =

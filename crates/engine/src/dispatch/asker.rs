@@ -1,4 +1,4 @@
-//! Who asks a dispatcher for work.
+//! Requests for leases.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,40 +23,40 @@ impl fmt::Display for NodeId {
 /// The node whose workers hold a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Holder {
-    /// The coordinator's own node. Its leases do not expire: they are released when the worker's future ends, however it does.
+    /// The coordinator's own node. Its leases do not expire: they are released when the worker's future is dropped.
     Here,
     /// Another node.
     Peer(NodeId),
 }
 
-/// A moment at which a node is known to hold its leases, or to ask for one.
+/// A contact with a node, which confirms its leases.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Contact {
     /// The node.
     pub(crate) holder: Holder,
-    /// The time in which messages arrive, for leases of peers.
+    /// The time of the contact on the live clock, which advances only while messages arrive. Used for peers only.
     pub(crate) live: Duration,
     /// The number of the exchange with a peer.
     pub(crate) exchange: u64,
 }
 
 impl Contact {
-    /// With the coordinator's own node.
+    /// A contact with the coordinator's own node.
     pub(crate) const HERE: Self = Self { holder: Holder::Here, live: Duration::ZERO, exchange: u64::MAX };
 }
 
-/// A free slot for which a node asks for work.
+/// A request for a lease, for one free slot of a node.
 #[derive(Debug, Clone)]
 pub(crate) struct Asker {
     /// The node.
     pub(crate) contact: Contact,
     /// The class of the slot.
     pub(crate) class: SlotClass,
-    /// How many slots of the node may run one batch whose tasks keep processors busy.
+    /// The maximum number of slots of the node that may run one CPU-bound batch.
     pub(crate) cpu_bound_slots: u32,
-    /// How many slots of the class all nodes have together.
+    /// The total number of slots of the class on all nodes.
     pub(crate) workers: u32,
-    /// The slot is reserved for owners other than these.
+    /// If present, the slot is reserved for owners that are not in this set.
     pub(crate) reserved_from: Option<BTreeSet<OwnerId>>,
 }
 

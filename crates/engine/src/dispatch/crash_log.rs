@@ -1,7 +1,8 @@
-//! What the workers of this process run, in a small file that outlives it.
+//! Records the running chunks of this process in a small file, which the next process reads after a crash.
 //!
-//! Each chunk has a record of fixed size, which is overwritten in place when the chunk starts and ends. Nothing is synced to the disk: the
-//! page cache of the system outlives a process that is killed. After a power cut the file may be old or empty, and nothing is suspected then.
+//! Each chunk has a record of fixed size, which is overwritten in place when the chunk starts and ends. The file is not synced to disk,
+//! because the page cache of the system outlives a killed process. After a power failure the file may be outdated or empty; no chunk is
+//! suspected then.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -24,24 +25,24 @@ const WAITING: u32 = 2;
 /// The records of a process.
 pub(crate) struct CrashLog {
     file: File,
-    /// Numbers of records that are free.
+    /// The numbers of free records.
     free: Vec<u32>,
-    /// How many records the file has.
+    /// The number of records in the file.
     len: u32,
     has_failed: bool,
 }
 
-/// Names a record.
+/// Identifies a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Slot(u32);
 
 impl CrashLog {
-    /// Opens the file, and makes it where there is none. Returns what an earlier process was running when it was killed, and what it had
-    /// suspected before.
+    /// Opens the file, or creates it. Returns the chunks that an earlier process was running when it was killed, and those that it
+    /// suspected.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be read or written.
+    /// If the file cannot be read or written.
     pub(crate) fn open(path: &Path) -> io::Result<(Self, Vec<(LapId, Suspect)>)> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -50,7 +51,7 @@ impl CrashLog {
         let mut file = options.open(path)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        // A record that was half written when the machine stopped says nothing.
+        // A record that was partly written when the machine stopped is ignored.
         let found: Vec<(u32, LapId, Suspect)> = bytes.chunks_exact(SIZE).filter_map(decode).collect();
         let lost = found.iter().filter(|(state, ..)| *state == RUNNING).count() as u32;
         let was_suspect =
@@ -65,12 +66,12 @@ impl CrashLog {
         Ok((Self { file, free: Vec::new(), len: 0, has_failed: false }, suspected))
     }
 
-    /// Enters a chunk that starts to run.
+    /// Records the start of a chunk.
     pub(super) fn start(&mut self, lap: LapId, positions: &Range<u32>, record: Record) -> Slot {
         self.enter(RUNNING, lap, positions, record)
     }
 
-    /// Enters a chunk that is suspected and waits.
+    /// Records a suspect that is not running.
     pub(super) fn wait(&mut self, lap: LapId, positions: &Range<u32>, record: Record) -> Slot {
         self.enter(WAITING, lap, positions, record)
     }
@@ -84,12 +85,12 @@ impl CrashLog {
         Slot(number)
     }
 
-    /// A running chunk has become shorter.
+    /// Records that a running chunk was shortened.
     pub(super) fn shrink(&mut self, slot: Slot, lap: LapId, positions: &Range<u32>, record: Record) {
         self.write(slot.0, &encode(RUNNING, lap, positions, record));
     }
 
-    /// The chunk has ended, or is not suspected any more.
+    /// Removes the record of a chunk that has ended or is no longer suspected.
     pub(super) fn end(&mut self, slot: Slot) {
         self.write(slot.0, &[0; SIZE]);
         self.free.push(slot.0);
@@ -130,7 +131,7 @@ fn encode(state: u32, lap: LapId, positions: &Range<u32>, record: Record) -> [u8
     bytes
 }
 
-/// The state of a record, its lap and its chunk. `None` for one that is free or damaged.
+/// Decodes the state, lap and chunk of a record. `None` if it is free or damaged.
 fn decode(bytes: &[u8]) -> Option<(u32, LapId, Suspect)> {
     let (content, checksum) = bytes.split_last_chunk::<4>()?;
     let (id, numbers) = content.split_first_chunk::<16>()?;
@@ -163,7 +164,7 @@ mod tests {
         let shrunk = log.start(lap(2), &(5..9), Record::default());
         log.shrink(shrunk, lap(2), &(5..6), Record::default());
         log.end(ended);
-        // Without a word, as after a kill.
+        // Dropped without ending the chunks, as after a kill.
         drop(log);
         let (mut log, suspected) = CrashLog::open(&path).expect("an own file");
         let found: Vec<_> = suspected.iter().map(|(lap, suspect)| (*lap, suspect.positions.clone())).collect();

@@ -1,6 +1,6 @@
-//! The dispatcher of one lap: which positions are unassigned, which wait for a retry, and who holds the others.
+//! The dispatcher of one lap: the positions that are unassigned, waiting for a retry, or leased.
 //!
-//! Everything in here follows from the fold and from what the nodes hold, and is rebuilt from them when another node takes over.
+//! Its state follows from the journal and from the leases that nodes hold. A new coordinator rebuilds it from them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,69 +23,69 @@ use crate::lease_id::LeaseId;
 use crate::live::LiveBatch;
 use crate::slots::SlotClass;
 
-/// The longest delay before a task is tried again. A kind of work that asks for more gets this.
+/// The maximum delay before a retry. Longer delays are reduced to it.
 pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long the first task of a batch runs alone: if it is over by then, the next chunks are as long as they should be.
+/// How long the first task of a batch runs alone. If it ends within this time, its running time determines the size of the next chunks.
 const PROBE_TIME: Duration = Duration::from_millis(2);
 
-/// The longest time for which a node is not asked to run a batch that it could not run.
+/// The maximum time for which a node is not granted chunks of a batch that it cannot run.
 const MAX_AVOID: Duration = Duration::from_secs(3_600);
 
-/// The longest time until the time of day is compared with the start of a batch again, because it can be set.
+/// The interval of checks whether a batch may start. The system clock can be set, so a single timer is not enough.
 const START_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What a lap is, for its dispatcher.
+/// A lap with everything that its dispatcher needs.
 pub(crate) struct DispatchedLap {
     pub(crate) lap: LapId,
     pub(crate) owner: OwnerId,
     pub(crate) batch: Arc<LiveBatch>,
     /// Identifies this coordinator's term of office.
     pub(crate) epoch: u64,
-    /// Ends when this node stops being the lap's coordinator.
+    /// Invalidated when this node stops coordinating the lap.
     pub(crate) validity: Arc<Validity>,
-    /// The time of day, which decides when a batch may start.
+    /// The clock that decides when a batch may start.
     pub(crate) clock: Clock,
 }
 
 /// Hands out the chunks of one lap.
 pub(super) struct Dispatcher {
     pub(super) of: DispatchedLap,
-    /// The slots that its tasks need.
+    /// The slot class of its tasks.
     pub(super) class: SlotClass,
-    /// The share of working time that the batch gets.
+    /// The batch's share of working time.
     pub(super) priority: Priority,
-    /// No task starts before this moment.
+    /// No task starts before this time.
     not_before: Option<Timestamp>,
-    /// Positions that nobody holds. Those among them that are settled are skipped.
+    /// Positions without a lease. Settled positions among them are skipped.
     pub(super) unassigned: RangeSet<u32>,
     /// Chunks whose workers were lost.
     pub(super) suspects: Suspects,
-    /// Unassigned positions by the keys of their tasks, if they have any.
+    /// Unassigned positions by key, if the tasks have keys.
     pub(super) keys: Option<KeyQueues>,
-    /// Positions that failed, by the time at which they are tried again. The number keeps times apart.
+    /// Failed positions by the time of their retry. The number makes times unique.
     pub(super) retries: BTreeMap<(Instant, u64), Range<u32>>,
     pub(super) in_flight: BTreeMap<LeaseId, InFlight>,
-    /// The nodes that cannot run the batch, and until when they are not asked to.
+    /// The nodes that cannot run the batch, and when each may be tried again.
     pub(super) avoided: BTreeMap<Holder, Instant>,
-    /// How far the journal goes with what was written of the chunks that were released.
+    /// The sequence of the journal after the results of all released chunks.
     pub(super) after: Sequence,
     counter: u64,
-    /// When the first task was handed out of a batch of which nothing was measured.
+    /// When the first task was granted, if the batch has no measurement.
     probed: Option<Instant>,
-    /// While it is not known yet what others hold: the leases that were released meanwhile. Nothing is handed out.
+    /// While the leases of peers are unknown: early releases, by lease. No leases are granted in this state.
     pub(super) opening: Option<BTreeMap<LeaseId, Release>>,
 }
 
-/// A lease that somebody holds.
+/// A lease that is held.
 pub(super) struct InFlight {
     pub(super) holder: Holder,
     pub(super) positions: Range<u32>,
     pub(super) record: Record,
     pub(super) since: Instant,
-    /// Nanoseconds of working time that its owner was charged for it.
+    /// The working time in nanoseconds that its owner has been charged for it.
     pub(super) charged: i128,
-    /// When its holder confirmed it last, by the time in which messages arrive.
+    /// The last confirmation by its holder, on the live clock.
     pub(super) confirmed: Duration,
     /// The exchange in which it was granted.
     pub(super) exchange: u64,
@@ -93,21 +93,21 @@ pub(super) struct InFlight {
     pub(super) key: Option<Key>,
 }
 
-/// Whether a dispatcher has a chunk to hand out, and when that may change by itself.
+/// Whether a dispatcher has work to grant, and when that may change without an event.
 pub(super) struct Readiness {
     pub(super) is_ready: bool,
     pub(super) wake: Option<Instant>,
 }
 
 impl Dispatcher {
-    /// With all of these positions unassigned.
+    /// With all these positions unassigned.
     pub(super) fn new(of: DispatchedLap, positions: Range<Position>) -> Self {
         let (priority, not_before) = {
             let folded = of.batch.folded();
             let spec = folded.quilt.spec();
             (spec.priority, spec.not_before.filter(|_| of.lap.lap == 1))
         };
-        // Earlier outcomes and failed attempts are known here, and have to be where the chunks are run.
+        // The journal up to this sequence contains earlier outcomes and failed attempts, so workers must apply it.
         let after = of.batch.folded().sequence;
         let keys = of.batch.keys().map(|keys| KeyQueues::new(keys.limits()));
         let mut dispatcher = Self {
@@ -136,7 +136,7 @@ impl Dispatcher {
         }
     }
 
-    /// Moves what is due to the unassigned positions.
+    /// Moves positions whose retry is due to the unassigned ones, and returns the readiness.
     pub(super) fn readiness(&mut self, now: Instant) -> Readiness {
         self.avoided.retain(|_, until| *until > now);
         if let Some(left) = self.start_delay() {
@@ -158,19 +158,19 @@ impl Dispatcher {
         Readiness { is_ready: has_work && probe.is_none(), wake }
     }
 
-    /// Until when the first task runs alone.
+    /// When the probe of the first task ends, if it is running.
     fn probe_end(&self, now: Instant) -> Option<Instant> {
         let end = self.probed.filter(|_| !self.of.batch.estimate.is_known())? + PROBE_TIME;
         (now < end && !self.in_flight.is_empty()).then_some(end)
     }
 
-    /// How long nothing may start yet. Computed each time, since the time of day can be set.
+    /// The time until the batch may start. Computed at each call, because the system clock can be set.
     pub(super) fn start_delay(&self) -> Option<Duration> {
         let left = self.not_before?.millis_since(self.of.clock.now());
         (left > 0).then(|| Duration::from_millis(left))
     }
 
-    /// Whether one more task of the lap may be started. A coordinator that cannot renew that it is one may have been replaced.
+    /// Whether one more task of the lap may start. A coordinator that cannot renew may have been replaced.
     fn may_start(&self) -> bool {
         let gate = self.of.batch.gate();
         let is_full = gate.concurrency.is_some_and(|limit| self.in_flight.len() >= limit as usize);
@@ -181,7 +181,7 @@ impl Dispatcher {
             && self.of.validity.holds()
     }
 
-    /// Whether a node can be given a chunk that runs so many suspects.
+    /// Whether a node that is running `suspects` suspects can be granted a chunk.
     pub(super) fn can_serve(&self, asker: &Asker, suspects: u32) -> bool {
         let held = || self.in_flight.values().filter(|lease| lease.holder == asker.holder()).count();
         asker.class == self.class
@@ -199,16 +199,16 @@ impl Dispatcher {
         self.in_flight.get(&id)
     }
 
-    /// The chunks that are suspected, and that nobody holds.
+    /// The suspects without a lease.
     pub(super) fn suspects(&self) -> impl Iterator<Item = &Suspect> {
         self.suspects.iter()
     }
 
-    /// Takes chunks for suspected that an earlier process was running when it was killed.
+    /// Marks chunks as suspects that an earlier process was running when it was killed.
     pub(super) fn suspect(&mut self, suspects: Vec<Suspect>) {
         let tasks = self.of.batch.folded().quilt.progress().tasks;
         for suspect in suspects {
-            // Whatever is in the file: nothing is handed out twice.
+            // The file may contain anything. Only unassigned positions are used, so that no position is granted twice.
             let Suspect { positions, record } = suspect;
             let all = positions.start..positions.end.min(tasks);
             let free: Vec<Range<u32>> = self.unassigned.overlapping(&all).cloned().collect();
@@ -222,12 +222,12 @@ impl Dispatcher {
         }
     }
 
-    /// Whether some chunks are suspects.
+    /// Whether there are suspects without a lease.
     pub(super) fn has_suspects(&self) -> bool {
         !self.suspects.is_empty()
     }
 
-    /// Hands out the next chunk. `None` where all positions are settled, held or not due.
+    /// Grants a lease of the next chunk. `None` if all positions are settled, leased or not due.
     pub(super) fn claim(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<Lease> {
         let Suspect { positions, record } = self.next_chunk(asker, suspects, now)?;
         let key = self.start_key(&positions, now);
@@ -268,7 +268,7 @@ impl Dispatcher {
         let size = |positions: &Range<u32>| batch.chunk_size(positions.len() as u32, asker.workers).max(1);
         while let Some(Suspect { positions, record }) = self.suspects.pop_for(suspects) {
             let Some(mut positions) = pending(&positions) else { continue };
-            // The tasks of a suspect are separated, until the cause is alone.
+            // The tasks of a suspect are divided further with each loss, until the cause is alone.
             let half = (positions.len() as u32).checked_shr(record.unclean_stops).unwrap_or(0).max(1);
             let most = if batch.estimate.is_known() { half.min(size(&positions)) } else { half };
             let most = if self.keys.is_some() { 1 } else { most };
@@ -298,12 +298,12 @@ impl Dispatcher {
         None
     }
 
-    /// The working time that was charged for a lease when it was granted.
+    /// The working time that was charged when the lease was granted.
     pub(super) fn expected(&self, lease: &Lease) -> i128 {
         self.in_flight.get(&lease.id).map_or(0, |lease| lease.charged)
     }
 
-    /// Takes the tail of a lease back, from a position on.
+    /// Shortens a lease. Its tail, from a position on, becomes unassigned.
     pub(super) fn shrink(&mut self, id: LeaseId, holder: Holder, end: Position) {
         let Some(lease) = self.in_flight.get_mut(&id).filter(|lease| lease.holder == holder) else { return };
         let end = end.0.clamp(lease.positions.start, lease.positions.end);
@@ -311,7 +311,7 @@ impl Dispatcher {
         self.unassign(tail);
     }
 
-    /// Ends a lease. Returns the working time that has not been charged yet, if the node held the lease.
+    /// Ends a lease. Returns the working time that has not been charged yet, or `None` if the node does not hold the lease.
     pub(super) fn release(&mut self, id: LeaseId, holder: Holder, release: Release, now: Instant) -> Option<i128> {
         if let (Some(early), false) = (&mut self.opening, self.in_flight.contains_key(&id)) {
             early.insert(id, release);
@@ -340,7 +340,7 @@ impl Dispatcher {
         Some(nanos(now - since) - charged)
     }
 
-    /// The working time of running leases since they were charged last.
+    /// Charges running leases for the working time since the last charge. Returns the sum.
     pub(super) fn accrue(&mut self, now: Instant) -> i128 {
         let mut sum = 0;
         for lease in self.in_flight.values_mut() {
@@ -351,17 +351,17 @@ impl Dispatcher {
         sum
     }
 
-    /// Whether nobody holds a lease, and that is known.
+    /// Whether no leases are held, as far as the leases of peers are known.
     pub(super) fn is_drained(&self) -> bool {
         self.opening.is_none() && self.in_flight.is_empty()
     }
 
-    /// The leases that are held.
+    /// All leases.
     pub(super) fn leases(&mut self) -> impl Iterator<Item = (LeaseId, &mut InFlight)> {
         self.in_flight.iter_mut().map(|(id, lease)| (*id, lease))
     }
 
-    /// Takes a lease back whose holder does not know of it.
+    /// Ends a lease that its holder does not know.
     pub(super) fn reclaim(&mut self, id: LeaseId, now: Instant) -> Option<i128> {
         let InFlight { positions, since, charged, key, .. } = self.in_flight.remove(&id)?;
         self.end_key(key, None, now);
@@ -369,7 +369,7 @@ impl Dispatcher {
         Some(nanos(now - since) - charged)
     }
 
-    /// Takes a lease back whose holder is lost, together with so many in all, of which so many were suspects.
+    /// Ends a lease whose holder is lost. The holder lost `lost` leases in total, of which `suspects` were suspects.
     pub(super) fn expire(&mut self, id: LeaseId, (lost, suspects): (u32, u32), now: Instant) -> Option<i128> {
         let InFlight { positions, record, since, charged, key, .. } = self.in_flight.remove(&id)?;
         self.end_key(key, None, now);
@@ -379,12 +379,12 @@ impl Dispatcher {
         Some(nanos(now - since) - charged)
     }
 
-    /// How many suspects a node runs.
+    /// The number of suspects that a node is running.
     pub(super) fn suspects_of(&self, holder: Holder) -> u32 {
         self.in_flight.values().filter(|lease| lease.holder == holder && lease.record.is_suspect()).count() as u32
     }
 
-    /// Whether nothing of the lap is held, unassigned or waiting for its time.
+    /// Whether no positions of the lap are leased, unassigned or waiting for a retry.
     pub(super) fn is_exhausted(&self) -> bool {
         self.opening.is_none()
             && self.in_flight.is_empty()
@@ -394,7 +394,7 @@ impl Dispatcher {
             && self.retries.is_empty()
     }
 
-    /// Makes all positions unassigned that nobody holds.
+    /// Makes all positions without a lease unassigned.
     pub(super) fn requeue(&mut self, now: Instant) {
         self.empty_key_queues(now);
         let tasks = self.of.batch.folded().quilt.progress().tasks;

@@ -1,35 +1,35 @@
-//! Fair shares: whoever has had the least working time comes first.
+//! Fair ordering: the key with the least working time comes first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quilt::Priority;
 
-/// By how much charge a key that was idle is ahead of the least charged one: what is small is over sooner. It is two seconds of working time
-/// for a key of the weight of a normal priority.
+/// The head start of a key that was idle, relative to the least charged key, so that small batches end sooner. It is two seconds of working
+/// time for a key with the weight of a normal priority.
 const HEAD_START: i128 = 2_000_000_000 / Priority::Normal.weight() as i128;
 
-/// Orders keys by the working time that they have been charged. A key that was idle starts a little ahead of the least charged active key: it
-/// cannot save up more, and time that nobody else wanted is not held against anybody.
+/// Orders keys by the working time that they were charged. A key that was idle starts with a small head start over the least charged active
+/// key. It cannot accumulate more by being idle, and is not penalized for time that no other key wanted.
 pub(crate) struct FairOrder<K> {
     shares: BTreeMap<K, Share>,
-    /// The keys that can be picked, by their charges.
+    /// The keys that can be picked, by charge.
     ready: BTreeSet<(i128, K)>,
-    /// How many keys can be picked, by their weights.
+    /// The number of keys that can be picked, by weight.
     weights: BTreeMap<u32, usize>,
-    /// The keys that are ready or have work running, by their charges.
+    /// The keys that are ready or have running work, by charge.
     active: BTreeSet<(i128, K)>,
-    /// Where a key starts while none is active.
+    /// The charge at which a key starts while no key is active.
     floor: i128,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Share {
-    /// Charged nanoseconds, divided by the weight.
+    /// Charged nanoseconds divided by the weight.
     charged: i128,
     weight: u32,
     is_ready: bool,
-    /// How many picks have not been settled.
+    /// The number of picks that have not been settled.
     running: u32,
 }
 
@@ -52,7 +52,7 @@ impl<K> Default for FairOrder<K> {
 }
 
 impl<K: Copy + Ord> FairOrder<K> {
-    /// Makes a key one that can be picked. One of twice the weight gets twice the working time.
+    /// Makes a key available. With twice the weight it gets twice the working time.
     pub(crate) fn set_ready(&mut self, key: K, weight: u32) {
         self.shares.entry(key).or_default();
         self.update(key, |share| {
@@ -61,7 +61,7 @@ impl<K: Copy + Ord> FairOrder<K> {
         });
     }
 
-    /// Takes a key out of the order until it is ready again. Its charge is remembered.
+    /// Makes a key unavailable until it is ready again. Its charge is kept.
     pub(crate) fn set_idle(&mut self, key: K) {
         self.update(key, |share| share.is_ready = false);
     }
@@ -71,7 +71,7 @@ impl<K: Copy + Ord> FairOrder<K> {
         self.shares.contains_key(&key)
     }
 
-    /// How many keys can be picked.
+    /// The number of keys that can be picked.
     pub(crate) fn ready(&self) -> usize {
         self.ready.len()
     }
@@ -81,12 +81,12 @@ impl<K: Copy + Ord> FairOrder<K> {
         self.weights.last_key_value().map(|(weight, _)| *weight)
     }
 
-    /// The keys that can be picked, those with the least working time first.
+    /// The keys that can be picked, ordered by working time, lowest first.
     pub(crate) fn in_order(&self) -> impl Iterator<Item = K> + '_ {
         self.ready.iter().map(|(_, key)| *key)
     }
 
-    /// Charges a key that was picked with the nanoseconds that its work is expected to take.
+    /// Charges a picked key with the expected nanoseconds of its work.
     pub(crate) fn pick(&mut self, key: K, expected: i128) {
         self.update(key, |share| {
             share.running += 1;
@@ -94,12 +94,12 @@ impl<K: Copy + Ord> FairOrder<K> {
         });
     }
 
-    /// Charges a key with more nanoseconds for work that is running, or fewer where they are negative.
+    /// Charges a key with additional nanoseconds for running work. May be negative.
     pub(crate) fn charge(&mut self, key: K, nanos: i128) {
         self.update(key, |share| share.charged += nanos / i128::from(share.weight.max(1)));
     }
 
-    /// Work of a key has ended, after so many nanoseconds more than it was charged with.
+    /// Settles a pick of a key, which took `nanos` more than it was charged.
     pub(crate) fn settle(&mut self, key: K, nanos: i128) {
         self.update(key, |share| {
             share.running = share.running.saturating_sub(1);
@@ -107,7 +107,7 @@ impl<K: Copy + Ord> FairOrder<K> {
         });
     }
 
-    /// Removes a key with its share.
+    /// Removes a key and its share.
     pub(crate) fn remove(&mut self, key: K) {
         self.update(key, |share| {
             share.is_ready = false;
@@ -121,20 +121,20 @@ impl<K: Copy + Ord> FairOrder<K> {
         self.shares.is_empty()
     }
 
-    /// Forgets idle keys for which `is_gone`, unless their charge still says something: then a later call does.
+    /// Removes idle keys for which `is_gone` is true. Keys with a higher charge than a new key would get are kept until a later call.
     pub(crate) fn forget(&mut self, is_gone: impl Fn(&K) -> bool) {
         let start = self.start();
         self.shares.retain(|key, share| share.is_active() || share.charged > start || !is_gone(key));
     }
 
-    /// The least charge with which a key becomes active.
+    /// The minimum charge of a key that becomes active.
     fn start(&self) -> i128 {
         self.active.first().map_or(self.floor, |(charged, _)| *charged) - HEAD_START
     }
 
     fn update(&mut self, key: K, change: impl FnOnce(&mut Share)) {
         let start = self.start();
-        // One that was forgotten has ended.
+        // A removed key has no share to update.
         let Some(share) = self.shares.get_mut(&key) else { return };
         let before = *share;
         change(share);
@@ -166,7 +166,7 @@ impl<K: Copy + Ord> FairOrder<K> {
     }
 }
 
-/// A duration as a number that can be subtracted.
+/// A duration as a signed number of nanoseconds.
 pub(crate) fn nanos(duration: Duration) -> i128 {
     i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
 }
@@ -178,7 +178,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const NORMAL: u32 = Priority::Normal.weight();
 
-    /// How often each of two keys is picked first of all, within so many picks.
+    /// How often each of two keys comes first in a number of picks.
     fn picks(order: &mut FairOrder<u8>, times: u32, takes: impl Fn(u8) -> Duration) -> [u32; 2] {
         let mut picks = [0; 2];
         for _ in 0..times {
@@ -232,7 +232,7 @@ mod tests {
         order.set_ready(1, NORMAL);
         assert_eq!(picks(&mut order, 2, |_| SECOND), [0, 2], "its head start");
         assert_eq!(picks(&mut order, 10, |_| SECOND), [5, 5]);
-        // Being idle for a moment gives it no further one.
+        // Being idle for a moment gives no further head start.
         order.set_idle(1);
         order.set_ready(1, NORMAL);
         assert_eq!(picks(&mut order, 10, |_| SECOND), [5, 5]);
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn time_that_nobody_else_wanted_is_not_held_against_a_key() {
         let mut order = FairOrder::default();
-        // It runs for an hour alone, with nothing left to pick.
+        // Key 0 runs alone for an hour, with nothing left to pick.
         order.set_ready(0, NORMAL);
         order.pick(0, 0);
         order.set_idle(0);

@@ -1,4 +1,4 @@
-//! Laps whose tasks have keys: their dispatchers look ahead, and hand out one task at a time.
+//! Laps whose tasks have keys. Their dispatchers look ahead, and each chunk has one task.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use super::dispatcher::{Dispatcher, MAX_RETRY_DELAY};
 use super::keys::{Block, Key, LOOK_AHEAD};
 use super::waiting::Waiting;
 
-/// The queue of tasks without a key. None of them is counted, so it is never full.
+/// The queue of tasks without a key. Its tasks are not counted, so it is never full.
 const NO_KEY: &str = "";
 
 impl Dispatcher {
-    /// Whether there are positions that can be handed out, as far as was looked ahead.
+    /// Whether there are positions that can be claimed, within the look-ahead.
     pub(super) fn has_unassigned(&self) -> bool {
         match &self.keys {
             Some(keys) => keys.has_ready(),
@@ -23,7 +23,7 @@ impl Dispatcher {
         }
     }
 
-    /// Moves unassigned positions into the queues of their keys, until one of them can start.
+    /// Moves unassigned positions into the queues of their keys, until a task can start.
     pub(super) fn look_ahead(&mut self, now: Instant) {
         let Some(keys) = &mut self.keys else { return };
         let batch = Arc::clone(&self.of.batch);
@@ -41,7 +41,7 @@ impl Dispatcher {
         }
     }
 
-    /// Counts a chunk that starts. Of a lap with keys it is one task.
+    /// Counts a chunk that starts. In a lap with keys it has one task.
     pub(super) fn start_key(&mut self, positions: &Range<u32>, now: Instant) -> Option<Key> {
         let key = self.key_of(Position(positions.start))?;
         self.keys.as_mut()?.start(&key, now);
@@ -57,7 +57,7 @@ impl Dispatcher {
         keys.end(&key, now);
     }
 
-    /// Makes the positions in the queues unassigned again.
+    /// Moves the positions in the queues back to the unassigned ones.
     pub(super) fn empty_key_queues(&mut self, now: Instant) {
         let all = self.keys.as_mut().map(|keys| keys.drain(now)).unwrap_or_default();
         for position in all {
@@ -65,7 +65,7 @@ impl Dispatcher {
         }
     }
 
-    /// Why no task with the key of this one starts.
+    /// The reason why no task with the key of this one can start.
     pub(super) fn block(&self, position: Position, now: Instant) -> Option<Waiting> {
         let key = self.key_of(position)?;
         let block = self.keys.as_ref()?.block(&key, now)?;

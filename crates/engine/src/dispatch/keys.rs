@@ -1,7 +1,7 @@
-//! The positions of one lap by the keys of their tasks, as far as its dispatcher has looked ahead.
+//! Queues of the positions of one lap by concurrency key, within the look-ahead of its dispatcher.
 //!
-//! A key that is full, paused, or used too short a time ago is not in the order, and neither are its positions: nothing is handed out that
-//! would have to wait on a worker.
+//! A key that is at its limit, paused or rate limited is not in the order, and neither are its positions: a granted task never waits on a
+//! worker.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -11,20 +11,19 @@ use tokio::time::Instant;
 
 use crate::work::KeyLimits;
 
-/// The most positions that are looked at ahead of those that are running. It bounds what a launch costs, and what a batch takes in memory
-/// whose first keys are full.
+/// The maximum number of queued positions. It bounds the cost of a launch, and the memory of a batch whose first keys are full.
 pub(super) const LOOK_AHEAD: usize = 4_096;
 
 /// The name of a key.
 pub(super) type Key = Arc<str>;
 
-/// The positions that were looked at and are not running, in queues by key.
+/// The positions within the look-ahead that are not running, in queues by key.
 pub(super) struct KeyQueues {
     limits: KeyLimits,
     queues: BTreeMap<Key, KeyQueue>,
-    /// The keys of which a task can start, in turn.
+    /// The keys with a task that can start, in round-robin order.
     ready: BTreeSet<(u64, Key)>,
-    /// Those of which none starts before a time.
+    /// The keys that may start no task before a time.
     timed: BTreeSet<(Instant, Key)>,
     waiting: usize,
     turns: u64,
@@ -33,17 +32,17 @@ pub(super) struct KeyQueues {
 struct KeyQueue {
     waiting: VecDeque<u32>,
     running: u32,
-    /// No task starts before.
+    /// No task starts before this time.
     not_before: Instant,
     turn: u64,
 }
 
-/// Why no task of a key starts.
+/// The reason why no task of a key can start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Block {
-    /// So many run.
+    /// The key is at its limit, with this number of running tasks.
     Full(u32),
-    /// It starts one then.
+    /// The next task may start at this time.
     Until(Instant),
 }
 
@@ -53,7 +52,7 @@ impl KeyQueues {
         Self { limits, queues: BTreeMap::new(), ready: BTreeSet::new(), timed: BTreeSet::new(), waiting: 0, turns: 0 }
     }
 
-    /// How many positions are in the queues.
+    /// The number of queued positions.
     pub(super) fn waiting(&self) -> usize {
         self.waiting
     }
@@ -66,12 +65,12 @@ impl KeyQueues {
         !self.ready.is_empty()
     }
 
-    /// Whether a task could start when that was last looked at.
+    /// Whether a task could start as of the last update.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// When that may change by itself.
+    /// When that may change without an event.
     pub(super) fn next_time(&self) -> Option<Instant> {
         self.timed.first().map(|(at, _)| *at)
     }
@@ -82,7 +81,7 @@ impl KeyQueues {
         self.update(key, now, |queue| queue.waiting.push_back(position));
     }
 
-    /// Takes the next position whose task can start, with its key. Call [`KeyQueues::start`] if it does.
+    /// Removes and returns the next position whose task can start, with its key. Call [`KeyQueues::start`] when the task starts.
     pub(super) fn pop(&mut self, now: Instant) -> Option<(u32, Key)> {
         if !self.is_ready(now) {
             return None;
@@ -94,7 +93,7 @@ impl KeyQueues {
         Some((position?, key))
     }
 
-    /// A task of the key starts. The other keys are next.
+    /// Records that a task of the key starts. The key moves to the end of the order.
     pub(super) fn start(&mut self, key: &Key, now: Instant) {
         self.turns += 1;
         let (turn, interval) = (self.turns, self.limits.interval);
@@ -105,17 +104,17 @@ impl KeyQueues {
         });
     }
 
-    /// A task of the key has ended.
+    /// Records that a task of the key has ended.
     pub(super) fn end(&mut self, key: &Key, now: Instant) {
         self.update(key, now, |queue| queue.running = queue.running.saturating_sub(1));
     }
 
-    /// No task of the key starts for so long.
+    /// Prevents further starts of the key's tasks for some time.
     pub(super) fn pause(&mut self, key: &Key, time: Duration, now: Instant) {
         self.update(key, now, |queue| queue.not_before = queue.not_before.max(now + time));
     }
 
-    /// Takes all positions out.
+    /// Removes and returns all positions.
     pub(super) fn drain(&mut self, now: Instant) -> Vec<u32> {
         let mut all = Vec::with_capacity(std::mem::take(&mut self.waiting));
         let keys: Vec<Key> = self.queues.keys().cloned().collect();
@@ -125,7 +124,7 @@ impl KeyQueues {
         all
     }
 
-    /// Why no task of a key starts, if none does.
+    /// The reason why no task of a key can start, if there is one.
     pub(super) fn block(&self, key: &str, now: Instant) -> Option<Block> {
         let queue = self.queues.get(key)?;
         match queue {
@@ -135,9 +134,9 @@ impl KeyQueues {
         }
     }
 
-    /// Changes a queue, and puts its key where it belongs.
+    /// Changes a queue, and updates the position of its key in the order.
     fn update(&mut self, key: &Key, now: Instant, change: impl FnOnce(&mut KeyQueue)) {
-        // A key that is new has its turn before those that were served.
+        // A new key comes before keys that have been served.
         let queue = self.queues.entry(Arc::clone(key)).or_insert_with(|| KeyQueue {
             waiting: VecDeque::new(),
             running: 0,
@@ -152,7 +151,7 @@ impl KeyQueues {
         } else if !queue.waiting.is_empty() && queue.running < self.limits.concurrency {
             self.ready.insert((queue.turn, Arc::clone(key)));
         } else if queue.waiting.is_empty() && queue.running == 0 {
-            // Nothing is to be remembered of it.
+            // The queue has no state worth keeping.
             self.queues.remove(key);
         }
     }
@@ -255,7 +254,7 @@ mod tests {
                 }
                 prop_assert_eq!(queues.waiting(), added as usize - taken.len());
             }
-            // Time and ends are all that the rest waits for.
+            // The remaining positions only wait for time and for the ends of tasks.
             for _ in 0..=added {
                 for (key, running) in &mut running {
                     (0..std::mem::take(running)).for_each(|_| queues.end(key, now));

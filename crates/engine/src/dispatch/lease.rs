@@ -1,4 +1,4 @@
-//! Chunks of work, and the time-limited holds that workers have on them.
+//! Chunks of work, and leases of them.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct LapId {
     pub lap: u32,
 }
 
-/// A worker's hold on a chunk: a range of positions of one lap.
+/// A worker's lease of a chunk. A chunk is a range of positions of one lap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
     /// Its id.
@@ -28,13 +28,14 @@ pub struct Lease {
     pub lap: LapId,
     /// The first position.
     pub first: Position,
-    /// The position behind the last one. Settled positions in between are skipped.
+    /// The position after the last one. Settled positions in between are skipped.
     pub end: Position,
-    /// The worker has to fold the journal up to here before it runs the chunk: earlier outcomes and failed attempts are in it.
+    /// The worker must apply the journal up to this sequence before it runs the chunk, because it contains earlier outcomes and failed
+    /// attempts.
     pub after: Sequence,
-    /// How many workers were lost while they ran this chunk or a larger one around it.
+    /// The number of workers that were lost while they ran this chunk or a larger one around it.
     pub unclean_stops: u32,
-    /// Whether its only task is taken for the cause, and fails without being run.
+    /// Whether its only task is considered the cause of the losses. If so, the task fails without being run.
     pub is_poison: bool,
 }
 
@@ -46,49 +47,49 @@ impl Lease {
     }
 }
 
-/// Failed tasks that are tried again later.
+/// Failed tasks that are retried together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryGroup {
     /// The first position.
     pub first: Position,
-    /// The position behind the last one. Those in between that are settled are skipped.
+    /// The position after the last one. Settled positions in between are skipped.
     pub end: Position,
-    /// How long to wait.
+    /// The delay before the retry.
     pub delay: Duration,
 }
 
-/// How long the tasks of a chunk took, one after the other.
+/// The measured running time of the tasks of a chunk, which run one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// How many tasks ran.
+    /// The number of tasks that ran.
     pub tasks: u32,
-    /// How long they took together.
+    /// Their total running time.
     pub elapsed: Duration,
-    /// Whether one of them waited for something other than a processor.
+    /// Whether one of them waited, for example for I/O.
     pub has_waited: bool,
 }
 
-/// What a worker did with its lease, when it gives it back.
+/// The result of a chunk, sent when its lease is released.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
-    /// Everything before this position has been run: it is settled, or to be tried again. The rest goes back to the dispatcher.
+    /// All positions before this one have been run: they are settled, or listed in `retries`. The remaining positions become unassigned.
     pub done_to: Position,
-    /// How far the journal goes with what was written of it.
+    /// The sequence of the journal after the results of the chunk.
     pub after: Sequence,
-    /// What failed, and is tried again.
+    /// The failed tasks to retry.
     pub retries: Vec<RetryGroup>,
-    /// How long it took, if anything ran.
+    /// The running time, if any task ran.
     pub measured: Option<Measurement>,
-    /// This node cannot run the batch for so long, and is not to get more of it.
+    /// This node cannot run the batch, and must not be granted chunks of it for this long.
     pub avoid: Option<Duration>,
-    /// No other task with the key of this one is started for so long.
+    /// No other task with the same key starts for this long.
     pub key_pause: Option<Duration>,
-    /// The batch needs slots of another class. A coordinator that does not know its work cannot tell.
+    /// The slot class that the batch needs, for a coordinator that does not know its work.
     pub class: Option<SlotClass>,
 }
 
 impl Release {
-    /// Nothing of the lease was run.
+    /// No task of the lease was run.
     pub(crate) fn untouched(lease: &Lease) -> Self {
         Self {
             done_to: lease.first,
@@ -101,17 +102,17 @@ impl Release {
         }
     }
 
-    /// Nothing of the lease was run, and nothing of the batch can run on this node for a while.
+    /// No task of the lease was run, and this node cannot run the batch for a while.
     pub(crate) fn unable(lease: &Lease, avoid: Duration) -> Self {
         Self { avoid: Some(avoid), ..Self::untouched(lease) }
     }
 
-    /// Nothing of the lease was run, because it needs a slot of another class.
+    /// No task of the lease was run, because it needs a slot of another class.
     pub(crate) fn of_class(lease: &Lease, class: SlotClass) -> Self {
         Self { class: Some(class), ..Self::untouched(lease) }
     }
 
-    /// There is nothing to run in the lease.
+    /// The lease has no tasks to run.
     pub(crate) fn nothing_left(lease: &Lease) -> Self {
         Self { done_to: lease.end, ..Self::untouched(lease) }
     }

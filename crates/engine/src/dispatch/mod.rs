@@ -1,13 +1,15 @@
-//! Hands out work: a dispatcher for each lap, on the node that coordinates it, and a scheduler for each node, which picks among them.
+//! Distributes work. Each lap has a dispatcher on the node that coordinates it, and each node has a scheduler, which selects among its
+//! dispatchers.
 //!
 //! # Layout
 //!
-//! - `lease`: chunks, leases, and what comes back with them; `asker`: who asks for one; `validity`: whether a lease still holds
-//! - `fair`: the order of those who share workers
-//! - `dispatcher`: the positions of one lap: unassigned, held, or waiting for a retry; `adoption`: a change of its coordinator; `suspects`: chunks whose workers were lost; `scheduler`: those of a node; `schedule`: their order
-//! - `keys`: positions by what their tasks share that bears only so much; `keyed`: a dispatcher that has them
-//! - `waiting`: why a task has not ended; `why`: as its dispatcher knows it
-//! - `crash_log`: what this process runs, in a file that outlives it; `running_log`: keeps it in step
+//! - `lease`: chunks, leases and their results; `asker`: a request for a lease; `validity`: whether a lease is valid
+//! - `fair`: fair ordering by working time
+//! - `dispatcher`: the positions of one lap: unassigned, leased, or waiting for a retry; `adoption`: leases of an earlier coordinator;
+//!   `suspects`: chunks whose workers were lost; `scheduler`: all dispatchers of a node; `schedule`: their order
+//! - `keys`: queues of positions by concurrency key; `keyed`: a dispatcher with such queues
+//! - `waiting`: why a task is pending; `why`: determines it for a dispatcher
+//! - `crash_log`: a file that records the running chunks of this process; `running_log`: keeps it up to date
 
 mod adoption;
 mod asker;

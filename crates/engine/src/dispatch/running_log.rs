@@ -1,4 +1,4 @@
-//! Keeps the crash log in step with what the workers of this process hold.
+//! Updates the crash log when leases of this process are granted and released.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use super::lease::LapId;
 use super::suspects::Suspect;
 use crate::lease_id::LeaseId;
 
-/// The crash log, if there is one, with what it holds of whom.
+/// The crash log, if there is one, and its records by lease.
 #[derive(Default)]
 pub(super) struct RunningLog {
     log: Option<CrashLog>,
-    /// What an earlier process has left, until its lap is opened.
+    /// Suspects from an earlier process, until their laps are opened.
     suspected: BTreeMap<LapId, Vec<Suspect>>,
     running: BTreeMap<(LapId, LeaseId), Slot>,
     waiting: BTreeMap<LapId, Vec<Slot>>,
@@ -36,12 +36,12 @@ impl RunningLog {
         }
     }
 
-    /// What an earlier process has left of a lap.
+    /// Removes and returns the suspects of a lap from an earlier process.
     pub(super) fn take(&mut self, lap: LapId) -> Vec<Suspect> {
         self.suspected.remove(&lap).unwrap_or_default()
     }
 
-    /// Forgets what was left of laps that do not run any more.
+    /// Drops the suspects of laps that are no longer running.
     pub(super) fn retain(&mut self, runs: impl Fn(LapId) -> bool) {
         let gone: Vec<LapId> = self.suspected.keys().copied().filter(|lap| !runs(*lap)).collect();
         for lap in gone {
@@ -50,7 +50,7 @@ impl RunningLog {
         }
     }
 
-    /// A lease was granted to a worker of this process, from a dispatcher as it is now.
+    /// Records that a lease was granted to a worker of this process.
     pub(super) fn start(&mut self, id: LeaseId, dispatcher: &Dispatcher) {
         let (Some(log), Some(lease)) = (&mut self.log, dispatcher.lease(id)) else { return };
         let lap = dispatcher.of.lap;
@@ -61,7 +61,7 @@ impl RunningLog {
         }
     }
 
-    /// A lease has become shorter.
+    /// Records that a lease was shortened.
     pub(super) fn shrink(&mut self, id: LeaseId, dispatcher: &Dispatcher) {
         let (Some(log), Some(lease)) = (&mut self.log, dispatcher.lease(id)) else { return };
         if let Some(slot) = self.running.get(&(dispatcher.of.lap, id)) {
@@ -69,14 +69,14 @@ impl RunningLog {
         }
     }
 
-    /// A lease has ended.
+    /// Records that a lease has ended.
     pub(super) fn end(&mut self, lap: LapId, id: LeaseId) {
         if let (Some(log), Some(slot)) = (&mut self.log, self.running.remove(&(lap, id))) {
             log.end(slot);
         }
     }
 
-    /// Nothing of a lap is suspected any more.
+    /// Removes the suspects of a lap.
     pub(super) fn end_waiting(&mut self, lap: LapId) {
         let slots = self.waiting.remove(&lap).unwrap_or_default();
         if let Some(log) = &mut self.log {

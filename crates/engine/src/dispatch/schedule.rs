@@ -1,4 +1,4 @@
-//! The order in which a node's dispatchers are served.
+//! The order in which the dispatchers of a node are served.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,19 +16,19 @@ use super::validity::Validity;
 use crate::lease_id::LeaseId;
 use crate::slots::{BySlotClass, SlotClass, Slots};
 
-/// The dispatchers of a node. Only those that have something to hand out are in the order of their class.
+/// The dispatchers of a node. Only dispatchers with work to grant are in the order of their class.
 #[derive(Default)]
 pub(super) struct Schedule {
     pub(super) dispatchers: BTreeMap<LapId, Dispatcher>,
     orders: BySlotClass<ClassOrder>,
-    /// When the readiness of a lap changes by itself.
+    /// When the readiness of laps may change without an event.
     wakes: BTreeSet<(Instant, LapId)>,
-    /// The same by lap.
+    /// The same times by lap.
     wake_of: BTreeMap<LapId, Instant>,
     pub(super) log: RunningLog,
 }
 
-/// A lease, and for how long it holds.
+/// A lease and its validity.
 pub(crate) struct Granted {
     pub(crate) lease: Lease,
     pub(crate) owner: OwnerId,
@@ -40,14 +40,14 @@ impl Schedule {
         self.wakes.first().map(|(at, _)| *at)
     }
 
-    /// Looks anew at laps whose time has come.
+    /// Refreshes laps whose wake time has come.
     pub(super) fn promote(&mut self, now: Instant) {
         while let Some((_, lap)) = self.wakes.first().copied().filter(|(at, _)| *at <= now) {
             self.refresh(lap, now);
         }
     }
 
-    /// Puts a lap into the order, or takes it out, and notes when that may change by itself.
+    /// Adds a lap to the order or removes it, and sets its wake time.
     pub(super) fn refresh(&mut self, lap: LapId, now: Instant) {
         if let Some(at) = self.wake_of.remove(&lap) {
             self.wakes.remove(&(at, lap));
@@ -62,7 +62,7 @@ impl Schedule {
         self.orders[dispatcher.class].set_ready(dispatcher.of.owner, lap, weight);
     }
 
-    /// How many owners have work that is ready, by the slots that it needs.
+    /// The number of owners with ready work, by slot class.
     pub(super) fn ready(&self) -> Slots {
         BySlotClass::from_fn(|class| self.orders[class].owners.ready() as u32)
     }
@@ -87,7 +87,7 @@ impl Schedule {
                     log.start(lease.id, dispatcher);
                 }
             }
-            // Without a lease there is nothing left in it, and it is not looked at again.
+            // If no lease was granted, the dispatcher has no work left and is not considered again.
             self.refresh(lap, now);
             if let Some(lease) = lease {
                 return Some(Granted { lease, owner, validity });
@@ -95,7 +95,7 @@ impl Schedule {
         }
     }
 
-    /// Enters or confirms a lease that an earlier coordinator granted.
+    /// Adds or confirms a lease that an earlier coordinator granted.
     pub(super) fn adopt(&mut self, lease: &Lease, contact: Contact, now: Instant) -> Adoption {
         let Some(dispatcher) = self.dispatchers.get_mut(&lease.lap) else { return Adoption::Refused };
         let adoption = dispatcher.adopt(lease, contact, now);
@@ -106,7 +106,7 @@ impl Schedule {
         adoption
     }
 
-    /// Ends a lease. Returns whether there is a dispatcher of its lap.
+    /// Ends a lease. Returns whether its lap has a dispatcher.
     pub(super) fn release(
         &mut self,
         lap: LapId,
@@ -121,7 +121,7 @@ impl Schedule {
         self.end_lease(lap, lease, now, |dispatcher| dispatcher.release(lease, holder, release, now))
     }
 
-    /// Ends a lease in some way. Returns whether there is a dispatcher of its lap.
+    /// Ends a lease with a given function. Returns whether its lap has a dispatcher.
     pub(super) fn end_lease(
         &mut self,
         lap: LapId,
@@ -138,7 +138,7 @@ impl Schedule {
         true
     }
 
-    /// The tasks of a lap need slots of another class than was believed.
+    /// Changes the slot class of a lap.
     fn move_to(&mut self, lap: LapId, class: SlotClass) {
         let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return };
         let before = std::mem::replace(&mut dispatcher.class, class);
@@ -147,7 +147,7 @@ impl Schedule {
         }
     }
 
-    /// Charges owners for what has run since the last time.
+    /// Charges owners for the working time since the last call.
     pub(super) fn accrue(&mut self, now: Instant) {
         for (lap, dispatcher) in &mut self.dispatchers {
             let nanos = dispatcher.accrue(now);
@@ -157,7 +157,7 @@ impl Schedule {
         }
     }
 
-    /// Hands out nothing of a lap any more. Returns the leases that this node's own workers hold, if the lap was handed out.
+    /// Closes the dispatcher of a lap. Returns the leases of this node's own workers, if the lap was open.
     pub(super) fn close(&mut self, lap: LapId, now: Instant) -> Option<(Vec<Lease>, Arc<Validity>)> {
         if let Some(at) = self.wake_of.remove(&lap) {
             self.wakes.remove(&(at, lap));
@@ -178,7 +178,7 @@ impl Schedule {
     }
 }
 
-/// The owners that share the slots of one class, and the laps of each.
+/// The owners that share the slots of one class, and their laps.
 #[derive(Default)]
 struct ClassOrder {
     owners: FairOrder<OwnerId>,
@@ -186,12 +186,12 @@ struct ClassOrder {
 }
 
 impl ClassOrder {
-    /// The first lap in the order that can serve.
+    /// The first lap in the order for which `can_serve` is true.
     fn first(&self, can_serve: impl Fn(&LapId) -> bool) -> Option<LapId> {
         self.owners.in_order().find_map(|owner| self.laps.get(&owner)?.in_order().find(&can_serve))
     }
 
-    /// Puts a lap of some weight into the order, or takes it out. It keeps its share.
+    /// Adds a lap with a weight to the order, or removes it. Its share is kept.
     fn set_ready(&mut self, owner: OwnerId, lap: LapId, weight: Option<u32>) {
         let laps = self.laps.entry(owner).or_default();
         match weight {
@@ -204,7 +204,7 @@ impl ClassOrder {
         }
     }
 
-    /// A lap was picked, whose work is expected to take so many nanoseconds.
+    /// Charges the expected working time of a lease that was granted.
     fn pick(&mut self, owner: OwnerId, lap: LapId, expected: i128) {
         self.owners.pick(owner, expected);
         if let Some(laps) = self.laps.get_mut(&owner) {
@@ -212,7 +212,7 @@ impl ClassOrder {
         }
     }
 
-    /// Charges for running work.
+    /// Charges running work.
     fn charge(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
         self.owners.charge(owner, nanos);
         if let Some(laps) = self.laps.get_mut(&owner) {
@@ -220,7 +220,7 @@ impl ClassOrder {
         }
     }
 
-    /// Work that was picked has ended.
+    /// Settles the charge of work that has ended.
     fn settle(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
         self.owners.settle(owner, nanos);
         if let Some(laps) = self.laps.get_mut(&owner) {
@@ -228,7 +228,7 @@ impl ClassOrder {
         }
     }
 
-    /// Forgets a lap, and its owner with the last one, unless their shares still say something.
+    /// Removes a lap, and its owner with its last lap. Owners with a higher charge than a new one would get are kept.
     fn remove(&mut self, owner: OwnerId, lap: LapId) {
         if let Some(laps) = self.laps.get_mut(&owner) {
             laps.remove(lap);

@@ -1,7 +1,7 @@
 //! The scheduler of one node: the dispatchers of the laps that it coordinates, in the order in which they are served.
 //!
-//! Owners get the same working time, and the batches of one owner as well. A lap that is paused, full, or waiting for a retry is not in the
-//! order: it costs nothing until something changes.
+//! All owners get the same working time, and so do all batches of one owner, according to their weights. A lap that is paused, full, or
+//! waiting for a retry is not in the order, and costs nothing until something changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -26,17 +26,17 @@ use super::waiting::Waiting;
 use crate::lease_id::LeaseId;
 use crate::slots::{BySlotClass, SlotClass, Slots};
 
-/// How long a lease of a peer lives without being confirmed, and a coordinator's hold on a lap without being renewed.
+/// How long a lease of a peer is valid without confirmation, and a coordinator's hold on a lap without renewal.
 pub const LEASE_TTL: Duration = Duration::from_secs(15);
 
-/// Hands out the work of the laps that this node coordinates.
+/// Grants leases of the laps that this node coordinates.
 pub(crate) struct Scheduler {
     state: Mutex<Schedule>,
-    /// Wake workers that wait for work.
+    /// Wakes workers that wait for work.
     changed: BySlotClass<Notify>,
-    /// Notified when some lap's time comes sooner than that of all others did.
+    /// Notified when the earliest wake time becomes earlier.
     sooner: Notify,
-    /// How many owners have work that is ready, by the slots that it needs.
+    /// The number of owners with ready work, by slot class.
     ready: watch::Sender<Slots>,
     /// Changes when a lease has ended.
     ended: watch::Sender<()>,
@@ -55,23 +55,23 @@ impl Default for Scheduler {
 }
 
 impl Scheduler {
-    /// Records what this process runs, and suspects what an earlier one was running when it was killed.
+    /// Records running chunks in a crash log, and suspects the chunks that an earlier process was running when it was killed.
     pub(crate) fn record_in(&self, log: CrashLog, suspected: Vec<(LapId, Suspect)>) {
         self.state().log = RunningLog::new(log, suspected);
     }
 
-    /// Suspects nothing of laps that do not run any more.
+    /// Drops the suspects of laps that are no longer running.
     pub(crate) fn retain_suspects(&self, runs: impl Fn(LapId) -> bool) {
         self.state().log.retain(runs);
     }
 
-    /// Starts to hand out positions of a lap. Those that are settled are skipped.
+    /// Opens a lap: its positions can be claimed. Settled positions are skipped.
     pub(crate) fn open(&self, lap: DispatchedLap, positions: Range<Position>) {
         self.open_with(Dispatcher::new(lap, positions), Vec::new);
     }
 
-    /// Opens a lap of which other nodes may hold leases, and hands out nothing of it before [`Scheduler::opened`]. `own` are the leases that
-    /// this node's own workers hold, with what has been released of them; it is called while no worker can release any.
+    /// Opens a lap of which other nodes may hold leases. It grants no leases before [`Scheduler::opened`] is called. `own` returns the
+    /// leases of this node's own workers, and their results if they were released; no worker can release a lease while it runs.
     pub(crate) fn adopt(
         &self,
         lap: DispatchedLap,
@@ -102,7 +102,7 @@ impl Scheduler {
         });
     }
 
-    /// Enters the leases that other nodes hold of a lap, and hands out the rest.
+    /// Adds the leases that other nodes hold of a lap, and starts granting the rest.
     pub(crate) fn opened(&self, lap: LapId, held: &[(Contact, Vec<Lease>)]) {
         self.change(|state, now| {
             for (contact, leases) in held {
@@ -117,13 +117,13 @@ impl Scheduler {
         });
     }
 
-    /// Whether a lap is handed out by this node.
+    /// Whether this node has a dispatcher of a lap.
     pub(crate) fn is_open(&self, lap: LapId) -> bool {
         self.state().dispatchers.contains_key(&lap)
     }
 
-    /// Hands out nothing of a lap any more. Its leases are forgotten; `keep` gets those that this node's own workers hold, while none of them
-    /// can be released.
+    /// Closes a lap. Its leases are dropped. `keep` receives the leases of this node's own workers; none of them can be released while it
+    /// runs.
     pub(crate) fn close(&self, lap: LapId, keep: impl FnOnce(Vec<Lease>, &Arc<Validity>)) {
         self.change(|state, now| {
             if let Some((held, validity)) = state.close(lap, now) {
@@ -133,23 +133,23 @@ impl Scheduler {
         self.ended.send_replace(());
     }
 
-    /// Takes account of a change in a lap's batch.
+    /// Updates a lap after a change of its batch.
     pub(crate) fn refresh(&self, lap: LapId) {
         self.change(|state, now| state.refresh(lap, now));
     }
 
-    /// The next chunk for a node, if there is one for it.
+    /// Grants a lease of the next chunk to a node, if there is one.
     pub(crate) fn claim(&self, asker: &Asker) -> Option<Granted> {
         let (granted, ready) = self.update(|state, now| state.claim(asker, now));
-        // Whoever takes a chunk does not wait any more for what becomes ready; another worker has to. Where there was none for this one, it
-        // waits for a change.
+        // A worker that was granted a chunk no longer waits, so another one must be woken for the remaining work. A worker without a chunk
+        // waits for the next change.
         if granted.is_some() && ready[asker.class] > 0 {
             self.changed[asker.class].notify_one();
         }
         granted
     }
 
-    /// Takes the tail of a lease back, from a position on.
+    /// Shortens a lease. Its tail, from a position on, becomes unassigned.
     pub(crate) fn shrink(&self, lap: LapId, lease: LeaseId, holder: Holder, end: Position) {
         self.change(|state, now| {
             if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
@@ -160,19 +160,19 @@ impl Scheduler {
         });
     }
 
-    /// Ends a lease. Returns whether its lap is handed out by this node; without effect where the lease is not held any more.
+    /// Ends a lease. Returns whether this node has a dispatcher of its lap. Has no effect if the lease is not held.
     pub(crate) fn release(&self, lap: LapId, lease: LeaseId, holder: Holder, release: Release) -> bool {
         let is_open = self.change(|state, now| state.release(lap, lease, holder, release, now));
         self.ended.send_replace(());
         is_open
     }
 
-    /// Waits until some lap may have become ready whose tasks need such slots.
+    /// Waits until a lap with tasks of a slot class may have become ready.
     pub(crate) fn changed(&self, class: SlotClass) -> Notified<'_> {
         self.changed[class].notified()
     }
 
-    /// Makes laps ready when their time has come, for as long as it is polled.
+    /// Makes laps ready when their wake times come, as long as it is polled.
     pub(crate) async fn run_timers(&self) {
         loop {
             let mut sooner = std::pin::pin!(self.sooner.notified());
@@ -192,12 +192,12 @@ impl Scheduler {
         }
     }
 
-    /// How many owners have work that is ready, by the slots that it needs, also as it changes.
+    /// Subscribes to the number of owners with ready work, by slot class.
     pub(crate) fn ready(&self) -> watch::Receiver<Slots> {
         self.ready.subscribe()
     }
 
-    /// Waits until nobody holds a lease of a lap. Returns `false` if this node does not hand it out any more.
+    /// Waits until no leases of a lap are held. Returns `false` if this node has no dispatcher of the lap.
     pub(crate) async fn drained(&self, lap: LapId) -> bool {
         let mut ended = self.ended.subscribe();
         loop {
@@ -212,24 +212,24 @@ impl Scheduler {
         }
     }
 
-    /// Charges owners for what runs.
+    /// Charges owners for running work.
     pub(crate) fn accrue(&self) {
         self.state().accrue(Instant::now());
     }
 
-    /// Gives every holder its full time anew, because messages arrive again after a break.
+    /// Confirms all leases after an interruption of messages.
     pub(crate) fn confirm_all(&self, live: Duration) {
         for dispatcher in self.state().dispatchers.values_mut() {
             dispatcher.leases().for_each(|(_, lease)| lease.confirmed = live);
         }
     }
 
-    /// Takes back the leases of peers that have not confirmed them for [`LEASE_TTL`] of the time in which messages arrive.
+    /// Expires the leases of peers that have not confirmed them for [`LEASE_TTL`], in time during which messages arrive.
     pub(crate) fn expire(&self, live: Duration) {
         let is_expired = |_: LeaseId, lease: &InFlight| {
             matches!(lease.holder, Holder::Peer(_)) && live.saturating_sub(lease.confirmed) >= LEASE_TTL
         };
-        // What was lost with each node: how many leases, and how many of them were suspects.
+        // For each lost node, the number of its leases, and of suspects among them.
         let mut lost: BTreeMap<Holder, (u32, u32)> = BTreeMap::new();
         for dispatcher in self.state().dispatchers.values_mut() {
             for (_, lease) in dispatcher.leases().filter(|(id, lease)| is_expired(*id, lease)) {
@@ -244,8 +244,8 @@ impl Scheduler {
         }
     }
 
-    /// Takes note of the leases that a peer says it holds. Others that it was granted before this exchange did not reach it, and are taken
-    /// back. Returns those that it does not hold, though it believes so.
+    /// Confirms the leases that a peer holds. Leases that it was granted before this exchange and does not list did not reach it, and end.
+    /// Returns the listed leases that it does not hold.
     pub(crate) fn confirm(&self, contact: Contact, held: &[Lease]) -> Vec<LeaseId> {
         let is_held: BTreeSet<LeaseId> = held.iter().map(|lease| lease.id).collect();
         let is_unknown = |id, lease: &InFlight| {
@@ -258,7 +258,7 @@ impl Scheduler {
         })
     }
 
-    /// Makes all positions of a lap that nobody holds unassigned. For a lap that is not over though nothing of it is left to hand out.
+    /// Makes all positions of a lap without a lease unassigned. For a lap that is exhausted and has not ended.
     pub(crate) fn requeue_lost(&self, lap: LapId) {
         self.change(|state, now| {
             if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
@@ -268,7 +268,7 @@ impl Scheduler {
         });
     }
 
-    /// What a pending task waits for, if this node coordinates its lap. `working` are the nodes that have slots of a class.
+    /// The reason why a task is pending, if this node coordinates its lap. `working` returns the nodes with slots of a class.
     pub(crate) fn why(
         &self,
         lap: LapId,
@@ -280,7 +280,7 @@ impl Scheduler {
         Some(dispatcher.why(position, &working(dispatcher.class), Instant::now()))
     }
 
-    /// Whether nothing of a lap is held, unassigned or waiting for its time.
+    /// Whether no positions of a lap are leased, unassigned or waiting for a retry.
     pub(crate) fn is_exhausted(&self, lap: LapId) -> bool {
         self.state().dispatchers.get(&lap).is_some_and(Dispatcher::is_exhausted)
     }
@@ -316,7 +316,7 @@ impl Scheduler {
         result
     }
 
-    /// Changes the state. Returns how many owners have work that is ready as well.
+    /// Changes the state. Also returns the number of owners with ready work.
     fn update<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> (T, Slots) {
         let now = Instant::now();
         let mut state = self.state();
@@ -325,7 +325,7 @@ impl Scheduler {
         let result = change(&mut state, now);
         let ready = state.ready();
         let is_sooner = state.next_wake().is_some_and(|at| wake.is_none_or(|before| at < before));
-        // Whoever follows it waits for the first one.
+        // Subscribers only need to know whether there is ready work.
         self.ready.send_if_modified(|known| {
             let is_same = |class| (known[class] == 0) == (ready[class] == 0);
             let is_modified = !SlotClass::ALL.into_iter().all(is_same);

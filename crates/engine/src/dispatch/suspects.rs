@@ -1,26 +1,28 @@
-//! Chunks whose workers were lost: one of their tasks may be the cause.
+//! Chunks whose workers were lost. One of their tasks may be the cause.
 //!
-//! They are run again, but fewer of them at once on one node with each loss, down to one: so a task that kills its process is found, and a loss
-//! for another reason does not serialize what it interrupted. A task fails only if it was the only suspect at two losses.
+//! Suspects run again, but with each loss fewer of them run concurrently on one node, down to one. So a task that kills its process is
+//! identified, and a loss with another cause does not serialize all interrupted chunks. A task fails only if it was the only suspect in two
+//! losses.
 
 use std::ops::Range;
 
-/// How often a task may be lost while it was the only suspect on its node, before it is taken for the cause.
+/// The number of losses as the only suspect on its node after which a task is considered poison.
 const POISON_LIMIT: u32 = 2;
 
-/// What is held against a chunk.
+/// The losses of a chunk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Record {
-    /// How many workers were lost while they ran it or a larger one around it.
+    /// The number of workers that were lost while they ran it or a larger chunk around it.
     pub(super) unclean_stops: u32,
-    /// How often it was the only suspect on its node.
+    /// The number of losses in which it was the only suspect on its node.
     alone: u32,
-    /// How many leases were lost together with it.
+    /// The number of leases that were lost with it in its first loss.
     group: u32,
 }
 
 impl Record {
-    /// It was lost once more, together with others of its node, so many of which were suspects.
+    /// The record after a further loss. `lost` is the number of leases that its node lost, and `suspects` the number of suspects among
+    /// them.
     pub(super) fn after_loss(self, lost: u32, suspects: u32) -> Self {
         let was_alone = self.unclean_stops > 0 && suspects == 1;
         Self {
@@ -30,28 +32,28 @@ impl Record {
         }
     }
 
-    /// The numbers that it consists of.
+    /// The fields as numbers.
     pub(super) fn parts(self) -> [u32; 3] {
         [self.unclean_stops, self.alone, self.group]
     }
 
-    /// The reverse of [`Record::parts`].
+    /// The inverse of [`Record::parts`].
     pub(super) fn from_parts([unclean_stops, alone, group]: [u32; 3]) -> Self {
         Self { unclean_stops, alone, group }
     }
 
-    /// Whether workers were lost over it.
+    /// Whether workers were lost while they ran it.
     pub(super) fn is_suspect(self) -> bool {
         self.unclean_stops > 0
     }
 
-    /// Whether a node may run it that runs so many suspects.
+    /// Whether a node that is running `suspects` suspects may run it as well.
     fn may_join(self, suspects: u32) -> bool {
         suspects < self.group.checked_shr(self.unclean_stops).unwrap_or(0).max(1)
     }
 }
 
-/// A chunk that is to be run again.
+/// A chunk to run again.
 #[derive(Debug, Clone)]
 pub(crate) struct Suspect {
     pub(super) positions: Range<u32>,
@@ -59,13 +61,13 @@ pub(crate) struct Suspect {
 }
 
 impl Suspect {
-    /// Whether its only task is taken for the cause.
+    /// Whether its only task is considered the cause of the losses.
     pub(super) fn is_poison(&self) -> bool {
         self.positions.len() == 1 && self.record.alone >= POISON_LIMIT
     }
 }
 
-/// The suspects of one lap that nobody runs.
+/// The suspects of one lap that are not leased.
 #[derive(Debug, Default)]
 pub(super) struct Suspects(Vec<Suspect>);
 
@@ -74,7 +76,7 @@ impl Suspects {
         self.0.push(suspect);
     }
 
-    /// All of them.
+    /// All suspects.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Suspect> {
         self.0.iter()
     }
@@ -83,12 +85,12 @@ impl Suspects {
         self.0.is_empty()
     }
 
-    /// Whether a node that runs so many suspects may run one more of these.
+    /// Whether a node that is running `running` suspects may run one more.
     pub(super) fn has_for(&self, running: u32) -> bool {
         self.0.iter().any(|suspect| suspect.is_poison() || suspect.record.may_join(running))
     }
 
-    /// Takes one for a node that runs so many suspects.
+    /// Removes and returns a suspect for a node that is running `running` suspects.
     pub(super) fn pop_for(&mut self, running: u32) -> Option<Suspect> {
         let place = self.0.iter().rposition(|suspect| suspect.is_poison() || suspect.record.may_join(running))?;
         Some(self.0.swap_remove(place))
@@ -99,8 +101,8 @@ impl Suspects {
 mod tests {
     use super::*;
 
-    /// Loses nodes of so many slots over one task among others, as long as there is one that kills them. Returns after how many losses it was
-    /// found, and which task that was.
+    /// Loses nodes that run all the tasks they may, as long as one of the tasks kills them. Returns the number of losses until the task is
+    /// identified, and the task.
     fn hunt(tasks: u32, killer: u32) -> (u32, u32) {
         let mut suspects = Suspects::default();
         let lost = |suspects: &mut Suspects, held: Vec<Suspect>| {
@@ -113,7 +115,7 @@ mod tests {
         let all = (0..tasks).map(|task| Suspect { positions: task..task + 1, record: Record::default() }).collect();
         lost(&mut suspects, all);
         for losses in 1..100 {
-            // A node takes what it may. If the killer is not among them, they end, and it takes others.
+            // A node takes as many suspects as it may. If the killer is not among them, they end, and it takes others.
             loop {
                 let mut held = Vec::new();
                 while let Some(suspect) = suspects.pop_for(held.len() as u32) {

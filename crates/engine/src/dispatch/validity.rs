@@ -1,9 +1,9 @@
-//! Whether a lease still holds, for the worker that has it.
+//! Whether a lease is still valid, for its worker.
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-/// For how long leases hold that were granted in one way. Renewed by whoever confirms them.
+/// The validity of leases that are confirmed together.
 pub(crate) struct Validity(watch::Sender<State>);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,17 +14,17 @@ enum State {
 }
 
 impl Validity {
-    /// Within one process, a lease holds for as long as its worker's future lives.
+    /// Within one process, a lease is valid as long as its worker's future exists.
     pub(crate) fn always() -> Self {
         Self(watch::Sender::new(State::Always))
     }
 
-    /// Until a moment, unless it is renewed.
+    /// Valid until a time, unless renewed.
     pub(crate) fn until(moment: Instant) -> Self {
         Self(watch::Sender::new(State::Until(moment)))
     }
 
-    /// Leases hold until a later moment.
+    /// Extends the validity.
     pub(crate) fn renew(&self, moment: Instant) {
         self.0.send_modify(|state| {
             if let State::Until(until) = state {
@@ -33,12 +33,12 @@ impl Validity {
         });
     }
 
-    /// The leases do not hold any more.
+    /// Invalidates the leases permanently.
     pub(crate) fn lose(&self) {
         self.0.send_replace(State::Lost);
     }
 
-    /// Whether the leases hold at this moment, as far as is known.
+    /// Whether the leases are valid at this moment.
     pub(crate) fn holds(&self) -> bool {
         match *self.0.borrow() {
             State::Always => true,
@@ -47,7 +47,7 @@ impl Validity {
         }
     }
 
-    /// Waits until the leases are confirmed, and returns `false` where they are lost, or not confirmed by the end of `patience`.
+    /// Waits until the leases are confirmed. Returns `false` if they are lost, or not confirmed within `patience`.
     pub(crate) async fn is_confirmed(&self, patience: std::time::Duration) -> bool {
         let mut states = self.0.subscribe();
         let end = Instant::now() + patience;

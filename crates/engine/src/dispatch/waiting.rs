@@ -1,58 +1,58 @@
-//! Why a task has not ended yet.
+//! Why a task is pending.
 
 use serde::{Deserialize, Serialize};
 
 use crate::slots::SlotClass;
 
-/// What a pending task waits for.
+/// The reason why a task is pending.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Waiting {
-    /// A worker holds it: it runs, or it is behind another task in the worker's chunk.
+    /// A worker has leased it: it runs, or waits for another task of the same chunk.
     Running,
     /// Its batch is paused.
     Paused,
     /// Its batch is being stopped.
     Stopping,
-    /// As many tasks of its batch run as may at the same time.
+    /// Its batch is at its concurrency limit.
     Limit {
-        /// How many may.
+        /// The limit.
         concurrency: u32,
     },
-    /// As many tasks with its key run as may at the same time.
+    /// Its key is at its concurrency limit.
     KeyFull {
-        /// What they share, such as a host.
+        /// The key, such as a host.
         key: Box<str>,
-        /// How many run.
+        /// The number of running tasks with the key.
         running: u32,
     },
-    /// No task with its key starts before a time: one did a moment ago, or the key is paused.
+    /// No task with its key may start before a time, because of its rate limit or a pause.
     KeyPaused {
-        /// What they share, such as a host.
+        /// The key, such as a host.
         key: Box<str>,
-        /// In how many milliseconds.
+        /// The remaining time in milliseconds.
         in_ms: u64,
     },
-    /// It failed, and is tried again.
+    /// It failed, and waits for a retry.
     Retry {
-        /// In how many milliseconds.
+        /// The remaining time in milliseconds.
         in_ms: u64,
     },
-    /// Its batch was launched to start later.
+    /// Its batch has a later start time.
     NotBefore {
-        /// In how many milliseconds.
+        /// The remaining time in milliseconds.
         in_ms: u64,
     },
-    /// No node can run it that has tried to: its kind of work or its command is unknown there.
+    /// All nodes that tried to run it do not know its kind of work or its command.
     Unable,
-    /// A node that has slots for it.
+    /// No node has slots of its class.
     NoSlots {
-        /// What it needs.
+        /// The class.
         class: SlotClass,
     },
-    /// Its workers were lost, and few such tasks run at the same time on one node.
+    /// Its workers were lost, and a node runs few such tasks concurrently.
     Suspected,
-    /// A worker.
+    /// It waits for a worker.
     Turn,
-    /// A coordinator: none is known at this moment.
+    /// No coordinator of its lap is known at this moment.
     Coordinator,
 }

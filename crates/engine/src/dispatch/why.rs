@@ -1,4 +1,4 @@
-//! What a pending task waits for, as its dispatcher knows it.
+//! Determines why a task is pending.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use super::dispatcher::Dispatcher;
 use super::waiting::Waiting;
 
 impl Dispatcher {
-    /// What a pending task waits for. `nodes` are those that have slots for it.
+    /// The reason why a task is pending. `nodes` are the nodes with slots of its class.
     pub(super) fn why(&self, position: Position, nodes: &[Holder], now: Instant) -> Waiting {
         let gate = self.of.batch.gate();
         let includes = |positions: &Range<u32>| positions.contains(&position.0);
