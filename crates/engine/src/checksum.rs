@@ -1,13 +1,12 @@
-//! Checksums of what a journal stores.
+//! Checksums of stored values.
 //!
-//! A checksum covers the place of a value as well as the value: its kind, its batch, and its number. A value that is found in the
-//! wrong place does not match.
+//! A checksum covers a value and its place: its kind, its batch and its number. So a value in the wrong place does not match.
 
 use quilt::BatchId;
 
 use crate::journal::SquareDetail;
 
-/// What a checksum belongs to. The numbers are stored, and never change their meaning.
+/// The kind of a stored value. The numbers are stored, and must not change.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -25,11 +24,11 @@ pub(crate) enum Kind {
     Receipt = 6,
     /// The events of one append in a message.
     Message = 7,
-    /// The clock of a file of SQLite.
+    /// The clock of an SQLite file.
     Clock = 8,
 }
 
-/// A CRC32C in the making.
+/// An incomplete CRC32C checksum.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Checksum(u32);
 
@@ -47,7 +46,7 @@ impl Checksum {
         Self(crc32c::crc32c_append(self.0, &number.to_be_bytes()))
     }
 
-    /// Adds a number that may be missing, which differs from every number.
+    /// Adds an optional number. A missing number differs from every number.
     pub(crate) fn optional(self, number: Option<u64>) -> Self {
         self.number(u64::from(number.is_some())).number(number.unwrap_or_default())
     }
@@ -57,7 +56,7 @@ impl Checksum {
         Self(crc32c::crc32c_append(self.number(bytes.len() as u64).0, bytes))
     }
 
-    /// Adds bytes of any length, and ends.
+    /// Adds bytes of any length, and returns the checksum.
     pub(crate) fn bytes(self, bytes: &[u8]) -> u32 {
         self.field(bytes).0
     }

@@ -1,21 +1,21 @@
-//! The one place where the time of day is read.
+//! The clocks. This is the only module that reads the system clock.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use quilt::Timestamp;
 use tokio::time::Instant;
 
-/// Where an engine's time of day comes from. How long something takes is tokio's to measure, whose time can be simulated too.
+/// The source of an engine's time of day. Durations are measured with tokio's clock, which can be simulated as well.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum Clock {
     /// This node's clock.
     #[default]
     System,
-    /// Goes on with tokio's time, from a moment that was this time of day.
+    /// Follows tokio's clock, starting with a given time of day.
     Simulated {
-        /// The time of day.
+        /// The time of day at the start.
         started: Timestamp,
-        /// The moment.
+        /// The time of tokio's clock at the start.
         at: Instant,
     },
 }
@@ -31,7 +31,7 @@ impl Clock {
     }
 }
 
-/// This node's time of day.
+/// The time of day of the system clock.
 #[must_use]
 pub fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

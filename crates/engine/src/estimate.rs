@@ -1,23 +1,23 @@
-//! How long the tasks of a batch take, learned from those that ran: it decides how many go into a chunk.
+//! Estimates the running time of a batch's tasks, which determines the size of chunks.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How much work a chunk should hold.
+/// The target running time of a chunk.
 pub(crate) const CHUNK_TIME: Duration = Duration::from_millis(50);
 
-/// The most tasks in a chunk. It bounds the size of one journal entry, and how much is run again after a crash.
+/// Maximum number of tasks per chunk. It limits the size of a journal entry, and the work that is repeated after a crash.
 pub(crate) const MAX_CHUNK: u32 = 8_192;
 
-/// A running mean of the time that a task of one batch takes. Until something was measured, a chunk is one task long,
-/// so that slow tasks spread over all workers at once.
+/// A moving average of the running time of one batch's tasks. Before the first measurement a chunk has one task, so that slow tasks are
+/// distributed over all workers.
 #[derive(Debug, Default)]
 pub(crate) struct TaskTimeEstimate {
-    /// Nanoseconds a task; 0 until the first measurement.
+    /// Nanoseconds per task; 0 before the first measurement.
     mean: AtomicU64,
-    /// Whether no task of the last chunk waited.
+    /// Whether no task of the last measured chunk waited.
     is_cpu_bound: AtomicBool,
-    /// How many tasks are waiting at this moment.
+    /// The number of tasks that are waiting at this moment.
     waiting: AtomicU32,
 }
 
@@ -31,7 +31,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl TaskTimeEstimate {
-    /// Takes account of `tasks` that ran one after the other in `elapsed`, and of whether one of them waited.
+    /// Adds a measurement of `tasks` tasks that ran one after another in `elapsed`. `has_waited` says whether one of them waited.
     pub(crate) fn measured(&self, tasks: u32, elapsed: Duration, has_waited: bool) {
         if tasks == 0 {
             return;
@@ -42,28 +42,28 @@ impl TaskTimeEstimate {
             0 => sample,
             mean => (3 * mean + sample) / 4,
         };
-        // Two workers may measure at once and one sample get lost; it is a mean.
+        // Concurrent measurements may overwrite each other. This only loses a sample.
         self.mean.store(mean, Ordering::Relaxed);
     }
 
-    /// Whether the tasks keep a processor busy all their time, so that more of them at once than there are processors are of no use.
+    /// Whether the tasks are CPU-bound, so that running more of them than there are processors is of no use.
     pub(crate) fn is_cpu_bound(&self) -> bool {
-        // A task that waits at this moment is proof of the contrary.
+        // A waiting task shows that they are not CPU-bound.
         self.is_cpu_bound.load(Ordering::Relaxed) && self.waiting.load(Ordering::Relaxed) == 0
     }
 
-    /// Takes account of a task that waits.
+    /// Counts a task as waiting until the guard is dropped.
     pub(crate) fn wait(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waiting(&self.waiting)
     }
 
-    /// Whether a task was measured.
+    /// Whether there is a measurement.
     pub(crate) fn is_known(&self) -> bool {
         self.mean.load(Ordering::Relaxed) > 0
     }
 
-    /// How many tasks fill a chunk.
+    /// The number of tasks per chunk.
     pub(crate) fn chunk_size(&self) -> u32 {
         match self.mean.load(Ordering::Relaxed) {
             0 => 1,
@@ -71,7 +71,7 @@ impl TaskTimeEstimate {
         }
     }
 
-    /// How long so many tasks take one after the other. As long as a chunk should where nothing was measured yet.
+    /// The expected running time of `tasks` tasks. Equals [`CHUNK_TIME`] before the first measurement.
     pub(crate) fn expected(&self, tasks: u32) -> Duration {
         match self.mean.load(Ordering::Relaxed) {
             0 => CHUNK_TIME,

@@ -4,13 +4,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Identifies a lease, and serves as its fencing token: of two leases of one lap, the later one has the larger id. Its text, such as `17-4`, is
-/// what a task passes on to the services that it calls.
+/// Identifies a lease and serves as its fencing token: of two leases of one lap, the later one has the larger id. Tasks pass its text, such
+/// as `17-4`, to the services that they call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct LeaseId {
-    /// Identifies the coordinator's term of office; a later coordinator of the lap has a larger one.
+    /// Identifies the coordinator's term. A later coordinator of the lap has a larger epoch.
     pub epoch: u64,
-    /// Counts the leases of that term.
+    /// Counts the leases of the term.
     pub number: u64,
 }
 

@@ -1,21 +1,21 @@
-//! Runs batches: fan out over workers, fan in through the journal.
+//! Runs batches: fan-out to workers, fan-in through the journal.
 //!
-//! Knows no HTTP, no pages and no sessions. Everything durable goes through [`Journal`], and what connects several nodes through [`Cluster`];
-//! above them there is one code path.
+//! Independent of HTTP, pages and sessions. All durable data goes through [`Journal`], and all communication between nodes through
+//! [`Cluster`]. The code above these interfaces is the same for all backends.
 //!
 //! # Layout
 //!
-//! - [`engine`]: [`Engine`], what a program launches, controls and watches batches with
-//! - [`journal`]: the interface to what is stored
-//! - [`live`]: batches that are being followed, folded and kept in memory
-//! - [`dispatch`]: hands out work: a dispatcher for each lap, a scheduler for each node
-//! - `worker`: runs tasks; `estimate`: how long they take
-//! - [`cluster`]: the interface to other nodes, and what nodes send each other
-//! - `panics`: catches the panics of tasks, and logs them once a batch; `panic_message`: what they say
-//! - `lease_id`: the fencing token of a task; `checksum`: of what a journal stores; `clock`: the time of day
-//! - `slots`: what a task needs of its node, and how many such tasks it runs
-//! - [`work`]: what tasks do, a file for each kind
-//! - [`embedded`]: a journal in one process, on SQLite; [`jetstream`]: journal and cluster on NATS
+//! - [`engine`]: [`Engine`], which launches, controls and observes batches
+//! - [`journal`]: the storage interface
+//! - [`live`]: batches in memory, updated from the journal
+//! - [`dispatch`]: distributes work: a dispatcher for each lap, a scheduler for each node
+//! - `worker`: runs tasks; `estimate`: estimates their running time
+//! - [`cluster`]: the interface to other nodes, and the messages between them
+//! - `panics`: catches the panics of tasks and logs them once per batch; `panic_message`: extracts their messages
+//! - `lease_id`: the fencing token of a task; `checksum`: checksums of stored values; `clock`: the time of day
+//! - `slots`: slot classes of tasks, and the slots of nodes
+//! - [`work`]: kinds of work, one file each
+//! - [`embedded`]: the journal of a single process, on SQLite; [`jetstream`]: journal and cluster on NATS
 
 mod checksum;
 mod clock;

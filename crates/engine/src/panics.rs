@@ -1,8 +1,8 @@
-//! Panics of tasks: caught, logged once a batch, and counted.
+//! Panics of tasks: caught, logged once per batch, and counted.
 //!
-//! A panic calls the process's panic hook before it can be caught. The standard hook prints the message, and a backtrace where
-//! `RUST_BACKTRACE` is set, which takes longer than most tasks do. [`install_hook`] puts a hook in front of it that passes over the panics of
-//! tasks, which [`PanicLog::catch`] reports instead. All other panics reach the hook that was there before.
+//! A panic calls the process's panic hook before it can be caught. The standard hook prints the message, and a backtrace if
+//! `RUST_BACKTRACE` is set, which takes longer than most tasks. [`install_hook`] installs a hook that ignores the panics of tasks, which
+//! [`PanicLog::catch`] reports instead. It passes all other panics to the previous hook.
 
 use std::cell::Cell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -19,11 +19,11 @@ use crate::work::{Task, TaskError};
 enum State {
     Outside,
     Inside,
-    /// It has panicked, and [`NOTED`] holds what the hook knows of that.
+    /// The task has panicked. [`NOTED`] contains the hook's information.
     Panicked,
 }
 
-/// What the hook knows of a panic that it passes over.
+/// Information from the hook about a panic of a task.
 struct Noted {
     /// File, line and column.
     at: String,
@@ -35,7 +35,7 @@ thread_local! {
     static NOTED: Cell<Option<Noted>> = const { Cell::new(None) };
 }
 
-/// Installs the hook for this process. Calling it again has no effect, also where the program has installed another hook since.
+/// Installs the hook for this process. Further calls have no effect, even if the program has installed another hook since.
 pub(crate) fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -48,7 +48,7 @@ pub(crate) fn install_hook() {
     });
 }
 
-/// Notes a panic for [`PanicLog::catch`], if it is a task's and the first one that has to be caught.
+/// Records a panic for [`PanicLog::catch`], if it is the first uncaught one of a task. Returns whether it did.
 fn is_noted(info: &PanicHookInfo<'_>) -> bool {
     match STATE.get() {
         State::Outside => false,
@@ -59,8 +59,8 @@ fn is_noted(info: &PanicHookInfo<'_>) -> bool {
             STATE.set(State::Panicked);
             true
         }
-        // The task has caught the first one by itself; or this is a destructor's, and the process is about to abort. Then both are needed
-        // to understand why.
+        // Either the task has caught the first panic itself, or this is a panic in a destructor and the process is about to abort. In the
+        // latter case both messages are needed for diagnosis.
         State::Panicked => {
             STATE.set(State::Outside);
             if let Some(Noted { at, message }) = NOTED.take() {
@@ -75,7 +75,7 @@ fn is_noted(info: &PanicHookInfo<'_>) -> bool {
 pub(crate) struct PanicLog {
     batch: BatchId,
     caught: AtomicU64,
-    /// How many of those behind the first one were logged as a number.
+    /// The number of panics after the first one that have been reported.
     reported: AtomicU64,
 }
 
@@ -84,11 +84,11 @@ impl PanicLog {
         Self { batch, caught: AtomicU64::new(0), reported: AtomicU64::new(0) }
     }
 
-    /// Runs code of a task on this thread. If it panics, that is the error of the attempt.
+    /// Runs code of a task on this thread. A panic becomes the error of the attempt.
     pub(crate) fn catch<T>(&self, task: &Task, code: impl FnOnce() -> T) -> Result<T, TaskError> {
-        // A task may run tasks of another engine on its thread.
+        // A task may run tasks of another engine on the same thread.
         let outer = STATE.replace(State::Inside);
-        // Nothing that the code has left half done is used again.
+        // State that the code has left inconsistent is not used again.
         let result = panic::catch_unwind(AssertUnwindSafe(code));
         let noted = match STATE.replace(outer) {
             State::Panicked => NOTED.take(),
@@ -117,7 +117,7 @@ impl PanicLog {
         }
     }
 
-    /// Logs how many panics there were since the last report, without the first one of the batch.
+    /// Logs the number of panics since the last report, not counting the first one of the batch.
     pub(crate) fn report(&self) {
         let further = self.caught.load(Ordering::Relaxed).saturating_sub(1);
         let reported = self.reported.fetch_max(further, Ordering::Relaxed);
@@ -128,7 +128,7 @@ impl PanicLog {
 }
 
 impl Drop for PanicLog {
-    /// Those that came after the last lap's end, or on a node that does not see laps to their ends.
+    /// Reports panics after the end of the last lap, or on a node that does not finalize laps.
     fn drop(&mut self) {
         self.report();
     }
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(result, Ok(Err(panicked("within"))));
         assert_eq!((STATE.get(), NOTED.take().is_none()), (State::Outside, true));
         let own = outer.catch(&TASK, || {
-            // As a task may: both are its own business, and it goes on.
+            // Both panics are caught by the task, which continues.
             for _ in 0..2 {
                 let _ = panic::catch_unwind(|| panic!("caught by the task"));
             }

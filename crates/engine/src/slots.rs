@@ -1,27 +1,27 @@
-//! Slots: how many tasks a node runs at the same time, counted separately for tasks that need different things.
+//! Slots: the number of tasks that a node runs concurrently, counted separately for each class of tasks.
 
 use std::ops::{Index, IndexMut};
 
 use serde::{Deserialize, Serialize};
 
-/// What a task needs of its node while it runs. Tasks of one class never wait for a slot of another one.
+/// The resource that a task needs while it runs. Tasks of one class never wait for slots of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SlotClass {
-    /// Next to nothing: it waits for a network or a timer.
+    /// Almost none: the task waits for a network or a timer.
     Async,
     /// A processor.
     Compute,
-    /// A process of its own.
+    /// A separate process.
     Process,
 }
 
 impl SlotClass {
-    /// Every class.
+    /// All classes.
     pub const ALL: [Self; 3] = [Self::Async, Self::Compute, Self::Process];
 }
 
-/// A value for each class of slots.
+/// A value for each slot class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BySlotClass<T> {
     /// For [`SlotClass::Async`].
@@ -71,41 +71,41 @@ impl<T> IndexMut<SlotClass> for BySlotClass<T> {
     }
 }
 
-/// How many slots a node has of each class.
+/// The number of slots of each class.
 pub type Slots = BySlotClass<u32>;
 
 impl Slots {
-    /// The same number of each class.
+    /// The same number for each class.
     #[must_use]
     pub fn all(slots: u32) -> Self {
         Self::from_fn(|_| slots)
     }
 
-    /// Of all classes together.
+    /// The total of all classes.
     #[must_use]
     pub fn sum(&self) -> u32 {
         self.iter().fold(0, |sum, slots| sum.saturating_add(*slots))
     }
 }
 
-/// The most slots of one class that a node may have.
+/// The maximum number of slots of one class on a node.
 pub const MAX_SLOTS: u32 = 65_536;
 
-/// A process that takes part.
+/// A process of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Node {
-    /// Its name, with which the names of its workers begin. No two nodes have the same one.
+    /// Its name, which is the prefix of its workers' names. It is unique among all nodes.
     pub name: Box<str>,
     /// The machine that it runs on.
     pub host: Box<str>,
-    /// How many tasks it runs at the same time; none if it only serves.
+    /// The number of tasks that it runs concurrently, by class; all 0 if it only serves pages and the API.
     pub slots: Slots,
     /// The version of the program.
     pub version: Box<str>,
 }
 
 impl Node {
-    /// The name of one of its workers, which are numbered from 1.
+    /// The name of a worker. Workers are numbered from 1.
     pub(crate) fn worker(&self, number: u32) -> Box<str> {
         format!("{}-{number}", self.name).into()
     }

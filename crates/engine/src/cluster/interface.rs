@@ -1,4 +1,4 @@
-//! What a backend has to offer so that several nodes run the same batches.
+//! The interface that a backend implements so that several nodes can run the same batches.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use crate::dispatch::{LapId, NodeId};
 use crate::journal::JournalError;
 
-/// What connects a node with the others.
+/// The connection of a node to the other nodes.
 #[derive(Clone)]
 pub struct Cluster {
     /// Decides which node coordinates which lap.
@@ -18,17 +18,18 @@ pub struct Cluster {
     pub messages: Arc<dyn Messages>,
 }
 
-/// Of all nodes that try to hold a lap, one does, until it gives it up or is silent for [`LEASE_TTL`](crate::dispatch::LEASE_TTL).
+/// Elects a coordinator for each lap. A node remains the coordinator until it abandons the lap, or does not renew for
+/// [`LEASE_TTL`](crate::dispatch::LEASE_TTL).
 #[async_trait]
 pub trait Coordination: Send + Sync + 'static {
-    /// Makes this node the coordinator of a lap, or renews that it is. Returns the epoch, which is larger for a later coordinator of the lap and
-    /// differs between laps; `None` if another node coordinates it.
+    /// Makes this node the coordinator of a lap, or renews its coordination. Returns the epoch, which is larger for a later coordinator of
+    /// the lap and differs between laps; `None` if another node coordinates it.
     async fn acquire_or_renew(&self, lap: LapId) -> Result<Option<u64>, JournalError>;
 
-    /// Those of some laps that no other node coordinates.
+    /// The laps that no other node coordinates.
     async fn uncoordinated(&self, laps: Vec<LapId>) -> Result<Vec<LapId>, JournalError>;
 
-    /// This node does not coordinate the lap any more.
+    /// Gives up the coordination of a lap.
     async fn abandon(&self, lap: LapId);
 }
 
@@ -38,23 +39,23 @@ pub trait Messages: Send + Sync + 'static {
     /// Identifies this process.
     fn id(&self) -> NodeId;
 
-    /// The most bytes in a message.
+    /// Maximum size of a message in bytes.
     fn max_bytes(&self) -> usize;
 
     /// Sends a message to all nodes, this one included.
     async fn broadcast(&self, message: Bytes);
 
-    /// The messages that were sent to all nodes. Subscribes again by itself, and ends with the process.
+    /// Subscribes to the messages that are sent to all nodes. The stream reconnects by itself, and ends with the process.
     fn broadcasts(&self) -> BoxStream<'static, Bytes>;
 
     /// Sends a request to one node, and returns its reply.
     ///
     /// # Errors
     ///
-    /// Where there is no reply within a few seconds.
+    /// If there is no reply within a few seconds.
     async fn request(&self, to: NodeId, request: Bytes) -> Result<Bytes, JournalError>;
 
-    /// The requests that were sent to this node.
+    /// Subscribes to the requests that are sent to this node.
     fn requests(&self) -> BoxStream<'static, Incoming>;
 }
 

@@ -1,15 +1,15 @@
-//! The time in which messages arrive.
+//! A clock that advances only while messages arrive.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The most time that passes between two ticks: a process that did not run for longer could not receive anything either.
+/// The maximum advance per tick. A process that was suspended for longer could not receive messages.
 const MAX_STEP: Duration = Duration::from_secs(1);
 
-/// Counts the time in which messages between nodes arrive. A node that is silent is lost only by this time: while the network or the message
-/// server is away, and while this process is stopped, it stands still.
+/// Measures the time during which messages between nodes arrive. Silent nodes count as lost only by this clock. It does not advance while
+/// the network or the message server is down, or this process is suspended.
 #[derive(Default)]
 pub(crate) struct LiveClock(Mutex<State>);
 
@@ -21,7 +21,7 @@ struct State {
 }
 
 impl LiveClock {
-    /// Takes account of the time since the last tick, if messages arrived in it. Returns whether they arrive again after a break.
+    /// Advances the clock by the time since the last tick if messages arrive. Returns whether they arrive again after an interruption.
     pub(crate) fn tick(&self, is_reachable: bool) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -31,7 +31,7 @@ impl LiveClock {
         !std::mem::replace(&mut state.is_reachable, is_reachable) && is_reachable
     }
 
-    /// The time so far.
+    /// The current time.
     pub(crate) fn now(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).time
     }
@@ -51,7 +51,7 @@ mod tests {
             assert_eq!(clock.tick(is_reachable), is_back);
         }
         assert_eq!(clock.now(), half * 2);
-        // As after a stop of the whole process.
+        // As after a suspension of the whole process.
         tokio::time::advance(half * 100).await;
         clock.tick(true);
         assert_eq!(clock.now(), half * 2 + MAX_STEP);

@@ -1,4 +1,4 @@
-//! What other nodes run of the batches that somebody looks at here. Nodes are asked for it, so that their statuses stay small.
+//! The tasks that other nodes run of the batches with viewers on this node. They are requested, so that statuses stay small.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -15,16 +15,16 @@ use super::messages::{Reply, Request, RunningTasks};
 use super::peers::Peers;
 use crate::dispatch::NodeId;
 
-/// How old an answer may be.
+/// The maximum age of an answer.
 const MAX_AGE: Duration = Duration::from_millis(400);
 
-/// How long a node has to answer. Viewers wait meanwhile.
+/// How long a node has to answer. Viewers wait for this time.
 const ANSWER_TIME: Duration = Duration::from_millis(250);
 
-/// How long an answer is kept after it was last used.
+/// How long an answer is cached after its last use.
 const UNUSED_TIME: Duration = Duration::from_secs(10);
 
-/// What the other nodes run, as they answered last.
+/// The last answers of the other nodes.
 pub(crate) struct PeerLoad {
     messages: Arc<dyn Messages>,
     peers: Arc<Peers>,
@@ -42,14 +42,14 @@ impl PeerLoad {
         Self { messages, peers, batches: std::sync::Mutex::default() }
     }
 
-    /// What other nodes run of a batch. They are asked once for all who call this at the same time.
+    /// The tasks that other nodes run of a batch. Concurrent calls share one request to each node.
     pub(crate) async fn of(&self, batch: BatchId) -> BTreeMap<NodeId, RunningTasks> {
         let answers = self.answers(batch);
         let mut answers = answers.lock().await;
         if answers.asked.is_none_or(|asked| asked.elapsed() >= MAX_AGE) {
             let peers = self.peers.ids();
             let asked = join_all(peers.iter().map(|id| self.ask(*id, batch))).await;
-            // One that is late is believed to go on with what it ran.
+            // For a node that did not answer in time, the last answer is kept.
             answers.of.retain(|id, _| peers.contains(id));
             answers.of.extend(asked.into_iter().flatten());
             answers.asked = Some(Instant::now());

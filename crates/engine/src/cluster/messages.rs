@@ -1,4 +1,4 @@
-//! What nodes send each other.
+//! Messages between nodes.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::slots::{Node, SlotClass, Slots};
 /// The version of these messages. Nodes of another version do not exchange work with this one.
 pub(crate) const PROTOCOL: u32 = 3;
 
-/// What a worker runs of a batch.
+/// A running task of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunningTask {
     /// The worker's number, from 1.
@@ -20,37 +20,37 @@ pub(crate) struct RunningTask {
     pub(crate) position: u32,
     /// The number of the attempt, from 1.
     pub(crate) attempt: u8,
-    /// When it was started, in milliseconds as [`Timestamp`](quilt::Timestamp).
+    /// When the attempt started, in milliseconds as [`Timestamp`](quilt::Timestamp).
     pub(crate) started_at: u64,
 }
 
-/// What a node runs of a batch.
+/// The tasks of a batch that a node is running.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunningTasks {
-    /// How many tasks.
+    /// The number of tasks.
     pub(crate) count: u32,
-    /// Those that have run for longest, longest first: at most [`MAX_RUNNING`](quilt::wire::MAX_RUNNING).
+    /// The longest-running tasks, longest first. At most [`MAX_RUNNING`](quilt::wire::MAX_RUNNING).
     pub(crate) longest: Vec<RunningTask>,
 }
 
-/// What a node sends to all others twice a second. Its size does not depend on how much runs.
+/// The status that each node publishes twice a second. Its size does not depend on the number of running tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeStatus {
     /// Identifies the process.
     pub id: NodeId,
-    /// The version of its messages.
+    /// The version of its protocol.
     pub protocol: u32,
     /// The node.
     pub node: Node,
-    /// How many owners have work that this node can hand out now, by the slots that it needs.
+    /// The number of owners with work that this node can grant now, by slot class.
     pub ready: Slots,
-    /// How many of its workers wait for an attempt that does not stop.
+    /// The number of its workers that are blocked by an unresponsive attempt.
     pub unresponsive: u32,
-    /// Whether it starts no more tasks because it is ending.
+    /// Whether it starts no more tasks because it is shutting down.
     pub is_draining: bool,
 }
 
-/// What can be read of the status of a node whose version is another one.
+/// The readable part of the status of a node with another protocol version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct ForeignStatus {
     pub(crate) protocol: u32,
@@ -64,64 +64,64 @@ pub(crate) struct ForeignNode {
     pub(crate) version: String,
 }
 
-/// A request to the coordinator of laps.
+/// A request to another node.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// A node gives leases back, confirms those that it holds, and asks for more.
+    /// Releases and confirms leases, and requests new ones.
     Exchange(Exchange),
-    /// A node has become the coordinator of a lap, and asks which leases of it the receiver's workers hold.
+    /// Sent by the new coordinator of a lap. Asks for the leases of the lap that the receiver's workers hold.
     Holdings { lap: LapId, coordinator: NodeId },
-    /// What does a pending task wait for? Asked by a node that does not coordinate its lap.
+    /// Asks why a task is pending. Sent by a node that does not coordinate its lap.
     Why { lap: LapId, position: Position },
-    /// What does the node run of a batch? Asked for those who look at it.
+    /// Asks for the tasks of a batch that the receiver is running, for viewers.
     Running { batch: BatchId },
 }
 
-/// See [`Request::Exchange`]. It may be sent again if there was no reply.
+/// See [`Request::Exchange`]. It may be resent if there was no reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Exchange {
     pub(crate) from: NodeId,
-    /// Counts the exchanges between the two processes. One that arrives after a later one is ignored.
+    /// Counts the exchanges between two processes. An exchange that arrives after a later one is ignored.
     pub(crate) number: u64,
     pub(crate) released: Vec<(LapId, LeaseId, Release)>,
-    /// Leases whose tails are given back: they end at these positions now.
+    /// Shortened leases, with their new ends.
     pub(crate) shrunk: Vec<(LapId, LeaseId, Position)>,
-    /// All leases that the node holds of the receiver, where they are to be confirmed.
+    /// All leases of the receiver that the sender holds, if they are to be confirmed.
     pub(crate) held: Option<Vec<Lease>>,
     pub(crate) wants: Vec<Want>,
-    /// How many of the node's slots may run one batch that keeps processors busy.
+    /// The maximum number of the sender's slots that may run one CPU-bound batch.
     pub(crate) cpu_bound_slots: u32,
 }
 
-/// Free slots of a node.
+/// A request for leases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Want {
-    /// How many.
+    /// The number of free slots.
     pub(crate) slots: u32,
-    /// Of which class.
+    /// Their class.
     pub(crate) class: SlotClass,
-    /// They are reserved for owners other than these.
+    /// If present, the slots are reserved for owners that are not in this set.
     pub(crate) reserved_from: Option<BTreeSet<OwnerId>>,
 }
 
 /// The answer to a [`Request`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Reply {
-    /// To an exchange.
+    /// The reply to an exchange.
     Granted {
-        /// The leases that were granted, with the classes of the slots that they are for, and their owners.
+        /// The granted leases, with their slot classes and owners.
         leases: Vec<(SlotClass, OwnerId, Lease)>,
-        /// Those that the node has confirmed and does not hold.
+        /// Confirmed leases that the sender does not hold.
         lost: Vec<LeaseId>,
-        /// How many owners have work that can be handed out now, by the slots that it needs.
+        /// The number of owners with work that can be granted now, by slot class.
         ready: Slots,
     },
-    /// To a question for holdings: the leases that are held.
+    /// The reply to a request for holdings.
     Holdings(Vec<Lease>),
-    /// To a question why; nothing if the receiver does not coordinate the lap.
+    /// The reply to [`Request::Why`]. `None` if the receiver does not coordinate the lap.
     Why(Option<Waiting>),
-    /// To a question for what runs.
+    /// The reply to a request for running tasks.
     Running(RunningTasks),
-    /// The request cannot be read, or came too late.
+    /// The request cannot be read, or arrived too late.
     Ignored,
 }

@@ -1,14 +1,14 @@
-//! The other nodes: what a backend has to offer so that several nodes run the same batches, and what nodes send each other.
+//! The cluster: the interface to a backend that connects several nodes, and the messages between them.
 //!
-//! Each lap has one coordinator, which hands out its chunks and answers the other nodes' requests for them. A node whose workers hold leases of
-//! another one confirms them every few seconds. A backend for one process offers none of this, and needs none.
+//! Each lap has one coordinator, which grants leases of its chunks to workers of all nodes. A node confirms the leases that it holds from
+//! other coordinators every few seconds. A backend for a single process implements none of this.
 //!
 //! # Layout
 //!
-//! - `interface`: [`Coordination`] and [`Messages`], what a backend has to offer
-//! - `messages`: what nodes send each other; `ask`: sends a request; `live`: the time in which messages arrive
-//! - `peers`: the other nodes, by their statuses; `load`: what they run of a batch
-//! - `remote`: leases that other nodes have granted to this one; `serve`: answers requests of other nodes
+//! - `interface`: [`Coordination`] and [`Messages`], which a backend implements
+//! - `messages`: the messages between nodes; `ask`: sends requests; `live`: a clock that advances only while messages arrive
+//! - `peers`: the other nodes, by their statuses; `load`: the tasks that they run of a batch
+//! - `remote`: leases from other coordinators; `serve`: answers requests of other nodes
 
 mod ask;
 mod interface;

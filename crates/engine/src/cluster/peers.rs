@@ -1,4 +1,4 @@
-//! The other nodes, and what follows from their statuses for this one.
+//! The other nodes, based on their statuses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,13 +13,13 @@ use super::messages::{ForeignNode, ForeignStatus, NodeStatus, PROTOCOL};
 use crate::dispatch::{Holder, LEASE_TTL, NodeId};
 use crate::slots::{BySlotClass, MAX_SLOTS, Node, SlotClass, Slots};
 
-/// How long a node may be silent before it does not count any more.
+/// How long a node may be silent until it no longer counts.
 const SILENCE: Duration = Duration::from_secs(6);
 
-/// How old the last own status may be that was received, for messages to be taken to arrive.
+/// The maximum age of the last own status received. If it is older, messages are assumed not to arrive.
 const ECHO_TIME: Duration = Duration::from_secs(2);
 
-/// The most nodes of other versions that are remembered, so that each is logged once.
+/// Maximum number of incompatible nodes to remember. Each of them is logged once.
 const MAX_REFUSED: usize = 1_000;
 
 fn log_refusal(node: &str, version: &str, protocol: u32) {
@@ -32,11 +32,11 @@ fn log_refusal(node: &str, version: &str, protocol: u32) {
     );
 }
 
-/// The other nodes, by their last statuses.
+/// The other nodes and their last statuses.
 pub(crate) struct Peers {
     own: Node,
     state: RwLock<State>,
-    /// How many slots all nodes have together.
+    /// The total number of slots of all nodes, by class.
     slots: BySlotClass<AtomicU32>,
     changed: BySlotClass<Notify>,
 }
@@ -44,21 +44,21 @@ pub(crate) struct Peers {
 #[derive(Default)]
 struct State {
     peers: BTreeMap<NodeId, Peer>,
-    /// When this node received its own status last: messages arrive.
+    /// When this node last received its own status, which shows that messages arrive.
     echoed: Option<Instant>,
     /// The names and versions of nodes whose statuses cannot be read.
     refused: BTreeSet<(String, String)>,
-    /// Since when they have arrived without a break.
+    /// Since when they have arrived without interruption.
     reachable_since: Option<Instant>,
 }
 
 struct Peer {
     status: NodeStatus,
-    /// By the time in which messages arrive.
+    /// When the status arrived, on the live clock.
     received: Duration,
-    /// How many owners have work that it can hand out, by its status or a later reply.
+    /// The number of owners with work that it can grant, from its status or a later reply.
     ready: Slots,
-    /// Whether it does not count any more. Its workers may still hold leases.
+    /// Whether it no longer counts. Its workers may still hold leases.
     is_silent: bool,
 }
 
@@ -69,14 +69,14 @@ impl Peer {
 }
 
 impl State {
-    /// Those that count.
+    /// The peers that are not silent.
     fn known(&self) -> impl Iterator<Item = (NodeId, &Peer)> {
         self.peers.iter().filter(|(_, peer)| !peer.is_silent).map(|(id, peer)| (*id, peer))
     }
 }
 
 impl Peers {
-    /// For a node that has not received a status of another one.
+    /// Without peers.
     pub(crate) fn of(own: &Node) -> Self {
         Self {
             own: own.clone(),
@@ -86,7 +86,7 @@ impl Peers {
         }
     }
 
-    /// Takes note of a status, also of this node's own. `live` is the time in which messages arrive.
+    /// Processes a status, which may be this node's own. `live` is the time on the live clock.
     pub(crate) fn update(&self, status: NodeStatus, own: NodeId, live: Duration) {
         let ready = status.ready;
         let mut state = self.write();
@@ -110,13 +110,13 @@ impl Peers {
         drop(state);
         for class in SlotClass::ALL {
             if ready[class] > 0 {
-                // Each worker that waits asks by itself.
+                // All waiting workers are woken, because each of them asks separately.
                 self.changed[class].notify_waiters();
             }
         }
     }
 
-    /// Takes note of a node whose status this version cannot read.
+    /// Logs a node whose status this version cannot read.
     pub(crate) fn refuse(&self, status: ForeignStatus) {
         let ForeignStatus { protocol, node: ForeignNode { name, version } } = status;
         let refused = &mut self.write().refused;
@@ -125,8 +125,8 @@ impl Peers {
         }
     }
 
-    /// Counts the nodes no more that have been silent for too long of the time in which messages arrive, and forgets them when their leases
-    /// have expired.
+    /// Marks nodes as silent that have sent no status for too long, and removes them once their leases have expired. `live` is the time on
+    /// the live clock.
     pub(crate) fn forget_silent(&self, live: Duration) {
         let mut state = self.write();
         state.peers.retain(|_, peer| {
@@ -151,30 +151,30 @@ impl Peers {
         self.read().echoed.is_some_and(|echoed| echoed.elapsed() < ECHO_TIME)
     }
 
-    /// For how long messages have arrived without a break.
+    /// How long messages have arrived without interruption.
     pub(crate) fn reachable_for(&self) -> Duration {
         let state = self.read();
         let is_reachable = state.echoed.is_some_and(|echoed| echoed.elapsed() < ECHO_TIME);
         state.reachable_since.filter(|_| is_reachable).map(|since| since.elapsed()).unwrap_or_default()
     }
 
-    /// How many slots of a class all nodes have together.
+    /// The total number of slots of a class on all nodes.
     pub(crate) fn slots(&self, class: SlotClass) -> u32 {
         self.slots[class].load(Ordering::Relaxed)
     }
 
-    /// The nodes that messages can be exchanged with.
+    /// The compatible nodes that are not silent.
     pub(crate) fn ids(&self) -> Vec<NodeId> {
         self.read().known().filter(|(_, peer)| peer.is_compatible()).map(|(id, _)| id).collect()
     }
 
-    /// These, and silent ones whose workers may still hold leases.
+    /// All compatible nodes, including silent ones whose workers may still hold leases.
     pub(crate) fn holders(&self) -> Vec<NodeId> {
         let state = self.read();
         state.peers.iter().filter(|(_, peer)| peer.is_compatible()).map(|(id, _)| *id).collect()
     }
 
-    /// The nodes that have slots of a class, this one included.
+    /// The nodes that run tasks of a slot class, including this one.
     pub(crate) fn working(&self, class: SlotClass) -> Vec<Holder> {
         let state = self.read();
         let works = |peer: &Peer| peer.is_compatible() && peer.status.node.slots[class] > 0 && !peer.status.is_draining;
@@ -182,21 +182,21 @@ impl Peers {
         others.chain((self.own.slots[class] > 0).then_some(Holder::Here)).collect()
     }
 
-    /// The nodes that have work for slots of a class to hand out, with the number of its owners.
+    /// The nodes with work to grant for a slot class, and the number of its owners.
     pub(crate) fn ready(&self, class: SlotClass) -> Vec<(NodeId, u32)> {
         let state = self.read();
         let ready = state.known().filter(|(_, peer)| peer.ready[class] > 0 && peer.is_compatible());
         ready.map(|(id, peer)| (id, peer.ready[class])).collect()
     }
 
-    /// Takes note of how much work a node has, by its reply.
+    /// Updates the work of a node from its reply.
     pub(crate) fn set_ready(&self, id: NodeId, ready: Slots) {
         if let Some(peer) = self.write().peers.get_mut(&id) {
             peer.ready = ready;
         }
     }
 
-    /// Completes when some node has work for slots of a class to hand out. Enable it before looking at [`Peers::ready`].
+    /// Completes when a node has work to grant for a slot class. Enable it before calling [`Peers::ready`].
     pub(crate) fn changed(&self, class: SlotClass) -> Notified<'_> {
         self.changed[class].notified()
     }
@@ -206,7 +206,7 @@ impl Peers {
         self.read().known().map(|(id, peer)| (id, peer.status.node.clone())).collect()
     }
 
-    /// How many of their workers wait for an attempt that does not stop.
+    /// The number of workers of other nodes that are blocked by an unresponsive attempt.
     pub(crate) fn unresponsive(&self) -> u32 {
         self.read().known().fold(0, |sum, (_, peer)| sum.saturating_add(peer.status.unresponsive))
     }

@@ -1,7 +1,7 @@
-//! Leases that other nodes have granted to this one.
+//! Leases that this node holds from other coordinators.
 //!
-//! All that goes to one coordinator at a time goes in one exchange: what is released, what is asked for, and every few seconds the list of
-//! what is held. An exchange without a reply is made again.
+//! All data for one coordinator is sent in one exchange at a time: releases, requests, and every few seconds the list of held leases. An
+//! exchange without a reply is retried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,22 +22,22 @@ use crate::slots::{SlotClass, Slots};
 /// How often held leases are confirmed.
 const CONFIRM_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 3);
 
-/// For how long a lease holds after it was granted or confirmed: less than the coordinator waits before it grants it again.
+/// How long a lease is valid after it was granted or confirmed. It is shorter than the time after which the coordinator grants it again.
 const CONFIRMED_TIME: Duration = Duration::from_secs(LEASE_TTL.as_secs() * 2 / 3);
 
 /// The pause after an exchange without a reply.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// The most leases that are held of one coordinator, so that a list of them fits into a message.
+/// The maximum number of leases from one coordinator, so that a list of them fits into a message.
 const MAX_HELD: usize = 4_000;
 
-/// The leases of other coordinators, and the exchanges with them.
+/// The leases from other coordinators, and the exchanges with them.
 pub(crate) struct Remote {
     messages: Arc<dyn Messages>,
     peers: Arc<Peers>,
     cpu_bound_slots: u32,
     state: Mutex<State>,
-    /// Changes when releases were acknowledged.
+    /// Notified when a coordinator has acknowledged releases.
     acknowledged: watch::Sender<()>,
 }
 
@@ -51,12 +51,12 @@ struct State {
 
 struct Held {
     lease: Lease,
-    /// The node that it is confirmed and released to; `None` while the lap has no coordinator that is known.
+    /// The coordinator to which it is confirmed and released. `None` if no coordinator of the lap is known.
     coordinator: Option<NodeId>,
     validity: Arc<Validity>,
-    /// Whether its end has changed, and the coordinator may not know.
+    /// Whether it was shortened, and the coordinator may not know it.
     is_shrunk: bool,
-    /// What became of it, once the worker has given it back, and when that was.
+    /// The result, and when the worker released it.
     released: Option<(Release, Instant)>,
 }
 
@@ -64,12 +64,12 @@ struct Link {
     wake: Arc<Notify>,
     wants: Vec<(Option<BTreeSet<OwnerId>>, Answer)>,
     confirm_at: Instant,
-    /// Whether there was no reply to the last exchange: what it granted is unknown here.
+    /// Whether the last exchange had no reply. This node does not know which leases it was granted then.
     has_failed: bool,
     _exchanges: AbortOnDropHandle<()>,
 }
 
-/// Where a lease goes to that somebody waits for.
+/// The channel for a requested lease.
 type Answer = (SlotClass, oneshot::Sender<Granted>);
 
 impl Remote {
@@ -83,7 +83,7 @@ impl Remote {
         })
     }
 
-    /// Asks a coordinator for a chunk for a slot of a class. `None` if it has none for this node, or does not answer.
+    /// Requests a lease for a slot of a class from a coordinator. Returns `None` if it grants none, or does not answer.
     pub(crate) async fn claim(
         self: &Arc<Self>,
         coordinator: NodeId,
@@ -104,7 +104,7 @@ impl Remote {
         granted.await.ok()
     }
 
-    /// Gives the tail of a lease back, from a position on. `false` if it is no lease of another node.
+    /// Shortens a lease. Returns `false` if it is not held from another coordinator.
     pub(crate) fn shrink(&self, lease: LeaseId, end: Position) -> bool {
         let mut state = self.state();
         let State { held, links, .. } = &mut *state;
@@ -115,7 +115,8 @@ impl Remote {
         true
     }
 
-    /// Gives a lease back. Its coordinator is told until it has acknowledged that. `false` if it is no lease of another node.
+    /// Releases a lease. The release is resent until the coordinator has acknowledged it. Returns `false` if it is not held from another
+    /// coordinator.
     pub(crate) fn release(&self, lease: LeaseId, release: Release) -> bool {
         let mut state = self.state();
         let State { held, links, .. } = &mut *state;
@@ -123,14 +124,14 @@ impl Remote {
         let coordinator = entry.coordinator;
         match coordinator {
             Some(_) => entry.released = Some((release, Instant::now())),
-            // It was lost.
+            // The lease was lost.
             None => drop(held.remove(&lease)),
         }
         wake(links, coordinator);
         true
     }
 
-    /// The leases of a lap that this node's workers hold, for its new coordinator: from now on they are confirmed and released to that node.
+    /// Moves the leases of a lap to a new coordinator, and returns them. From now on they are confirmed and released to that node.
     pub(crate) fn move_to(self: &Arc<Self>, lap: LapId, coordinator: NodeId) -> Vec<Lease> {
         let mut state = self.state();
         let of_lap = state.held.values_mut().filter(|held| held.lease.lap == lap);
@@ -148,7 +149,7 @@ impl Remote {
         leases
     }
 
-    /// Takes a lap's leases out, because this node coordinates the lap itself now, with what has been released of them.
+    /// Removes and returns the leases of a lap that this node coordinates itself now, with their results if they were released.
     pub(crate) fn take(&self, lap: LapId) -> Vec<(Lease, Option<Release>)> {
         let mut state = self.state();
         let taken = state.held.extract_if(.., |_, held| held.lease.lap == lap);
@@ -160,7 +161,7 @@ impl Remote {
             .collect()
     }
 
-    /// Enters leases that this node has granted to its own workers and does not coordinate any more.
+    /// Adds leases of this node's own workers, of a lap that this node no longer coordinates.
     pub(crate) fn keep_running(&self, leases: Vec<Lease>, validity: &Arc<Validity>) {
         let mut state = self.state();
         for lease in leases {
@@ -170,8 +171,8 @@ impl Remote {
         }
     }
 
-    /// Ends the exchanges with nodes that are lost and of which nothing is held. What was released to one that does not come back is forgotten:
-    /// its successor would have asked for it.
+    /// Stops exchanges with lost nodes from which no leases are held. Unacknowledged releases to such nodes are dropped after a while: a
+    /// new coordinator would have asked for them.
     pub(crate) fn forget_lost(&self) {
         let known = self.peers.ids();
         let mut state = self.state();
@@ -210,7 +211,7 @@ impl Remote {
         })
     }
 
-    /// Exchanges with one coordinator, one exchange after the other.
+    /// Runs the exchanges with one coordinator, one after another.
     async fn exchange_with(self: Arc<Self>, coordinator: NodeId, wake: Arc<Notify>) {
         loop {
             let Some((exchange, answers)) = self.compose(coordinator) else {
@@ -231,7 +232,7 @@ impl Remote {
                     self.acknowledged.send_replace(());
                 }
                 _ => {
-                    // Its next status says whether it has work.
+                    // The next status of the coordinator says whether it has work.
                     self.peers.set_ready(coordinator, Slots::default());
                     drop(answers);
                     if let Some(link) = self.state().links.get_mut(&coordinator) {
@@ -250,7 +251,7 @@ impl Remote {
         at.unwrap_or_else(|| Instant::now() + CONFIRM_INTERVAL)
     }
 
-    /// The next exchange with a coordinator, if there is anything to be said, and who waits for leases.
+    /// The next exchange with a coordinator, and the channels for its leases. `None` if there is nothing to send.
     fn compose(&self, coordinator: NodeId) -> Option<(Exchange, Vec<Answer>)> {
         let mut state = self.state();
         let State { held, links, exchanges } = &mut *state;
@@ -291,11 +292,11 @@ impl Remote {
         Some((exchange, answers))
     }
 
-    /// Takes note of what a coordinator knows now.
+    /// Updates leases after a coordinator has replied.
     fn acknowledge(&self, coordinator: NodeId, exchange: &Exchange, lost: &[LeaseId], sent: Instant) {
         let mut state = self.state();
         for (_, lease, _) in &exchange.released {
-            // It may have gone to another coordinator meanwhile, which has to be told as well.
+            // The lease may have moved to another coordinator, which must receive the release as well.
             if state.held.get(lease).is_some_and(|held| held.coordinator == Some(coordinator)) {
                 state.held.remove(lease);
             }
@@ -327,7 +328,8 @@ impl Remote {
         }
     }
 
-    /// Hands leases to those who wait for them. One that nobody waits for any more, or whose positions still run here, goes back.
+    /// Delivers granted leases to the workers that requested them. A lease without a waiting worker, or with positions that still run here,
+    /// is released.
     fn deliver(
         &self,
         coordinator: NodeId,
@@ -350,8 +352,8 @@ impl Remote {
         }
     }
 
-    /// Enters a lease that was granted. Returns whether a worker of this node still runs some of its positions: then the coordinator has not
-    /// been told of that lease, and is.
+    /// Adds a granted lease. Returns whether a worker of this node still runs some of its positions. In that case the coordinator does not
+    /// know the older lease, which is confirmed to it in the next exchange.
     fn enter(&self, coordinator: NodeId, lease: &Lease, validity: &Arc<Validity>) -> bool {
         let mut state = self.state();
         let mut is_running = false;
@@ -381,7 +383,7 @@ impl Remote {
 }
 
 impl State {
-    /// What is held of a coordinator.
+    /// The leases that are held from a coordinator.
     fn of(&self, coordinator: NodeId) -> impl Iterator<Item = &Held> {
         self.held.values().filter(move |held| held.coordinator == Some(coordinator))
     }

@@ -1,4 +1,4 @@
-//! Answers the requests of other nodes.
+//! Answers requests of other nodes.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,20 +14,20 @@ use super::peers::Peers;
 use super::remote::Remote;
 use crate::dispatch::{Asker, Contact, Holder, LapId, NodeId, Scheduler};
 
-/// The most leases in one reply, so that it fits into a message.
+/// The maximum number of leases per reply, so that it fits into a message.
 const MAX_GRANTED: usize = 1_000;
 
-/// Looks up what a node runs of a batch.
+/// Returns the tasks of a batch that this node is running.
 pub(crate) type RunningOf = Box<dyn Fn(BatchId) -> RunningTasks + Send + Sync>;
 
-/// What answers requests.
+/// Answers requests.
 pub(crate) struct Service {
     pub(crate) messages: Arc<dyn Messages>,
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) peers: Arc<Peers>,
     pub(crate) remote: Arc<Remote>,
     pub(crate) live: Arc<LiveClock>,
-    /// What this node runs of a batch.
+    /// Returns the tasks of a batch that this node is running.
     pub(crate) running: RunningOf,
     /// The number of the last exchange with each node.
     exchanges: Mutex<BTreeMap<NodeId, u64>>,
@@ -45,7 +45,7 @@ impl Service {
         Self { messages, scheduler, peers, remote, live, running, exchanges: Mutex::default() }
     }
 
-    /// Answers requests for as long as the backend delivers them.
+    /// Answers requests as long as the backend delivers them.
     pub(crate) async fn run(&self) {
         let mut requests = self.messages.requests();
         while let Some(Incoming { request, reply }) = requests.next().await {
@@ -61,7 +61,7 @@ impl Service {
                     Reply::Ignored
                 }
             };
-            // A struct of numbers and ids always has a form.
+            // A struct of numbers and ids always serializes.
             reply(Bytes::from(serde_json::to_vec(&answer).unwrap_or_default()));
         }
     }
@@ -97,7 +97,7 @@ impl Service {
         Reply::Granted { leases, lost, ready: *self.scheduler.ready().borrow() }
     }
 
-    /// Whether an exchange is later than all before.
+    /// Whether an exchange is later than all previous ones.
     fn is_next(&self, from: NodeId, number: u64) -> bool {
         let mut exchanges = self.exchanges.lock().unwrap_or_else(PoisonError::into_inner);
         if exchanges.len() > 2 * self.peers.ids().len() + 16 {
@@ -114,13 +114,13 @@ impl Service {
     }
 
     fn holdings(&self, lap: LapId, coordinator: NodeId) -> Reply {
-        // If this node still believes that it coordinates the lap, it does not any more.
+        // Another node coordinates the lap now, even if this node still has a dispatcher of it.
         demote(&self.scheduler, &self.remote, lap);
         Reply::Holdings(self.remote.move_to(lap, coordinator))
     }
 }
 
-/// Hands out nothing of a lap any more that another node coordinates. What this node's workers run of it at this moment, they run to its end.
+/// Closes a lap that another node coordinates now. Chunks that this node's workers are running continue.
 pub(crate) fn demote(scheduler: &Scheduler, remote: &Remote, lap: LapId) {
     scheduler.close(lap, |leases, validity| {
         validity.lose();

@@ -1,4 +1,4 @@
-//! `color`: a random color, after some time, or a failure, for demonstrations and tests.
+//! `color`: a random color or a failure after some time, for demonstrations and tests.
 
 use std::time::Duration;
 
@@ -12,33 +12,33 @@ use super::{
     AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskContext, TaskError, Work, parameters,
 };
 
-/// The longest time that a task can be told to take, in milliseconds.
+/// The maximum duration that can be set for a task, in milliseconds.
 const MAX_DURATION_MS: u32 = 3_600_000;
 
-/// How often a task that computes looks whether its time is over.
+/// The number of steps after which a CPU-bound task checks its deadline.
 const LOOK: u32 = 10_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    /// The share of attempts that fail, and may be tried again, from 0 to 1.
+    /// The share of attempts that fail and may be retried, from 0 to 1.
     #[serde(default)]
     failure_rate: f64,
-    /// The share of attempts that fail for good, from 0 to 1.
+    /// The share of attempts that fail permanently, from 0 to 1.
     #[serde(default)]
     permanent_rate: f64,
     /// The share of attempts that panic, from 0 to 1.
     #[serde(default)]
     panic_rate: f64,
-    /// The shortest and the longest time an attempt waits, in milliseconds.
+    /// The minimum and maximum time that an attempt waits, in milliseconds.
     #[serde(default)]
     duration_ms: Option<(u32, u32)>,
-    /// The shortest and the longest time an attempt keeps a processor busy, in milliseconds.
+    /// The minimum and maximum time that an attempt keeps a processor busy, in milliseconds.
     #[serde(default)]
     compute_ms: Option<(u32, u32)>,
 }
 
-/// How an attempt ends after its time.
+/// The result of an attempt after its duration.
 #[derive(Debug, Clone, Copy)]
 struct Luck {
     failure_rate: f64,
@@ -46,13 +46,13 @@ struct Luck {
     panic_rate: f64,
 }
 
-/// Tasks that wait.
+/// I/O-bound tasks.
 struct Waiting {
     luck: Luck,
     duration_ms: Option<(u32, u32)>,
 }
 
-/// Tasks that compute.
+/// CPU-bound tasks.
 struct Computing {
     luck: Luck,
     compute_ms: (u32, u32),
@@ -124,7 +124,7 @@ fn check_range(name: &str, range: Option<(u32, u32)>) -> Result<Option<(u32, u32
     }
 }
 
-/// How long an attempt takes.
+/// The duration of an attempt.
 fn duration(task: Task, (shortest, longest): (u32, u32)) -> Duration {
     Duration::from_millis(task.attempt_rng().random_range(shortest..=longest).into())
 }
@@ -134,7 +134,7 @@ impl Luck {
         let Self { failure_rate, permanent_rate, panic_rate } = self;
         if failure_rate + permanent_rate + panic_rate > 0.0 {
             let mut rng = task.attempt_rng();
-            // The first number has decided the duration, and would tie slow tasks to failing ones.
+            // The first number determines the duration. Using it again would correlate slow tasks with failing ones.
             rng.next_u64();
             let drawn: f64 = rng.random();
             if drawn < failure_rate {
@@ -154,7 +154,7 @@ impl Luck {
 #[async_trait]
 impl AsyncWork for Waiting {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
-        // Even the shortest sleep lasts a millisecond.
+        // Even the shortest sleep takes a millisecond.
         if let Some(duration) =
             self.duration_ms.map(|range| duration(task, range)).filter(|duration| !duration.is_zero())
         {

@@ -1,37 +1,37 @@
-//! What is kept of a task besides its outcome.
+//! Details of tasks.
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// The most bytes that the detail of one square may take: what fits in a message of any store.
+/// Maximum size of the detail of one square, in bytes. It fits into a message of every backend.
 pub const MAX_DETAIL: usize = 768 << 10;
 
-/// The longest message of a failure that is kept, in bytes.
+/// Maximum size of the stored message of a failure, in bytes.
 pub const MAX_MESSAGE: usize = 4 << 10;
 
 const RECORD: u8 = 1;
 const PICTURE: u8 = 2;
-/// A failure: the length of its message as four bytes, the message, and its detail if it has one.
+/// A failure: the length of its message in four bytes, the message, and the detail if there is one.
 const FAILURE: u8 = 3;
 
-/// What is known of a task besides its outcome. It is stored with it, and read for whoever asks for it.
+/// Additional data of a task, stored with its outcome and read on request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Detail {
-    /// Named values; those that the kind of work names as its columns stand in tables.
+    /// Named values. Values that the kind of work declares as columns are shown in tables.
     Record(Map<String, Value>),
-    /// A picture, as a PNG of eight bits a channel.
+    /// A picture, as a PNG with eight bits per channel.
     Picture(Bytes),
 }
 
-/// What is stored beside the outcome of a square.
+/// Data stored with the outcome of a square.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StoredDetail {
-    /// The detail of a task that is done; of one that failed as well where an earlier version of the program stored it.
+    /// The detail of a successful task. Earlier versions also stored the detail of a failed task this way.
     Plain(Detail),
-    /// Of a task that failed. Beside a task that is done it was left by an earlier lap.
+    /// The message and detail of a failed task. If the task is done now, this is from an earlier lap.
     Failure {
-        /// Everything there is to say about it; nothing where that is its reason.
+        /// The full message; `None` if it equals the reason.
         message: Option<Box<str>>,
         detail: Option<Detail>,
     },
@@ -69,7 +69,7 @@ impl StoredDetail {
     }
 }
 
-/// A text of at most so many bytes. One that was cut ends with an ellipsis.
+/// Shortens a text to at most `most` bytes. A shortened text ends with an ellipsis.
 pub(crate) fn shortened(text: &str, most: usize) -> Box<str> {
     if text.len() <= most {
         return text.into();
@@ -78,20 +78,20 @@ pub(crate) fn shortened(text: &str, most: usize) -> Box<str> {
     format!("{}…", text.get(..end).unwrap_or_default()).into()
 }
 
-/// Stored bytes that are no detail.
+/// The bytes are not a valid detail.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("a stored detail cannot be read: {0}")]
 pub struct InvalidDetail(String);
 
 impl Detail {
-    /// As it is stored.
+    /// Encodes the detail for storage.
     #[must_use]
     pub fn encode(&self) -> Bytes {
         let mut bytes = Vec::new();
         match self {
             Self::Record(record) => {
                 bytes.push(RECORD);
-                // A map with texts as keys always has a form.
+                // A map with string keys always serializes.
                 bytes.extend(serde_json::to_vec(record).unwrap_or_default());
             }
             Self::Picture(png) => {
@@ -102,11 +102,11 @@ impl Detail {
         bytes.into()
     }
 
-    /// The detail that [`Detail::encode`] wrote.
+    /// Decodes a detail that [`Detail::encode`] encoded.
     ///
     /// # Errors
     ///
-    /// [`InvalidDetail`] where the bytes are anything else.
+    /// [`InvalidDetail`] if the bytes are anything else.
     pub fn decode(bytes: &Bytes) -> Result<Self, InvalidDetail> {
         match bytes.split_first() {
             Some((&RECORD, record)) => {

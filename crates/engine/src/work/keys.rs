@@ -1,23 +1,23 @@
-//! Keys: what tasks of a batch share that bears only so much, such as a host or a customer.
+//! Concurrency keys: a shared resource of tasks with limited capacity, such as a host or a customer.
 
 use std::time::Duration;
 
 use quilt::Index;
 
-/// Names what each task of a batch needs a share of.
+/// Assigns a concurrency key to each task of a batch.
 pub trait TaskKeys: Send + Sync {
-    /// The key of a task; `None` for one that is not limited. It is called while work is handed out, and must not block.
+    /// The key of a task; `None` if it is not limited. Called while work is dispatched; it must not block.
     fn key(&self, index: Index) -> Option<Box<str>>;
 
-    /// What each key bears.
+    /// The limits of each key.
     fn limits(&self) -> KeyLimits;
 }
 
-/// What one key bears, on all nodes together.
+/// The limits of one key, across all nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyLimits {
-    /// How many tasks of the key may run at the same time; at least one.
+    /// The maximum number of running tasks with the key; at least 1.
     pub concurrency: u32,
-    /// The shortest time between the starts of two tasks of the key.
+    /// The minimum time between the starts of two tasks with the key.
     pub interval: Duration,
 }

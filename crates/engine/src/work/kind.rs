@@ -1,4 +1,4 @@
-//! What a kind of work says of itself.
+//! The interface of a kind of work.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,25 +13,25 @@ use super::Work;
 /// A kind of work.
 #[async_trait]
 pub trait Kind: Send + Sync + 'static {
-    /// The name under which it is asked for.
+    /// The name in requests.
     fn name(&self) -> &'static str;
 
-    /// What people fill in to launch it; `None` where it is not for people.
+    /// The form to launch it; `None` if it has none.
     fn form(&self) -> Option<Form> {
         None
     }
 
-    /// The values of its details that stand in tables, in their order.
+    /// The values of its details that are shown in tables, in order.
     fn columns(&self) -> &'static [Column] {
         &[]
     }
 
-    /// Takes what a client asked for: what is too large to stand among the parameters becomes the input, and where the parameters say how many
-    /// tasks there are, it says so. An upload is what came as a file.
+    /// Prepares a client's request. Data that is too large for the parameters becomes the input. If the parameters determine the number of
+    /// tasks, the result contains it. `upload` is the uploaded file.
     ///
     /// # Errors
     ///
-    /// What is wrong, in a sentence that names the parameter and its value.
+    /// The problem, in a sentence that names the parameter and its value.
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         match upload {
             Some(_) => Err("it takes no file".into()),
@@ -39,50 +39,49 @@ pub trait Kind: Send + Sync + 'static {
         }
     }
 
-    /// Makes the work of a batch out of what [`Kind::prepare`] made.
+    /// Builds the work of a batch from the result of [`Kind::prepare`].
     ///
     /// # Errors
     ///
-    /// What is wrong, in a sentence that names the parameter and its value.
+    /// The problem, in a sentence that names the parameter and its value.
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String>;
 
-    /// What the task of a square is about, as it stands in tables, for each square from the first to the last one; nothing where the square
-    /// says it all.
+    /// The item of each square, in the order of the squares, as shown in tables. Empty if the squares have no items.
     ///
     /// # Errors
     ///
-    /// Where the input is not what [`Kind::prepare`] made.
+    /// If the input was not created by [`Kind::prepare`].
     fn items(&self, _spec: &BatchSpec, _input: Option<Bytes>) -> Result<Vec<String>, String> {
         Ok(Vec::new())
     }
 }
 
-/// What a client asked for, as it is stored.
+/// A prepared request, as it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launch {
     /// The kind with its parameters.
     pub work: WorkSpec,
-    /// What is too large for a parameter. It is kept for as long as the batch.
+    /// Data that is too large for the parameters. It is stored as long as the batch.
     pub input: Option<Bytes>,
-    /// How many tasks there are, where the parameters say so.
+    /// The number of tasks, if the parameters determine it.
     pub tasks: Option<u32>,
 }
 
-/// The parameter that names an input, so that two batches are the same only if their inputs are.
+/// The parameter with the hash of the input. It makes batches with different inputs different.
 const INPUT: &str = "input_sha256";
 
 impl Launch {
-    /// Work that is all in its parameters.
+    /// Work without an input.
     #[must_use]
     pub fn of(work: WorkSpec) -> Self {
         Self { work, input: None, tasks: None }
     }
 
-    /// Work of the same kind with parameters as the kind has read and completed them.
+    /// Work of the same kind with completed parameters.
     ///
     /// # Errors
     ///
-    /// Where the parameters are not written as an object: a fault of the kind.
+    /// If the parameters do not serialize to an object, which is a bug of the kind.
     pub fn with_parameters(work: &WorkSpec, parameters: &impl Serialize) -> Result<Self, String> {
         match serde_json::to_value(parameters).map_err(|error| error.to_string())? {
             Value::Object(parameters) => Ok(Self::of(WorkSpec { kind: work.kind.clone(), parameters })),
@@ -90,7 +89,7 @@ impl Launch {
         }
     }
 
-    /// The same with an input.
+    /// Adds an input.
     #[must_use]
     pub fn with_input(mut self, input: Bytes) -> Self {
         let digest: String = Sha256::digest(&input).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -99,7 +98,7 @@ impl Launch {
         self
     }
 
-    /// The same with a number of tasks.
+    /// Sets the number of tasks.
     #[must_use]
     pub fn with_tasks(self, tasks: u32) -> Self {
         Self { tasks: Some(tasks), ..self }
@@ -111,44 +110,44 @@ pub(crate) fn has_input(work: &WorkSpec) -> bool {
     work.parameters.contains_key(INPUT)
 }
 
-/// A kind's parameters, without those that were added for it.
+/// The parameters of a kind, without those that [`Launch`] adds.
 ///
 /// # Errors
 ///
-/// What is wrong with them, in a sentence.
+/// The problem, in a sentence.
 pub fn parameters<T: DeserializeOwned>(work: &WorkSpec) -> Result<T, String> {
     let mut parameters = work.parameters.clone();
     parameters.remove(INPUT);
     serde_json::from_value(Value::Object(parameters)).map_err(|error| error.to_string())
 }
 
-/// A value of a kind's details that stands in tables.
+/// A value of a kind's details that is shown in tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
     /// The name of the value.
     pub name: &'static str,
-    /// What stands above it.
+    /// The heading of the column.
     pub label: &'static str,
 }
 
-/// What people fill in.
+/// The form to launch a kind of work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Form {
-    /// What the kind does, in two or three words.
+    /// The action in two or three words.
     pub title: &'static str,
-    /// The same in a sentence.
+    /// The action in a sentence.
     pub about: &'static str,
-    /// Values that are nice together. Without any of them the form has rows and columns to fill in, unless the work says how many tasks there are.
+    /// Suggested values. Without presets the form has fields for rows and columns, unless the parameters determine the number of tasks.
     pub presets: Vec<Preset>,
-    /// Whether the presets can be drawn beforehand: their tasks compute, and take a few microseconds each.
+    /// Whether the presets can be drawn in advance: their tasks are CPU-bound and take a few microseconds each.
     pub draws_presets: bool,
-    /// Whether the parameters say how many tasks there are.
+    /// Whether the parameters determine the number of tasks.
     pub counts_tasks: bool,
-    /// The fields, in their order. The name of each is that of a parameter.
+    /// The fields in order. The name of each is the name of a parameter.
     pub fields: Vec<Field>,
 }
 
-/// A choice that fills in other fields, and the size.
+/// A preset of other fields and the size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
     /// Its name.
@@ -164,61 +163,61 @@ pub struct Preset {
 pub struct Field {
     /// The parameter's name.
     pub name: &'static str,
-    /// What it is, for people.
+    /// Its label.
     pub label: &'static str,
-    /// What can be filled in, and how.
+    /// The type of its value.
     pub kind: FieldKind,
-    /// Whether it is one of those that most people leave alone.
+    /// Whether it is an advanced field, which most users do not change.
     pub is_advanced: bool,
 }
 
-/// What can be filled in.
+/// The type of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldKind {
     /// A number.
     Number {
         /// Its unit.
         unit: &'static str,
-        /// What stands there to begin with; nothing for a parameter that can be left out.
+        /// The initial value; empty if the parameter is optional.
         value: &'static str,
-        /// The least.
+        /// The minimum.
         min: &'static str,
-        /// The most.
+        /// The maximum.
         max: &'static str,
-        /// The steps between numbers, `any` for every one.
+        /// The step between values; `any` allows all.
         step: &'static str,
     },
     /// A share from 0 to 1, in percent.
     Percent {
-        /// What stands there to begin with.
+        /// The initial value.
         value: &'static str,
     },
     /// A list of two numbers, the smaller one first.
     Range {
-        /// What the larger one is, for people.
+        /// The label of the larger number.
         other_label: &'static str,
         /// Their unit.
         unit: &'static str,
-        /// What stands there to begin with.
+        /// The initial values.
         values: (&'static str, &'static str),
-        /// The most that the larger one may be.
+        /// The maximum of the larger number.
         max: &'static str,
     },
-    /// One of a few texts, the first to begin with: each as it is sent, and as people read it.
+    /// One of several texts, each with its value and its label. The first one is preselected.
     Choice(Vec<(String, String)>),
     /// A line of text.
     Text {
-        /// What stands there while nothing is filled in.
+        /// The placeholder.
         example: &'static str,
     },
-    /// Lines of text, each of which is a task; or a file of them. They become a list.
+    /// Lines of text, or a file with lines. Each line is a task. They are sent as a list.
     Lines {
-        /// What stands there while nothing is filled in.
+        /// The placeholder.
         example: &'static str,
     },
-    /// A file, which is the upload.
+    /// A file to upload.
     File {
-        /// The types that can be chosen, as in the `accept` of an input.
+        /// The allowed types, as in the `accept` attribute of an input.
         accept: &'static str,
     },
 }

@@ -1,12 +1,12 @@
-//! What tasks do.
+//! Kinds of work.
 //!
-//! A kind of work is one implementation of [`Kind`] and one line where the registry is made. `color` is here for demonstrations and tests;
-//! the others have a crate of their own.
+//! A kind of work is one implementation of [`Kind`], and one line where the registry is created. `color` is here for demonstrations and
+//! tests; the other kinds have their own crate.
 //!
 //! # Layout
 //!
-//! - `kind`: what a kind says of itself, and how it takes what a client asks for; `registry`: all of them
-//! - `detail`: what is kept of a task besides its outcome; `keys`: what tasks share that bears only so much
+//! - `kind`: the interface of a kind, and prepared requests; `registry`: all kinds
+//! - `detail`: details of tasks; `keys`: concurrency keys
 
 mod color;
 mod detail;
@@ -46,19 +46,19 @@ pub struct Task {
     pub lap: u32,
     /// The attempt within the lap, from 1.
     pub attempt: u8,
-    /// The worker's lease. Its text is a fencing token: a service that remembers the largest one it has seen can refuse a task that was started
-    /// again elsewhere.
+    /// The worker's lease. Its text is a fencing token: a service that remembers the largest token it has seen can reject an outdated
+    /// attempt of a task that was started again elsewhere.
     pub lease: LeaseId,
 }
 
 impl Task {
-    /// Random numbers that depend on the seed and the square alone: the same in every run of a batch like this one.
+    /// A random number generator that depends only on the seed and the square: the same in every run of the same batch.
     #[must_use]
     pub fn square_rng(&self) -> Xoshiro256PlusPlus {
         Xoshiro256PlusPlus::seed_from_u64(self.square_seed())
     }
 
-    /// Random numbers that are others in each attempt and in each lap.
+    /// A random number generator that differs between attempts and laps.
     #[must_use]
     pub fn attempt_rng(&self) -> Xoshiro256PlusPlus {
         let tries = u64::from(self.lap) << 8 | u64::from(self.attempt);
@@ -66,17 +66,17 @@ impl Task {
     }
 
     fn square_seed(&self) -> u64 {
-        // An odd factor keeps squares apart; seeding mixes the bits.
+        // The odd factor keeps squares distinct; seeding mixes the bits.
         self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(u64::from(self.index.0))
     }
 }
 
-/// What a task came to.
+/// The result of a successful task.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {
-    /// What its square shows.
+    /// The color of its square.
     pub color: Color,
-    /// What else there is to know; it is read when somebody asks for it.
+    /// Additional data, which is read on request.
     pub detail: Option<Detail>,
 }
 
@@ -90,44 +90,44 @@ impl From<Color> for Done {
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("{message}")]
 pub struct TaskError {
-    /// In a few words that failures of the same kind share, such as `timed out`: they are counted by it. At most
-    /// [`MAX_REASON`](quilt::reasons::MAX_REASON) bytes are kept.
+    /// A short reason, the same for failures of the same kind, such as `timed out`. Failures are counted by reason. At most
+    /// [`MAX_REASON`](quilt::reasons::MAX_REASON) bytes are stored.
     pub reason: Cow<'static, str>,
-    /// Everything there is to say about this one. At most [`MAX_MESSAGE`] bytes are kept.
+    /// The full message. At most [`MAX_MESSAGE`] bytes are stored.
     pub message: String,
-    /// Whether trying again may help.
+    /// Whether to retry.
     pub retry: Retry,
-    /// What else there is to know, where the task has failed for good with this.
+    /// Additional data, stored if the task has failed permanently.
     pub detail: Option<Box<Detail>>,
-    /// No other task with the key of this one is started for so long.
+    /// No other task with the same key starts for this long.
     pub key_pause: Option<Duration>,
 }
 
-/// Whether a failed attempt is made again, while there are any left.
+/// Whether a failed attempt is retried, if attempts are left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// It would fail in the same way.
+    /// Never, because it would fail again.
     Never,
-    /// After the usual pause.
+    /// After the usual backoff.
     Soon,
-    /// Not before this time has passed: somebody asked for that.
+    /// After the usual backoff, but at least this time, for example because a service requested it.
     After(Duration),
-    /// After this time, and this was no attempt: nothing was tried yet. It is not recorded, and no worker waits for it.
+    /// After exactly this time. The attempt does not count and is not recorded. No worker waits.
     Snooze(Duration),
 }
 
 impl TaskError {
-    /// A failure that may be over with the next attempt, and of which there is no more to say than its reason.
+    /// A failure that may be transient, with its reason as the message.
     pub fn retryable(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(reason.into(), Retry::Soon)
     }
 
-    /// A failure that would be the same in another attempt, and of which there is no more to say than its reason.
+    /// A failure that would recur, with its reason as the message.
     pub fn permanent(reason: impl Into<Cow<'static, str>>) -> Self {
         Self::new(reason.into(), Retry::Never)
     }
 
-    /// Not now: the task is run again after this time, and this was no attempt. For work that finds something it needs occupied.
+    /// Postpones the task. This does not count as an attempt. For work whose resource is in use.
     #[must_use]
     pub fn snooze(time: Duration) -> Self {
         Self::new("snoozed".into(), Retry::Snooze(time))
@@ -137,38 +137,38 @@ impl TaskError {
         Self { message: reason.clone().into_owned(), reason, retry, detail: None, key_pause: None }
     }
 
-    /// The same failure with everything there is to say about it.
+    /// Sets the full message.
     #[must_use]
     pub fn with_message(self, message: impl Into<String>) -> Self {
         Self { message: message.into(), ..self }
     }
 
-    /// The same failure, after which no task with the key of this one is started for so long.
+    /// Prevents further starts of tasks with the same key for some time.
     #[must_use]
     pub fn with_key_pause(self, time: Duration) -> Self {
         Self { key_pause: Some(time), ..self }
     }
 
-    /// The same failure with what else there is to know of it.
+    /// Adds a detail.
     #[must_use]
     pub fn with_detail(self, detail: Detail) -> Self {
         Self { detail: Some(Box::new(detail)), ..self }
     }
 }
 
-/// Work that spends its time waiting, for a network or a process.
+/// I/O-bound work, which mostly waits for a network or a process.
 #[async_trait]
 pub trait AsyncWork: Send + Sync + 'static {
-    /// Runs one attempt at a task. The future is dropped when the attempt's time is over or the batch is cancelled. It must not block its
+    /// Runs one attempt at a task. The future is dropped at the attempt's deadline, or when the batch is cancelled. It must not block its
     /// thread.
     async fn run(&self, task: Task) -> Result<Done, TaskError>;
 
-    /// What an attempt needs while it runs.
+    /// The slot class of an attempt.
     fn slot_class(&self) -> SlotClass {
         SlotClass::Async
     }
 
-    /// What its tasks share that bears only so much. A task whose key is full is not started, and costs nothing while it waits.
+    /// The concurrency keys of its tasks. A task whose key is at its limit does not start, and uses no worker while it waits.
     fn keys(&self) -> Option<&dyn TaskKeys> {
         None
     }
@@ -201,24 +201,24 @@ impl TaskContext {
 /// A kind of work with its parameters.
 #[derive(Clone)]
 pub enum Work {
-    /// It waits.
+    /// I/O-bound.
     Async(Arc<dyn AsyncWork>),
-    /// It computes.
+    /// CPU-bound.
     Blocking(Arc<dyn BlockingWork>),
 }
 
 impl Work {
-    /// Work that waits.
+    /// Creates I/O-bound work.
     pub fn waiting(work: impl AsyncWork) -> Self {
         Self::Async(Arc::new(work))
     }
 
-    /// Work that computes.
+    /// Creates CPU-bound work.
     pub fn blocking(work: impl BlockingWork) -> Self {
         Self::Blocking(Arc::new(work))
     }
 
-    /// What an attempt needs while it runs.
+    /// The slot class of an attempt.
     #[must_use]
     pub fn slot_class(&self) -> SlotClass {
         match self {
@@ -227,7 +227,7 @@ impl Work {
         }
     }
 
-    /// What its tasks share that bears only so much.
+    /// The concurrency keys of its tasks.
     #[must_use]
     pub fn keys(&self) -> Option<&dyn TaskKeys> {
         match self {

@@ -1,4 +1,4 @@
-//! The kinds of work that a node knows.
+//! The kinds of work that a node can run.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -13,15 +13,15 @@ use super::kind::Simple;
 use super::{Kind, Launch, Work, color};
 use crate::panic_message::panic_message;
 
-/// Parameters that a kind of work does not take, in a sentence for whoever sent them.
+/// Why a kind of work rejects a request, in a sentence for the client.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum InvalidWork {
-    /// There is no such kind.
+    /// The kind is unknown.
     #[error("there is no work of kind '{kind}'; there is: {known}")]
     UnknownKind {
-        /// What was asked for.
+        /// The requested kind.
         kind: String,
-        /// The kinds there are, separated by commas.
+        /// The known kinds, separated by commas.
         known: String,
     },
     /// The kind's own check failed.
@@ -29,27 +29,27 @@ pub enum InvalidWork {
     Parameters {
         /// The kind.
         kind: String,
-        /// What is wrong, with the parameter's name and value.
+        /// The problem, with the name and value of the parameter.
         reason: String,
     },
 }
 
-/// The kinds of work there are. Cheap to clone.
+/// The known kinds of work. Cheap to clone.
 #[derive(Clone)]
 pub struct Registry {
-    /// In the order in which they are offered.
+    /// In the order in which they are displayed.
     kinds: Vec<Arc<dyn Kind>>,
 }
 
 impl Default for Registry {
-    /// With `color` alone.
+    /// Contains only `color`.
     fn default() -> Self {
         Self { kinds: Vec::new() }.with(color::ColorKind)
     }
 }
 
 impl Registry {
-    /// Adds a kind, or replaces one.
+    /// Adds a kind, or replaces the one with the same name.
     #[must_use]
     pub fn with(mut self, kind: impl Kind) -> Self {
         self.kinds.retain(|known| known.name() != kind.name());
@@ -57,13 +57,13 @@ impl Registry {
         self
     }
 
-    /// Adds a kind that is the same work whatever its parameters are.
+    /// Adds a kind whose work does not depend on its parameters.
     #[must_use]
     pub fn with_work(self, name: &'static str, work: impl Fn() -> Work + Send + Sync + 'static) -> Self {
         self.with(Simple { name, work })
     }
 
-    /// A kind.
+    /// Returns a kind by its name.
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<&dyn Kind> {
         self.kinds().find(|kind| kind.name() == name)
@@ -74,11 +74,11 @@ impl Registry {
         self.kinds.iter().map(|kind| &**kind)
     }
 
-    /// What a client asked for as it is stored, with what comes with it.
+    /// Prepares a client's request; see [`Kind::prepare`].
     ///
     /// # Errors
     ///
-    /// [`InvalidWork`] where the kind is unknown, does not take these parameters, or panics over them.
+    /// [`InvalidWork`] if the kind is unknown, rejects the parameters, or panics.
     pub async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, InvalidWork> {
         let kind = self.find(&work.kind)?;
         let name = work.kind.clone();
@@ -87,11 +87,11 @@ impl Registry {
         prepared.map_err(|reason| InvalidWork::Parameters { kind: name, reason })
     }
 
-    /// Makes the work of a batch, whose input is what [`Registry::prepare`] made.
+    /// Builds the work of a batch. `input` must come from [`Registry::prepare`].
     ///
     /// # Errors
     ///
-    /// [`InvalidWork`] where the kind is unknown, does not take these parameters, or panics over them.
+    /// [`InvalidWork`] if the kind is unknown, rejects the parameters, or panics.
     pub fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, InvalidWork> {
         let name = &spec.work.kind;
         let kind = self.find(name)?;
@@ -108,7 +108,7 @@ impl Registry {
     }
 }
 
-/// The reason of a refusal that is a fault of the kind.
+/// The error message for a bug of the kind.
 fn panicked(panic: &(dyn Any + Send)) -> String {
     format!("panicked over these parameters: {}", panic_message(panic))
 }
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// A kind with a fault.
+    /// A kind that panics.
     struct Faulty;
 
     #[async_trait]

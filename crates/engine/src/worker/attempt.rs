@@ -1,4 +1,4 @@
-//! One attempt at a task: within its time, and whatever happens, with a result.
+//! One attempt at a task: it has a timeout, and always produces a result.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use tokio_util::sync::CancellationToken;
 use crate::panics::PanicLog;
 use crate::work::{AsyncWork, BlockingWork, Done, Task, TaskContext, TaskError, Work};
 
-/// How long work that blocks has to end after its time is over.
+/// How long blocking work has to return after its deadline or cancellation.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-/// How an attempt ended.
+/// The result of an attempt.
 pub(crate) enum AttemptResult {
-    /// It came to an end.
+    /// It returned.
     Ended(Result<Done, TaskError>),
-    /// Its batch was cancelled, or the process is ending.
+    /// Its batch was cancelled, or the process is shutting down.
     Cancelled,
-    /// It ignores its time limit or its cancellation, and still runs on a thread of its own. The error is what is stored of it.
+    /// It ignores its deadline or its cancellation, and still runs on its own thread. The error is the outcome to record.
     Unresponsive(JoinHandle<()>, TaskError),
 }
 
-/// Runs one attempt, until it is given up. Panics and time-outs are failures like others, and may be tried again.
+/// Runs one attempt until it ends or is cancelled. Panics and timeouts are errors that may be retried.
 pub(crate) async fn run(
     work: &Work,
     task: Task,
@@ -41,7 +41,7 @@ pub(crate) async fn run(
     }
 }
 
-/// The future of an attempt. Nothing of it runs outside of [`PanicLog::catch`], its destructors included.
+/// The future of an attempt. It runs only within [`PanicLog::catch`], including its destructors.
 struct Attempt<'a> {
     /// `None` once it has ended.
     future: Option<BoxFuture<'a, Result<Done, TaskError>>>,
@@ -69,7 +69,7 @@ impl Future for Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if let Some(future) = self.future.take() {
-            // Counted. Nobody waits for the error any more.
+            // The panic is counted. The error has no recipient.
             let _ = self.panics.catch(&self.task, || drop(future));
         }
     }
@@ -87,7 +87,7 @@ async fn wait(
         Ok(future) => Attempt { future: Some(future), task, panics },
         Err(panicked) => return AttemptResult::Ended(Err(panicked)),
     };
-    // Most tasks that take no time are done when they are first looked at, and timers cost more than they do.
+    // Most short tasks are ready at the first poll, and a timer costs more than they do.
     if let Poll::Ready(result) = futures::poll!(&mut attempt) {
         return AttemptResult::Ended(result);
     }
@@ -109,7 +109,7 @@ async fn block(
     let cancelled = CancellationToken::new();
     let context = TaskContext { deadline: started + time, cancelled: cancelled.clone() };
     let panics = Arc::clone(panics);
-    // Its end is when it ended, and not when somebody came to look.
+    // The end is recorded on the task's own thread, because this one may be delayed.
     let mut attempt = tokio::task::spawn_blocking(move || {
         let result = panics.catch(&task, || work.run(task, &context)).flatten();
         (result, Instant::now())
@@ -117,7 +117,7 @@ async fn block(
     let is_too_slow = tokio::select! {
         biased;
         result = &mut attempt => return AttemptResult::Ended(match result {
-            // What comes when its time is over comes too late, whatever it is.
+            // A result after the deadline is too late, whatever it is.
             Ok((_, ended)) if ended >= started + time => Err(too_slow(time)),
             Ok((result, _)) => result,
             Err(_) => Err(never_ran()),
@@ -140,7 +140,7 @@ fn too_slow(time: Duration) -> TaskError {
     TaskError::retryable("timed out").with_message(format!("took longer than {} ms", time.as_millis()))
 }
 
-/// What stands with the square of an attempt that cannot be stopped. Another one might not stop either, so there is none.
+/// The outcome of an attempt that cannot be stopped. It is not retried, because another attempt might not stop either.
 fn unstoppable(time: Option<Duration>) -> TaskError {
     let message = match time {
         Some(time) => format!("took longer than {} ms and does not stop", time.as_millis()),
@@ -149,7 +149,7 @@ fn unstoppable(time: Option<Duration>) -> TaskError {
     TaskError::permanent("does not stop").with_message(message)
 }
 
-/// The runtime starts no more threads because the process is ending.
+/// The runtime starts no more threads because the process is shutting down.
 fn never_ran() -> TaskError {
     TaskError::retryable("the process was ending")
 }

@@ -1,23 +1,23 @@
-//! The wait before a failed task is tried again.
+//! The backoff before a failed task is retried.
 
 use std::time::Duration;
 
 use rand::{Rng, RngExt};
 
-/// The upper bound of the wait before the second attempt; it doubles with each further one.
+/// The maximum delay before the second attempt. It doubles with each further attempt.
 const BASE_DELAY: Duration = Duration::from_millis(100);
 
-/// The upper bound that no wait exceeds.
+/// The limit of all delays.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
-/// The longest wait after an attempt, counted from 1.
+/// The maximum delay after an attempt, counted from 1.
 fn ceiling(attempt: u8) -> Duration {
     let doublings = u32::from(attempt.saturating_sub(1)).min(16);
     (BASE_DELAY * 2_u32.pow(doublings)).min(MAX_DELAY)
 }
 
-/// How long to wait after a failed attempt: anything up to an exponentially growing bound ("full jitter"),
-/// so that tasks that failed together do not come back together.
+/// The delay after a failed attempt: uniformly random up to an exponentially growing bound ("full jitter"), so that tasks that failed
+/// together are not retried together.
 pub(crate) fn after(attempt: u8, random: &mut impl Rng) -> Duration {
     ceiling(attempt).mul_f64(random.random())
 }

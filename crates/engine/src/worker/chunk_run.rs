@@ -1,4 +1,4 @@
-//! The running of one chunk: its tasks one after the other, and their results.
+//! Runs the tasks of one chunk, one after another, and writes their results.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -20,23 +20,23 @@ use crate::journal::{JournalError, Sequence, retry_while_unavailable};
 use crate::live::{LiveBatch, Pending};
 use crate::work::{Done, MAX_DETAIL, MAX_MESSAGE, Retry, StoredDetail, Task, TaskError, Work, shortened};
 
-/// When a chunk has turned out to be too long: the rest of it goes back to the dispatcher. A few tasks predict the others badly, so that
-/// a chunk can be far too long.
+/// When a chunk takes longer than this, the rest of it is released. The estimate is based on few tasks, so a chunk can be far too long.
 const OVERTIME: Duration = CHUNK_TIME.saturating_mul(2);
 
-/// How long tasks that never wait may keep a thread to themselves.
+/// How long tasks that never wait may occupy a thread before it yields.
 const SLICE: Duration = Duration::from_micros(50);
 
-/// How long a worker waits for the confirmation of its lease before it gives the lease back.
+/// How long a worker waits for the confirmation of its lease until it releases the lease.
 const CONFIRMATION_PATIENCE: Duration = LEASE_TTL.saturating_mul(4);
 
-/// The most groups into which the tasks of one chunk go that are tried again. Each has a delay of its own.
+/// The maximum number of retry groups of a chunk. Each has its own delay.
 const RETRY_GROUPS: usize = 8;
 
-/// The longest message that is stored of an attempt, in bytes. The last one of a task that failed is stored in full beside its square.
+/// The maximum length of the stored error of an attempt, in bytes. Up to [`MAX_MESSAGE`] bytes of a failed task's last error are stored
+/// with its square.
 const MAX_ATTEMPT_ERROR: usize = 256;
 
-/// How an attempt ended, and when.
+/// The result of an attempt, and when it ended.
 struct Timed {
     result: AttemptResult,
     /// Whether it waited.
@@ -44,12 +44,12 @@ struct Timed {
     ended: Instant,
 }
 
-/// When a task is run again.
+/// The delay before a task is run again.
 #[derive(Debug, Clone, Copy)]
 enum Delay {
-    /// After the backoff of its attempt, and not before this time has passed.
+    /// The backoff of its attempt, but at least this time.
     AtLeast(Duration),
-    /// After this time: it was snoozed.
+    /// Exactly this time, because it was snoozed.
     Exactly(Duration),
 }
 
@@ -61,33 +61,33 @@ impl Delay {
     }
 }
 
-/// What became of a chunk.
+/// The result of a chunk.
 pub(super) struct ChunkResult {
     pub(super) release: Release,
-    /// The attempt that does not stop, if there is one.
+    /// The attempt that is unresponsive, if there is one.
     pub(super) unresponsive: Option<JoinHandle<()>>,
 }
 
-/// A chunk that a worker runs.
+/// A chunk that is being run.
 pub(super) struct ChunkRun<'a> {
     worker: &'a Worker,
     batch: &'a LiveBatch,
     work: &'a Work,
     assignment: &'a Assignment,
-    /// The position behind the last one that is this worker's.
+    /// The end of this worker's positions. It moves when the lease is shortened.
     end: Position,
     buffer: WriteBuffer,
-    /// How far the journal goes with what was written.
+    /// The sequence of the journal after the last write.
     written: Sequence,
-    /// Those of its lap.
+    /// The limits of the lap.
     limits: LapLimits,
-    /// What is run again, and after which delay.
+    /// The tasks to run again, with their delays.
     again: Vec<(Pending, Delay)>,
-    /// For how long no other task with the key of these is started.
+    /// How long no other task with the key of this chunk may start.
     key_pause: Option<Duration>,
-    /// One moment on both clocks.
+    /// The same moment on both clocks.
     started: (Timestamp, Instant),
-    /// When the rest of the chunk is for others.
+    /// When the rest of the chunk is released.
     overtime: Instant,
 }
 
@@ -114,7 +114,7 @@ impl<'a> ChunkRun<'a> {
         }
     }
 
-    /// Runs the tasks that are still pending and writes their results.
+    /// Runs the pending tasks and writes their results.
     pub(super) async fn run(mut self) -> Result<ChunkResult, JournalError> {
         let mut tried = 0;
         let mut has_waited = false;
@@ -159,20 +159,20 @@ impl<'a> ChunkRun<'a> {
             }
             if now - sliced >= SLICE {
                 yield_now().await;
-                // Not after every task: it takes a lock that all workers share.
+                // Not checked after every task, because it takes a lock that all workers share.
                 is_stopping = self.worker.context.stopping.is_cancelled();
                 now = Instant::now();
                 sliced = now;
             }
             started = now;
         }
-        // With the time that others had on this thread: where there are more workers than processors, chunks get shorter.
+        // Includes the time that other tasks had on this thread. So with more workers than processors, chunks get smaller.
         let measured = Measurement { tasks: tried, elapsed: started - self.started.1, has_waited };
         self.write().await?;
         Ok(ChunkResult { release: self.release((tried > 0).then_some(measured)), unresponsive })
     }
 
-    /// Settles the tasks as failed without running them, because the workers before were lost.
+    /// Fails the tasks without running them, because their workers were lost.
     pub(super) async fn fail_poisoned(mut self) -> Result<ChunkResult, JournalError> {
         let losses = self.assignment.lease().unclean_stops;
         for task in self.batch.pending(self.assignment.lease().positions()) {
@@ -189,7 +189,7 @@ impl<'a> ChunkRun<'a> {
         self.assignment.lease().lap.lap
     }
 
-    /// Whether the lease still holds. After a stall that is known only when its coordinator has confirmed it.
+    /// Whether the lease is still valid. After a stall this waits for its coordinator's confirmation.
     async fn may_start(&self) -> bool {
         let validity = self.assignment.validity();
         if validity.holds() {
@@ -199,17 +199,17 @@ impl<'a> ChunkRun<'a> {
         self.worker.context.stopping.run_until_cancelled(confirmed).await.unwrap_or(false)
     }
 
-    /// A moment of this run on the other clock.
+    /// Converts a moment of this run to a timestamp.
     fn at(&self, moment: Instant) -> Timestamp {
         self.started.0.plus_millis((moment - self.started.1).as_millis() as u64)
     }
 
-    /// How long an attempt may take.
+    /// The timeout of an attempt.
     fn time(&self) -> Duration {
         Duration::from_millis(self.limits.timeout_ms.into())
     }
 
-    /// Runs a task once. Neither buffered results nor the tasks after it wait for it, and it does not wait for them.
+    /// Runs one attempt. While it waits, buffered results are written, and the following tasks are released if the chunk takes too long.
     async fn attempt(
         &mut self,
         Pending { position, attempt }: Pending,
@@ -288,7 +288,7 @@ impl<'a> ChunkRun<'a> {
         }
     }
 
-    /// Writes the buffer, as soon as that is possible: what has been run is not run again because a disk is full.
+    /// Writes the buffer. Retries until the journal is available, so that finished tasks do not run again.
     async fn write(&mut self) -> Result<(), JournalError> {
         let worker = self.worker;
         let (events, details) = self.buffer.take(self.lap(), &worker.status.worker, worker.context.clock.now());
@@ -302,7 +302,7 @@ impl<'a> ChunkRun<'a> {
         Ok(())
     }
 
-    /// Gives the tasks from a position on back, for others to run.
+    /// Releases the tasks from a position on.
     fn give_back_from(&mut self, cut: Position) {
         if cut < self.end {
             self.end = cut;
@@ -310,10 +310,10 @@ impl<'a> ChunkRun<'a> {
         }
     }
 
-    /// What is to be known of the chunk, now that everything of it has been written. Tasks that failed are tried again in groups; those between
-    /// the tasks of a group are settled, and skipped.
+    /// The result of the chunk after everything has been written. Failed tasks are retried in groups. Other tasks between those of a group
+    /// are settled, and skipped.
     fn release(&self, measured: Option<Measurement>) -> Release {
-        // Groups of groups do not get smaller and smaller: one chunk in all is as good as eight parts of it.
+        // Groups have a minimum size, so that repeated retries do not produce smaller and smaller groups.
         let least = self.batch.estimate.chunk_size() as usize / RETRY_GROUPS;
         let size = self.again.len().div_ceil(RETRY_GROUPS).max(least).max(1);
         let retries = self.again.chunks(size).filter_map(|group| {
@@ -340,14 +340,14 @@ impl<'a> ChunkRun<'a> {
     }
 }
 
-/// An outcome, with what is stored beside it.
+/// An outcome and its encoded detail.
 struct Settled {
     outcome: Outcome,
     detail: Option<Bytes>,
 }
 
 impl Settled {
-    /// A task that has too much to store has failed.
+    /// A task with a detail that is too large has failed.
     fn of(done: Done) -> Result<Self, TaskError> {
         let detail = done.detail.map(|detail| StoredDetail::Plain(detail).encode());
         match detail.as_ref().map(Bytes::len).filter(|bytes| *bytes > MAX_DETAIL) {
@@ -367,7 +367,7 @@ impl Settled {
         if encoded.len() > MAX_DETAIL + MAX_MESSAGE {
             return Self::failed(too_large(encoded.len()), lap);
         }
-        // In a later lap it replaces what an earlier one has left, also with nothing.
+        // In a later lap it replaces the detail of an earlier lap, even if it is empty.
         let is_stored = lap > 1 || has_more_to_say || matches!(failure, StoredDetail::Failure { detail: Some(_), .. });
         Self { outcome: Outcome::Failed(short_reason(&reason).into()), detail: is_stored.then_some(encoded) }
     }

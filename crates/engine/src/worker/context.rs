@@ -1,4 +1,4 @@
-//! What a worker works with.
+//! The state that workers share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -11,16 +11,16 @@ use crate::journal::Journal;
 use crate::live::LiveBatches;
 use crate::slots::BySlotClass;
 
-/// What all workers of a node work with.
+/// The state that all workers of a node share.
 pub(crate) struct WorkerContext {
     pub(crate) sources: BySlotClass<Arc<WorkSource>>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) batches: Arc<LiveBatches>,
     pub(crate) clock: Clock,
-    /// How many workers wait for an attempt that does not stop.
+    /// The number of workers that are blocked by an unresponsive attempt.
     pub(crate) unresponsive: AtomicU32,
-    /// No more tasks are started.
+    /// Cancelled when no more tasks may start.
     pub(crate) stopping: CancellationToken,
-    /// Running tasks are cancelled.
+    /// Cancelled when running tasks must stop.
     pub(crate) aborting: CancellationToken,
 }

@@ -2,10 +2,10 @@
 //!
 //! # Layout
 //!
-//! - `pool`: the workers of a node, as many as have work; `context`: what they work with
-//! - `work_loop`: a worker, which takes leases and gives them back; `source`: where they come from
-//! - `chunk_run`: runs the tasks of one chunk; `attempt`: one attempt at a task; `backoff`: the delay before the next one
-//! - `write_buffer`: attempts and outcomes on their way to the journal; `status`: what a worker is running
+//! - `pool`: the workers of a node, as many as there is work; `context`: the state that they share
+//! - `work_loop`: a worker, which takes and releases leases; `source`: obtains leases
+//! - `chunk_run`: runs the tasks of one chunk; `attempt`: one attempt at a task; `backoff`: the delay before the next attempt
+//! - `write_buffer`: attempts and outcomes to be written to the journal; `status`: the running task of a worker
 
 mod attempt;
 mod backoff;

@@ -1,4 +1,4 @@
-//! The workers of a node: as many as have something to run, and a few that wait for it.
+//! The workers of a node: as many as there is work, and a few that wait for work.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -18,13 +18,13 @@ use crate::cluster::{RunningTask, RunningTasks};
 use crate::panic_message::panic_message;
 use crate::slots::{BySlotClass, Node, SlotClass};
 
-/// The most workers of a class that wait for work: enough for a burst to start at once, and few of those that a change wakes.
+/// The maximum number of waiting workers per class. Enough for a burst to start at once, and few to be woken by a change.
 const MAX_WAITING: u32 = 16;
 
 /// The pause before a worker that has panicked is replaced.
 const REPLACEMENT_PAUSE: Duration = Duration::from_secs(1);
 
-/// The workers of a node. Each has a slot. The numbers of the slots begin with those of the first class.
+/// The workers of a node. Each has a slot. Slots are numbered across classes, starting with the first class.
 pub(crate) struct WorkerPool {
     statuses: Box<[Arc<WorkerStatus>]>,
     classes: BySlotClass<Mutex<ClassPool>>,
@@ -33,7 +33,7 @@ pub(crate) struct WorkerPool {
 
 /// The slots of one class.
 struct ClassPool {
-    /// The places in [`WorkerPool::statuses`] of those without a worker. The first ones are used first, so that there are few names.
+    /// The indexes in [`WorkerPool::statuses`] of free slots. The lowest one is used first, so that few worker names are in use.
     free: BTreeSet<usize>,
     waiting: u32,
 }
@@ -51,7 +51,7 @@ impl WorkerPool {
         Self { statuses: (1..).take(next).map(status).collect(), classes, workers: TaskTracker::new() }
     }
 
-    /// Starts workers, and more of them whenever there is work.
+    /// Starts workers. More are started whenever there is work.
     pub(crate) fn start(self: &Arc<Self>, context: &Arc<WorkerContext>) {
         for class in SlotClass::ALL {
             for _ in 0..MAX_WAITING {
@@ -66,7 +66,7 @@ impl WorkerPool {
         self.workers.wait().await;
     }
 
-    /// What the workers run of a batch.
+    /// The tasks of a batch that the workers are running.
     pub(crate) fn running(&self, batch: BatchId) -> RunningTasks {
         let mut longest: Vec<RunningTask> = self.statuses.iter().filter_map(|status| status.running(batch)).collect();
         let count = longest.len() as u32;
@@ -75,7 +75,7 @@ impl WorkerPool {
         RunningTasks { count, longest }
     }
 
-    /// Starts a worker that waits for work, unless enough of them do or all slots have one.
+    /// Starts a worker that waits for work, unless enough workers are waiting or no slot is free.
     fn spawn_worker(self: &Arc<Self>, class: SlotClass, context: &Arc<WorkerContext>) {
         let slot = {
             let mut slots = self.slots(class);
@@ -97,7 +97,7 @@ impl WorkerPool {
     }
 }
 
-/// Runs a worker, and has it replaced if it panics: that is a fault of the engine, and the lease has gone back by then.
+/// Runs a worker, and replaces it if it panics, which is a bug of the engine. Its lease has been released by then.
 async fn run(place: Place, worker: Worker) {
     let (pool, context, class) = (Arc::clone(&place.pool), Arc::clone(&place.context), place.class);
     let name = worker.status.worker.clone();
@@ -109,7 +109,7 @@ async fn run(place: Place, worker: Worker) {
     }
 }
 
-/// Works until others are enough for what there is, or the process is ending.
+/// Works until enough other workers are waiting, or the process is shutting down.
 async fn work(mut place: Place, worker: Worker) {
     let context = Arc::clone(&place.context);
     let source = &context.sources[place.class];
@@ -122,7 +122,7 @@ async fn work(mut place: Place, worker: Worker) {
     }
 }
 
-/// A worker's slot, which is free again when this is dropped.
+/// The slot of a worker. It is free again when this is dropped.
 pub(super) struct Place {
     pool: Arc<WorkerPool>,
     context: Arc<WorkerContext>,
@@ -132,14 +132,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The worker has something to run. Another one waits in its place.
+    /// The worker has a lease. Another one is started to wait in its place.
     pub(super) fn start_work(&mut self) {
         self.is_waiting = false;
         self.pool.slots(self.class).waiting -= 1;
         self.pool.spawn_worker(self.class, &self.context);
     }
 
-    /// The worker has nothing to run. Returns whether it is to wait for more; otherwise enough others do.
+    /// The worker has no lease any more. Returns whether it should wait for another one; otherwise enough workers are waiting.
     pub(super) fn end_work(&mut self) -> bool {
         let mut slots = self.pool.slots(self.class);
         self.is_waiting = slots.waiting < MAX_WAITING;

@@ -1,4 +1,4 @@
-//! Where the workers of a node get their work: from its own scheduler, and from the coordinators on other nodes.
+//! Obtains leases for the workers of a node, from its own scheduler and from coordinators on other nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,58 +11,58 @@ use crate::dispatch::{Asker, Contact, FairOrder, Granted, Holder, Lease, NodeId,
 use crate::estimate::CHUNK_TIME;
 use crate::slots::SlotClass;
 
-/// Hands work to the workers of one class of a node.
+/// Obtains leases for the workers of one slot class of a node.
 pub(crate) struct WorkSource {
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) peers: Arc<Peers>,
-    /// `None` where there are no other nodes.
+    /// `None` without other nodes.
     pub(crate) remote: Option<Arc<Remote>>,
-    /// How many slots may run one batch that keeps processors busy.
+    /// The maximum number of slots that may run one CPU-bound batch.
     pub(crate) cpu_bound_slots: u32,
     pub(crate) class: SlotClass,
     pub(crate) slots: u32,
-    /// How many of them only run work of owners that have no other.
+    /// The number of slots that only run work of owners without another slot.
     pub(crate) reserved: u32,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// How many slots each owner's work has.
+    /// The number of slots that each owner uses.
     owners: BTreeMap<OwnerId, u32>,
     used: u32,
     coordinators: FairOrder<Coordinator>,
 }
 
-/// Who coordinates a lap.
+/// The coordinator of a lap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Coordinator {
     Here,
     Peer(NodeId),
 }
 
-/// A lease that a worker of this node has. It is released when it is dropped, if that was not done before.
+/// A lease of a worker of this node. It is released when this is dropped, unless that has happened before.
 pub(crate) struct Assignment {
     source: Arc<WorkSource>,
     lease: Lease,
     owner: OwnerId,
     validity: Arc<Validity>,
-    /// Who was charged for it.
+    /// The coordinator that was charged for it.
     coordinator: Option<Coordinator>,
     started: Instant,
     is_released: bool,
 }
 
-/// What came of asking everybody once.
+/// The result of asking all coordinators once.
 enum Tried {
     Granted(Assignment),
-    /// There may be work of this node, which is asked first again.
+    /// This node may have work, so its own scheduler is asked again.
     Changed,
     Nothing,
 }
 
 impl WorkSource {
-    /// For slots of a class, of which some are reserved.
+    /// For the slots of a class, some of which are reserved.
     pub(crate) fn new(
         scheduler: Arc<Scheduler>,
         peers: Arc<Peers>,
@@ -74,7 +74,7 @@ impl WorkSource {
         Self { scheduler, peers, remote, cpu_bound_slots, class, slots, reserved, state: Mutex::default() }
     }
 
-    /// Waits for a lease. Whoever stops waiting leaves none held.
+    /// Waits for a lease. Cancel safe: no lease is held if the future is dropped.
     pub(crate) async fn next(self: &Arc<Self>) -> Assignment {
         loop {
             let mut of_peers = std::pin::pin!(self.peers.changed(self.class));
@@ -104,7 +104,7 @@ impl WorkSource {
                     reserved_from,
                 }),
                 Coordinator::Peer(id) => match &self.remote {
-                    // A coordinator that is lost does not answer for seconds, and there may be work here meanwhile.
+                    // A lost coordinator takes seconds to time out, and this node may get work in the meantime.
                     Some(remote) => tokio::select! {
                         biased;
                         granted = remote.claim(id, self.class, reserved_from) => granted,
@@ -133,8 +133,8 @@ impl WorkSource {
         Tried::Nothing
     }
 
-    /// Those who may have work, the ones that had the least working time of this node first. One weighs as much as the owners that it has
-    /// work of.
+    /// The coordinators that may have work, ordered by the working time that they had from this node, lowest first. The weight of a
+    /// coordinator is the number of owners with ready work.
     fn in_order(&self) -> Vec<Coordinator> {
         let peers = if self.remote.is_some() { self.peers.ready(self.class) } else { Vec::new() };
         if peers.is_empty() {
@@ -156,7 +156,7 @@ impl WorkSource {
         state.coordinators.in_order().collect()
     }
 
-    /// The owners that the next free slot is reserved from, if it is one of the last.
+    /// The owners that the next free slot is reserved from, if it is a reserved one.
     fn reserved_from(&self) -> Option<BTreeSet<OwnerId>> {
         let state = self.state();
         let is_reserved = self.slots.saturating_sub(state.used) <= self.reserved;
@@ -174,17 +174,17 @@ impl Assignment {
         &self.lease
     }
 
-    /// The class of the slot that it was granted for.
+    /// The slot class of the lease.
     pub(crate) fn class(&self) -> SlotClass {
         self.source.class
     }
 
-    /// Whether the lease holds, for all that is known at this moment.
+    /// The validity of the lease.
     pub(crate) fn validity(&self) -> &Validity {
         &self.validity
     }
 
-    /// Gives the tail back, from a position on.
+    /// Shortens the lease. The positions from `end` on are released.
     pub(crate) fn shrink(&self, end: Position) {
         let is_remote = self.source.remote.as_ref().is_some_and(|remote| remote.shrink(self.lease.id, end));
         if !is_remote {
@@ -192,7 +192,7 @@ impl Assignment {
         }
     }
 
-    /// Gives the lease back.
+    /// Releases the lease.
     pub(crate) fn release(mut self, release: &Release) {
         self.release_now(release);
     }
@@ -214,12 +214,12 @@ impl Assignment {
                 state.coordinators.settle(coordinator, nanos(self.started.elapsed()) - nanos(CHUNK_TIME));
             }
         }
-        // Also where another node has become the coordinator meanwhile, or this one.
+        // The coordinator may have changed in the meantime, to another node or to this one.
         let Assignment { source, lease, .. } = self;
         let to_peer = || source.remote.as_ref().is_some_and(|remote| remote.release(lease.id, release.clone()));
         let is_known = to_peer() || source.scheduler.release(lease.lap, lease.id, Holder::Here, release.clone());
         if !is_known {
-            // It has moved there in between.
+            // The lease has moved to another node in between.
             to_peer();
         }
     }

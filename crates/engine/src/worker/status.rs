@@ -1,4 +1,4 @@
-//! What each worker is running at this moment.
+//! The running task of each worker.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -8,22 +8,22 @@ use quilt::{BatchId, Position, Timestamp};
 use crate::cluster::RunningTask;
 use crate::slots::Node;
 
-/// The status of one worker. It is written for every task, and so without a lock.
+/// The status of one worker. It is updated for every task, so the frequently written fields need no lock.
 pub(crate) struct WorkerStatus {
     /// Its name.
     pub(crate) worker: Box<str>,
     number: u32,
-    /// The batch whose lease it has.
+    /// The batch of its lease.
     batch: Mutex<Option<BatchId>>,
     position: AtomicU32,
-    /// The number of the attempt; 0 between two of them.
+    /// The number of the attempt; 0 if none is running.
     attempt: AtomicU32,
     /// In milliseconds, as [`Timestamp`].
     started_at: AtomicU64,
 }
 
 impl WorkerStatus {
-    /// Of a worker of a node, which are numbered from 1.
+    /// For a worker of a node. Workers are numbered from 1.
     pub(crate) fn new(node: &Node, number: u32) -> Self {
         Self {
             worker: node.worker(number),
@@ -35,25 +35,25 @@ impl WorkerStatus {
         }
     }
 
-    /// The worker has a lease of this batch until the guard is dropped.
+    /// Sets the batch until the guard is dropped.
     pub(crate) fn set_batch(&self, batch: BatchId) -> BatchGuard<'_> {
         self.set(Some(batch));
         BatchGuard(self)
     }
 
-    /// An attempt starts. A reader at the same moment may see half of this: it is a display, and not a record.
+    /// Sets the running attempt. Concurrent readers may see a partial update. This is acceptable, because the status is only displayed.
     pub(crate) fn start(&self, position: Position, attempt: u8, at: Timestamp) {
         self.position.store(position.0, Ordering::Relaxed);
         self.started_at.store(at.0, Ordering::Relaxed);
         self.attempt.store(attempt.into(), Ordering::Relaxed);
     }
 
-    /// The attempt has ended.
+    /// Clears the running attempt.
     pub(crate) fn end(&self) {
         self.attempt.store(0, Ordering::Relaxed);
     }
 
-    /// What the worker runs of a batch.
+    /// The running task of the worker, if it belongs to a batch.
     pub(super) fn running(&self, batch: BatchId) -> Option<RunningTask> {
         let attempt = self.attempt.load(Ordering::Relaxed) as u8;
         let is_meant = || *self.batch.lock().unwrap_or_else(PoisonError::into_inner) == Some(batch);

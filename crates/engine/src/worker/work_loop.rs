@@ -1,4 +1,4 @@
-//! Takes leases, runs their chunks, and gives them back.
+//! Takes leases, runs their chunks, and releases the leases.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,16 +14,16 @@ use crate::dispatch::Release;
 use crate::journal::{JournalError, RETRY_PAUSE};
 use crate::live::LiveBatch;
 
-/// For how long this node gets no chunks of a batch that it cannot read. Other nodes may.
+/// How long this node is granted no chunks of a batch that it cannot read. Other nodes may be able to.
 const UNREADABLE_PAUSE: Duration = Duration::from_secs(5);
 
-/// For how long this node gets no chunks of a batch whose work it does not know. Other nodes may know it.
+/// How long this node is granted no chunks of a batch whose work it does not know. Other nodes may know it.
 const UNABLE_PAUSE: Duration = Duration::from_secs(60);
 
 /// Runs one task at a time.
 pub(crate) struct Worker {
     pub(super) context: Arc<WorkerContext>,
-    /// Its name, which is in the journal with what it ran, and what it is running.
+    /// Its name, which the journal records with its attempts, and its running task.
     pub(super) status: Arc<WorkerStatus>,
 }
 
@@ -35,7 +35,7 @@ impl Worker {
         }
     }
 
-    /// Runs a chunk. Returns the attempt that does not stop, if there is one.
+    /// Runs a chunk. Returns the attempt that is unresponsive, if there is one.
     async fn run(&self, assignment: Assignment) -> Option<JoinHandle<()>> {
         let lease = assignment.lease();
         let batch = match self.batch(&assignment).await {
@@ -75,7 +75,7 @@ impl Worker {
         }
     }
 
-    /// The batch of a lease, as far as it has to be folded.
+    /// Opens the batch of a lease, and waits until the required events have been applied.
     async fn batch(&self, assignment: &Assignment) -> Result<Arc<LiveBatch>, Release> {
         let lease = assignment.lease();
         let opened = self.context.batches.open(lease.lap.batch).await.map_err(|error| refused(assignment, &error))?;
@@ -87,7 +87,7 @@ impl Worker {
         }
     }
 
-    /// Starts nothing while an attempt runs that nobody waits for any more. So there are never more of them than workers.
+    /// Blocks the worker until an unresponsive attempt has ended, so that there are never more such attempts than workers.
     async fn wait_for(&self, attempt: JoinHandle<()>) {
         let worker = &self.status.worker;
         tracing::error!(worker, "an attempt does not stop though its time is over; its worker waits for it");
@@ -99,13 +99,13 @@ impl Worker {
     }
 }
 
-/// Gives a lease back whose batch cannot be read, or whose results cannot be written.
+/// The release of a lease whose batch cannot be read, or whose results cannot be written.
 fn refused(assignment: &Assignment, error: &JournalError) -> Release {
     let lease = assignment.lease();
     let batch = lease.lap.batch;
     match error {
         JournalError::Removed => Release::nothing_left(lease),
-        // The process is ending.
+        // The process is shutting down.
         JournalError::Closed => Release::untouched(lease),
         JournalError::Unavailable(_) | JournalError::Refused(_) => {
             tracing::debug!(%batch, %error, "a chunk cannot be run now");

@@ -1,4 +1,4 @@
-//! Attempts and outcomes on their way to the journal.
+//! Buffers attempts and outcomes before they are written to the journal.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::journal::SquareDetail;
 
-/// How long outcomes are buffered before they are written: about a frame on a screen.
+/// How long outcomes are buffered before they are written: about one screen refresh.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
 
-/// The most bytes of details that are buffered, without the last one.
+/// Maximum size of buffered details in bytes, not counting the last one.
 const MAX_BYTES: usize = 1 << 20;
 
 /// Attempts and outcomes that are written together.
@@ -25,7 +25,7 @@ pub(crate) struct WriteBuffer {
 }
 
 impl WriteBuffer {
-    /// Adds an attempt that ended at a moment.
+    /// Adds an attempt, and when it ended.
     pub(crate) fn attempted(&mut self, run: AttemptRun, ended: Instant) {
         self.due.get_or_insert(ended + FLUSH_INTERVAL);
         let other = match self.runs.last_mut() {
@@ -35,18 +35,18 @@ impl WriteBuffer {
         self.runs.extend(other);
     }
 
-    /// Adds an outcome. The attempt that led to it comes before.
+    /// Adds an outcome. The attempt that led to it must be added first.
     pub(crate) fn settled(&mut self, settlement: Settlement) {
         self.settlements.push(settlement);
     }
 
-    /// Adds the detail of a task whose outcome was added.
+    /// Adds the detail of a task whose outcome has been added.
     pub(crate) fn detailed(&mut self, index: Index, detail: Bytes) {
         self.bytes += detail.len();
         self.details.push((index, detail));
     }
 
-    /// Waits until the buffer has to be written.
+    /// Waits until the buffer must be written.
     pub(crate) async fn due(&self) {
         match self.due {
             Some(due) => sleep_until(due).await,
@@ -58,7 +58,7 @@ impl WriteBuffer {
         self.bytes >= MAX_BYTES || self.due.is_some_and(|due| due <= now)
     }
 
-    /// Empties the buffer. Returns the events in it, with the details that go with them.
+    /// Empties the buffer. Returns its events and details.
     pub(crate) fn take(&mut self, lap: u32, worker: &str, at: Timestamp) -> (Vec<Event>, Vec<SquareDetail>) {
         let Self { runs, settlements, details, .. } = std::mem::take(self);
         let attempted = (!runs.is_empty()).then(|| Event::Attempted { lap, worker: worker.into(), runs });
