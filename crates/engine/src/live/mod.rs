@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //!
-//! - [`LiveBatch`]: one batch; [`Viewer`]: counts its viewers
+//! - [`LiveBatch`]: one batch; [`Viewer`]: a viewer of it, which is counted
 //! - [`BatchState`]: the state derived from its events
 //! - `frames`: the frames for its viewers; `attempt_buffer`: its latest attempts
 //! - `batches`: all batches in memory; `unused`: keeps recently used batches in memory for a while
