@@ -174,10 +174,11 @@ pub trait AsyncWork: Send + Sync + 'static {
     }
 }
 
-/// CPU-bound work. Each attempt runs on its own thread, in a slot of [`SlotClass::Compute`]. Work that mostly waits should be [`AsyncWork`].
+/// CPU-bound work. Each attempt runs on its own thread, in a slot of [`SlotClass::Compute`]. Work that mostly waits should be
+/// [`AsyncWork`].
 pub trait BlockingWork: Send + Sync + 'static {
-    /// Runs one attempt at a task. The attempt must check [`TaskContext::is_over`] regularly and return soon after it is true. Otherwise the
-    /// attempt is failed permanently, and its worker stays blocked until it returns.
+    /// Runs one attempt at a task. The attempt must check [`TaskContext::is_over`] regularly and return soon after it is true. Otherwise
+    /// the attempt is failed permanently, and its worker stays blocked until it returns.
     fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError>;
 }
 
