@@ -54,7 +54,7 @@ pub(crate) enum ConfigError {
     #[error("nats_certificate and nats_key go together")]
     HalfCertificate,
     /// A name that would make bad names of workers.
-    #[error("name must have 1 to {MAX_NAME} letters, digits, dots, hyphens or underscores, unlike {0:?}")]
+    #[error("name must have 1 to {MAX_NAME} letters, digits, hyphens, underscores or single dots within, unlike {0:?}")]
     Name(String),
     /// Something that is no network.
     #[error("fetch_allow must name networks such as 10.1.0.0/16, unlike '{0}'")]
@@ -84,6 +84,9 @@ pub(crate) struct RawConfig {
     nats_prefix: String,
     name: Option<String>,
     slots: u32,
+    /// The former name of `slots`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workers: Option<u32>,
     compute_slots: Option<u32>,
     process_slots: Option<u32>,
     grace_ms: u32,
@@ -123,7 +126,8 @@ impl Default for RawConfig {
             nats_replicas: 1,
             nats_prefix: "quilt".into(),
             name: None,
-            slots: engine.node.slots.waiting,
+            slots: engine.node.slots.async_,
+            workers: None,
             compute_slots: None,
             process_slots: None,
             grace_ms: 5_000,
@@ -209,6 +213,7 @@ impl Config {
             origin: None,
             // Set below.
             slots: 1,
+            workers: None,
             fetch_allow: fetch_allow.or_else(|| raw.fetch_allow.clone()),
             grace_ms: 500,
             max_running: u32::MAX,
@@ -300,9 +305,10 @@ impl RawConfig {
 impl RawConfig {
     fn slots(&self) -> Result<Slots, ConfigError> {
         // A server that is alone has to run tasks by itself.
-        within("slots", self.slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
+        let slots = self.workers.unwrap_or(self.slots);
+        within("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
         let Settings { processors, .. } = Settings::default();
-        let usual = if self.slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
+        let usual = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
         let compute = self.compute_slots.unwrap_or(usual.compute);
         within("compute_slots", compute, 0, MAX_SLOTS)?;
         // As many as there are processors for one owner.
@@ -311,7 +317,7 @@ impl RawConfig {
             slots => slots + reserved(slots).max(1),
         });
         within("process_slots", process, 0, MAX_SLOTS)?;
-        Ok(Slots { waiting: self.slots, compute, process })
+        Ok(Slots { async_: slots, compute, process })
     }
 
     fn node(&self, slots: Slots) -> Result<Node, ConfigError> {
@@ -322,7 +328,8 @@ impl RawConfig {
             (None, Some(_)) => format!("{host}-{}", std::process::id()),
         };
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
+        let is_dotted = name.split('.').count() > 1 && name.split('.').any(str::is_empty);
+        if name.is_empty() || is_dotted || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
             return Err(ConfigError::Name(name));
         }
         Ok(Node { name: name.into(), host: host.into(), slots, ..Settings::default().node })

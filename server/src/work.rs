@@ -13,10 +13,10 @@ pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Resu
     let engine = Backend::open(&config).await?.start(&config).await?;
     let node = &config.engine.node;
     // Whoever closed standard output does not want to know.
-    let Slots { waiting, compute, process } = node.slots;
+    let Slots { async_, compute, process } = node.slots;
     let _ = writeln!(
         std::io::stdout(),
-        "Quilt works here as {}, with slots for {waiting} tasks that wait, {compute} that compute and {process} processes",
+        "Quilt works here as {}, with slots for {async_} tasks that wait, {compute} that compute and {process} processes",
         node.name
     );
     stop.await;

@@ -103,6 +103,7 @@ fn a_wrong_setting_stops_the_start_with_its_place_its_key_and_what_was_expected(
         (&["serve"][..], None, "slots = \"many\"", vec!["slots", "quilt.toml", "u32"]),
         (&["serve"], None, "solts = 3", vec!["solts", "quilt.toml", "slots"]),
         (&["serve"], Some(("QUILT_SLOTS", "0")), "", vec!["slots must be from 1 to 65536, not 0"]),
+        (&["serve"], None, "workers = 0", vec!["slots must be from 1 to 65536, not 0"]),
         (&["serve"], Some(("QUILT_ADDR", "nowhere")), "", vec!["QUILT_", "addr", "socket address"]),
         (&["serve", "--config", "missing.toml"], None, "", vec!["there is no file missing.toml"]),
         (&["serve", "--origin", "quilt.example"], None, "", vec!["origin", "https://quilt.example"]),

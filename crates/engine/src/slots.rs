@@ -26,7 +26,7 @@ impl SlotClass {
 pub struct BySlotClass<T> {
     /// For [`SlotClass::Async`].
     #[serde(rename = "async")]
-    pub waiting: T,
+    pub async_: T,
     /// For [`SlotClass::Compute`].
     pub compute: T,
     /// For [`SlotClass::Process`].
@@ -36,11 +36,7 @@ pub struct BySlotClass<T> {
 impl<T> BySlotClass<T> {
     /// A value for each class.
     pub fn from_fn(mut value: impl FnMut(SlotClass) -> T) -> Self {
-        Self {
-            waiting: value(SlotClass::Async),
-            compute: value(SlotClass::Compute),
-            process: value(SlotClass::Process),
-        }
+        Self { async_: value(SlotClass::Async), compute: value(SlotClass::Compute), process: value(SlotClass::Process) }
     }
 
     /// The values, in the order of [`SlotClass::ALL`].
@@ -54,7 +50,7 @@ impl<T> Index<SlotClass> for BySlotClass<T> {
 
     fn index(&self, class: SlotClass) -> &T {
         match class {
-            SlotClass::Async => &self.waiting,
+            SlotClass::Async => &self.async_,
             SlotClass::Compute => &self.compute,
             SlotClass::Process => &self.process,
         }
@@ -64,7 +60,7 @@ impl<T> Index<SlotClass> for BySlotClass<T> {
 impl<T> IndexMut<SlotClass> for BySlotClass<T> {
     fn index_mut(&mut self, class: SlotClass) -> &mut T {
         match class {
-            SlotClass::Async => &mut self.waiting,
+            SlotClass::Async => &mut self.async_,
             SlotClass::Compute => &mut self.compute,
             SlotClass::Process => &mut self.process,
         }

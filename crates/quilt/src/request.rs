@@ -242,7 +242,8 @@ fn start_within(value: String, now: Timestamp) -> Result<Timestamp, SpecError> {
     if at > latest {
         return Err(SpecError::TooLate { value, latest: latest.to_rfc3339().unwrap_or_default() });
     }
-    Ok(at)
+    // The stored spec has 0 for none.
+    Ok(at.max(Timestamp(1)))
 }
 
 fn labels_within(labels: BTreeMap<String, String>) -> Result<Map<String, Value>, SpecError> {

@@ -171,7 +171,9 @@ impl Peers {
     /// All compatible nodes, including silent ones whose workers may still hold leases.
     pub(crate) fn holders(&self) -> Vec<NodeId> {
         let state = self.read();
-        state.peers.iter().filter(|(_, peer)| peer.is_compatible()).map(|(id, _)| *id).collect()
+        // A node that has drained and is silent has ended.
+        let may_hold = |peer: &Peer| peer.is_compatible() && !(peer.is_silent && peer.status.is_draining);
+        state.peers.iter().filter(|(_, peer)| may_hold(peer)).map(|(id, _)| *id).collect()
     }
 
     /// The nodes that run tasks of a slot class, including this one.

@@ -101,7 +101,8 @@ impl Remote {
             link.wants.push((reserved_from, (class, answer)));
             link.wake.notify_one();
         }
-        granted.await.ok()
+        let mut claim = Claim { remote: self, granted };
+        (&mut claim.granted).await.ok()
     }
 
     /// Shortens a lease. Returns `false` if it is not held from another coordinator.
@@ -264,7 +265,9 @@ impl Remote {
         let is_due = link.has_failed || (link.confirm_at <= Instant::now() && ours().next().is_some());
         let mut wants: Vec<Want> = Vec::new();
         let mut answers = Vec::new();
-        for (reserved_from, answer) in link.wants.drain(..) {
+        // Some were given up meanwhile.
+        let wanted = link.wants.drain(..).filter(|(_, (_, answer))| !answer.is_closed());
+        for (reserved_from, answer) in wanted {
             let class = answer.0;
             match wants.last_mut().filter(|want| want.class == class && want.reserved_from == reserved_from) {
                 Some(want) => want.slots += 1,
@@ -379,6 +382,21 @@ impl Remote {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A claim that is waited for. A lease that arrives when nobody waits any more is given back.
+struct Claim<'a> {
+    remote: &'a Remote,
+    granted: oneshot::Receiver<Granted>,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.granted.close();
+        if let Ok(Granted { lease, .. }) = self.granted.try_recv() {
+            self.remote.release(lease.id, Release::untouched(&lease));
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! Adoption of a lap by a new coordinator: leases that an earlier coordinator has granted.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use quilt::Position;
 use tokio::time::Instant;
 
 use super::asker::{Contact, Holder};
+use super::class_order::Pick;
 use super::dispatcher::{Dispatcher, InFlight};
 use super::lease::Lease;
-use super::suspects::Record;
+use super::suspects::{Record, overlap};
+use crate::slots::SlotClass;
 
 /// The result of adopting a lease of an earlier coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,21 @@ impl Dispatcher {
         .collect()
     }
 
+    /// Takes positions out of whatever they wait in: somebody runs them.
+    fn take_out(&mut self, positions: &Range<u32>, now: Instant) {
+        self.take_out_of_key_queues(positions, now);
+        self.unassigned.remove(positions.clone());
+        self.suspects.remove(positions);
+        let overlapping: Vec<_> = self.retries.extract_if(.., |_, group| overlap(group, positions)).collect();
+        for ((due, _), group) in overlapping {
+            for rest in [group.start..positions.start.min(group.end), positions.end.max(group.start)..group.end] {
+                if !rest.is_empty() {
+                    self.add_retry(due, rest);
+                }
+            }
+        }
+    }
+
     /// Adds a lease that an earlier coordinator granted, or confirms a known one.
     pub(super) fn adopt(&mut self, lease: &Lease, contact: Contact, now: Instant) -> Adoption {
         if let Some(known) = self.in_flight.get_mut(&lease.id) {
@@ -60,13 +78,11 @@ impl Dispatcher {
         // Another node may have sent any range.
         let tasks = self.of.batch.folded().quilt.progress().tasks;
         let positions = lease.first.0..lease.end.0.min(tasks);
-        let overlaps =
-            |other: &InFlight| other.positions.start < positions.end && positions.start < other.positions.end;
+        let overlaps = |other: &InFlight| overlap(&other.positions, &positions);
         if lease.lap != self.of.lap || positions.is_empty() || self.in_flight.values().any(overlaps) {
             return Adoption::Refused;
         }
-        self.empty_key_queues(now);
-        self.unassigned.remove(positions.clone());
+        self.take_out(&positions, now);
         let key = self.start_key(&positions, now);
         let in_flight = InFlight {
             holder: contact.holder,
@@ -77,6 +93,7 @@ impl Dispatcher {
             confirmed: contact.live,
             exchange: contact.exchange,
             key,
+            pick: Pick::of(SlotClass::Async),
         };
         self.in_flight.insert(lease.id, in_flight);
         let early = self.opening.as_mut().and_then(|early| early.remove(&lease.id));

@@ -12,6 +12,7 @@ use rangemap::RangeSet;
 use tokio::time::Instant;
 
 use super::asker::{Asker, Holder};
+use super::class_order::Pick;
 use super::fair::nanos;
 use super::keys::{Key, KeyQueues};
 use super::lease::{LapId, Lease, Release, RetryGroup};
@@ -28,6 +29,9 @@ pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// How long the first task of a batch runs alone. If it ends within this time, its running time determines the size of the next chunks.
 const PROBE_TIME: Duration = Duration::from_millis(2);
+
+/// How long a node is granted no chunks of a lap after it has named another class of slots than the known one.
+const UNABLE_TIME: Duration = Duration::from_secs(60);
 
 /// The maximum time for which a node is not granted chunks of a batch that it cannot run.
 const MAX_AVOID: Duration = Duration::from_secs(3_600);
@@ -51,8 +55,8 @@ pub(crate) struct DispatchedLap {
 /// Hands out the chunks of one lap.
 pub(super) struct Dispatcher {
     pub(super) of: DispatchedLap,
-    /// The slot class of its tasks.
-    pub(super) class: SlotClass,
+    /// The class of slots that its tasks need. `None` until a node has said so, where this one does not know the work.
+    pub(super) class: Option<SlotClass>,
     /// The batch's share of working time.
     pub(super) priority: Priority,
     /// No task starts before this time.
@@ -91,6 +95,22 @@ pub(super) struct InFlight {
     pub(super) exchange: u64,
     /// The key of its task.
     pub(super) key: Option<Key>,
+    /// How its time is charged.
+    pub(super) pick: Pick,
+}
+
+/// A lease that has ended.
+pub(super) struct Ended {
+    /// How its time is charged.
+    pub(super) pick: Pick,
+    /// The nanoseconds of working time that were not charged yet.
+    pub(super) nanos: i128,
+}
+
+impl InFlight {
+    fn ended(&self, now: Instant) -> Ended {
+        Ended { pick: self.pick, nanos: nanos(now - self.since) - self.charged }
+    }
 }
 
 /// Whether a dispatcher has work to grant, and when that may change without an event.
@@ -112,7 +132,7 @@ impl Dispatcher {
         let keys = of.batch.keys().map(|keys| KeyQueues::new(keys.limits()));
         let mut dispatcher = Self {
             keys,
-            class: of.batch.slot_class().unwrap_or(SlotClass::Async),
+            class: of.batch.slot_class(),
             of,
             priority,
             not_before,
@@ -150,9 +170,11 @@ impl Dispatcher {
             self.unassign(positions);
         }
         self.look_ahead(now);
-        let has_work = self.has_unassigned() || !self.suspects.is_empty();
-        let key = self.keys.as_ref().and_then(KeyQueues::next_time).filter(|_| !has_work);
-        let retry = self.retries.first_key_value().map(|((due, _), _)| *due).filter(|_| !has_work);
+        let has_unassigned = self.has_unassigned();
+        let has_work = has_unassigned || !self.suspects.is_empty();
+        // Also beside suspects: few of them may run at the same time.
+        let key = self.keys.as_ref().and_then(KeyQueues::next_time).filter(|_| !has_unassigned);
+        let retry = self.retries.first_key_value().map(|((due, _), _)| *due).filter(|_| !has_unassigned);
         let probe = self.probe_end(now).filter(|_| has_work);
         let wake = self.avoided.values().min().copied().into_iter().chain(key).chain(retry).chain(probe).min();
         Readiness { is_ready: has_work && probe.is_none(), wake }
@@ -184,10 +206,10 @@ impl Dispatcher {
     /// Whether a node that is running `suspects` suspects can be granted a chunk.
     pub(super) fn can_serve(&self, asker: &Asker, suspects: u32) -> bool {
         let held = || self.in_flight.values().filter(|lease| lease.holder == asker.holder()).count();
-        asker.class == self.class
+        self.class.is_none_or(|class| class == asker.class)
             && asker.accepts(self.of.owner)
             && !self.avoided.contains_key(&asker.holder())
-            && !(self.class == SlotClass::Async
+            && !(asker.class == SlotClass::Async
                 && self.of.batch.is_cpu_bound()
                 && held() >= asker.cpu_bound_slots as usize)
             && (self.has_unassigned() || self.suspects.has_for(suspects))
@@ -253,6 +275,7 @@ impl Dispatcher {
             confirmed: asker.contact.live,
             exchange: asker.contact.exchange,
             key,
+            pick: Pick::of(asker.class),
         };
         self.in_flight.insert(lease.id, in_flight);
         Some(lease)
@@ -308,25 +331,27 @@ impl Dispatcher {
         let Some(lease) = self.in_flight.get_mut(&id).filter(|lease| lease.holder == holder) else { return };
         let end = end.0.clamp(lease.positions.start, lease.positions.end);
         let tail = end..std::mem::replace(&mut lease.positions.end, end);
-        self.unassign(tail);
+        let record = lease.record;
+        self.hand_back(tail, record);
     }
 
-    /// Ends a lease. Returns the working time that has not been charged yet, or `None` if the node does not hold the lease.
-    pub(super) fn release(&mut self, id: LeaseId, holder: Holder, release: Release, now: Instant) -> Option<i128> {
+    /// Ends a lease. Returns `None` if the node does not hold it.
+    pub(super) fn release(&mut self, id: LeaseId, holder: Holder, release: Release, now: Instant) -> Option<Ended> {
         if let (Some(early), false) = (&mut self.opening, self.in_flight.contains_key(&id)) {
             early.insert(id, release);
             return None;
         }
         self.in_flight.get(&id).filter(|lease| lease.holder == holder)?;
-        let InFlight { positions, since, charged, key, .. } = self.in_flight.remove(&id)?;
+        let lease = self.in_flight.remove(&id)?;
+        let ended = lease.ended(now);
+        let InFlight { positions, record, since, key, .. } = lease;
         self.end_key(key, release.key_pause, now);
         let done_to = release.done_to.0.clamp(positions.start, positions.end);
-        self.unassign(done_to..positions.end);
+        self.hand_back(done_to..positions.end, record);
         for RetryGroup { first, end, delay } in release.retries {
             let group = first.0.max(positions.start)..end.0.min(done_to);
             if !group.is_empty() {
-                self.counter += 1;
-                self.retries.insert((now + delay.min(MAX_RETRY_DELAY), self.counter), group);
+                self.add_retry(now + delay.min(MAX_RETRY_DELAY), group);
             }
         }
         self.after = self.after.max(release.after);
@@ -334,21 +359,47 @@ impl Dispatcher {
             let elapsed = measured.elapsed.min(now - since);
             self.of.batch.estimate.measured(measured.tasks, elapsed, measured.has_waited);
         }
-        if let Some(time) = release.avoid {
+        let is_of_other_class = release.class.is_some_and(|class| !self.learn_class(class));
+        if let Some(time) = release.avoid.or(is_of_other_class.then_some(UNABLE_TIME)) {
             self.avoided.insert(holder, now + time.min(MAX_AVOID));
         }
-        Some(nanos(now - since) - charged)
+        Some(ended)
     }
 
-    /// Charges running leases for the working time since the last charge. Returns the sum.
-    pub(super) fn accrue(&mut self, now: Instant) -> i128 {
-        let mut sum = 0;
-        for lease in self.in_flight.values_mut() {
-            let more = (nanos(now - lease.since) - lease.charged).max(0);
-            lease.charged += more;
-            sum += more;
+    pub(super) fn add_retry(&mut self, due: Instant, positions: Range<u32>) {
+        self.counter += 1;
+        self.retries.insert((due, self.counter), positions);
+    }
+
+    /// Takes note of the class that the tasks need. Returns `false` if it is known to be another one.
+    fn learn_class(&mut self, class: SlotClass) -> bool {
+        *self.class.get_or_insert(class) == class
+    }
+
+    /// Makes positions of a lease unassigned. Those of a suspect stay suspected.
+    fn hand_back(&mut self, positions: Range<u32>, record: Record) {
+        match record.is_suspect() && !positions.is_empty() {
+            true => self.suspects.push(Suspect { positions, record }),
+            false => self.unassign(positions),
         }
-        sum
+    }
+
+    /// Passes the nanoseconds of running leases since their last charge to `charge`.
+    pub(super) fn accrue(&mut self, now: Instant, mut charge: impl FnMut(Pick, i128)) {
+        for lease in self.in_flight.values_mut() {
+            let more = nanos(now - lease.since) - lease.charged;
+            if more > 0 {
+                lease.charged += more;
+                charge(lease.pick, more);
+            }
+        }
+    }
+
+    /// Records how the time of a lease is charged.
+    pub(super) fn set_pick(&mut self, id: LeaseId, pick: Pick) {
+        if let Some(lease) = self.in_flight.get_mut(&id) {
+            lease.pick = pick;
+        }
     }
 
     /// Whether no leases are held, as far as the leases of peers are known.
@@ -362,21 +413,24 @@ impl Dispatcher {
     }
 
     /// Ends a lease that its holder does not know.
-    pub(super) fn reclaim(&mut self, id: LeaseId, now: Instant) -> Option<i128> {
-        let InFlight { positions, since, charged, key, .. } = self.in_flight.remove(&id)?;
-        self.end_key(key, None, now);
-        self.unassign(positions);
-        Some(nanos(now - since) - charged)
+    pub(super) fn reclaim(&mut self, id: LeaseId, now: Instant) -> Option<Ended> {
+        let lease = self.in_flight.remove(&id)?;
+        let ended = lease.ended(now);
+        self.end_key(lease.key, None, now);
+        self.hand_back(lease.positions, lease.record);
+        Some(ended)
     }
 
     /// Ends a lease whose holder is lost. The holder lost `lost` leases in total, of which `suspects` were suspects.
-    pub(super) fn expire(&mut self, id: LeaseId, (lost, suspects): (u32, u32), now: Instant) -> Option<i128> {
-        let InFlight { positions, record, since, charged, key, .. } = self.in_flight.remove(&id)?;
+    pub(super) fn expire(&mut self, id: LeaseId, (lost, suspects): (u32, u32), now: Instant) -> Option<Ended> {
+        let lease = self.in_flight.remove(&id)?;
+        let ended = lease.ended(now);
+        let InFlight { positions, record, key, .. } = lease;
         self.end_key(key, None, now);
         let record = record.after_loss(lost, suspects);
         tracing::warn!(batch = %self.of.lap.batch, unclean_stops = record.unclean_stops, "a lease has expired: its worker is lost");
         self.suspects.push(Suspect { positions, record });
-        Some(nanos(now - since) - charged)
+        Some(ended)
     }
 
     /// The number of suspects that a node is running.

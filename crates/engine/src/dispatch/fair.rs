@@ -86,24 +86,27 @@ impl<K: Copy + Ord> FairOrder<K> {
         self.ready.iter().map(|(_, key)| *key)
     }
 
-    /// Charges a picked key with the expected nanoseconds of its work.
-    pub(crate) fn pick(&mut self, key: K, expected: i128) {
+    /// Charges a picked key with the expected nanoseconds of its work. Returns its weight: it may be another one when the work ends, and what
+    /// follows has to be divided by the same.
+    pub(crate) fn pick(&mut self, key: K, expected: i128) -> u32 {
+        let weight = self.shares.get(&key).map_or(1, |share| share.weight.max(1));
         self.update(key, |share| {
             share.running += 1;
-            share.charged += expected / i128::from(share.weight.max(1));
+            share.charged += expected / i128::from(weight);
         });
+        weight
     }
 
-    /// Charges a key with additional nanoseconds for running work. May be negative.
-    pub(crate) fn charge(&mut self, key: K, nanos: i128) {
-        self.update(key, |share| share.charged += nanos / i128::from(share.weight.max(1)));
+    /// Charges a key with additional nanoseconds for running work, which was picked with a weight. May be negative.
+    pub(crate) fn charge(&mut self, key: K, nanos: i128, weight: u32) {
+        self.update(key, |share| share.charged += nanos / i128::from(weight.max(1)));
     }
 
     /// Settles a pick of a key, which took `nanos` more than it was charged.
-    pub(crate) fn settle(&mut self, key: K, nanos: i128) {
+    pub(crate) fn settle(&mut self, key: K, nanos: i128, weight: u32) {
         self.update(key, |share| {
             share.running = share.running.saturating_sub(1);
-            share.charged += nanos / i128::from(share.weight.max(1));
+            share.charged += nanos / i128::from(weight.max(1));
         });
     }
 
@@ -183,8 +186,8 @@ mod tests {
         let mut picks = [0; 2];
         for _ in 0..times {
             let key = order.in_order().next().expect("one is ready");
-            order.pick(key, nanos(takes(key)));
-            order.settle(key, 0);
+            let weight = order.pick(key, nanos(takes(key)));
+            order.settle(key, 0, weight);
             picks[usize::from(key)] += 1;
         }
         picks
@@ -217,7 +220,7 @@ mod tests {
         order.pick(1, nanos(SECOND));
         order.set_idle(1);
         assert_eq!(order.largest_weight(), Some(4));
-        order.settle(1, 0);
+        order.settle(1, 0, NORMAL);
         order.set_ready(0, 1);
         assert_eq!(order.largest_weight(), Some(1));
         order.set_idle(0);
@@ -245,9 +248,9 @@ mod tests {
         order.set_ready(0, NORMAL);
         order.pick(0, 0);
         order.set_idle(0);
-        order.charge(0, nanos(SECOND) * 3_600);
+        order.charge(0, nanos(SECOND) * 3_600, NORMAL);
         order.set_ready(1, NORMAL);
-        order.settle(0, 0);
+        order.settle(0, 0, NORMAL);
         order.set_ready(0, NORMAL);
         assert_eq!(picks(&mut order, 12, |_| SECOND), [5, 7]);
     }
@@ -257,13 +260,13 @@ mod tests {
         let mut order = FairOrder::default();
         order.set_ready(0, NORMAL);
         order.set_ready(1, NORMAL);
-        order.charge(0, nanos(SECOND) * 10);
+        order.charge(0, nanos(SECOND) * 10, NORMAL);
         order.set_idle(0);
         order.forget(|_| true);
         order.set_ready(0, NORMAL);
         assert_eq!(picks(&mut order, 30, |_| SECOND), [10, 20]);
         order.set_idle(0);
-        order.charge(1, nanos(SECOND) * 4);
+        order.charge(1, nanos(SECOND) * 4, NORMAL);
         order.forget(|_| true);
         assert!(!order.shares.contains_key(&0), "its charge says nothing any more");
     }
@@ -274,7 +277,19 @@ mod tests {
         order.set_ready(0, NORMAL);
         order.set_ready(1, NORMAL);
         order.pick(0, nanos(SECOND));
-        order.settle(0, -nanos(SECOND));
+        order.settle(0, -nanos(SECOND), NORMAL);
         assert_eq!(order.in_order().next(), Some(0));
+    }
+
+    #[test]
+    fn what_was_charged_with_a_weight_is_refunded_with_the_same() {
+        let mut order = FairOrder::default();
+        order.set_ready(0, 16);
+        order.set_ready(1, 1);
+        let weight = order.pick(0, nanos(SECOND) * 600);
+        // Only work of less weight is left.
+        order.set_ready(0, 1);
+        order.settle(0, -nanos(SECOND) * 600, weight);
+        assert_eq!(order.shares.get(&0).map(|share| share.charged), order.shares.get(&1).map(|share| share.charged));
     }
 }

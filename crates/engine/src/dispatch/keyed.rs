@@ -27,7 +27,6 @@ impl Dispatcher {
     pub(super) fn look_ahead(&mut self, now: Instant) {
         let Some(keys) = &mut self.keys else { return };
         let batch = Arc::clone(&self.of.batch);
-        let Some(task_keys) = batch.keys() else { return };
         let folded = batch.folded();
         while !keys.is_ready(now) && keys.waiting() < LOOK_AHEAD {
             let Some(positions) = self.unassigned.iter().next().cloned() else { return };
@@ -35,7 +34,7 @@ impl Dispatcher {
             let taken = pending.map_or(positions.end, |position| position.0 + 1);
             self.unassigned.remove(positions.start..taken);
             if let Some(position) = pending {
-                let key = task_keys.key(batch.order.index(position)).unwrap_or_else(|| NO_KEY.into());
+                let key = batch.key(position).unwrap_or_else(|| NO_KEY.into());
                 keys.add(&key.into(), position.0, now);
             }
         }
@@ -55,6 +54,17 @@ impl Dispatcher {
             keys.pause(&key, pause.min(MAX_RETRY_DELAY), now);
         }
         keys.end(&key, now);
+    }
+
+    /// Takes positions out of the queues of their keys.
+    pub(super) fn take_out_of_key_queues(&mut self, positions: &Range<u32>, now: Instant) {
+        if positions.len() > 1 {
+            return self.empty_key_queues(now);
+        }
+        let key = self.key_of(Position(positions.start)).unwrap_or_else(|| NO_KEY.into());
+        if let Some(keys) = &mut self.keys {
+            keys.remove(&key, positions.start, now);
+        }
     }
 
     /// Moves the positions in the queues back to the unassigned ones.
@@ -77,8 +87,6 @@ impl Dispatcher {
     }
 
     fn key_of(&self, position: Position) -> Option<Key> {
-        let batch = &self.of.batch;
-        let key = batch.keys()?.key(batch.order.index(position))?;
-        Some(key.into())
+        self.of.batch.key(position).map(Into::into)
     }
 }

@@ -81,25 +81,39 @@ impl KeyQueues {
         self.update(key, now, |queue| queue.waiting.push_back(position));
     }
 
-    /// Removes and returns the next position whose task can start, with its key. Call [`KeyQueues::start`] when the task starts.
+    /// Removes and returns the next position whose task can start, with its key, which moves to the end of the order. Call [`KeyQueues::start`] when the task starts.
     pub(super) fn pop(&mut self, now: Instant) -> Option<(u32, Key)> {
         if !self.is_ready(now) {
             return None;
         }
         let (_, key) = self.ready.first().cloned()?;
+        self.turns += 1;
+        let turn = self.turns;
         let mut position = None;
-        self.update(&key, now, |queue| position = queue.waiting.pop_front());
+        self.update(&key, now, |queue| {
+            queue.turn = turn;
+            position = queue.waiting.pop_front();
+        });
         self.waiting -= usize::from(position.is_some());
         Some((position?, key))
     }
 
-    /// Records that a task of the key starts. The key moves to the end of the order.
+    /// Removes a position that has not started, if it is there.
+    pub(super) fn remove(&mut self, key: &Key, position: u32, now: Instant) {
+        let mut removed = 0;
+        self.update(key, now, |queue| {
+            let before = queue.waiting.len();
+            queue.waiting.retain(|waiting| *waiting != position);
+            removed = before - queue.waiting.len();
+        });
+        self.waiting -= removed;
+    }
+
+    /// Records that a task of the key starts.
     pub(super) fn start(&mut self, key: &Key, now: Instant) {
-        self.turns += 1;
-        let (turn, interval) = (self.turns, self.limits.interval);
+        let interval = self.limits.interval;
         self.update(key, now, |queue| {
             queue.running += 1;
-            queue.turn = turn;
             queue.not_before = queue.not_before.max(now + interval);
         });
     }

@@ -13,6 +13,7 @@
 
 mod adoption;
 mod asker;
+mod class_order;
 mod crash_log;
 mod dispatcher;
 mod fair;

@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::adoption::Adoption;
 use super::asker::{Asker, Contact, Holder};
-use super::dispatcher::Dispatcher;
-use super::fair::FairOrder;
+use super::class_order::ClassOrder;
+use super::dispatcher::{Dispatcher, Ended};
 use super::lease::{LapId, Lease, Release};
 use super::running_log::RunningLog;
 use super::validity::Validity;
@@ -59,7 +59,14 @@ impl Schedule {
             self.wakes.insert((at, lap));
         }
         let weight = readiness.is_ready.then(|| dispatcher.priority.weight());
-        self.orders[dispatcher.class].set_ready(dispatcher.of.owner, lap, weight);
+        let (owner, needs) = (dispatcher.of.owner, dispatcher.class);
+        for class in SlotClass::ALL {
+            // Until the class is known, slots of any class may be the right ones.
+            match needs.is_none_or(|needs| needs == class) {
+                true => self.orders[class].set_ready(owner, lap, weight),
+                false => self.orders[class].set_idle(owner, lap),
+            }
+        }
     }
 
     /// The number of owners with ready work, by slot class.
@@ -82,7 +89,8 @@ impl Schedule {
             let (owner, validity) = (dispatcher.of.owner, Arc::clone(&dispatcher.of.validity));
             let lease = dispatcher.claim(asker, suspects, now);
             if let Some(lease) = &lease {
-                order.pick(owner, lap, dispatcher.expected(lease));
+                let pick = order.pick(asker.class, owner, lap, dispatcher.expected(lease));
+                dispatcher.set_pick(lease.id, pick);
                 if asker.holder() == Holder::Here {
                     log.start(lease.id, dispatcher);
                 }
@@ -100,7 +108,10 @@ impl Schedule {
         let Some(dispatcher) = self.dispatchers.get_mut(&lease.lap) else { return Adoption::Refused };
         let adoption = dispatcher.adopt(lease, contact, now);
         if adoption == Adoption::New {
-            self.orders[dispatcher.class].pick(dispatcher.of.owner, lease.lap, 0);
+            // It may be for a slot of another class, if this one is not known. Its time is charged all the same.
+            let class = dispatcher.class.unwrap_or(SlotClass::Async);
+            let pick = self.orders[class].pick(class, dispatcher.of.owner, lease.lap, 0);
+            dispatcher.set_pick(lease.id, pick);
         }
         self.refresh(lease.lap, now);
         adoption
@@ -115,9 +126,6 @@ impl Schedule {
         release: Release,
         now: Instant,
     ) -> bool {
-        if let Some(class) = release.class {
-            self.move_to(lap, class);
-        }
         self.end_lease(lap, lease, now, |dispatcher| dispatcher.release(lease, holder, release, now))
     }
 
@@ -127,33 +135,22 @@ impl Schedule {
         lap: LapId,
         lease: LeaseId,
         now: Instant,
-        end: impl FnOnce(&mut Dispatcher) -> Option<i128>,
+        end: impl FnOnce(&mut Dispatcher) -> Option<Ended>,
     ) -> bool {
         let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return false };
-        if let Some(nanos) = end(dispatcher) {
-            self.orders[dispatcher.class].settle(dispatcher.of.owner, lap, nanos);
+        if let Some(Ended { pick, nanos }) = end(dispatcher) {
+            self.orders[pick.class].settle(dispatcher.of.owner, lap, pick, nanos);
             self.log.end(lap, lease);
             self.refresh(lap, now);
         }
         true
     }
 
-    /// Changes the slot class of a lap.
-    fn move_to(&mut self, lap: LapId, class: SlotClass) {
-        let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return };
-        let before = std::mem::replace(&mut dispatcher.class, class);
-        if before != class {
-            self.orders[before].remove(dispatcher.of.owner, lap);
-        }
-    }
-
     /// Charges owners for the working time since the last call.
     pub(super) fn accrue(&mut self, now: Instant) {
         for (lap, dispatcher) in &mut self.dispatchers {
-            let nanos = dispatcher.accrue(now);
-            if nanos > 0 {
-                self.orders[dispatcher.class].charge(dispatcher.of.owner, *lap, nanos);
-            }
+            let owner = dispatcher.of.owner;
+            dispatcher.accrue(now, |pick, nanos| self.orders[pick.class].charge(owner, *lap, pick, nanos));
         }
     }
 
@@ -164,83 +161,18 @@ impl Schedule {
         }
         let mut dispatcher = self.dispatchers.remove(&lap)?;
         let held = dispatcher.held_here();
-        let order = &mut self.orders[dispatcher.class];
+        let owner = dispatcher.of.owner;
         let ids: Vec<LeaseId> = dispatcher.leases().map(|(id, _)| id).collect();
         for id in ids {
-            if let Some(nanos) = dispatcher.reclaim(id, now) {
-                order.settle(dispatcher.of.owner, lap, nanos);
+            if let Some(Ended { pick, nanos }) = dispatcher.reclaim(id, now) {
+                self.orders[pick.class].settle(owner, lap, pick, nanos);
                 self.log.end(lap, id);
             }
         }
         self.log.end_waiting(lap);
-        order.remove(dispatcher.of.owner, lap);
+        for class in SlotClass::ALL {
+            self.orders[class].remove(owner, lap);
+        }
         Some((held, dispatcher.of.validity))
-    }
-}
-
-/// The owners that share the slots of one class, and their laps.
-#[derive(Default)]
-struct ClassOrder {
-    owners: FairOrder<OwnerId>,
-    laps: BTreeMap<OwnerId, FairOrder<LapId>>,
-}
-
-impl ClassOrder {
-    /// The first lap in the order for which `can_serve` is true.
-    fn first(&self, can_serve: impl Fn(&LapId) -> bool) -> Option<LapId> {
-        self.owners.in_order().find_map(|owner| self.laps.get(&owner)?.in_order().find(&can_serve))
-    }
-
-    /// Adds a lap with a weight to the order, or removes it. Its share is kept.
-    fn set_ready(&mut self, owner: OwnerId, lap: LapId, weight: Option<u32>) {
-        let laps = self.laps.entry(owner).or_default();
-        match weight {
-            Some(weight) => laps.set_ready(lap, weight),
-            None => laps.set_idle(lap),
-        }
-        match laps.largest_weight() {
-            Some(weight) => self.owners.set_ready(owner, weight),
-            None => self.owners.set_idle(owner),
-        }
-    }
-
-    /// Charges the expected working time of a lease that was granted.
-    fn pick(&mut self, owner: OwnerId, lap: LapId, expected: i128) {
-        self.owners.pick(owner, expected);
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.pick(lap, expected);
-        }
-    }
-
-    /// Charges running work.
-    fn charge(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
-        self.owners.charge(owner, nanos);
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.charge(lap, nanos);
-        }
-    }
-
-    /// Settles the charge of work that has ended.
-    fn settle(&mut self, owner: OwnerId, lap: LapId, nanos: i128) {
-        self.owners.settle(owner, nanos);
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.settle(lap, nanos);
-        }
-    }
-
-    /// Removes a lap, and its owner with its last lap. Owners with a higher charge than a new one would get are kept.
-    fn remove(&mut self, owner: OwnerId, lap: LapId) {
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.remove(lap);
-            match laps.largest_weight() {
-                None => self.owners.set_idle(owner),
-                Some(weight) => self.owners.set_ready(owner, weight),
-            }
-            if laps.is_empty() {
-                self.laps.remove(&owner);
-            }
-        }
-        let laps = &self.laps;
-        self.owners.forget(|owner| !laps.contains_key(owner));
     }
 }

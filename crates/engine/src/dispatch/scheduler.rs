@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::adoption::Adoption;
 use super::asker::{Asker, Contact, Holder};
 use super::crash_log::CrashLog;
-use super::dispatcher::{DispatchedLap, Dispatcher, InFlight};
+use super::dispatcher::{DispatchedLap, Dispatcher, Ended, InFlight};
 use super::lease::{LapId, Lease, Release};
 use super::running_log::RunningLog;
 use super::schedule::{Granted, Schedule};
@@ -277,7 +277,11 @@ impl Scheduler {
     ) -> Option<Waiting> {
         let state = self.state();
         let dispatcher = state.dispatchers.get(&lap)?;
-        Some(dispatcher.why(position, &working(dispatcher.class), Instant::now()))
+        let nodes: Vec<Holder> = match dispatcher.class {
+            Some(class) => working(class),
+            None => SlotClass::ALL.into_iter().flat_map(working).collect(),
+        };
+        Some(dispatcher.why(position, &nodes, Instant::now()))
     }
 
     /// Whether no positions of a lap are leased, unassigned or waiting for a retry.
@@ -288,7 +292,7 @@ impl Scheduler {
     fn take_back(
         &self,
         is_meant: impl Fn(LeaseId, &InFlight) -> bool,
-        end: impl Fn(&mut Dispatcher, LeaseId, Instant) -> Option<i128>,
+        end: impl Fn(&mut Dispatcher, LeaseId, Instant) -> Option<Ended>,
     ) {
         let meant: Vec<(LapId, LeaseId)> = {
             let mut state = self.state();

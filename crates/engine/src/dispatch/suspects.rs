@@ -67,6 +67,11 @@ impl Suspect {
     }
 }
 
+/// Whether two ranges have a position in common.
+pub(super) fn overlap(one: &Range<u32>, other: &Range<u32>) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
 /// The suspects of one lap that are not leased.
 #[derive(Debug, Default)]
 pub(super) struct Suspects(Vec<Suspect>);
@@ -79,6 +84,19 @@ impl Suspects {
     /// All suspects.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Suspect> {
         self.0.iter()
+    }
+
+    /// Removes positions.
+    pub(super) fn remove(&mut self, positions: &Range<u32>) {
+        let overlapping: Vec<Suspect> =
+            self.0.extract_if(.., |suspect| overlap(&suspect.positions, positions)).collect();
+        for Suspect { positions: all, record } in overlapping {
+            for rest in [all.start..positions.start.min(all.end), positions.end.max(all.start)..all.end] {
+                if !rest.is_empty() {
+                    self.push(Suspect { positions: rest, record });
+                }
+            }
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

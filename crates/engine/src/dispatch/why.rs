@@ -28,7 +28,7 @@ impl Dispatcher {
             (_, Some(due), _) => Waiting::Retry { in_ms: (due - now).as_millis() as u64 },
             (.., Some(concurrency)) if self.in_flight.len() >= concurrency as usize => Waiting::Limit { concurrency },
             _ if block.is_some() => block.unwrap_or(Waiting::Turn),
-            _ if nodes.is_empty() => Waiting::NoSlots { class: self.class },
+            _ if nodes.is_empty() => self.class.map_or(Waiting::Unable, |class| Waiting::NoSlots { class }),
             _ if nodes.iter().all(|node| self.avoided.contains_key(node)) => Waiting::Unable,
             _ if self.suspects.iter().any(|suspect| includes(&suspect.positions)) => Waiting::Suspected,
             _ => Waiting::Turn,

@@ -36,7 +36,7 @@ impl Settings {
     #[must_use]
     pub fn usual_slots(processors: u32) -> Slots {
         let compute = processors.saturating_mul(2).min(MAX_SLOTS);
-        Slots { waiting: 1_024, compute, process: processors.min(MAX_SLOTS) }
+        Slots { async_: 1_024, compute, process: processors.min(MAX_SLOTS) }
     }
 }
 

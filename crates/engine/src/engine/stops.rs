@@ -36,7 +36,10 @@ impl Engine {
         LapId { batch: id, lap }: LapId,
     ) -> Result<(), JournalError> {
         let Some(deadline_ms) = batch.limits().deadline_ms else { return std::future::pending().await };
-        let start = |quilt: &Quilt| quilt.spec().earliest_start(quilt.lap().started_at);
+        let start = |quilt: &Quilt| match lap {
+            1 => quilt.spec().earliest_start(quilt.lap().started_at),
+            _ => quilt.lap().started_at,
+        };
         let deadline = start(&batch.folded().quilt).plus_millis(deadline_ms.into());
         let clock = self.shared.settings.clock;
         // Checked again after each sleep, because the system clock can be set.

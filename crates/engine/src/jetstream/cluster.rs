@@ -178,7 +178,7 @@ impl Coordination for JetStreamCluster {
             return Ok(laps);
         }
         let held = scan::<String>(&self.stores.context, &self.stores.coordinators, ">").await?;
-        let alive = scan::<String>(&self.stores.context, &self.stores.nodes, ">").await?;
+        let alive = scan::<String>(&self.stores.context, &self.stores.nodes, "*").await?;
         let own = self.id.to_string();
         let others: HashSet<&String> = alive.iter().map(|(node, _)| node).filter(|node| **node != own).collect();
         let elsewhere: HashSet<&String> =

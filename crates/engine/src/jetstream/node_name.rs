@@ -42,22 +42,25 @@ impl NodeName {
         // afterwards, so the request is repeated.
         let mut silent = None;
         let revision = loop {
-            match retry(|| create(stores, &key, &value)).await? {
+            let (holder, revision) = match retry(|| create(stores, &key, &value)).await? {
                 Attempt::Held(revision) => break revision,
-                Attempt::Taken { holder, revision } if silent == Some((holder.clone(), revision)) => {
-                    if let Some(revision) = retry(|| renew(stores, &key, &value, revision)).await? {
-                        tracing::info!(name, "took over the name of a process that has ended");
-                        break revision;
-                    }
+                Attempt::Taken { holder, revision } => (holder, revision),
+            };
+            let known = Some((holder.clone(), revision));
+            if is_listening(stores, &holder).await {
+                silent = None;
+            } else if silent == known {
+                if let Some(revision) = retry(|| renew(stores, &key, &value, revision)).await? {
+                    tracing::info!(name, "took over the name of a process that has ended");
+                    break revision;
                 }
-                Attempt::Taken { .. } if started.elapsed() > WAIT_TIME => {
-                    return Err(ConnectError::NameTaken { name: name.into() });
-                }
-                Attempt::Taken { holder, revision } => {
-                    silent = (!is_listening(stores, &holder).await).then_some((holder, revision));
-                    sleep(PAUSE).await;
-                }
+            } else {
+                silent = known;
             }
+            if started.elapsed() > WAIT_TIME {
+                return Err(ConnectError::NameTaken { name: name.into() });
+            }
+            sleep(PAUSE).await;
         };
         let renewal = tokio::spawn(keep(stores.clone(), key, value, revision));
         Ok(Self { _renewal: AbortOnDropHandle::new(renewal) })

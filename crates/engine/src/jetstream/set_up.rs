@@ -4,7 +4,7 @@ use std::error::Error;
 
 use async_nats::jetstream::context::GetStreamErrorKind;
 use async_nats::jetstream::object_store::ObjectStore;
-use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType, Stream};
+use async_nats::jetstream::stream::{Compression, Config, DiscardPolicy, StorageType, Stream};
 use async_nats::jetstream::{Context, ErrorCode, kv};
 
 use super::calls::{code, failed};
@@ -78,6 +78,8 @@ impl SetUp {
             config = kv::Config {
                 max_bytes: known.max_bytes,
                 placement: known.placement,
+                compression: known.compression.is_some_and(|compression| compression != Compression::None),
+                republish: known.republish,
                 description: known.description.unwrap_or_default(),
                 ..config
             };

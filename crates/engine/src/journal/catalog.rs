@@ -12,7 +12,7 @@ pub struct BatchListItem {
     pub batch: BatchId,
     /// The cursor to continue the list after this batch.
     pub cursor: u64,
-    /// The final summary, if [`Journal::finalize`] has stored one.
+    /// The final summary, if [`Catalog::finalize`] has stored one.
     pub final_summary: Option<Summary>,
 }
 

@@ -14,7 +14,7 @@ use super::error::JournalError;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sequence(pub u64);
 
-/// Whether [`Journal::create`] made a new batch.
+/// Whether [`EventLog::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Creation {
     /// The batch was created.

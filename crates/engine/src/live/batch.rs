@@ -1,6 +1,7 @@
 //! A batch in memory, and its viewers.
 
 use std::ops::{Deref, Range};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
@@ -227,6 +228,18 @@ impl LiveBatch {
     /// The concurrency keys of its tasks, if its work has any.
     pub(crate) fn keys(&self) -> Option<&dyn TaskKeys> {
         self.work.as_ref().ok()?.keys()
+    }
+
+    /// The key of a task. `None` if it has none, also if its kind of work panics.
+    pub(crate) fn key(&self, position: Position) -> Option<Box<str>> {
+        let keys = self.keys()?;
+        let index = self.order.index(position);
+        let key = std::panic::catch_unwind(AssertUnwindSafe(|| keys.key(index)));
+        key.unwrap_or_else(|_| {
+            tracing::error!(batch = %self.id, index = index.0, "the kind of work has panicked while a task was asked for its key");
+            None
+        })
+        .filter(|key| !key.is_empty())
     }
 
     /// Whether its tasks are CPU-bound, so that running more of them than there are processors is of no use.

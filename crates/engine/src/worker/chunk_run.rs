@@ -335,7 +335,7 @@ impl<'a> ChunkRun<'a> {
             measured,
             avoid: None,
             key_pause: self.key_pause,
-            class: None,
+            class: Some(self.work.slot_class()),
         }
     }
 }

@@ -88,8 +88,8 @@ impl WorkerPool {
         };
         let Some(status) = self.statuses.get(slot).cloned() else { return };
         let worker = Worker { context: Arc::clone(context), status };
-        let place = Place { pool: Arc::clone(self), context: Arc::clone(context), class, slot, is_waiting: true };
-        self.workers.spawn(run(place, worker));
+        let guard = SlotGuard { pool: Arc::clone(self), context: Arc::clone(context), class, slot, is_waiting: true };
+        self.workers.spawn(run(guard, worker));
     }
 
     fn slots(&self, class: SlotClass) -> MutexGuard<'_, ClassPool> {
@@ -98,10 +98,10 @@ impl WorkerPool {
 }
 
 /// Runs a worker, and replaces it if it panics, which is a bug of the engine. Its lease has been released by then.
-async fn run(place: Place, worker: Worker) {
-    let (pool, context, class) = (Arc::clone(&place.pool), Arc::clone(&place.context), place.class);
+async fn run(guard: SlotGuard, worker: Worker) {
+    let (pool, context, class) = (Arc::clone(&guard.pool), Arc::clone(&guard.context), guard.class);
     let name = worker.status.worker.clone();
-    if let Err(panic) = AssertUnwindSafe(work(place, worker)).catch_unwind().await {
+    if let Err(panic) = AssertUnwindSafe(work(guard, worker)).catch_unwind().await {
         let reason = panic_message(&*panic);
         tracing::error!(worker = name, reason, "a worker has panicked, and is replaced");
         context.stopping.run_until_cancelled(sleep(REPLACEMENT_PAUSE)).await;
@@ -110,20 +110,20 @@ async fn run(place: Place, worker: Worker) {
 }
 
 /// Works until enough other workers are waiting, or the process is shutting down.
-async fn work(mut place: Place, worker: Worker) {
-    let context = Arc::clone(&place.context);
-    let source = &context.sources[place.class];
+async fn work(mut guard: SlotGuard, worker: Worker) {
+    let context = Arc::clone(&guard.context);
+    let source = &context.sources[guard.class];
     while let Some(assignment) = context.stopping.run_until_cancelled(source.next()).await {
-        place.start_work();
+        guard.start_work();
         worker.work_on(assignment).await;
-        if !place.end_work() {
+        if !guard.end_work() {
             return;
         }
     }
 }
 
 /// The slot of a worker. It is free again when this is dropped.
-pub(super) struct Place {
+pub(super) struct SlotGuard {
     pool: Arc<WorkerPool>,
     context: Arc<WorkerContext>,
     pub(super) class: SlotClass,
@@ -131,8 +131,8 @@ pub(super) struct Place {
     is_waiting: bool,
 }
 
-impl Place {
-    /// The worker has a lease. Another one is started to wait in its place.
+impl SlotGuard {
+    /// The worker has a lease. Another one is started to wait in its guard.
     pub(super) fn start_work(&mut self) {
         self.is_waiting = false;
         self.pool.slots(self.class).waiting -= 1;
@@ -148,7 +148,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SlotGuard {
     fn drop(&mut self) {
         let mut slots = self.pool.slots(self.class);
         slots.free.insert(self.slot);

@@ -47,18 +47,10 @@ pub(crate) struct Assignment {
     lease: Lease,
     owner: OwnerId,
     validity: Arc<Validity>,
-    /// The coordinator that was charged for it.
-    coordinator: Option<Coordinator>,
+    /// Which coordinator was charged for it, and with which weight.
+    charged: Option<(Coordinator, u32)>,
     started: Instant,
     is_released: bool,
-}
-
-/// The result of asking all coordinators once.
-enum Tried {
-    Granted(Assignment),
-    /// This node may have work, so its own scheduler is asked again.
-    Changed,
-    Nothing,
 }
 
 impl WorkSource {
@@ -79,10 +71,8 @@ impl WorkSource {
         loop {
             let mut of_peers = std::pin::pin!(self.peers.changed(self.class));
             of_peers.as_mut().enable();
-            match self.try_next().await {
-                Tried::Granted(assignment) => return assignment,
-                Tried::Changed => continue,
-                Tried::Nothing => {}
+            if let Some(assignment) = self.try_next().await {
+                return assignment;
             }
             tokio::select! {
                 biased;
@@ -92,45 +82,64 @@ impl WorkSource {
         }
     }
 
-    async fn try_next(self: &Arc<Self>) -> Tried {
+    /// Asks everybody who may have work once.
+    async fn try_next(self: &Arc<Self>) -> Option<Assignment> {
         for coordinator in self.in_order() {
-            let reserved_from = self.reserved_from();
-            let granted = match coordinator {
-                Coordinator::Here => self.scheduler.claim(&Asker {
-                    contact: Contact::HERE,
-                    class: self.class,
-                    cpu_bound_slots: self.cpu_bound_slots,
-                    workers: self.peers.slots(self.class),
-                    reserved_from,
-                }),
-                Coordinator::Peer(id) => match &self.remote {
-                    // A lost coordinator takes seconds to time out, and this node may get work in the meantime.
-                    Some(remote) => tokio::select! {
-                        biased;
-                        granted = remote.claim(id, self.class, reserved_from) => granted,
-                        () = self.scheduler.changed(self.class) => return Tried::Changed,
-                    },
-                    None => None,
-                },
+            let (coordinator, granted) = match coordinator {
+                Coordinator::Here => (coordinator, self.claim_here()),
+                Coordinator::Peer(id) => self.claim_of(id).await,
             };
-            if let Some(Granted { lease, owner, validity }) = granted {
-                let mut state = self.state();
-                *state.owners.entry(owner).or_default() += 1;
-                state.used += 1;
-                let is_charged = state.coordinators.knows(coordinator);
-                state.coordinators.pick(coordinator, nanos(CHUNK_TIME));
-                return Tried::Granted(Assignment {
-                    source: Arc::clone(self),
-                    lease,
-                    owner,
-                    validity,
-                    coordinator: is_charged.then_some(coordinator),
-                    started: Instant::now(),
-                    is_released: false,
-                });
+            if let Some(granted) = granted {
+                return Some(self.assign(coordinator, granted));
             }
         }
-        Tried::Nothing
+        None
+    }
+
+    fn claim_here(&self) -> Option<Granted> {
+        self.scheduler.claim(&Asker {
+            contact: Contact::HERE,
+            class: self.class,
+            cpu_bound_slots: self.cpu_bound_slots,
+            workers: self.peers.slots(self.class),
+            reserved_from: self.reserved_from(),
+        })
+    }
+
+    /// Claims a chunk of another coordinator. A lost one takes seconds to time out: work of this node that becomes ready meanwhile is claimed
+    /// instead.
+    async fn claim_of(&self, id: NodeId) -> (Coordinator, Option<Granted>) {
+        let coordinator = Coordinator::Peer(id);
+        let Some(remote) = &self.remote else { return (coordinator, None) };
+        let mut claim = std::pin::pin!(remote.claim(id, self.class, self.reserved_from()));
+        loop {
+            tokio::select! {
+                biased;
+                granted = &mut claim => return (coordinator, granted),
+                () = self.scheduler.changed(self.class) => {
+                    if let Some(granted) = self.claim_here() {
+                        return (Coordinator::Here, Some(granted));
+                    }
+                }
+            }
+        }
+    }
+
+    fn assign(self: &Arc<Self>, coordinator: Coordinator, Granted { lease, owner, validity }: Granted) -> Assignment {
+        let mut state = self.state();
+        *state.owners.entry(owner).or_default() += 1;
+        state.used += 1;
+        let is_charged = state.coordinators.knows(coordinator);
+        let weight = state.coordinators.pick(coordinator, nanos(CHUNK_TIME));
+        Assignment {
+            source: Arc::clone(self),
+            lease,
+            owner,
+            validity,
+            charged: is_charged.then_some((coordinator, weight)),
+            started: Instant::now(),
+            is_released: false,
+        }
     }
 
     /// The coordinators that may have work, ordered by the working time that they had from this node, lowest first. The weight of a
@@ -210,8 +219,9 @@ impl Assignment {
                     state.owners.remove(&self.owner);
                 }
             }
-            if let Some(coordinator) = self.coordinator {
-                state.coordinators.settle(coordinator, nanos(self.started.elapsed()) - nanos(CHUNK_TIME));
+            if let Some((coordinator, weight)) = self.charged {
+                let nanos = nanos(self.started.elapsed()) - nanos(CHUNK_TIME);
+                state.coordinators.settle(coordinator, nanos, weight);
             }
         }
         // The coordinator may have changed in the meantime, to another node or to this one.

@@ -105,20 +105,20 @@ impl FetchClient {
         &self,
         url: Url,
         options: FetchOptions,
-        redirected: &HostLimiter,
+        redirect_limits: &HostLimiter,
         lease: LeaseId,
     ) -> Result<Done, TaskError> {
         let host = url.host_str().map(ToOwned::to_owned);
         let mut exchange = Exchange { lease: Some(lease), ..Exchange::new(url) };
         let started = Instant::now();
-        let result = self.run(&mut exchange, options, Some(redirected)).await;
+        let result = self.run(&mut exchange, options, Some(redirect_limits)).await;
         let result = result.and_then(|(body, retry_after)| exchange.classify(&body, retry_after));
         let mut key_pause = None;
         if let Err(FetchError { retry: Retry::After(pause), .. }) = &result {
             if exchange.url.host_str() == host.as_deref() {
                 key_pause = Some(*pause);
             } else {
-                redirected.pause_host(&exchange.url, *pause);
+                redirect_limits.pause_host(&exchange.url, *pause);
             }
         }
         let response_time = started.elapsed().saturating_sub(exchange.limiter_wait);
@@ -147,12 +147,12 @@ impl FetchClient {
     }
 
     /// Follows redirects and reads the final response. Returns its body and its `Retry-After`. The limits of the first host are those of the
-    /// task's key, and those of others are `redirected`.
+    /// task's key, and those of others are `redirect_limits`.
     async fn run(
         &self,
         exchange: &mut Exchange,
         options: FetchOptions,
-        redirected: Option<&HostLimiter>,
+        redirect_limits: Option<&HostLimiter>,
     ) -> Result<(Bytes, Option<Duration>), FetchError> {
         let first_host = exchange.url.host_str().map(ToOwned::to_owned);
         loop {
@@ -160,15 +160,22 @@ impl FetchClient {
                 .check(&exchange.url)
                 .map_err(|refused| FetchError::permanent("refused", "not a public address", refused.to_string()))?;
             let queued_at = Instant::now();
-            let is_redirected = exchange.url.host_str() != first_host.as_deref();
-            let _permit = match redirected.filter(|_| is_redirected) {
-                Some(hosts) => hosts.acquire(&exchange.url).await.map_err(|pause| FetchError {
-                    class: "held",
-                    reason: "throttled".into(),
-                    message: format!("the host asked clients to pause; {} s remain", pause.as_secs()),
-                    // Nothing was sent: this is no attempt, and no worker waits for the host.
-                    retry: Retry::Snooze(pause),
-                })?,
+            let _permit = match redirect_limits {
+                Some(limits) => {
+                    // The concurrency of the first host is that of the task's key. Its rate counts redirects as well.
+                    let is_first_host = exchange.url.host_str() == first_host.as_deref();
+                    let admitted = match is_first_host {
+                        true => limits.pace(&exchange.url).await.map(|()| None),
+                        false => limits.acquire(&exchange.url).await,
+                    };
+                    admitted.map_err(|pause| FetchError {
+                        class: "held",
+                        reason: "throttled".into(),
+                        message: format!("the host asked clients to pause; {} s remain", pause.as_secs()),
+                        // Nothing was sent: this is no attempt, and no worker waits for the host.
+                        retry: Retry::Snooze(pause),
+                    })?
+                }
                 None => None,
             };
             exchange.limiter_wait += queued_at.elapsed();
@@ -195,7 +202,7 @@ impl FetchClient {
                     exchange.content_type = content_type.map(truncate_header);
                     let retry_after = retry_after(headers);
                     // For other content types only the size is recorded.
-                    let keep_body = redirected.is_none() || exchange.content_type.as_deref().is_some_and(is_html);
+                    let keep_body = redirect_limits.is_none() || exchange.content_type.as_deref().is_some_and(is_html);
                     let body = exchange.read_body(response, options.max_body_bytes, keep_body).await?;
                     return Ok((body, retry_after));
                 }

@@ -47,9 +47,19 @@ impl HostLimiter {
     ///
     /// The remaining pause of the host, if it exceeds [`MAX_PAUSE_WAIT`].
     pub(super) async fn acquire(&self, url: &Url) -> Result<Option<OwnedSemaphorePermit>, Duration> {
-        let host = self.host(url);
         // The semaphore is never closed.
-        let permit = Arc::clone(&host.permits).acquire_owned().await.ok();
+        let permit = Arc::clone(&self.host(url).permits).acquire_owned().await.ok();
+        self.pace(url).await?;
+        Ok(permit)
+    }
+
+    /// Waits until the interval after the last request to the URL's host, and its pause, have passed.
+    ///
+    /// # Errors
+    ///
+    /// The remaining pause of the host, if it exceeds [`MAX_PAUSE_WAIT`].
+    pub(super) async fn pace(&self, url: &Url) -> Result<(), Duration> {
+        let host = self.host(url);
         loop {
             let now = Instant::now();
             let start = {
@@ -60,7 +70,7 @@ impl HostLimiter {
                 }
                 if schedule.next_start <= now && pause.is_zero() {
                     schedule.next_start = now + self.interval.unwrap_or_default();
-                    return Ok(permit);
+                    return Ok(());
                 }
                 schedule.next_start.max(schedule.paused_until)
             };
@@ -115,6 +125,8 @@ mod tests {
         assert_eq!(started.elapsed().as_millis() / 10, 30);
         hosts.acquire(&url("b")).await.expect("not paused");
         assert_eq!(started.elapsed().as_millis() / 10, 30);
+        hosts.pace(&url("a")).await.expect("not paused");
+        assert_eq!(started.elapsed().as_millis() / 10, 40, "with or without a permit");
     }
 
     #[tokio::test(start_paused = true)]

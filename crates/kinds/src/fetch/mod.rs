@@ -201,8 +201,8 @@ impl Kind for FetchKind {
             FetchOptions { max_redirects: parameters.redirects, max_body_bytes: parameters.max_bytes as usize };
         let interval = parameters.per_host_per_second.map(|rate| Duration::from_secs_f64(1.0 / rate));
         let limits = KeyLimits { concurrency: parameters.per_host.into(), interval: interval.unwrap_or_default() };
-        let redirected = HostLimiter::new(parameters.per_host.into(), interval);
-        Ok(Work::waiting(FetchWork { client: self.client()?, limits, redirected, urls, options }))
+        let redirect_limits = HostLimiter::new(parameters.per_host.into(), interval);
+        Ok(Work::waiting(FetchWork { client: self.client()?, limits, redirect_limits, urls, options }))
     }
 
     fn items(&self, _spec: &BatchSpec, input: Option<Bytes>) -> Result<Vec<String>, String> {
@@ -215,7 +215,7 @@ struct FetchWork {
     /// Of each host, on all nodes together.
     limits: KeyLimits,
     /// The same limits on this node, for the hosts that other hosts redirect to.
-    redirected: HostLimiter,
+    redirect_limits: HostLimiter,
     urls: ItemList,
     options: FetchOptions,
 }
@@ -224,7 +224,7 @@ struct FetchWork {
 impl AsyncWork for FetchWork {
     async fn run(&self, task: Task) -> Result<Done, TaskError> {
         let url = self.url(task.index).ok_or_else(|| TaskError::permanent("its address cannot be read"))?;
-        self.client.fetch(url, self.options, &self.redirected, task.lease).await
+        self.client.fetch(url, self.options, &self.redirect_limits, task.lease).await
     }
 
     fn keys(&self) -> Option<&dyn TaskKeys> {
