@@ -384,15 +384,18 @@ impl Dispatcher {
         }
     }
 
-    /// Passes the nanoseconds of running leases since their last charge to `charge`.
-    pub(super) fn accrue(&mut self, now: Instant, mut charge: impl FnMut(Pick, i128)) {
+    /// Charges running leases for the working time since their last charge. Returns the sums in nanoseconds; few leases differ in their picks.
+    pub(super) fn accrue(&mut self, now: Instant) -> Vec<(Pick, i128)> {
+        let mut sums: Vec<(Pick, i128)> = Vec::new();
         for lease in self.in_flight.values_mut() {
-            let more = nanos(now - lease.since) - lease.charged;
-            if more > 0 {
-                lease.charged += more;
-                charge(lease.pick, more);
+            let more = (nanos(now - lease.since) - lease.charged).max(0);
+            lease.charged += more;
+            match sums.iter_mut().find(|(pick, _)| *pick == lease.pick) {
+                Some((_, sum)) => *sum += more,
+                None => sums.push((lease.pick, more)),
             }
         }
+        sums
     }
 
     /// Records how the time of a lease is charged.

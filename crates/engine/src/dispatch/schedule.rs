@@ -150,7 +150,9 @@ impl Schedule {
     pub(super) fn accrue(&mut self, now: Instant) {
         for (lap, dispatcher) in &mut self.dispatchers {
             let owner = dispatcher.of.owner;
-            dispatcher.accrue(now, |pick, nanos| self.orders[pick.class].charge(owner, *lap, pick, nanos));
+            for (pick, nanos) in dispatcher.accrue(now) {
+                self.orders[pick.class].charge(owner, *lap, pick, nanos);
+            }
         }
     }
 
