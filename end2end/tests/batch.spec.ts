@@ -1,10 +1,7 @@
 // A batch from launch to finish line, as a visitor sees it.
 
-import { banner, batchOf, colorsOfApi, colorsOnPage, events, figure, finished, launch, launchOverApi, root, squares } from "./quilt";
+import { banner, batchOf, colorsOfApi, colorsOnPage, events, figure, finished, launch, launchOverApi, root, squares, STATUS } from "./quilt";
 import { expect, test } from "./server";
-
-/** The kind of frame that comes every two seconds. */
-const STATUS = 7;
 
 test("64 squares fill in, and one banner comes", async ({ page }) => {
   // Every banner that was ever on the page, not only the one that is left.

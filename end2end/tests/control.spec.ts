@@ -1,11 +1,8 @@
 // What a visitor can do with a batch that runs or is over, and what the page tells of it.
 
 import AxeBuilder from "@axe-core/playwright";
-import { banner, batchOf, finished, launchOverApi, root, squares } from "./quilt";
+import { banner, batchOf, finished, launchOverApi, root, squares, STATUS } from "./quilt";
 import { expect, test } from "./server";
-
-/** The kind of frame that comes every two seconds. */
-const STATUS = 3;
 
 test("a batch is paused and goes on", async ({ page }) => {
   await page.goto("/");

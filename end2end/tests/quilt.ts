@@ -2,6 +2,9 @@
 
 import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
 
+/** The first byte of the frame that comes every two seconds. */
+export const STATUS = 7;
+
 export interface Difficulty {
   failures?: number;
   attempts?: number;

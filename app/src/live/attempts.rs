@@ -8,7 +8,7 @@ use leptos::task::spawn_local;
 use super::channel::Channel;
 use super::fetch;
 use super::following::Following;
-use super::shared::effect;
+use super::shared::{effect, later};
 use crate::model::ActionError;
 
 /// How much of a journal is folded at a time, in bytes. It takes some milliseconds at most.
@@ -49,7 +49,7 @@ fn fold(channel: Channel, journal: Vec<u8>, start: usize) {
     match folded {
         Some(Ok(next)) if next < journal.len() => {
             channel.race_changed();
-            set_timeout(move || fold(channel, journal, next), Duration::ZERO);
+            later(move || fold(channel, journal, next), Duration::ZERO);
         }
         Some(Ok(_)) => {
             set_following(channel, Following::Live);

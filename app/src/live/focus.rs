@@ -7,7 +7,7 @@ use wasm_bindgen::JsCast;
 use web_sys::{FocusEvent, HtmlElement};
 
 use super::context::Batch;
-use super::shared::{Shared, effect};
+use super::shared::{Shared, before_frame, effect};
 
 /// Knows which element of the page has the keyboard focus.
 #[derive(Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) fn use_focus(batch: Batch) -> Focus {
         view.chosen.track();
         batch.channel.told.summary.track();
         // They are removed before the next frame.
-        request_animation_frame(move || focus.restore(batch));
+        before_frame(move || focus.restore(batch));
     });
     focus
 }

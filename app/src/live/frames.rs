@@ -6,7 +6,7 @@ use std::time::Duration;
 use leptos::ev;
 use leptos::prelude::*;
 
-use super::shared::{Shared, effect};
+use super::shared::{Shared, before_frame, effect, later};
 
 /// How often a hidden page runs it: it has no frames.
 const HIDDEN_INTERVAL: Duration = Duration::from_millis(250);
@@ -36,9 +36,9 @@ impl Frames {
             return;
         }
         if document().hidden() {
-            set_timeout(move || self.run(), HIDDEN_INTERVAL);
+            later(move || self.run(), HIDDEN_INTERVAL);
         } else {
-            request_animation_frame(move || self.run());
+            before_frame(move || self.run());
         }
     }
 

@@ -7,7 +7,7 @@ use viewer::Replay;
 
 use super::attempts::journal;
 use super::context::Batch;
-use super::shared::effect;
+use super::shared::{before_frame, effect};
 use super::view::Playback;
 
 /// How long a whole replay takes at first, in milliseconds.
@@ -97,7 +97,7 @@ fn play(batch: Batch) {
 
 /// Moves on with every frame. `before` is when the last one was, by the browser's clock.
 fn play_on(batch: Batch, run: u32, before: Option<f64>) {
-    request_animation_frame(move || {
+    before_frame(move || {
         let now = js_sys::Date::now();
         let playback = batch.view.playback.try_get_untracked().flatten();
         let Some(playback) = playback.filter(|playback| playback.is_playing && playback.run == run) else {
@@ -134,6 +134,6 @@ fn advance(batch: Batch) -> bool {
 /// Folds until the moment is reached, over as many frames as it takes.
 fn approach(batch: Batch) {
     if !advance(batch) {
-        request_animation_frame(move || approach(batch));
+        before_frame(move || approach(batch));
     }
 }

@@ -2,6 +2,7 @@
 //! they run. Here it is one instance for each type that is stored.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use leptos::prelude::*;
 
@@ -41,4 +42,22 @@ pub(crate) fn effect(run: impl FnMut() + 'static) {
 
 fn boxed(mut run: Box<dyn FnMut()>) {
     Effect::new(move |_| run());
+}
+
+/// Runs something once after a time.
+pub(crate) fn later(run: impl FnOnce() + 'static, time: Duration) {
+    timer(Box::new(run), time);
+}
+
+fn timer(run: Box<dyn FnOnce()>, time: Duration) {
+    set_timeout(run, time);
+}
+
+/// Runs something once before the next frame.
+pub(crate) fn before_frame(run: impl FnOnce() + 'static) {
+    frame(Box::new(run));
+}
+
+fn frame(run: Box<dyn FnOnce()>) {
+    request_animation_frame(run);
 }

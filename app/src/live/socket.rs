@@ -10,7 +10,7 @@ use quilt::BatchId;
 use quilt::wire::ClientFrame;
 use viewer::backoff;
 
-use super::shared::{Shared, effect};
+use super::shared::{Shared, effect, later};
 
 /// The server sends something at least this often, in milliseconds; a connection that is silent for longer is dead.
 const MAX_SILENCE_MS: f64 = 15_000.0;
@@ -144,7 +144,7 @@ impl Socket {
             })
         });
         if let Some(Some(failures)) = failures {
-            set_timeout(move || self.open(), backoff::delay(failures, js_sys::Math::random()));
+            later(move || self.open(), backoff::delay(failures, js_sys::Math::random()));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::shared::later;
 use leptos::prelude::*;
 use quilt::{Grid, Square};
 use viewer::{Look, Zoom};
@@ -78,7 +79,7 @@ impl View {
         let Some(before) = self.notice.try_get_untracked() else { return };
         let number = before.number.wrapping_add(1);
         self.notice.set(Notice { number, words });
-        set_timeout(move || self.clear_notice(number), NOTICE_TIME);
+        later(move || self.clear_notice(number), NOTICE_TIME);
     }
 
     /// Removes the message, unless another one took its place.

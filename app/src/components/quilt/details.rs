@@ -58,7 +58,9 @@ fn Loaded() -> impl IntoView {
     // Loaded again when one of these changes.
     let version = text(move || {
         let attempt = chosen.get().map(|square| batch.channel.quilt.with(|viewer| viewer.last_attempt(square)));
-        format!("{:?} {attempt:?}", state.get())
+        // The attempts of two laps may be alike.
+        let lap = batch.channel.told.summary.get().lap;
+        format!("{:?} {attempt:?} {lap}", state.get())
     });
     let details = use_document(path, version);
     view! {

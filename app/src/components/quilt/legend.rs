@@ -113,21 +113,18 @@ fn Scale() -> impl IntoView {
             channel.quilt.with_untracked(|viewer| workers(viewer.race().lanes())).unwrap_or_default()
         }
     });
-    let others = text(move || {
-        channel.told.race_version.track();
-        let lanes = channel.quilt.with_untracked(|viewer| viewer.race().lanes().len()).unwrap_or_default();
-        match lanes.saturating_sub(MAX_WORKERS) {
-            others if others > 0 && look.get().by == ColorBy::Worker => format!("and {others} more"),
-            _ => String::new(),
-        }
-    });
-    let reading = text(move || match following.get() {
+    let state = text(move || if following.get() == Following::Failed { "failed" } else { "" }.into());
+    let words = text(move || match following.get() {
         Following::Reading | Following::No => "reading the attempts…".into(),
-        Following::Live | Following::Failed => String::new(),
-    });
-    let failure = text(move || match following.get() {
         Following::Failed => "The attempts could not be read.".into(),
-        _ => String::new(),
+        Following::Live => {
+            channel.told.race_version.track();
+            let lanes = channel.quilt.with_untracked(|viewer| viewer.race().lanes().len()).unwrap_or_default();
+            match lanes.saturating_sub(MAX_WORKERS) {
+                others if others > 0 && look.get().by == ColorBy::Worker => format!("and {others} more"),
+                _ => String::new(),
+            }
+        }
     });
     let item = |entry: String| {
         let (color, name) = entry.split_once(' ').unwrap_or_default();
@@ -142,18 +139,12 @@ fn Scale() -> impl IntoView {
         <When condition=flag(move || look.get().by.needs_attempts())>
             <ul class="scale" aria-label="Colors">
                 <Each keys=entries view=each(item) />
-                <Entry words=others class="quiet" />
-                <Entry words=reading class="quiet" />
-                <Entry words=failure class="refusal" />
+                <When condition=flag(move || words.with(|words| !words.is_empty()))>
+                    <li data-state=state>{words}</li>
+                </When>
             </ul>
         </When>
     }
-}
-
-/// Words without a color, unless they are empty.
-#[component]
-fn Entry(words: Signal<String>, class: &'static str) -> impl IntoView {
-    view! { <When condition=flag(move || words.with(|words| !words.is_empty()))><li class=class>{words}</li></When> }
 }
 
 /// A color, a space, and what it stands for.

@@ -8,7 +8,7 @@ use viewer::table::{Column, Direction, ROW_HEIGHT, SQUARE, STATE, WINDOW};
 
 use super::state::Results;
 use crate::components::shared::{Each, When, all, each, flag, keys, on, optional, text};
-use crate::live::shared::effect;
+use crate::live::shared::{before_frame, effect};
 use crate::live::{Batch, use_batch};
 
 /// The table in a box that scrolls.
@@ -41,7 +41,7 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
         if let Some((top, scroller)) = top.zip(scroller.get()) {
             follow(top);
             // The row is rendered first.
-            request_animation_frame(move || scroller.set_scroll_top(i32::try_from(top).unwrap_or(i32::MAX)));
+            before_frame(move || scroller.set_scroll_top(i32::try_from(top).unwrap_or(i32::MAX)));
         }
     });
     // Fewer rows match.
