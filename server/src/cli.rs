@@ -116,7 +116,7 @@ pub(crate) struct NodeOptions {
     name: Option<String>,
 
     /// How many tasks that wait, for a network or a timer, run here at the same time; 0, with NATS, for a node that only serves: the other
-    /// kinds of slots are then 0 unless they are set. Of each kind one slot in 16, and one at least, is kept for owners who have none of it
+    /// kinds of slots are then 0 unless they are set. Of each kind one slot in 16, and one of four at least, is kept for owners who have none of it
     /// [default: 1024]
     #[arg(long, visible_alias = "workers", value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]

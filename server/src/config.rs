@@ -251,7 +251,8 @@ impl RawConfig {
     }
 
     fn check(self) -> Result<Config, ConfigError> {
-        let node = self.node(self.slots()?)?;
+        let (slots, reserved_slots) = self.slots()?;
+        let node = self.node(slots)?;
         let nats = self.nats_options(&node)?;
         within("max_side", self.max_side, 1, MAX_SIDE)?;
         within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
@@ -276,7 +277,7 @@ impl RawConfig {
             origin: AllowedOrigins::new(self.origin.as_deref())?,
             nats,
             engine: Settings {
-                reserved_slots: Slots::from_fn(|class| reserved(node.slots[class])),
+                reserved_slots,
                 crash_log,
                 node,
                 running_per_owner: self.max_running,
@@ -303,7 +304,8 @@ impl RawConfig {
 }
 
 impl RawConfig {
-    fn slots(&self) -> Result<Slots, ConfigError> {
+    /// The slots of this node, and how many of them are for owners that have none.
+    fn slots(&self) -> Result<(Slots, Slots), ConfigError> {
         // A server that is alone has to run tasks by itself.
         let slots = self.workers.unwrap_or(self.slots);
         within("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
@@ -311,13 +313,16 @@ impl RawConfig {
         let usual = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
         let compute = self.compute_slots.unwrap_or(usual.compute);
         within("compute_slots", compute, 0, MAX_SLOTS)?;
-        // As many as there are processors for one owner.
-        let process = self.process_slots.unwrap_or_else(|| match usual.process {
-            0 => 0,
-            slots => slots + reserved(slots).max(1),
-        });
+        // As many as there are processors for one owner, and some for others.
+        let others = usual.process.div_ceil(16);
+        let process = self.process_slots.unwrap_or(usual.process + others);
         within("process_slots", process, 0, MAX_SLOTS)?;
-        Ok(Slots { async_: slots, compute, process })
+        let reserved = Slots {
+            async_: reserved(slots),
+            compute: reserved(compute),
+            process: self.process_slots.map_or(others, reserved),
+        };
+        Ok((Slots { async_: slots, compute, process }, reserved))
     }
 
     fn node(&self, slots: Slots) -> Result<Node, ConfigError> {
@@ -366,9 +371,9 @@ impl RawConfig {
     }
 }
 
-/// How many of some slots are for owners that have none of them: one in 16, and one at least unless that were half of them.
+/// How many of some slots are for owners that have none of them: one in 16, and one at least, unless that were a large part of them.
 fn reserved(slots: u32) -> u32 {
-    if slots < 3 { 0 } else { (slots / 16).max(1) }
+    if slots < 4 { 0 } else { (slots / 16).max(1) }
 }
 
 fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
