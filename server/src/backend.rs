@@ -26,7 +26,7 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) async fn open(config: &Config) -> Result<Self, ServeError> {
         match &config.nats {
-            Some(options) => Self::shared(options, &config.engine.node.name).await,
+            Some(options) => Box::pin(Self::shared(options, &config.engine.node.name)).await,
             None => Self::own(&config.data),
         }
     }

@@ -242,8 +242,7 @@ fn start_within(value: String, now: Timestamp) -> Result<Timestamp, SpecError> {
     if at > latest {
         return Err(SpecError::TooLate { value, latest: latest.to_rfc3339().unwrap_or_default() });
     }
-    // The stored spec has 0 for none.
-    Ok(at.max(Timestamp(1)))
+    Ok(at)
 }
 
 fn labels_within(labels: BTreeMap<String, String>) -> Result<Map<String, Value>, SpecError> {

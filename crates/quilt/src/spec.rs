@@ -177,14 +177,9 @@ struct PlainSpec {
     /// Empty for a normal one.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     priority: String,
-    /// Milliseconds since 1970; 0 for at once.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    not_before: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-const fn is_zero(number: &u64) -> bool {
-    *number == 0
+    /// Milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<u64>,
 }
 
 impl From<BatchSpec> for PlainSpec {
@@ -203,7 +198,7 @@ impl From<BatchSpec> for PlainSpec {
                 Priority::Normal => String::new(),
                 priority => priority.as_str().into(),
             },
-            not_before: spec.not_before.map_or(0, |at| at.0),
+            not_before: spec.not_before.map(|at| at.0),
             rows: spec.grid.rows(),
             columns: spec.grid.columns(),
             tasks: (!spec.grid.is_full()).then_some(spec.grid.squares()),
@@ -245,7 +240,7 @@ impl TryFrom<PlainSpec> for BatchSpec {
                 "" => Priority::Normal,
                 word => Priority::from_word(word).ok_or("there is no such priority")?,
             },
-            not_before: (plain.not_before > 0).then_some(Timestamp(plain.not_before)),
+            not_before: plain.not_before.map(Timestamp),
         })
     }
 }

@@ -28,8 +28,12 @@ const UNUSED_TIME: Duration = Duration::from_secs(10);
 pub(crate) struct PeerLoad {
     messages: Arc<dyn Messages>,
     peers: Arc<Peers>,
-    batches: std::sync::Mutex<BTreeMap<BatchId, (Arc<Mutex<Answers>>, Instant)>>,
+    /// By batch, with the time of the last use.
+    batches: std::sync::Mutex<BTreeMap<BatchId, (SharedAnswers, Instant)>>,
 }
+
+/// Whoever holds the lock asks for all others.
+type SharedAnswers = Arc<Mutex<Answers>>;
 
 #[derive(Default)]
 struct Answers {
@@ -65,7 +69,7 @@ impl PeerLoad {
         }
     }
 
-    fn answers(&self, batch: BatchId) -> Arc<Mutex<Answers>> {
+    fn answers(&self, batch: BatchId) -> SharedAnswers {
         let now = Instant::now();
         let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         batches.retain(|id, (_, used)| *id == batch || now - *used < UNUSED_TIME);

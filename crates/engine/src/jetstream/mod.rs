@@ -65,7 +65,7 @@ impl JetStream {
     /// [`ConnectError::NameTaken`] if another process uses the name, after [`LEASE_TTL`](crate::dispatch::LEASE_TTL) and some seconds.
     pub async fn join(&self, name: &str) -> Result<Cluster, ConnectError> {
         let mut node = JetStreamCluster::new(self.stores.clone());
-        let held = NodeName::hold(&self.stores, name, node.id());
+        let held = Box::pin(NodeName::hold(&self.stores, name, node.id()));
         node.hold_name(self.stores.link.guard(held).await?);
         Ok(Self::as_cluster(node))
     }

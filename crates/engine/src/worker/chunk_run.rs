@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{self, AttemptResult};
 use super::backoff;
+use super::context::Worker;
 use super::source::Assignment;
-use super::work_loop::Worker;
 use super::write_buffer::WriteBuffer;
 use crate::dispatch::{LEASE_TTL, Measurement, Release, RetryGroup};
 use crate::estimate::CHUNK_TIME;

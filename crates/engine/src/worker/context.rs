@@ -1,4 +1,4 @@
-//! The state that workers share.
+//! A worker, and the state that workers share.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU32;
 use tokio_util::sync::CancellationToken;
 
 use super::source::WorkSource;
+use super::status::WorkerStatus;
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::live::LiveBatches;
@@ -23,4 +24,11 @@ pub(crate) struct WorkerContext {
     pub(crate) stopping: CancellationToken,
     /// Cancelled when running tasks must stop.
     pub(crate) aborting: CancellationToken,
+}
+
+/// Runs one task at a time.
+pub(crate) struct Worker {
+    pub(super) context: Arc<WorkerContext>,
+    /// Its name, which the journal records with its attempts, and its running task.
+    pub(super) status: Arc<WorkerStatus>,
 }

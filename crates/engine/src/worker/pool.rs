@@ -11,9 +11,8 @@ use quilt::wire::MAX_RUNNING;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
-use super::context::WorkerContext;
+use super::context::{Worker, WorkerContext};
 use super::status::WorkerStatus;
-use super::work_loop::Worker;
 use crate::cluster::{RunningTask, RunningTasks};
 use crate::panic_message::panic_message;
 use crate::slots::{BySlotClass, Node, SlotClass};

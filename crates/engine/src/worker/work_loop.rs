@@ -7,9 +7,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::chunk_run::{ChunkResult, ChunkRun};
-use super::context::WorkerContext;
+use super::context::Worker;
 use super::source::Assignment;
-use super::status::WorkerStatus;
 use crate::dispatch::Release;
 use crate::journal::{JournalError, RETRY_PAUSE};
 use crate::live::LiveBatch;
@@ -19,13 +18,6 @@ const UNREADABLE_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long this node is granted no chunks of a batch whose work it does not know. Other nodes may know it.
 const UNABLE_PAUSE: Duration = Duration::from_secs(60);
-
-/// Runs one task at a time.
-pub(crate) struct Worker {
-    pub(super) context: Arc<WorkerContext>,
-    /// Its name, which the journal records with its attempts, and its running task.
-    pub(super) status: Arc<WorkerStatus>,
-}
 
 impl Worker {
     /// Runs a chunk.

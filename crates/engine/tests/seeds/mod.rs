@@ -10,7 +10,7 @@ pub(crate) fn seeds(usual: u64) -> Vec<u64> {
     let mut seeds: Vec<u64> = (0..number("SIMULATION_RUNS").unwrap_or(usual)).collect();
     if std::env::var_os("CI").is_some() {
         let drawn = rand::random::<u32>().into();
-        println!("besides the usual worlds, that of SIMULATION_SEED={drawn}");
+        eprintln!("besides the usual worlds, that of SIMULATION_SEED={drawn}");
         seeds.push(drawn);
     }
     seeds
