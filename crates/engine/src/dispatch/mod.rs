@@ -6,7 +6,8 @@
 //! - `lease`: chunks, leases and their results; `asker`: a request for a lease; `validity`: whether a lease is valid
 //! - `fair`: fair ordering by working time
 //! - `dispatcher`: the positions of one lap: unassigned, leased, or waiting for a retry; `adoption`: leases of an earlier coordinator;
-//!   `suspects`: chunks whose workers were lost; `scheduler`: all dispatchers of a node; `schedule`: their order
+//!   `lease_end`: the end of leases; `suspects`: chunks whose workers were lost
+//! - `scheduler`: all dispatchers of a node; `schedule`: their order; `class_order`: the order for one class of slots
 //! - `keys`: queues of positions by concurrency key; `keyed`: a dispatcher with such queues
 //! - `waiting`: why a task is pending; `why`: determines it for a dispatcher
 //! - `crash_log`: a file that records the running chunks of this process; `running_log`: keeps it up to date
@@ -20,6 +21,7 @@ mod fair;
 mod keyed;
 mod keys;
 mod lease;
+mod lease_end;
 mod running_log;
 mod schedule;
 mod scheduler;
