@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use engine::embedded::SqliteJournal;
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
-use engine::{Engine, Settings};
+use engine::{Engine, Node, Settings, Slots};
 use quilt::{BatchId, BatchSpec, Color, Control, Grid, OwnerId, Status, WorkSpec};
 
 use crate::cpu_time;
 
+const SLOTS: u32 = 64;
 const TROUBLE: OwnerId = OwnerId::from_bytes([1; 16]);
 const VICTIM: OwnerId = OwnerId::from_bytes([2; 16]);
 
@@ -33,10 +34,12 @@ pub(crate) async fn measure() {
         .with_work("waiting", || Work::waiting(Waits(100, false)))
         .with_work("short", || Work::waiting(Waits(1, false)))
         .with_work("long", || Work::waiting(Waits(2_000, false)));
-    let settings = Settings { running_per_owner: 1_000, running_squares: u64::MAX, ..Settings::default() };
+    // Few enough that the batches need all of them.
+    let node = Node { slots: Slots::all(SLOTS), ..Settings::default().node };
+    let settings = Settings { node, running_per_owner: 1_000, running_squares: u64::MAX, ..Settings::default() };
     let engine = Engine::start(Arc::new(journal), None, registry, settings).await.expect("the journal is empty");
     println!();
-    println!("Batches of another owner beside trouble, on 64 slots.");
+    println!("Batches of another owner beside trouble, on {SLOTS} slots.");
     println!("  batch              beside                                    alone ms  beside ms   ratio");
     let row = |batch: &str, beside: &str, alone: Duration, time: Duration| {
         let [alone, time] = [alone, time].map(|time| time.as_secs_f64() * 1e3);
