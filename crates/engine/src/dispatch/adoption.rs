@@ -9,8 +9,9 @@ use tokio::time::Instant;
 use super::asker::{Contact, Holder};
 use super::class_order::Pick;
 use super::dispatcher::{Dispatcher, InFlight};
+use super::keys::Key;
 use super::lease::Lease;
-use super::suspects::{Record, overlap};
+use super::suspects::{Record, overlap, without};
 use crate::slots::SlotClass;
 
 /// The result of adopting a lease of an earlier coordinator.
@@ -49,16 +50,14 @@ impl Dispatcher {
     }
 
     /// Takes positions out of whatever they wait in: somebody runs them.
-    fn take_out(&mut self, positions: &Range<u32>, now: Instant) {
-        self.take_out_of_key_queues(positions, now);
+    fn take_out(&mut self, positions: &Range<u32>, key: Option<&Key>, now: Instant) {
+        self.take_out_of_key_queues(positions, key, now);
         self.unassigned.remove(positions.clone());
         self.suspects.remove(positions);
         let overlapping: Vec<_> = self.retries.extract_if(.., |_, group| overlap(group, positions)).collect();
         for ((due, _), group) in overlapping {
-            for rest in [group.start..positions.start.min(group.end), positions.end.max(group.start)..group.end] {
-                if !rest.is_empty() {
-                    self.add_retry(due, rest);
-                }
+            for rest in without(&group, positions) {
+                self.add_retry(due, rest);
             }
         }
     }
@@ -82,8 +81,9 @@ impl Dispatcher {
         if lease.lap != self.of.lap || positions.is_empty() || self.in_flight.values().any(overlaps) {
             return Adoption::Refused;
         }
-        self.take_out(&positions, now);
-        let key = self.start_key(&positions, now);
+        let key = self.key_of(Position(positions.start));
+        self.take_out(&positions, key.as_ref(), now);
+        self.start_key(key.as_ref(), now);
         let in_flight = InFlight {
             holder: contact.holder,
             positions,

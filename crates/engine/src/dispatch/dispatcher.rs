@@ -231,9 +231,10 @@ impl Dispatcher {
 
     /// Grants a lease of the next chunk. `None` if all positions are settled, leased or not due.
     pub(super) fn claim(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<Lease> {
-        let Suspect { positions, record } = self.next_chunk(asker, suspects, now)?;
-        let key = self.start_key(&positions, now);
-        let is_poison = Suspect { positions: positions.clone(), record }.is_poison();
+        let (chunk, key) = self.next_chunk(asker, suspects, now)?;
+        let is_poison = chunk.is_poison();
+        let Suspect { positions, record } = chunk;
+        self.start_key(key.as_ref(), now);
         self.counter += 1;
         self.probed.get_or_insert(now);
         let lease = Lease {
@@ -261,7 +262,8 @@ impl Dispatcher {
         Some(lease)
     }
 
-    fn next_chunk(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<Suspect> {
+    /// The next chunk, with the key of its task if it has one.
+    fn next_chunk(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<(Suspect, Option<Key>)> {
         let batch = Arc::clone(&self.of.batch);
         let folded = batch.folded();
         let pending = |positions: &Range<u32>| {
@@ -280,22 +282,22 @@ impl Dispatcher {
                 self.suspects.push(Suspect { positions: cut..positions.end, record });
             }
             positions.end = cut;
-            return Some(Suspect { positions, record });
+            let key = self.key_of(Position(positions.start));
+            return Some((Suspect { positions, record }, key));
         }
-        if let Some(keys) = &mut self.keys {
-            let next = || {
-                let (position, _) = keys.pop(now)?;
-                Some(position..position + 1)
-            };
-            let positions = std::iter::from_fn(next).find(|positions| pending(positions).is_some())?;
-            return Some(Suspect { positions, record: Record::default() });
+        let record = Record::default();
+        if self.keys.is_some() {
+            let is_pending = |position: u32| pending(&(position..position + 1)).is_some();
+            let mut queued = std::iter::from_fn(|| self.pop_key_queue(now));
+            let (position, key) = queued.find(|(position, _)| is_pending(*position))?;
+            return Some((Suspect { positions: position..position + 1, record }, key));
         }
         while let Some(positions) = self.unassigned.iter().next().cloned() {
             let chunk = pending(&positions).map(|left| left.start..left.end.min(left.start + size(&left)));
             let taken = positions.start..chunk.as_ref().map_or(positions.end, |chunk| chunk.end);
             self.unassigned.remove(taken);
             if let Some(positions) = chunk {
-                return Some(Suspect { positions, record: Record::default() });
+                return Some((Suspect { positions, record }, None));
             }
         }
         None

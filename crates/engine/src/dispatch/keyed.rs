@@ -41,10 +41,16 @@ impl Dispatcher {
     }
 
     /// Counts a chunk that starts. In a lap with keys it has one task.
-    pub(super) fn start_key(&mut self, positions: &Range<u32>, now: Instant) -> Option<Key> {
-        let key = self.key_of(Position(positions.start))?;
-        self.keys.as_mut()?.start(&key, now);
-        Some(key)
+    pub(super) fn start_key(&mut self, key: Option<&Key>, now: Instant) {
+        if let Some((keys, key)) = self.keys.as_mut().zip(key) {
+            keys.start(key, now);
+        }
+    }
+
+    /// Removes and returns the next position whose task can start, with its key.
+    pub(super) fn pop_key_queue(&mut self, now: Instant) -> Option<(u32, Option<Key>)> {
+        let (position, key) = self.keys.as_mut()?.pop(now)?;
+        Some((position, Some(key).filter(|key| **key != *NO_KEY)))
     }
 
     /// Counts a chunk that has ended.
@@ -57,12 +63,12 @@ impl Dispatcher {
     }
 
     /// Takes positions out of the queues of their keys.
-    pub(super) fn take_out_of_key_queues(&mut self, positions: &Range<u32>, now: Instant) {
+    pub(super) fn take_out_of_key_queues(&mut self, positions: &Range<u32>, key: Option<&Key>, now: Instant) {
         if positions.len() > 1 {
             return self.empty_key_queues(now);
         }
-        let key = self.key_of(Position(positions.start)).unwrap_or_else(|| NO_KEY.into());
         if let Some(keys) = &mut self.keys {
+            let key = key.cloned().unwrap_or_else(|| NO_KEY.into());
             keys.remove(&key, positions.start, now);
         }
     }
@@ -86,7 +92,8 @@ impl Dispatcher {
         })
     }
 
-    fn key_of(&self, position: Position) -> Option<Key> {
+    /// The key of a task.
+    pub(super) fn key_of(&self, position: Position) -> Option<Key> {
         self.of.batch.key(position).map(Into::into)
     }
 }

@@ -72,6 +72,11 @@ pub(super) fn overlap(one: &Range<u32>, other: &Range<u32>) -> bool {
     one.start < other.end && other.start < one.end
 }
 
+/// What is left of a range, at most two parts, without another one that it overlaps.
+pub(super) fn without(all: &Range<u32>, cut: &Range<u32>) -> impl Iterator<Item = Range<u32>> + use<> {
+    [all.start..cut.start, cut.end..all.end].into_iter().filter(|rest| !rest.is_empty())
+}
+
 /// The suspects of one lap that are not leased.
 #[derive(Debug, Default)]
 pub(super) struct Suspects(Vec<Suspect>);
@@ -91,10 +96,8 @@ impl Suspects {
         let overlapping: Vec<Suspect> =
             self.0.extract_if(.., |suspect| overlap(&suspect.positions, positions)).collect();
         for Suspect { positions: all, record } in overlapping {
-            for rest in [all.start..positions.start.min(all.end), positions.end.max(all.start)..all.end] {
-                if !rest.is_empty() {
-                    self.push(Suspect { positions: rest, record });
-                }
+            for rest in without(&all, positions) {
+                self.push(Suspect { positions: rest, record });
             }
         }
     }

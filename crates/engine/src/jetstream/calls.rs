@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
 use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind};
+use async_nats::jetstream::kv::{self, UpdateErrorKind};
 use async_nats::jetstream::stream::{ConsumerError, ConsumerErrorKind};
 use async_nats::jetstream::{self, ErrorCode};
+use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::journal::JournalError;
@@ -114,5 +116,19 @@ where
             }
             answer => return answer,
         }
+    }
+}
+
+/// Writes a key of a bucket if its revision is still the given one. Returns the new revision; `None` if somebody has written it since.
+pub(super) async fn update(
+    bucket: &kv::Store,
+    key: &str,
+    value: Bytes,
+    revision: u64,
+) -> Result<Option<u64>, kv::UpdateError> {
+    match bucket.update(key, value, revision).await {
+        Ok(revision) => Ok(Some(revision)),
+        Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
+        Err(error) => Err(error),
     }
 }

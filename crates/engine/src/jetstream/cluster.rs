@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use async_nats::jetstream::kv::CreateErrorKind;
 use async_nats::{Client, Message, Subscriber};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use super::calls::{PAUSE, retry, unavailable, with_timeout};
+use super::calls::{PAUSE, retry, unavailable, update, with_timeout};
 use super::node_name::NodeName;
 use super::read::{last_message, scan};
 use super::stores::{Stores, TRACE};
@@ -80,11 +80,7 @@ impl JetStreamCluster {
             }
             let now = Instant::now();
             let renewed = retry(|| async {
-                match self.stores.nodes.update(self.id.to_string(), self.value(), revision).await {
-                    Ok(revision) => Ok(Some(revision)),
-                    Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
-                    Err(error) => Err(unavailable(error)),
-                }
+                update(&self.stores.nodes, &self.id.to_string(), self.value(), revision).await.map_err(unavailable)
             });
             membership.renewed = renewed.await?.map(|revision| (revision, now));
         }
@@ -101,11 +97,7 @@ impl JetStreamCluster {
     /// Rewrites the key of a lap that this node coordinates. Returns `None` if another node has acquired the lap.
     async fn confirm(&self, lap: LapId, hold: Hold, term: u64) -> Result<Option<Hold>, JournalError> {
         let revision = retry(|| async {
-            match self.stores.coordinators.update(key(lap), self.value(), hold.revision).await {
-                Ok(revision) => Ok(Some(revision)),
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
-                Err(error) => Err(unavailable(error)),
-            }
+            update(&self.stores.coordinators, &key(lap), self.value(), hold.revision).await.map_err(unavailable)
         });
         Ok(revision.await?.map(|revision| Hold { revision, term, ..hold }))
     }
@@ -125,11 +117,7 @@ impl JetStreamCluster {
             if entry.value != self.value() && self.is_alive(&entry.value).await? {
                 return Ok(None);
             }
-            match self.stores.coordinators.update(key(lap), self.value(), entry.revision).await {
-                Ok(revision) => Ok(Some(revision)),
-                Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
-                Err(error) => Err(unavailable(error)),
-            }
+            update(&self.stores.coordinators, &key(lap), self.value(), entry.revision).await.map_err(unavailable)
         });
         Ok(revision.await?.map(|revision| Hold { epoch: revision, revision, term }))
     }

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_nats::client::RequestErrorKind;
-use async_nats::jetstream::kv::{CreateErrorKind, UpdateErrorKind};
+use async_nats::jetstream::kv::CreateErrorKind;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::calls::{failed, retry};
+use super::calls::{failed, retry, update};
 use super::error::ConnectError;
 use super::read::last_message;
 use super::stores::Stores;
@@ -93,11 +93,7 @@ async fn create(stores: &Stores, key: &str, value: &Bytes) -> Result<Attempt, Jo
 
 /// Returns `None` if another process has taken the key.
 async fn renew(stores: &Stores, key: &str, value: &Bytes, revision: u64) -> Result<Option<u64>, JournalError> {
-    match stores.nodes.update(key, value.clone(), revision).await {
-        Ok(revision) => Ok(Some(revision)),
-        Err(error) if error.kind() == UpdateErrorKind::WrongLastRevision => Ok(None),
-        Err(error) => Err(failed(error)),
-    }
+    update(&stores.nodes, key, value.clone(), revision).await.map_err(failed)
 }
 
 /// Whether a process subscribes to its requests. One that does not answer in time may be suspended, and counts as listening.

@@ -131,7 +131,7 @@ pub(super) struct SlotGuard {
 }
 
 impl SlotGuard {
-    /// The worker has a lease. Another one is started to wait in its guard.
+    /// The worker has a lease. Another one is started to wait in its place.
     pub(super) fn start_work(&mut self) {
         self.is_waiting = false;
         self.pool.slots(self.class).waiting -= 1;
