@@ -36,7 +36,7 @@ mod worker;
 
 pub use clock::{Clock, now};
 pub use cluster::Cluster;
-pub use engine::{ControlError, Engine, LaunchError, Settings, SquareRecord, SquareResult, TooManyRunning};
+pub use engine::{ControlError, Engine, LaunchError, Launcher, Settings, SquareRecord, SquareResult, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};
 pub use slots::{BySlotClass, MAX_SLOTS, Node, SlotClass, Slots};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::color::Color;
+use crate::id::ShareGroup;
 use crate::lap::{CancelCause, LapLimits, LapSet};
 use crate::order::Position;
 use crate::spec::BatchSpec;
@@ -37,13 +38,16 @@ pub struct Launched {
     pub spec: BatchSpec,
     /// When it was accepted.
     pub at: Timestamp,
+    /// With which other owners its owner shares the working time of a single owner; `None` if with nobody. Summaries and snapshots do not
+    /// contain it.
+    pub group: Option<ShareGroup>,
 }
 
 impl Launched {
-    /// A launch of the current version.
+    /// A launch of the current version, without a group.
     #[must_use]
     pub const fn new(spec: BatchSpec, at: Timestamp) -> Self {
-        Self { version: JournalVersion::CURRENT, spec, at }
+        Self { version: JournalVersion::CURRENT, spec, at, group: None }
     }
 }
 

@@ -86,6 +86,12 @@ id! {
     OwnerId
 }
 
+id! {
+    /// Names a group of owners who get the working time of a single owner together, such as the sessions of one network address. Its
+    /// bytes mean nothing to this crate.
+    ShareGroup
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,7 +44,7 @@ pub use color::Color;
 pub use event::{AttemptRecord, AttemptRun, Control, Event, JournalVersion, Launched, Offset, Outcome, Settlement};
 pub use grid::{Grid, Index, Square};
 pub use history::History;
-pub use id::{BatchId, OwnerId};
+pub use id::{BatchId, OwnerId, ShareGroup};
 pub use lap::{CancelCause, Lap, LapLimits, LapSet, Positions};
 pub use order::{Order, Position, TaskOrder};
 pub use priority::Priority;

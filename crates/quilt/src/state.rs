@@ -8,6 +8,7 @@ use crate::cell::{Cell, CellState};
 use crate::color::Color;
 use crate::event::{Control, Event, JournalVersion, Launched, Outcome, Settlement};
 use crate::grid::{Grid, Index, Square};
+use crate::id::ShareGroup;
 use crate::lap::{CancelCause, Cancellation, Finish, Lap, LapEnd, LapLimits};
 use crate::order::{Order, Position};
 use crate::reasons::Reasons;
@@ -260,6 +261,12 @@ impl Quilt {
     #[must_use]
     pub fn spec(&self) -> &BatchSpec {
         &self.launched.spec
+    }
+
+    /// The group that its owner shares working time with.
+    #[must_use]
+    pub fn group(&self) -> Option<ShareGroup> {
+        self.launched.group
     }
 
     /// The rules by which it is folded.

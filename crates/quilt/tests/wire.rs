@@ -7,10 +7,10 @@ mod common;
 use common::{config, event, fold, launched, outcome};
 use proptest::prelude::*;
 use quilt::wire::{
-    Assembler, ClientFrame, FramedEvent, Load, MAX_MESSAGE, NodeLoad, Running, ServerFrame, decode_event,
+    Assembler, ClientFrame, DecodeError, FramedEvent, Load, MAX_MESSAGE, NodeLoad, Running, ServerFrame, decode_event,
     decode_summary, encode_event, encode_summary, messages, put_framed_event,
 };
-use quilt::{Color, Event, Offset, Outcome, Position, Settlement, Step, Timestamp};
+use quilt::{Color, Event, Launched, Offset, Outcome, Position, Quilt, Settlement, ShareGroup, Step, Timestamp};
 
 const TASKS: u32 = 40;
 
@@ -126,7 +126,8 @@ proptest! {
     ) {
         let launched = launched(5, 8, 1);
         let (quilt, _) = fold(&launched, &events);
-        let journaled = encode_event(&Event::Launched(launched));
+        let group = Some(ShareGroup::from_bytes([7; 16]));
+        let journaled = encode_event(&Event::Launched(Launched { group, ..launched }));
         for mut bytes in [ServerFrame::encode_snapshot(&quilt), ServerFrame::Delta { from: Step(0), events }.encode(), journaled] {
             for (place, value) in &damage {
                 let place = place.index(bytes.len());
@@ -180,4 +181,16 @@ fn a_length_that_is_not_there_is_an_error_and_reserves_nothing() {
     bytes.pop();
     bytes.extend([0x80, 0x80, 0x40]);
     assert!(decode_event(&bytes).is_err());
+}
+
+#[test]
+fn a_launch_with_a_group_reads_back_and_its_group_is_in_no_frame() {
+    let group = Some(ShareGroup::from_bytes(*b"0123456789abcdef"));
+    let event = Event::Launched(Launched { group, ..launched(5, 8, 1) });
+    let bytes = encode_event(&event);
+    assert_eq!(decode_event(&bytes), Ok(event.clone()));
+    assert_eq!(decode_event(&bytes[..10]), Err(DecodeError::Truncated));
+    let Event::Launched(launched) = event else { unreachable!("it is a launch") };
+    let frame = ServerFrame::encode_snapshot(&Quilt::new(launched));
+    assert!(!frame.windows(16).any(|bytes| bytes == b"0123456789abcdef"));
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use quilt::{BatchId, OwnerId, Position};
+use quilt::{BatchId, Position, ShareGroup};
 use serde::{Deserialize, Serialize};
 
 use crate::dispatch::{LapId, Lease, LeaseId, NodeId, Release, Waiting};
@@ -42,7 +42,7 @@ pub struct NodeStatus {
     pub protocol: u32,
     /// The node.
     pub node: Node,
-    /// The number of owners with work that this node can grant now, by slot class.
+    /// The number of groups of owners with work that this node can grant now, by slot class.
     pub ready: Slots,
     /// The number of its workers that are blocked by an unresponsive attempt.
     pub unresponsive: u32,
@@ -100,8 +100,8 @@ pub(crate) struct Want {
     pub(crate) slots: u32,
     /// Their class.
     pub(crate) class: SlotClass,
-    /// If present, the slots are reserved for owners that are not in this set.
-    pub(crate) reserved_from: Option<BTreeSet<OwnerId>>,
+    /// If present, the slots are reserved for groups that are not in this set.
+    pub(crate) reserved_from: Option<BTreeSet<ShareGroup>>,
 }
 
 /// The answer to a [`Request`].
@@ -109,11 +109,11 @@ pub(crate) struct Want {
 pub(crate) enum Reply {
     /// The reply to an exchange.
     Granted {
-        /// The granted leases, with their slot classes and owners.
-        leases: Vec<(SlotClass, OwnerId, Lease)>,
+        /// The granted leases, with their slot classes and groups.
+        leases: Vec<(SlotClass, ShareGroup, Lease)>,
         /// Confirmed leases that the sender does not hold.
         lost: Vec<LeaseId>,
-        /// The number of owners with work that can be granted now, by slot class.
+        /// The number of groups of owners with work that can be granted now, by slot class.
         ready: Slots,
     },
     /// The reply to a request for holdings.

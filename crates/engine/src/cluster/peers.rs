@@ -229,8 +229,8 @@ mod tests {
     const OWN: NodeId = NodeId(1);
     const CLASS: SlotClass = SlotClass::Compute;
 
-    fn ready(owners: u32) -> Slots {
-        Slots { compute: owners, ..Slots::default() }
+    fn ready(groups: u32) -> Slots {
+        Slots { compute: groups, ..Slots::default() }
     }
 
     fn node(name: &str, slots: u32) -> Node {

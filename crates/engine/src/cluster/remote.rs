@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quilt::{OwnerId, Position};
+use quilt::{Position, ShareGroup};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -62,7 +62,7 @@ struct Held {
 
 struct Link {
     wake: Arc<Notify>,
-    wants: Vec<(Option<BTreeSet<OwnerId>>, Answer)>,
+    wants: Vec<(Option<BTreeSet<ShareGroup>>, Answer)>,
     confirm_at: Instant,
     /// Whether the last exchange had no reply. This node does not know which leases it was granted then.
     has_failed: bool,
@@ -88,7 +88,7 @@ impl Remote {
         self: &Arc<Self>,
         coordinator: NodeId,
         class: SlotClass,
-        reserved_from: Option<BTreeSet<OwnerId>>,
+        reserved_from: Option<BTreeSet<ShareGroup>>,
     ) -> Option<Granted> {
         let (answer, granted) = oneshot::channel();
         {
@@ -336,17 +336,17 @@ impl Remote {
     fn deliver(
         &self,
         coordinator: NodeId,
-        leases: Vec<(SlotClass, OwnerId, Lease)>,
+        leases: Vec<(SlotClass, ShareGroup, Lease)>,
         mut answers: Vec<Answer>,
         sent: Instant,
     ) {
         answers.retain(|(_, answer)| !answer.is_closed());
-        for (class, owner, lease) in leases {
+        for (class, group, lease) in leases {
             let validity = Arc::new(Validity::until(sent + CONFIRMED_TIME));
             let is_running = self.enter(coordinator, &lease, &validity);
             let untouched = Release::untouched(&lease);
             let id = lease.id;
-            let granted = Granted { lease, owner, validity };
+            let granted = Granted { lease, group, validity };
             let place = answers.iter().position(|(of, _)| !is_running && *of == class);
             let answer = place.map(|place| answers.swap_remove(place));
             if answer.is_none_or(|(_, answer)| answer.send(granted).is_err()) {

@@ -88,10 +88,10 @@ impl Service {
                     break;
                 }
                 let Some(granted) = self.scheduler.claim(&asker) else { break };
-                if let Some(owners) = &mut asker.reserved_from {
-                    owners.insert(granted.owner);
+                if let Some(groups) = &mut asker.reserved_from {
+                    groups.insert(granted.group);
                 }
-                leases.push((class, granted.owner, granted.lease));
+                leases.push((class, granted.group, granted.lease));
             }
         }
         Reply::Granted { leases, lost, ready: *self.scheduler.ready().borrow() }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use quilt::OwnerId;
+use quilt::ShareGroup;
 use serde::{Deserialize, Serialize};
 
 use crate::slots::SlotClass;
@@ -56,8 +56,8 @@ pub(crate) struct Asker {
     pub(crate) cpu_bound_slots: u32,
     /// The total number of slots of the class on all nodes.
     pub(crate) workers: u32,
-    /// If present, the slot is reserved for owners that are not in this set.
-    pub(crate) reserved_from: Option<BTreeSet<OwnerId>>,
+    /// If present, the slot is reserved for groups that are not in this set.
+    pub(crate) reserved_from: Option<BTreeSet<ShareGroup>>,
 }
 
 impl Asker {
@@ -65,7 +65,7 @@ impl Asker {
         self.contact.holder
     }
 
-    pub(super) fn accepts(&self, owner: OwnerId) -> bool {
-        self.reserved_from.as_ref().is_none_or(|owners| !owners.contains(&owner))
+    pub(super) fn accepts(&self, group: ShareGroup) -> bool {
+        self.reserved_from.as_ref().is_none_or(|groups| !groups.contains(&group))
     }
 }

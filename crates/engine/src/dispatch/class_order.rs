@@ -2,96 +2,129 @@
 
 use std::collections::BTreeMap;
 
-use quilt::OwnerId;
+use quilt::{OwnerId, ShareGroup};
 
 use super::fair::FairOrder;
 use super::lease::LapId;
+use super::share_path::SharePath;
 use crate::slots::SlotClass;
 
 /// In which order a lease was charged, and with which weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pick {
     pub(super) class: SlotClass,
-    owner_weight: u32,
-    lap_weight: u32,
+    weights: Weights,
+}
+
+/// The weights of a group, an owner and a lap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Weights {
+    group: u32,
+    owner: u32,
+    lap: u32,
 }
 
 impl Pick {
     /// Before it is charged.
     pub(super) fn of(class: SlotClass) -> Self {
-        Self { class, owner_weight: 1, lap_weight: 1 }
+        Self { class, weights: Weights { group: 1, owner: 1, lap: 1 } }
     }
 }
 
-/// The owners that share the slots of one class, and their laps.
+/// The groups that share the slots of one class, their owners, and the laps of these.
 #[derive(Default)]
 pub(super) struct ClassOrder {
-    pub(super) owners: FairOrder<OwnerId>,
-    laps: BTreeMap<OwnerId, FairOrder<LapId>>,
+    groups: FairOrder<ShareGroup>,
+    owners: BTreeMap<ShareGroup, FairOrder<OwnerId>>,
+    laps: BTreeMap<(ShareGroup, OwnerId), FairOrder<LapId>>,
 }
 
 impl ClassOrder {
+    /// The number of groups with laps that can be picked.
+    pub(super) fn ready(&self) -> usize {
+        self.groups.ready()
+    }
+
     /// The first lap in the order for which `can_serve` is true.
     pub(super) fn first(&self, can_serve: impl Fn(&LapId) -> bool) -> Option<LapId> {
-        self.owners.in_order().find_map(|owner| self.laps.get(&owner)?.in_order().find(&can_serve))
+        let first_of_owner = |group, owner| self.laps.get(&(group, owner))?.in_order().find(&can_serve);
+        let first_of_group = |group| self.owners.get(&group)?.in_order().find_map(|owner| first_of_owner(group, owner));
+        self.groups.in_order().find_map(first_of_group)
     }
 
     /// Adds a lap with a weight to the order, or removes it. Its share is kept.
-    pub(super) fn set_ready(&mut self, owner: OwnerId, lap: LapId, weight: Option<u32>) {
-        let laps = self.laps.entry(owner).or_default();
-        match weight {
-            Some(weight) => laps.set_ready(lap, weight),
-            None => laps.set_idle(lap),
-        }
-        match laps.largest_weight() {
-            Some(weight) => self.owners.set_ready(owner, weight),
-            None => self.owners.set_idle(owner),
-        }
+    pub(super) fn set_ready(&mut self, SharePath { group, owner, lap }: SharePath, weight: Option<u32>) {
+        let laps = self.laps.entry((group, owner)).or_default();
+        set(laps, lap, weight);
+        let owners = self.owners.entry(group).or_default();
+        set(owners, owner, laps.largest_weight());
+        set(&mut self.groups, group, owners.largest_weight());
     }
 
     /// Charges the expected working time of a lease for a slot of a class.
-    pub(super) fn pick(&mut self, class: SlotClass, owner: OwnerId, lap: LapId, expected: i128) -> Pick {
-        let owner_weight = self.owners.pick(owner, expected);
-        let lap_weight = self.laps.get_mut(&owner).map_or(1, |laps| laps.pick(lap, expected));
-        Pick { class, owner_weight, lap_weight }
+    pub(super) fn pick(&mut self, class: SlotClass, path: SharePath, expected: i128) -> Pick {
+        let group = self.groups.pick(path.group, expected);
+        let owner = self.owners.get_mut(&path.group).map_or(1, |owners| owners.pick(path.owner, expected));
+        let lap = self.laps_of(path).map_or(1, |laps| laps.pick(path.lap, expected));
+        Pick { class, weights: Weights { group, owner, lap } }
     }
 
     /// Charges running work.
-    pub(super) fn charge(&mut self, owner: OwnerId, lap: LapId, pick: Pick, nanos: i128) {
-        self.owners.charge(owner, nanos, pick.owner_weight);
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.charge(lap, nanos, pick.lap_weight);
+    pub(super) fn charge(&mut self, path: SharePath, Pick { weights, .. }: Pick, nanos: i128) {
+        self.groups.charge(path.group, nanos, weights.group);
+        if let Some(owners) = self.owners.get_mut(&path.group) {
+            owners.charge(path.owner, nanos, weights.owner);
+        }
+        if let Some(laps) = self.laps_of(path) {
+            laps.charge(path.lap, nanos, weights.lap);
         }
     }
 
     /// Settles the charge of work that has ended.
-    pub(super) fn settle(&mut self, owner: OwnerId, lap: LapId, pick: Pick, nanos: i128) {
-        self.owners.settle(owner, nanos, pick.owner_weight);
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.settle(lap, nanos, pick.lap_weight);
+    pub(super) fn settle(&mut self, path: SharePath, Pick { weights, .. }: Pick, nanos: i128) {
+        self.groups.settle(path.group, nanos, weights.group);
+        if let Some(owners) = self.owners.get_mut(&path.group) {
+            owners.settle(path.owner, nanos, weights.owner);
+        }
+        if let Some(laps) = self.laps_of(path) {
+            laps.settle(path.lap, nanos, weights.lap);
         }
     }
 
     /// Takes a lap out of the order that needs slots of another class. What runs of it is still settled here.
-    pub(super) fn set_idle(&mut self, owner: OwnerId, lap: LapId) {
-        if self.laps.contains_key(&owner) {
-            self.set_ready(owner, lap, None);
+    pub(super) fn set_idle(&mut self, path: SharePath) {
+        if self.laps.contains_key(&(path.group, path.owner)) {
+            self.set_ready(path, None);
         }
     }
 
-    /// Removes a lap, and its owner with its last lap. Owners with a higher charge than a new one would get are kept.
-    pub(super) fn remove(&mut self, owner: OwnerId, lap: LapId) {
-        if let Some(laps) = self.laps.get_mut(&owner) {
-            laps.remove(lap);
-            match laps.largest_weight() {
-                None => self.owners.set_idle(owner),
-                Some(weight) => self.owners.set_ready(owner, weight),
-            }
+    /// Removes a lap, and its owner and group with their last laps. Owners and groups with a higher charge than a new one would get are
+    /// kept.
+    pub(super) fn remove(&mut self, path: SharePath) {
+        self.set_idle(path);
+        if let Some(laps) = self.laps_of(path) {
+            laps.remove(path.lap);
             if laps.is_empty() {
-                self.laps.remove(&owner);
+                self.laps.remove(&(path.group, path.owner));
             }
         }
         let laps = &self.laps;
-        self.owners.forget(|owner| !laps.contains_key(owner));
+        self.owners.retain(|group, owners| {
+            owners.forget(|owner| !laps.contains_key(&(*group, *owner)));
+            !owners.is_empty()
+        });
+        let owners = &self.owners;
+        self.groups.forget(|group| !owners.contains_key(group));
+    }
+
+    fn laps_of(&mut self, path: SharePath) -> Option<&mut FairOrder<LapId>> {
+        self.laps.get_mut(&(path.group, path.owner))
+    }
+}
+
+fn set<K: Copy + Ord>(order: &mut FairOrder<K>, key: K, weight: Option<u32>) {
+    match weight {
+        Some(weight) => order.set_ready(key, weight),
+        None => order.set_idle(key),
     }
 }

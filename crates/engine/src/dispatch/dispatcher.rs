@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quilt::{OwnerId, Position, Priority, Status, Timestamp};
+use quilt::{Position, Priority, Status, Timestamp};
 use rangemap::RangeSet;
 use tokio::time::Instant;
 
@@ -16,6 +16,7 @@ use super::class_order::Pick;
 use super::fair::nanos;
 use super::keys::{Key, KeyQueues};
 use super::lease::{LapId, Lease, Release};
+use super::share_path::SharePath;
 use super::suspects::{Record, Suspect, Suspects};
 use super::validity::Validity;
 use crate::clock::Clock;
@@ -36,7 +37,8 @@ const START_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 /// A lap with everything that its dispatcher needs.
 pub(crate) struct DispatchedLap {
     pub(crate) lap: LapId,
-    pub(crate) owner: OwnerId,
+    /// Where it stands in the sharing of working time.
+    pub(crate) path: SharePath,
     pub(crate) batch: Arc<LiveBatch>,
     /// Identifies this coordinator's term of office.
     pub(crate) epoch: u64,
@@ -187,7 +189,7 @@ impl Dispatcher {
     pub(super) fn can_serve(&self, asker: &Asker, suspects: u32) -> bool {
         let held = || self.in_flight.values().filter(|lease| lease.holder == asker.holder()).count();
         self.class.is_none_or(|class| class == asker.class)
-            && asker.accepts(self.of.owner)
+            && asker.accepts(self.of.path.group)
             && !self.avoided.contains_key(&asker.holder())
             && !(asker.class == SlotClass::Async
                 && self.of.batch.is_cpu_bound()

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use quilt::OwnerId;
+use quilt::ShareGroup;
 use tokio::time::Instant;
 
 use super::adoption::Adoption;
@@ -32,7 +32,7 @@ pub(super) struct Schedule {
 /// A lease and its validity.
 pub(crate) struct Granted {
     pub(crate) lease: Lease,
-    pub(crate) owner: OwnerId,
+    pub(crate) group: ShareGroup,
     pub(crate) validity: Arc<Validity>,
 }
 
@@ -60,19 +60,19 @@ impl Schedule {
             self.wakes.insert((at, lap));
         }
         let weight = readiness.is_ready.then(|| dispatcher.priority.weight());
-        let (owner, needs) = (dispatcher.of.owner, dispatcher.class);
+        let (path, needs) = (dispatcher.of.path, dispatcher.class);
         for class in SlotClass::ALL {
             // Until the class is known, slots of any class may be the right ones.
             match needs.is_none_or(|needs| needs == class) {
-                true => self.orders[class].set_ready(owner, lap, weight),
-                false => self.orders[class].set_idle(owner, lap),
+                true => self.orders[class].set_ready(path, weight),
+                false => self.orders[class].set_idle(path),
             }
         }
     }
 
-    /// The number of owners with ready work, by slot class.
+    /// The number of groups with ready work, by slot class.
     pub(super) fn ready(&self) -> Slots {
-        BySlotClass::from_fn(|class| self.orders[class].owners.ready() as u32)
+        BySlotClass::from_fn(|class| self.orders[class].ready() as u32)
     }
 
     pub(super) fn claim(&mut self, asker: &Asker, now: Instant) -> Option<Granted> {
@@ -87,10 +87,10 @@ impl Schedule {
             let order = &mut orders[asker.class];
             let lap = order.first(can_serve)?;
             let dispatcher = dispatchers.get_mut(&lap)?;
-            let (owner, validity) = (dispatcher.of.owner, Arc::clone(&dispatcher.of.validity));
+            let (path, validity) = (dispatcher.of.path, Arc::clone(&dispatcher.of.validity));
             let lease = dispatcher.claim(asker, suspects, now);
             if let Some(lease) = &lease {
-                let pick = order.pick(asker.class, owner, lap, dispatcher.expected(lease));
+                let pick = order.pick(asker.class, path, dispatcher.expected(lease));
                 dispatcher.set_pick(lease.id, pick);
                 if asker.holder() == Holder::Here {
                     log.start(lease.id, dispatcher);
@@ -99,7 +99,7 @@ impl Schedule {
             // If no lease was granted, the dispatcher has no work left and is not considered again.
             self.refresh(lap, now);
             if let Some(lease) = lease {
-                return Some(Granted { lease, owner, validity });
+                return Some(Granted { lease, group: path.group, validity });
             }
         }
     }
@@ -111,7 +111,7 @@ impl Schedule {
         if adoption == Adoption::New {
             // It may be for a slot of another class, if this one is not known. Its time is charged all the same.
             let class = dispatcher.class.unwrap_or(SlotClass::Async);
-            let pick = self.orders[class].pick(class, dispatcher.of.owner, lease.lap, 0);
+            let pick = self.orders[class].pick(class, dispatcher.of.path, 0);
             dispatcher.set_pick(lease.id, pick);
         }
         self.refresh(lease.lap, now);
@@ -140,19 +140,19 @@ impl Schedule {
     ) -> bool {
         let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return false };
         if let Some(Ended { pick, nanos }) = end(dispatcher) {
-            self.orders[pick.class].settle(dispatcher.of.owner, lap, pick, nanos);
+            self.orders[pick.class].settle(dispatcher.of.path, pick, nanos);
             self.log.end(lap, lease);
             self.refresh(lap, now);
         }
         true
     }
 
-    /// Charges owners for the working time since the last call.
+    /// Charges laps, their owners and groups for the working time since the last call.
     pub(super) fn accrue(&mut self, now: Instant) {
-        for (lap, dispatcher) in &mut self.dispatchers {
-            let owner = dispatcher.of.owner;
+        for dispatcher in self.dispatchers.values_mut() {
+            let path = dispatcher.of.path;
             for (pick, nanos) in dispatcher.accrue(now) {
-                self.orders[pick.class].charge(owner, *lap, pick, nanos);
+                self.orders[pick.class].charge(path, pick, nanos);
             }
         }
     }
@@ -164,17 +164,17 @@ impl Schedule {
         }
         let mut dispatcher = self.dispatchers.remove(&lap)?;
         let held = dispatcher.held_here();
-        let owner = dispatcher.of.owner;
+        let path = dispatcher.of.path;
         let ids: Vec<LeaseId> = dispatcher.leases().map(|(id, _)| id).collect();
         for id in ids {
             if let Some(Ended { pick, nanos }) = dispatcher.reclaim(id, now) {
-                self.orders[pick.class].settle(owner, lap, pick, nanos);
+                self.orders[pick.class].settle(path, pick, nanos);
                 self.log.end(lap, id);
             }
         }
         self.log.end_waiting(lap);
         for class in SlotClass::ALL {
-            self.orders[class].remove(owner, lap);
+            self.orders[class].remove(path);
         }
         Some((held, dispatcher.of.validity))
     }

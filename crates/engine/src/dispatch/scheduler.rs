@@ -1,6 +1,6 @@
 //! The scheduler of one node: the dispatchers of the laps that it coordinates, in the order in which they are served.
 //!
-//! All owners get the same working time, and so do all batches of one owner, according to their weights. A lap that is paused, full, or
+//! All groups get the same working time, so do all owners of one group and all batches of one owner, according to their weights. A lap that is paused, full, or
 //! waiting for a retry is not in the order, and costs nothing until something changes.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ pub(crate) struct Scheduler {
     changed: BySlotClass<Notify>,
     /// Notified when the earliest wake time becomes earlier.
     sooner: Notify,
-    /// The number of owners with ready work, by slot class.
+    /// The number of groups with ready work, by slot class.
     ready: watch::Sender<Slots>,
     /// Changes when a lease has ended.
     ended: watch::Sender<()>,
@@ -193,7 +193,7 @@ impl Scheduler {
         }
     }
 
-    /// Subscribes to the number of owners with ready work, by slot class.
+    /// Subscribes to the number of groups with ready work, by slot class.
     pub(crate) fn ready(&self) -> watch::Receiver<Slots> {
         self.ready.subscribe()
     }
@@ -213,7 +213,7 @@ impl Scheduler {
         }
     }
 
-    /// Charges owners for running work.
+    /// Charges laps, their owners and groups for running work.
     pub(crate) fn accrue(&self) {
         self.state().accrue(Instant::now());
     }
@@ -321,7 +321,7 @@ impl Scheduler {
         result
     }
 
-    /// Changes the state. Also returns the number of owners with ready work.
+    /// Changes the state. Also returns the number of groups with ready work.
     fn update<T>(&self, change: impl FnOnce(&mut Schedule, Instant) -> T) -> (T, Slots) {
         let now = Instant::now();
         let mut state = self.state();

@@ -19,7 +19,7 @@ use super::load::STATUS_INTERVAL;
 use super::running::Share;
 use super::shared::{Engine, OtherNodes, Shared};
 use crate::cluster::{Reply, Request, ask, demote};
-use crate::dispatch::{Contact, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, NodeId, Validity};
+use crate::dispatch::{Contact, DispatchedLap, Holder, LEASE_TTL, LapId, Lease, NodeId, SharePath, Validity};
 use crate::journal::{JournalError, retry_while_unavailable};
 use crate::live::{Gate, LiveBatch};
 
@@ -218,7 +218,7 @@ impl Engine {
         let all = Position(0)..Position(batch.folded().quilt.progress().tasks);
         let dispatched = DispatchedLap {
             lap,
-            owner: batch.owner(),
+            path: SharePath::new(batch.folded().quilt.group(), batch.owner(), lap),
             batch: Arc::clone(&batch),
             epoch,
             validity: Arc::clone(validity),

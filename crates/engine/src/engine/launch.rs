@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::LaunchRequest;
 use bytes::Bytes;
 use quilt::wire::{MAX_SPEC, spec_bytes};
-use quilt::{BatchId, BatchSpec, Launched, Limits, OwnerId, Position, Summary};
+use quilt::{BatchId, BatchSpec, Launched, Limits, OwnerId, Position, ShareGroup, Summary};
 use tokio::time::{Instant, sleep};
 
 use super::error::LaunchError;
@@ -23,6 +23,21 @@ const ANOTHER_LAUNCH_TIME: Duration = Duration::from_secs(10);
 /// Memory per square of a running batch, in bytes.
 const BYTES_A_SQUARE: usize = 16;
 
+/// Who launches a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Launcher {
+    /// Who may control the batch.
+    pub owner: OwnerId,
+    /// The owners of a group share the working time that an owner without a group has alone.
+    pub group: Option<ShareGroup>,
+}
+
+impl From<OwnerId> for Launcher {
+    fn from(owner: OwnerId) -> Self {
+        Self { owner, group: None }
+    }
+}
+
 impl Engine {
     /// Accepts a batch. The launch is durable when this returns. No task needs to have run by then, whatever the size of the batch.
     ///
@@ -36,12 +51,12 @@ impl Engine {
     pub async fn launch(
         &self,
         id: BatchId,
-        owner: OwnerId,
+        launcher: impl Into<Launcher>,
         spec: BatchSpec,
         input: Option<Bytes>,
     ) -> Result<Summary, LaunchError> {
-        let engine = self.clone();
-        to_the_end(async move { engine.launch_now(id, owner, spec, input).await }).await
+        let (engine, launcher) = (self.clone(), launcher.into());
+        to_the_end(async move { engine.launch_now(id, launcher, spec, input).await }).await
     }
 
     /// Launches a batch as a client requested it: prepares the work with the uploaded file, checks the limits, and launches it. `seed` is
@@ -53,7 +68,7 @@ impl Engine {
     pub async fn launch_request(
         &self,
         (id, seed): (BatchId, u64),
-        owner: OwnerId,
+        launcher: impl Into<Launcher>,
         request: LaunchRequest,
         upload: Option<Bytes>,
         limits: &Limits,
@@ -62,13 +77,13 @@ impl Engine {
         let request = LaunchRequest { work: prepared.work, ..request };
         let now = self.shared.settings.clock.now();
         let spec = BatchSpec::from_request(request, limits, seed, prepared.tasks, now)?;
-        self.launch(id, owner, spec, prepared.input).await
+        self.launch(id, launcher, spec, prepared.input).await
     }
 
     async fn launch_now(
         &self,
         id: BatchId,
-        owner: OwnerId,
+        Launcher { owner, group }: Launcher,
         spec: BatchSpec,
         input: Option<Bytes>,
     ) -> Result<Summary, LaunchError> {
@@ -98,7 +113,7 @@ impl Engine {
             sleep(pause).await;
             pause *= 2;
         };
-        let launched = Launched::new(spec, self.shared.settings.clock.now());
+        let launched = Launched { group, ..Launched::new(spec, self.shared.settings.clock.now()) };
         match self.shared.journal.create(id, owner, launched.clone(), input).await {
             Ok(Creation::Created) => {
                 let positions = Position(0)..Position(tasks);

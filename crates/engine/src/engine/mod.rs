@@ -29,6 +29,7 @@ mod stops;
 mod why;
 
 pub use self::error::{ControlError, LaunchError, TooManyRunning};
+pub use self::launch::Launcher;
 pub use self::listing::Listing;
 pub use self::record::{Events, SquareRecord, SquareResult};
 pub use self::settings::Settings;

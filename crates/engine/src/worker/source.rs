@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quilt::{OwnerId, Position};
+use quilt::{Position, ShareGroup};
 use tokio::time::Instant;
 
 use crate::cluster::{Peers, Remote};
@@ -21,15 +21,15 @@ pub(crate) struct WorkSource {
     pub(crate) cpu_bound_slots: u32,
     pub(crate) class: SlotClass,
     pub(crate) slots: u32,
-    /// The number of slots that only run work of owners without another slot.
+    /// The number of slots that only run work of groups without another slot.
     pub(crate) reserved: u32,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The number of slots that each owner uses.
-    owners: BTreeMap<OwnerId, u32>,
+    /// The number of slots that each group uses.
+    groups: BTreeMap<ShareGroup, u32>,
     used: u32,
     coordinators: FairOrder<Coordinator>,
 }
@@ -45,7 +45,7 @@ enum Coordinator {
 pub(crate) struct Assignment {
     source: Arc<WorkSource>,
     lease: Lease,
-    owner: OwnerId,
+    group: ShareGroup,
     validity: Arc<Validity>,
     /// Which coordinator was charged for it, and with which weight.
     charged: Option<(Coordinator, u32)>,
@@ -125,16 +125,16 @@ impl WorkSource {
         }
     }
 
-    fn assign(self: &Arc<Self>, coordinator: Coordinator, Granted { lease, owner, validity }: Granted) -> Assignment {
+    fn assign(self: &Arc<Self>, coordinator: Coordinator, Granted { lease, group, validity }: Granted) -> Assignment {
         let mut state = self.state();
-        *state.owners.entry(owner).or_default() += 1;
+        *state.groups.entry(group).or_default() += 1;
         state.used += 1;
         let is_charged = state.coordinators.knows(coordinator);
         let weight = state.coordinators.pick(coordinator, nanos(CHUNK_TIME));
         Assignment {
             source: Arc::clone(self),
             lease,
-            owner,
+            group,
             validity,
             charged: is_charged.then_some((coordinator, weight)),
             started: Instant::now(),
@@ -143,7 +143,7 @@ impl WorkSource {
     }
 
     /// The coordinators that may have work, ordered by the working time that they had from this node, lowest first. The weight of a
-    /// coordinator is the number of owners with ready work.
+    /// coordinator is the number of groups with ready work.
     fn in_order(&self) -> Vec<Coordinator> {
         let peers = if self.remote.is_some() { self.peers.ready(self.class) } else { Vec::new() };
         if peers.is_empty() {
@@ -165,11 +165,11 @@ impl WorkSource {
         state.coordinators.in_order().collect()
     }
 
-    /// The owners that the next free slot is reserved from, if it is a reserved one.
-    fn reserved_from(&self) -> Option<BTreeSet<OwnerId>> {
+    /// The groups that the next free slot is reserved from, if it is a reserved one.
+    fn reserved_from(&self) -> Option<BTreeSet<ShareGroup>> {
         let state = self.state();
         let is_reserved = self.slots.saturating_sub(state.used) <= self.reserved;
-        is_reserved.then(|| state.owners.keys().copied().collect())
+        is_reserved.then(|| state.groups.keys().copied().collect())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -213,10 +213,10 @@ impl Assignment {
         {
             let mut state = self.source.state();
             state.used = state.used.saturating_sub(1);
-            if let Some(slots) = state.owners.get_mut(&self.owner) {
+            if let Some(slots) = state.groups.get_mut(&self.group) {
                 *slots -= 1;
                 if *slots == 0 {
-                    state.owners.remove(&self.owner);
+                    state.groups.remove(&self.group);
                 }
             }
             if let Some((coordinator, weight)) = self.charged {

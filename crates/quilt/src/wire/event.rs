@@ -6,8 +6,9 @@ use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigz
 use super::lap::{put_cause, put_limits, put_set, read_cause, read_concurrency, read_limits, read_set};
 use super::launched::{put_first_launched, put_launched, read_first_launched, read_launched};
 use super::reasons::{WrittenReasons, read_reason};
-use crate::event::{Control, Event, JournalVersion, Outcome, Settlement};
+use crate::event::{Control, Event, JournalVersion, Launched, Outcome, Settlement};
 use crate::grid::MAX_SQUARES;
+use crate::id::ShareGroup;
 use crate::lap::{CancelCause, LapSet, Positions};
 use crate::order::Position;
 use crate::state::MAX_LAPS;
@@ -30,6 +31,8 @@ const LAUNCHED_VERSION: u8 = 9;
 /// A lap of any set of squares, with limits of its own or those of the one before.
 const LAP_OF_SET: u8 = 10;
 const DRAINING: u8 = 11;
+/// A launch with a group of owners, which precedes what [`LAUNCHED_VERSION`] contains.
+const LAUNCHED_IN_GROUP: u8 = 12;
 
 const PAUSE: u8 = 0;
 const RESUME: u8 = 1;
@@ -112,7 +115,13 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
             put_first_launched(out, launched);
         }
         Event::Launched(launched) => {
-            out.push(LAUNCHED_VERSION);
+            match &launched.group {
+                None => out.push(LAUNCHED_VERSION),
+                Some(group) => {
+                    out.push(LAUNCHED_IN_GROUP);
+                    out.extend_from_slice(group.as_bytes());
+                }
+            }
             put_launched(out, launched);
         }
         Event::Settled { lap, at, settlements } => {
@@ -171,6 +180,11 @@ pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> 
     match reader.byte()? {
         LAUNCHED => read_first_launched(reader).map(Event::Launched),
         LAUNCHED_VERSION => read_launched(reader).map(Event::Launched),
+        LAUNCHED_IN_GROUP => {
+            let bytes = reader.bytes(16)?.try_into().map_err(|_| DecodeError::Truncated)?;
+            let group = Some(ShareGroup::from_bytes(bytes));
+            Ok(Event::Launched(Launched { group, ..read_launched(reader)? }))
+        }
         SETTLED => Ok(Event::Settled {
             lap: read_lap(reader)?,
             at: reader.timestamp()?,

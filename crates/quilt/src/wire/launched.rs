@@ -44,5 +44,5 @@ pub(super) fn read_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeE
 pub(super) fn read_first_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeError> {
     let spec: BatchSpec = serde_json::from_str(reader.text()?).map_err(|_| DecodeError::UnknownSpec)?;
     let at = reader.timestamp()?;
-    Ok(Launched { version: JournalVersion::V1, spec, at })
+    Ok(Launched { version: JournalVersion::V1, spec, at, group: None })
 }
