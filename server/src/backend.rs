@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum_extra::extract::cookie::Key;
 use engine::embedded::SqliteJournal;
 use engine::jetstream::{JetStream, Options};
-use engine::{Cluster, Engine, Journal};
+use engine::{Cluster, Engine, Journal, Settings};
 
 use crate::config::Config;
 use crate::serve_error::ServeError;
@@ -17,6 +17,8 @@ use crate::session::{fresh_key, load_key, shared_key};
 pub(crate) struct Backend {
     journal: Arc<dyn Journal>,
     cluster: Option<Cluster>,
+    /// See [`Settings::first_epoch`].
+    first_epoch: u64,
     /// Signs the cookies of sessions.
     pub(crate) key: Key,
     /// Released by the system when the process ends, however it ends.
@@ -34,24 +36,24 @@ impl Backend {
     fn own(folder: &Path) -> Result<Self, ServeError> {
         std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.into(), source })?;
         let lock = lock(folder)?;
-        Ok(Self {
-            key: load_key(&folder.join("session.key"))?,
-            journal: Arc::new(SqliteJournal::open(&folder.join("quilt.db"))?),
-            cluster: None,
-            lock: Some(lock),
-        })
+        let key = load_key(&folder.join("session.key"))?;
+        let journal = SqliteJournal::open(&folder.join("quilt.db"))?;
+        let first_epoch = journal.first_epoch();
+        Ok(Self { key, journal: Arc::new(journal), cluster: None, first_epoch, lock: Some(lock) })
     }
 
     async fn shared(options: &Options, name: &str) -> Result<Self, ServeError> {
         let nats = JetStream::connect(options).await?;
         let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
-        Ok(Self { key, journal: Arc::new(nats.journal()), cluster: Some(nats.join(name).await?), lock: None })
+        let (journal, cluster) = (Arc::new(nats.journal()), Some(nats.join(name).await?));
+        Ok(Self { key, journal, cluster, first_epoch: 0, lock: None })
     }
 
     /// Starts an engine on it.
     pub(crate) async fn start(&self, config: &Config) -> Result<Engine, ServeError> {
         let (journal, cluster) = (Arc::clone(&self.journal), self.cluster.clone());
-        Ok(Engine::start(journal, cluster, kinds::registry(config.work.clone()), config.engine.clone()).await?)
+        let settings = Settings { first_epoch: self.first_epoch, ..config.engine.clone() };
+        Ok(Engine::start(journal, cluster, kinds::registry(config.work.clone()), settings).await?)
     }
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     Message = 7,
     /// The clock of an SQLite file.
     Clock = 8,
+    /// The epoch of a process in an SQLite file.
+    Epoch = 9,
 }
 
 /// An incomplete CRC32C checksum.

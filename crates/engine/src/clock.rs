@@ -1,6 +1,6 @@
 //! The clocks. This is the only module that reads the system clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use quilt::Timestamp;
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ pub enum Clock {
         started: Timestamp,
         /// The time of tokio's clock at the start.
         at: Instant,
+        /// After this time the clock is set to that time of day, once.
+        set: Option<(Duration, Timestamp)>,
     },
 }
 
@@ -26,7 +28,14 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match self {
             Self::System => now(),
-            Self::Simulated { started, at } => started.plus_millis(at.elapsed().as_millis() as u64),
+            Self::Simulated { started, at, set } => {
+                let elapsed = at.elapsed();
+                let since = |start: Timestamp, time: Duration| start.plus_millis(time.as_millis() as u64);
+                match set.and_then(|(after, time)| Some((time, elapsed.checked_sub(after)?))) {
+                    Some((time, elapsed)) => since(time, elapsed),
+                    None => since(*started, elapsed),
+                }
+            }
         }
     }
 }

@@ -21,7 +21,7 @@ use super::record::{Record, columns};
 use super::schema::{self, Access, OpenError};
 use super::writer::{self, Command, Followers, Writer};
 use super::writes::{Write, Written};
-use super::{attachments, details, events};
+use super::{attachments, details, epochs, events};
 use crate::journal::{
     BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
     OpenBatch, Retention, Sequence, SquareDetail,
@@ -38,6 +38,7 @@ pub struct SqliteJournal {
     writer_ended: watch::Receiver<()>,
     guard: Arc<Guard>,
     clock: Clock,
+    first_epoch: u64,
 }
 
 impl SqliteJournal {
@@ -49,10 +50,12 @@ impl SqliteJournal {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let (connection, access) = schema::open_writer(path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.into(), source };
-        let clock = Clock::resume(&connection).map_err(sqlite)?.ok_or_else(|| OpenError::Damaged {
+        let damaged = |table| OpenError::Damaged {
             path: path.into(),
-            reason: "the table clock does not match its checksum".into(),
-        })?;
+            reason: format!("the table {table} does not match its checksum"),
+        };
+        let clock = Clock::resume(&connection).map_err(sqlite)?.ok_or_else(|| damaged("clock"))?;
+        let first_epoch = epochs::begin(&connection).map_err(sqlite)?.ok_or_else(|| damaged("epochs"))?;
         let guard = Arc::new(Guard::new(path));
         if access == Access::Exclusive {
             guard.note_failure("the disk is full".into());
@@ -74,7 +77,13 @@ impl SqliteJournal {
         let commands = Arc::new(Mutex::new(Some(commands)));
         checks::watch(&guard, &commands);
         let readers = Readers::new(path, access, Arc::clone(&guard));
-        Ok(Self { commands, followers, readers, writer_ended, guard, clock })
+        Ok(Self { commands, followers, readers, writer_ended, guard, clock, first_epoch })
+    }
+
+    /// The first epoch of this process; see [`Settings::first_epoch`](crate::Settings::first_epoch).
+    #[must_use]
+    pub fn first_epoch(&self) -> u64 {
+        self.first_epoch
     }
 
     fn commands(&self) -> std::sync::MutexGuard<'_, Option<mpsc::Sender<Command>>> {

@@ -13,6 +13,7 @@ mod attachments;
 mod checks;
 mod clock;
 mod details;
+mod epochs;
 mod events;
 mod failure;
 mod guard;

@@ -10,7 +10,7 @@ use super::writer_mark;
 
 /// The migrations from each version of the tables to the next. The version of a file is the number of applied migrations, stored in
 /// `user_version`.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     "
     -- `key` counts the launches. `lap` is the last lap that was started. `conclusion` is a summary in JSON, derived from
     -- the events and written when that lap was over; without one the batch may still have tasks to run.
@@ -92,6 +92,10 @@ pub(super) const MIGRATIONS: [&str; 6] = [
     "
     -- The time by which batches get old, `concluded_at` and `removed_at` among them, and the time of day at which it was stored. One row.
     CREATE TABLE clock (time INTEGER NOT NULL, time_of_day INTEGER NOT NULL, checksum INTEGER NOT NULL);
+    ",
+    "
+    -- The first epoch of the process that opened the file last. One row.
+    CREATE TABLE epochs (epoch INTEGER NOT NULL, checksum INTEGER NOT NULL);
     ",
 ];
 

@@ -28,6 +28,9 @@ pub struct Settings {
     pub crash_log: Option<PathBuf>,
     /// The time of day.
     pub clock: Clock,
+    /// The epoch of the first lap that this process coordinates; those of later laps follow it. Must be larger than the epochs of earlier
+    /// processes with the same journal. Unused in a cluster, which assigns epochs itself.
+    pub first_epoch: u64,
 }
 
 impl Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             pauses_unfinished: false,
             crash_log: None,
             clock: Clock::System,
+            first_epoch: 0,
         }
     }
 }

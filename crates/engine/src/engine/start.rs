@@ -22,9 +22,6 @@ use crate::slots::BySlotClass;
 use crate::work::Registry;
 use crate::worker::{WorkSource, WorkerContext, WorkerPool};
 
-/// The shift of the initial epoch, which leaves bits for a counter of laps.
-const EPOCH_BITS: u32 = 16;
-
 /// How long a node that shuts down waits for coordinators to acknowledge released leases.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
@@ -77,8 +74,7 @@ impl Engine {
             pool,
             context: Arc::new(context),
             cluster,
-            // Larger than the epochs of an earlier process, which started fewer laps than 65,536 per millisecond.
-            epochs: AtomicU64::new(settings.clock.now().0 << EPOCH_BITS),
+            epochs: AtomicU64::new(settings.first_epoch),
             scheduler,
             registry,
             peers,

@@ -94,7 +94,7 @@ async fn an_append_whose_answer_was_lost_is_stored_once_when_it_is_made_again() 
 fn clock(days: i64) -> Clock {
     let shift = days * 24 * 3_600_000;
     let started = Timestamp(engine::now().0.saturating_add_signed(shift));
-    Clock::Simulated { started, at: tokio::time::Instant::now() }
+    Clock::Simulated { started, at: tokio::time::Instant::now(), set: None }
 }
 
 /// Removes a batch, and waits until the clean-up that this sets off is through with it. Whatever retention removes was removed by the clean-up before.

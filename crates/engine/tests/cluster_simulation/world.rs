@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use engine::work::{AsyncWork, Done, KeyLimits, Registry, Task, TaskError, TaskKeys, Work};
-use engine::{Engine, Journal, Node, Settings, SlotClass, Slots};
-use quilt::{BatchId, BatchSpec, Change, Color, Event, Grid, Index, OwnerId, Quilt, Status, WorkSpec};
+use engine::{Clock, Engine, Journal, Node, Settings, SlotClass, Slots};
+use quilt::{BatchId, BatchSpec, Change, Color, Event, Grid, Index, OwnerId, Quilt, Status, Timestamp, WorkSpec};
 use rand::RngExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::network::{Endpoint, Network};
 
@@ -154,6 +154,22 @@ pub(crate) struct Member {
     pub(crate) endpoint: Arc<Endpoint>,
 }
 
+/// The clock of a node: most are off by seconds, some by a month or since 1970, and some are set back while the node runs.
+fn clock(network: &Network) -> Clock {
+    const HOUR: u64 = 3_600_000;
+    const MONTH: u64 = 31 * 24 * HOUR;
+    let right = 1_790_000_000_000;
+    let (started, set) = network.random(|random| match random.random_range(0..8) {
+        0 => (right + MONTH, None),
+        1 => (right - MONTH, None),
+        2 => (0, None),
+        3 => (right, Some((Duration::from_secs(random.random_range(1..60)), Timestamp(right - HOUR)))),
+        4 => (right - HOUR, Some((Duration::from_secs(random.random_range(1..60)), Timestamp(right)))),
+        _ => (right + random.random_range(0..5_000), None),
+    });
+    Clock::Simulated { started: Timestamp(started), at: Instant::now(), set }
+}
+
 pub(crate) async fn join(network: &Arc<Network>, slots: u32) -> Member {
     join_with(network, Slots::all(slots), Registry::default()).await
 }
@@ -165,6 +181,7 @@ pub(crate) async fn join_with(network: &Arc<Network>, slots: Slots, registry: Re
     let settings = Settings {
         node: Node { name: name.into(), slots, ..Settings::default().node },
         processors: 1,
+        clock: clock(network),
         ..Settings::default()
     };
     let (of_poison, poisoned) = (Arc::clone(network), endpoint.id());
@@ -234,6 +251,8 @@ pub(crate) fn check(network: &Network, batch: BatchId) -> Quilt {
     let settled = changes.iter().filter(|change| matches!(change, Change::Settled(_))).count();
     assert_eq!(settled as u32, quilt.progress().tasks);
     assert_eq!(changes.iter().filter(|change| **change == Change::Finished).count(), 1);
+    let summary = quilt.summary();
+    assert!(summary.started_at >= summary.created_at && summary.ended_at >= Some(summary.started_at), "{summary:?}");
     quilt
 }
 

@@ -65,7 +65,7 @@ async fn a_snoozed_task_is_run_again_after_its_time_holds_no_worker_and_has_made
 #[tokio::test(start_paused = true)]
 async fn nothing_starts_before_its_time_and_everything_after_it_also_after_a_restart() {
     let (journal, started_at) = (Arc::<MemoryJournal>::default(), Timestamp(1_790_000_000_000));
-    let clock = Clock::Simulated { started: started_at, at: Instant::now() };
+    let clock = Clock::Simulated { started: started_at, at: Instant::now(), set: None };
     let engine = start_on(Arc::clone(&journal), clock, 0).await;
     let not_before = started_at.plus_millis(3_600_000);
     // The time limit of a lap counts from its start.
@@ -90,7 +90,7 @@ async fn nothing_starts_before_its_time_and_everything_after_it_also_after_a_res
 
 #[tokio::test(start_paused = true)]
 async fn the_time_limit_of_a_lap_counts_from_the_time_at_which_it_may_start() {
-    let clock = Clock::Simulated { started: Timestamp(1_790_000_000_000), at: Instant::now() };
+    let clock = Clock::Simulated { started: Timestamp(1_790_000_000_000), at: Instant::now(), set: None };
     let engine = start_on(Arc::default(), clock, 0).await;
     let not_before = Some(clock.now().plus_millis(60_000));
     let late = BatchSpec { not_before, deadline_ms: Some(30_000), ..spec("hour", 4, 1) };

@@ -127,7 +127,7 @@ enum Scenario {
 /// Asks for everything that was not promised yet, and waits until every promise is kept. Changes its mind about pauses and limits meanwhile.
 async fn live(world: &Arc<World>, age: Duration, promises: &mut Promises, scenario: Scenario) {
     let started = Timestamp(1_790_000_000_000).plus_millis(age.as_millis() as u64);
-    let clock = Clock::Simulated { started, at: Instant::now() };
+    let clock = Clock::Simulated { started, at: Instant::now(), set: None };
     // Those of this machine would make another world of a seed on each.
     let settings = Settings {
         node: Node { slots: Slots::all(WORKERS), ..Settings::default().node },
