@@ -8,9 +8,10 @@
 //! - `interface`: [`Coordination`] and [`Messages`], which a backend implements
 //! - `messages`: the messages between nodes; `ask`: sends requests; `live`: a clock that advances only while messages arrive
 //! - `peers`: the other nodes, by their statuses; `load`: the tasks that they run of a batch
-//! - `remote`: leases from other coordinators; `serve`: answers requests of other nodes
+//! - `remote`: leases from other coordinators; `exchange`: exchanges with these coordinators; `serve`: answers requests of other nodes
 
 mod ask;
+mod exchange;
 mod interface;
 mod live;
 mod load;

@@ -227,7 +227,7 @@ impl Dispatcher {
     }
 
     /// Whether there are suspects without a lease.
-    pub(super) fn has_suspects(&self) -> bool {
+    pub(super) fn has_waiting_suspects(&self) -> bool {
         !self.suspects.is_empty()
     }
 
@@ -344,6 +344,11 @@ impl Dispatcher {
     /// The number of suspects that a node is running.
     pub(super) fn suspects_of(&self, holder: Holder) -> u32 {
         self.in_flight.values().filter(|lease| lease.holder == holder && lease.record.is_suspect()).count() as u32
+    }
+
+    /// Whether any node is running suspects.
+    pub(super) fn is_running_suspects(&self) -> bool {
+        self.in_flight.values().any(|lease| lease.record.is_suspect())
     }
 
     /// Whether no positions of the lap are leased, unassigned or waiting for a retry.

@@ -21,6 +21,8 @@ use crate::slots::{BySlotClass, SlotClass, Slots};
 #[derive(Default)]
 pub(super) struct Schedule {
     pub(super) dispatchers: BTreeMap<LapId, Dispatcher>,
+    /// The laps with suspects, whether they wait or run.
+    suspected: BTreeSet<LapId>,
     orders: BySlotClass<ClassOrder>,
     /// When the readiness of laps may change without an event.
     wakes: BTreeSet<(Instant, LapId)>,
@@ -54,6 +56,11 @@ impl Schedule {
             self.wakes.remove(&(at, lap));
         }
         let Some(dispatcher) = self.dispatchers.get_mut(&lap) else { return };
+        if dispatcher.has_waiting_suspects() {
+            self.suspected.insert(lap);
+        } else if self.suspected.contains(&lap) && !dispatcher.is_running_suspects() {
+            self.suspected.remove(&lap);
+        }
         let readiness = dispatcher.readiness(now);
         if let Some(at) = readiness.wake {
             self.wake_of.insert(lap, at);
@@ -77,11 +84,9 @@ impl Schedule {
 
     pub(super) fn claim(&mut self, asker: &Asker, now: Instant) -> Option<Granted> {
         loop {
-            let Self { dispatchers, orders, log, .. } = self;
-            let suspects = match dispatchers.values().any(Dispatcher::has_suspects) {
-                true => dispatchers.values().map(|dispatcher| dispatcher.suspects_of(asker.holder())).sum(),
-                false => 0,
-            };
+            let Self { dispatchers, suspected, orders, log, .. } = self;
+            let suspects_of = |lap| dispatchers.get(lap).map(|dispatcher| dispatcher.suspects_of(asker.holder()));
+            let suspects = suspected.iter().filter_map(suspects_of).sum();
             let can_serve =
                 |lap: &LapId| dispatchers.get(lap).is_some_and(|dispatcher| dispatcher.can_serve(asker, suspects));
             let order = &mut orders[asker.class];
@@ -162,6 +167,7 @@ impl Schedule {
         if let Some(at) = self.wake_of.remove(&lap) {
             self.wakes.remove(&(at, lap));
         }
+        self.suspected.remove(&lap);
         let mut dispatcher = self.dispatchers.remove(&lap)?;
         let held = dispatcher.held_here();
         let path = dispatcher.of.path;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_nats::jetstream::context::PublishErrorKind;
@@ -19,17 +19,17 @@ use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
 use tokio::time::Instant;
 
 use super::bodies::{self, Body};
-use super::calls::{failed, retry, unavailable, with_timeout};
+use super::calls::{failed, retry, unavailable};
 use super::feed::Feed;
 use super::index::{Entry, Index};
 use super::monitor::Monitor;
 use super::read::next_message;
 use super::stores::{REMOVED, Stores};
-use super::{details, follow, objects};
+use super::{details, follow};
 use crate::checksum::of_input;
 use crate::journal::{
-    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, Damage, EventLog, EventPage, Journal, JournalError,
-    Offset, OpenBatch, Retention, Sequence, SquareDetail, Stored,
+    BatchListItem, BatchMeta, Blobs, Catalog, Creation, Damage, EventLog, EventPage, Journal, JournalError, Offset,
+    OpenBatch, Sequence, SquareDetail, Stored,
 };
 
 /// Header of a batch's first message with its owner.
@@ -42,22 +42,19 @@ const INPUT: &str = "Quilt-Input";
 const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
 
 /// Header of a batch's first message. It says that the object store of version 0.1.0 has no bodies of the batch.
-const FORMAT: &str = "Quilt-Format";
+pub(super) const FORMAT: &str = "Quilt-Format";
 
 /// Maximum time between the announcement of a batch and its launch.
-const ANNOUNCED: Duration = Duration::from_secs(60);
-
-/// How long the id of a removed batch cannot be reused. Leases and workers reference it for a much shorter time.
-const TOMBSTONE_TIME: Duration = Duration::from_secs(3_600);
+pub(super) const ANNOUNCED: Duration = Duration::from_secs(60);
 
 /// A [`Journal`] on NATS JetStream. Clones share the connection.
 #[derive(Clone)]
 pub struct JetStreamJournal {
-    stores: Stores,
-    index: Index,
+    pub(super) stores: Stores,
+    pub(super) index: Index,
     feed: Arc<Feed>,
     /// When announced batches without a launch were first seen, by the clock of this node only.
-    overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
+    pub(super) overdue: Arc<Mutex<HashMap<BatchId, Instant>>>,
     _monitor: Arc<Monitor>,
 }
 
@@ -68,19 +65,19 @@ impl JetStreamJournal {
     }
 
     /// Makes a call that fails early without a connection, or without a required permission.
-    fn guard<T>(
+    pub(super) fn guard<T>(
         &self,
         call: impl Future<Output = Result<T, JournalError>>,
     ) -> impl Future<Output = Result<T, JournalError>> {
         self.stores.link.guard(call)
     }
 
-    fn subject(&self, batch: BatchId) -> String {
+    pub(super) fn subject(&self, batch: BatchId) -> String {
         self.stores.names.journal(&batch.to_string())
     }
 
     /// Stores a message. Returns its sequence, or `None` if it was to be the first one of the batch and is not.
-    async fn publish(
+    pub(super) async fn publish(
         &self,
         batch: BatchId,
         body: &Body,
@@ -107,12 +104,12 @@ impl JetStreamJournal {
     }
 
     /// The first message of a batch.
-    async fn first(&self, batch: BatchId) -> Result<Option<StreamMessage>, JournalError> {
+    pub(super) async fn first(&self, batch: BatchId) -> Result<Option<StreamMessage>, JournalError> {
         next_message(&self.stores.journal, &self.subject(batch), 1).await
     }
 
     /// The owner of a batch; `None` if it does not exist, or was removed.
-    async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
+    pub(super) async fn owner(&self, batch: BatchId) -> Result<Option<OwnerId>, JournalError> {
         let first = self.first(batch).await?;
         let first = first.filter(|first| first.headers.get(REMOVED).is_none());
         Ok(first.and_then(|first| first.headers.get(OWNER)?.as_str().parse().ok()))
@@ -152,95 +149,6 @@ impl JetStreamJournal {
             self.index.announce(batch, owner, &entry).await?;
         }
         Ok(Creation::Created)
-    }
-
-    /// Appends a tombstone to the events of a soft-deleted batch, so that its followers are notified.
-    async fn put_tombstone(&self, batch: BatchId) -> Result<Option<Sequence>, JournalError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(REMOVED, "true");
-        headers.insert(async_nats::header::NATS_MESSAGE_TTL, HeaderValue::from(TOMBSTONE_TIME.as_secs()));
-        self.publish(batch, &bodies::encode(batch, &[]), headers).await
-    }
-
-    /// Purges a soft-deleted batch except for its tombstone, which late appends need. The largest data is deleted first, without storing
-    /// anything, to free space for the following writes.
-    async fn purge_batch(&self, batch: BatchId, owner: OwnerId) -> Result<(), JournalError> {
-        self.delete_bodies(batch).await?;
-        match self.put_tombstone(batch).await {
-            Ok(Some(sequence)) => self.purge_events(batch, Some(sequence)).await?,
-            Ok(None) => {}
-            Err(JournalError::Refused(_)) => self.purge_events(batch, None).await?,
-            Err(error) => return Err(error),
-        }
-        self.index.delete_metadata(batch, owner).await
-    }
-
-    /// Deletes details and bodies.
-    async fn delete_bodies(&self, batch: BatchId) -> Result<(), JournalError> {
-        let first = self.first(batch).await?;
-        details::delete(&self.stores, batch).await?;
-        bodies::delete(&self.stores, batch).await?;
-        match first.is_some_and(|first| first.headers.get(FORMAT).is_some() || first.headers.get(REMOVED).is_some()) {
-            true => Ok(()),
-            false => objects::delete(&self.stores, batch).await,
-        }
-    }
-
-    /// Removes a batch with a final summary even if nothing can be stored. If there is still no space after its bodies are deleted, its
-    /// events and metadata are deleted as well.
-    async fn remove_without_space(&self, batch: BatchId, owner: OwnerId) -> Result<bool, JournalError> {
-        if !self.index.is_finalized(batch, owner).await? {
-            return Ok(false);
-        }
-        tracing::warn!(%batch, "NATS has no space left; deleting what a removed batch has before noting that it is removed");
-        self.delete_bodies(batch).await?;
-        match self.index.soft_delete(batch, owner).await {
-            Err(JournalError::Refused(_)) => {
-                // Followers find out when they check the stream.
-                self.purge_events(batch, None).await?;
-                self.index.delete_metadata(batch, owner).await?;
-                Ok(true)
-            }
-            hidden => hidden,
-        }
-    }
-
-    /// Deletes the events of a batch, or those before a sequence.
-    async fn purge_events(&self, batch: BatchId, before: Option<Sequence>) -> Result<(), JournalError> {
-        let subject = self.subject(batch);
-        retry(|| async {
-            let purge = self.stores.journal.purge().filter(subject.clone());
-            let purged = match before {
-                Some(before) => purge.sequence(before.0).await,
-                None => purge.await,
-            };
-            purged.map(drop).map_err(failed)
-        })
-        .await
-    }
-
-    /// Deletes batches that were announced but not launched in time.
-    async fn forget_overdue(&self) -> Result<(), JournalError> {
-        let mut overdue = HashMap::new();
-        for OpenBatch { batch, owner, lap, .. } in self.index.unfinished().await? {
-            if lap > 1 || self.first(batch).await?.is_some() {
-                continue;
-            }
-            let seen = self.overdue().get(&batch).copied().unwrap_or_else(Instant::now);
-            if seen.elapsed() > ANNOUNCED {
-                tracing::info!(%batch, "was announced, and never launched");
-                self.delete_bodies(batch).await?;
-                self.index.delete_metadata(batch, owner).await?;
-            } else {
-                overdue.insert(batch, seen);
-            }
-        }
-        *self.overdue() = overdue;
-        Ok(())
-    }
-
-    fn overdue(&self) -> MutexGuard<'_, HashMap<BatchId, Instant>> {
-        self.overdue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -350,54 +258,6 @@ impl Catalog for JetStreamJournal {
                 Some(owner) => self.index.finalize(batch, owner, lap, &summary, &receipts).await,
                 None => Ok(()),
             }
-        })
-        .await
-    }
-}
-
-#[async_trait]
-impl Cleanup for JetStreamJournal {
-    async fn remove(&self, batch: BatchId) -> Result<bool, JournalError> {
-        self.guard(async {
-            let Some(owner) = self.owner(batch).await? else { return Ok(false) };
-            let is_deleted = match self.index.soft_delete(batch, owner).await {
-                Err(JournalError::Refused(_)) => self.remove_without_space(batch, owner).await?,
-                hidden => hidden?,
-            };
-            if is_deleted && self.owner(batch).await?.is_some() {
-                // From here on the batch is hidden. If this fails, the next purge does it.
-                match self.put_tombstone(batch).await {
-                    Ok(_) | Err(JournalError::Refused(_)) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(is_deleted)
-        })
-        .await
-    }
-
-    async fn expired(&self, retention: Retention, skip: u32, limit: u32) -> Result<Vec<BatchId>, JournalError> {
-        self.guard(async {
-            let mut bytes = 0;
-            if retention.bytes.is_some() {
-                for stream in [&self.stores.journal, &self.stores.details, &self.stores.bodies] {
-                    bytes += with_timeout(stream.get_info()).await?.state.bytes;
-                }
-                bytes += objects::bytes(&self.stores).await?;
-            }
-            let expired = self.index.expired(retention, bytes).await?;
-            Ok(expired.into_iter().skip(skip as usize).take(limit as usize).collect())
-        })
-        .await
-    }
-
-    async fn purge(&self) -> Result<bool, JournalError> {
-        self.guard(async {
-            for (batch, owner) in self.index.hidden().await? {
-                self.purge_batch(batch, owner).await?;
-            }
-            self.forget_overdue().await?;
-            Ok(false)
         })
         .await
     }

@@ -6,7 +6,7 @@
 //! - `link`: the state of the connection and missing permissions; `monitor`: checks the streams and restores them
 //! - `stores`: the streams and buckets; `set_up`: creates them; `names`: their names
 //! - [`JetStreamJournal`]: events, one subject of a stream per batch; `follow`: reads them; `feed`: the consumer that all followers of a
-//!   node share; `bodies`: encoded events, in messages or in parts; `objects`: bodies of version 0.1.0; `details`: details of squares
+//!   node share; `cleanup`: removes batches; `bodies`: encoded events, in messages or in parts; `objects`: bodies of version 0.1.0; `details`: details of squares
 //! - `index`: metadata of batches in key-value buckets; `read`, `batch_get`: read subjects, or many keys of a bucket
 //! - [`JetStreamCluster`]: coordination of laps, and messages between nodes; `node_name`: unique names of nodes
 //! - `calls`: maps errors and retries calls; `upgrade`: deletes data of version 0.1.0
@@ -14,6 +14,7 @@
 mod batch_get;
 mod bodies;
 mod calls;
+mod cleanup;
 mod cluster;
 mod connect;
 mod details;
