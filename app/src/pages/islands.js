@@ -86,10 +86,9 @@
   });
 
   async function start() {
-    const drawn = isDrawn();
+    await isDrawn();
     const module = await import(js);
     await module.default({ module_or_path: wasm });
-    await drawn;
     const changes = collectChanges();
     module.hydrate();
     await hydrate(document.body, module);

@@ -125,44 +125,40 @@ impl Quilt {
     /// and after the finish line or a cancellation a lap takes no more.
     pub fn apply(&mut self, event: &Event, changes: &mut Vec<Change>) {
         let before = changes.len();
+        // Nodes have clocks of their own. No lap ends before it has started, and none starts before the lap before it has ended.
+        let earliest = self.lap.end.map_or(self.lap.started_at, LapEnd::at);
         match event {
             Event::Launched(_) | Event::Attempted { .. } => {}
             Event::Settled { lap, at, settlements } => {
                 if self.is_open_lap(*lap) {
-                    self.settle(self.not_before_lap(*at), settlements, changes);
+                    self.settle((*at).max(earliest), settlements, changes);
                 }
             }
             Event::LapStarted { lap, at, set, limits } => {
                 if *lap == self.lap_number() + 1 && self.can_start_lap(set) {
-                    self.start_lap(self.not_before_lap(*at), set, *limits);
+                    self.start_lap((*at).max(earliest), set, *limits);
                     changes.push(Change::LapStarted);
                 }
             }
             Event::Controlled { lap, number, at, control } => {
                 if self.is_open_lap(*lap) && *number == self.controls + 1 && self.can_control(*control) {
                     self.control(*control);
-                    self.updated_at = self.not_before_lap(*at);
+                    self.updated_at = (*at).max(earliest);
                     changes.push(Change::Controlled(*control));
                 }
             }
             Event::Draining { lap, at, cause } => {
                 if self.is_open_lap(*lap) {
-                    self.drain(self.not_before_lap(*at), *cause, changes);
+                    self.drain((*at).max(earliest), *cause, changes);
                 }
             }
             Event::Cancelled { lap, at, cause } => {
                 if self.is_open_lap(*lap) {
-                    self.cancel(self.not_before_lap(*at), *cause, changes);
+                    self.cancel((*at).max(earliest), *cause, changes);
                 }
             }
         }
         self.step.0 += (changes.len() - before) as u64;
-    }
-
-    /// The time of an event as it counts. Nodes have clocks of their own; no lap ends before it has started, and none starts before the
-    /// lap before it.
-    fn not_before_lap(&self, at: Timestamp) -> Timestamp {
-        at.max(self.lap.end.map_or(self.lap.started_at, LapEnd::at))
     }
 
     fn settle(&mut self, at: Timestamp, settlements: &[Settlement], changes: &mut Vec<Change>) {

@@ -6,7 +6,7 @@ use super::bytes::{Reader, put_color, put_optional, put_text, put_varint, unzigz
 use super::lap::{put_cause, put_limits, put_set, read_cause, read_concurrency, read_limits, read_set};
 use super::launched::{put_first_launched, put_launched, read_first_launched, read_launched};
 use super::reasons::{WrittenReasons, read_reason};
-use crate::event::{Control, Event, JournalVersion, Launched, Outcome, Settlement};
+use crate::event::{Control, Event, JournalVersion, Outcome, Settlement};
 use crate::grid::MAX_SQUARES;
 use crate::id::ShareGroup;
 use crate::lap::{CancelCause, LapSet, Positions};
@@ -179,11 +179,11 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
 pub(super) fn read_event(reader: &mut Reader<'_>) -> Result<Event, DecodeError> {
     match reader.byte()? {
         LAUNCHED => read_first_launched(reader).map(Event::Launched),
-        LAUNCHED_VERSION => read_launched(reader).map(Event::Launched),
-        LAUNCHED_IN_GROUP => {
-            let bytes = reader.bytes(16)?.try_into().map_err(|_| DecodeError::Truncated)?;
-            let group = Some(ShareGroup::from_bytes(bytes));
-            Ok(Event::Launched(Launched { group, ..read_launched(reader)? }))
+        kind @ (LAUNCHED_VERSION | LAUNCHED_IN_GROUP) => {
+            let group = if kind == LAUNCHED_IN_GROUP { reader.bytes(16)? } else { &[] };
+            let mut launched = read_launched(reader)?;
+            launched.group = group.try_into().ok().map(ShareGroup::from_bytes);
+            Ok(Event::Launched(launched))
         }
         SETTLED => Ok(Event::Settled {
             lap: read_lap(reader)?,
