@@ -189,7 +189,7 @@ impl Assignment {
     }
 
     /// The validity of the lease.
-    pub(crate) fn validity(&self) -> &Validity {
+    pub(crate) fn validity(&self) -> &Arc<Validity> {
         &self.validity
     }
 

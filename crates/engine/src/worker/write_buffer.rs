@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::journal::SquareDetail;
 
 /// How long outcomes are buffered before they are written: about one screen refresh.
-const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
+pub(super) const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
 
 /// Maximum size of buffered details in bytes, not counting the last one.
 const MAX_BYTES: usize = 1 << 20;

@@ -1,0 +1,122 @@
+//! Runs the tasks of a chunk that wait, one after another.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use quilt::Position;
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{self, AttemptResult};
+use super::chunk_run::{ChunkRun, Tried};
+use crate::journal::JournalError;
+use crate::live::Pending;
+use crate::work::{AsyncWork, Task};
+
+/// How long tasks that never wait may occupy a thread before it yields.
+const SLICE: Duration = Duration::from_micros(50);
+
+/// The result of an attempt, and when it ended.
+struct Timed {
+    result: AttemptResult,
+    /// Whether it waited.
+    waited: bool,
+    ended: Instant,
+}
+
+impl ChunkRun<'_> {
+    /// Runs the pending tasks. The last results may not be written yet when this returns.
+    pub(super) async fn run_async(&mut self, work: &dyn AsyncWork) -> Result<Tried, JournalError> {
+        let mut tried = Tried::default();
+        let mut started = Instant::now();
+        let mut sliced = started;
+        let mut is_stopping = self.worker.context.stopping.is_cancelled();
+        let cancelled = self.batch.cancellation(self.lap());
+        for task in self.batch.pending(self.assignment.lease().positions()) {
+            if task.position >= self.end {
+                break;
+            }
+            if is_stopping || !self.batch.is_running() || !self.may_start().await {
+                self.give_back_from(task.position);
+                break;
+            }
+            let next = Position(task.position.0 + 1);
+            let Timed { result, waited, ended } = self.attempt(work, task, started, &cancelled).await?;
+            self.worker.status.end();
+            tried.has_waited |= waited;
+            let mut now = ended;
+            match result {
+                AttemptResult::Ended(result) => self.record(task, started, now - started, result),
+                AttemptResult::Cancelled => {
+                    self.give_back_from(task.position);
+                    break;
+                }
+            }
+            tried.tasks += 1;
+            if self.buffer.is_due(now) {
+                self.write().await?;
+                now = Instant::now();
+            }
+            if now >= self.overtime {
+                self.give_back_from(next);
+            }
+            if now - sliced >= SLICE {
+                yield_now().await;
+                // Not checked after every task, because it takes a lock that all workers share.
+                is_stopping = self.worker.context.stopping.is_cancelled();
+                now = Instant::now();
+                sliced = now;
+            }
+            started = now;
+        }
+        tried.elapsed = started - self.started.1;
+        Ok(tried)
+    }
+
+    /// Runs one attempt. While it waits, buffered results are written, and the following tasks are released if the chunk takes too long.
+    async fn attempt(
+        &mut self,
+        work: &dyn AsyncWork,
+        Pending { position, attempt }: Pending,
+        started: Instant,
+        cancelled: &CancellationToken,
+    ) -> Result<Timed, JournalError> {
+        let (batch, worker) = (self.batch, self.worker);
+        let task = Task { index: batch.order.index(position), attempt, ..self.task() };
+        worker.status.start(position, attempt, self.at(started));
+        let cancelled = async {
+            tokio::select! {
+                biased;
+                () = cancelled.cancelled() => {}
+                () = worker.context.aborting.cancelled() => {}
+            }
+        };
+        let trying = attempt::run(work, task, started, self.time(), cancelled, &batch.panics);
+        let mut trying = std::pin::pin!(trying);
+        if let Poll::Ready(result) = futures::poll!(&mut trying) {
+            return Ok(Timed { result, waited: false, ended: Instant::now() });
+        }
+        let _waiting = batch.estimate.wait();
+        let next = Position(position.0 + 1);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut trying => return Ok(Timed { result, waited: true, ended: Instant::now() }),
+                () = self.buffer.due() => {
+                    let mut writing = std::pin::pin!(self.write());
+                    tokio::select! {
+                        biased;
+                        result = &mut trying => {
+                            let ended = Instant::now();
+                            writing.await?;
+                            return Ok(Timed { result, waited: true, ended });
+                        }
+                        written = &mut writing => written?,
+                    }
+                }
+                () = sleep_until(self.overtime), if next < self.end => self.give_back_from(next),
+            }
+        }
+    }
+}
