@@ -4,10 +4,11 @@
 //! the engine on a journal in memory; and the engine on its SQLite file. A ratio tells more than a time, which is that of
 //! this machine at this moment.
 //!
-//! Then: what failures cost (`failures`), how long a small batch takes alone and behind a large one (`fairness`), and how long a start takes (`recovery`).
+//! Then: what work costs that computes (`compute`), what failures cost (`failures`), how long a small batch takes alone and behind a large one (`fairness`), and how long a start takes (`recovery`).
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
 
+mod compute;
 mod failures;
 mod fairness;
 #[path = "../../tests/memory/mod.rs"]
@@ -67,6 +68,9 @@ fn main() {
     if is_wanted("cost") {
         let sizes: Vec<u32> = parts.iter().filter_map(|part| part.parse().ok()).collect();
         measure_cost(&runtime, &sizes);
+    }
+    if is_wanted("compute") {
+        runtime.block_on(compute::measure());
     }
     if is_wanted("failures") {
         runtime.block_on(failures::measure());
