@@ -10,7 +10,7 @@ use super::asker::{Contact, Holder};
 use super::class_order::Pick;
 use super::dispatcher::{Dispatcher, InFlight};
 use super::keys::Key;
-use super::lease::Lease;
+use super::lease::{Lease, LeaseMode};
 use super::suspects::{Record, overlap, without};
 use crate::slots::SlotClass;
 
@@ -44,7 +44,7 @@ impl Dispatcher {
             end: Position(lease.positions.end),
             after: self.after,
             unclean_stops: lease.record.unclean_stops,
-            is_poison: false,
+            mode: LeaseMode::Run,
         })
         .collect()
     }

@@ -15,7 +15,7 @@ use super::asker::{Asker, Holder};
 use super::class_order::Pick;
 use super::fair::nanos;
 use super::keys::{Key, KeyQueues};
-use super::lease::{LapId, Lease, Release};
+use super::lease::{LapId, Lease, LeaseMode, Release};
 use super::share_path::SharePath;
 use super::suspects::{Record, Suspect, Suspects};
 use super::validity::Validity;
@@ -28,8 +28,8 @@ use crate::slots::SlotClass;
 /// The maximum delay before a retry. Longer delays are reduced to it.
 pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
 
-/// How long the first task of a batch runs alone. If it ends within this time, its running time determines the size of the next chunks.
-const PROBE_TIME: Duration = Duration::from_millis(2);
+/// How long the first chunk of a batch runs alone. If tasks end within this time, their running time determines the size of the next chunks.
+pub(crate) const PROBE_TIME: Duration = Duration::from_millis(2);
 
 /// The interval of checks whether a batch may start. The system clock can be set, so a single timer is not enough.
 const START_CHECK_INTERVAL: Duration = Duration::from_secs(60);
@@ -71,8 +71,8 @@ pub(super) struct Dispatcher {
     /// The sequence of the journal after the results of all released chunks.
     pub(super) after: Sequence,
     pub(super) counter: u64,
-    /// When the first task was granted, if the batch has no measurement.
-    probed: Option<Instant>,
+    /// Until when the first chunk runs alone, if the batch has no measurement.
+    probe: Option<Instant>,
     /// While the leases of peers are unknown: early releases, by lease. No leases are granted in this state.
     pub(super) opening: Option<BTreeMap<LeaseId, Release>>,
 }
@@ -125,7 +125,7 @@ impl Dispatcher {
             avoided: BTreeMap::new(),
             after,
             counter: 0,
-            probed: None,
+            probe: None,
             opening: None,
         };
         dispatcher.unassign(positions.start.0..positions.end.0);
@@ -162,10 +162,15 @@ impl Dispatcher {
         Readiness { is_ready: has_work && probe.is_none(), wake }
     }
 
-    /// When the probe of the first task ends, if it is running.
+    /// When the probe of the first chunk ends, if it is running.
     fn probe_end(&self, now: Instant) -> Option<Instant> {
-        let end = self.probed.filter(|_| !self.of.batch.estimate.is_known())? + PROBE_TIME;
+        let end = self.probe.filter(|_| !self.of.batch.estimate.is_known())?;
         (now < end && !self.in_flight.is_empty()).then_some(end)
+    }
+
+    /// Lets other chunks start although the first one has not ended.
+    pub(super) fn end_probe(&mut self) {
+        self.probe = self.probe.map(|end| end.min(Instant::now()));
     }
 
     /// The time until the batch may start. Computed at each call, because the system clock can be set.
@@ -234,11 +239,15 @@ impl Dispatcher {
     /// Grants a lease of the next chunk. `None` if all positions are settled, leased or not due.
     pub(super) fn claim(&mut self, asker: &Asker, suspects: u32, now: Instant) -> Option<Lease> {
         let (chunk, key) = self.next_chunk(asker, suspects, now)?;
-        let is_poison = chunk.is_poison();
+        let mode = match self.probe {
+            _ if chunk.is_poison() => LeaseMode::FailAsPoison,
+            None if !self.of.batch.estimate.is_known() => LeaseMode::Probe,
+            None | Some(_) => LeaseMode::Run,
+        };
         let Suspect { positions, record } = chunk;
         self.start_key(key.as_ref(), now);
         self.counter += 1;
-        self.probed.get_or_insert(now);
+        self.probe.get_or_insert(now + PROBE_TIME);
         let lease = Lease {
             id: LeaseId { epoch: self.of.epoch, number: self.counter },
             lap: self.of.lap,
@@ -246,7 +255,7 @@ impl Dispatcher {
             end: Position(positions.end),
             after: self.after,
             unclean_stops: record.unclean_stops,
-            is_poison,
+            mode,
         };
         let charged = nanos(self.of.batch.estimate.expected(positions.len() as u32));
         let in_flight = InFlight {
@@ -272,7 +281,8 @@ impl Dispatcher {
             let mut pending = folded.quilt.pending_in(Position(positions.start)..Position(positions.end));
             pending.next().map(|first| first.0..positions.end)
         };
-        let size = |positions: &Range<u32>| batch.chunk_size(positions.len() as u32, asker.workers).max(1);
+        let is_probe = self.probe.is_none();
+        let size = |positions: &Range<u32>| batch.chunk_size(positions.len() as u32, asker.workers, is_probe).max(1);
         while let Some(Suspect { positions, record }) = self.suspects.pop_for(suspects) {
             let Some(mut positions) = pending(&positions) else { continue };
             // The tasks of a suspect are divided further with each loss, until the cause is alone.

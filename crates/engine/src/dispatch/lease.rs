@@ -35,8 +35,21 @@ pub struct Lease {
     pub after: Sequence,
     /// The number of workers that were lost while they ran this chunk or a larger one around it.
     pub unclean_stops: u32,
-    /// Whether its only task is considered the cause of the losses. If so, the task fails without being run.
-    pub is_poison: bool,
+    /// How the chunk is run.
+    #[serde(default)]
+    pub mode: LeaseMode,
+}
+
+/// How a chunk is run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaseMode {
+    /// All of it.
+    #[default]
+    Run,
+    /// Until a task waits, or for a short time: the running time of its tasks is unknown. The rest is given back.
+    Probe,
+    /// Not at all: its only task is considered the cause of the losses, and fails.
+    FailAsPoison,
 }
 
 impl Lease {

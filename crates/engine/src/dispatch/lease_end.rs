@@ -43,6 +43,8 @@ impl Dispatcher {
         let tail = end..std::mem::replace(&mut lease.positions.end, end);
         let record = lease.record;
         self.hand_back(tail, record);
+        // A task of the first chunk waits, so others are not held up any longer.
+        self.end_probe();
     }
 
     /// Ends a lease. Returns `None` if the node does not hold it.

@@ -23,8 +23,8 @@ use super::writer::{self, Command, Followers, Writer};
 use super::writes::{Write, Written};
 use super::{attachments, details, epochs, events};
 use crate::journal::{
-    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
-    OpenBatch, Retention, Sequence, SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, Ending, EventLog, EventPage, Journal, JournalError,
+    Offset, OpenBatch, Retention, Sequence, SquareDetail,
 };
 
 /// A [`Journal`] in a single file. Clones share the file.
@@ -90,6 +90,19 @@ impl SqliteJournal {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn append_with(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+        ending: Option<Box<Ending>>,
+    ) -> Result<Sequence, JournalError> {
+        match self.write(Write::Append { batch, events, details, ending }).await? {
+            Written::Appended(sequence) => Ok(sequence),
+            Written::Nothing | Written::Done => Err(JournalError::Removed),
+        }
+    }
+
     async fn write(&self, write: Write) -> Result<Written, JournalError> {
         let (written, answer) = oneshot::channel();
         let commands = self.commands().clone().ok_or(JournalError::Closed)?;
@@ -119,10 +132,17 @@ impl EventLog for SqliteJournal {
         events: Vec<Event>,
         details: Vec<SquareDetail>,
     ) -> Result<Sequence, JournalError> {
-        match self.write(Write::Append { batch, events, details }).await? {
-            Written::Appended(sequence) => Ok(sequence),
-            Written::Nothing | Written::Done => Err(JournalError::Removed),
-        }
+        self.append_with(batch, events, details, None).await
+    }
+
+    async fn append_ending(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+        ending: Ending,
+    ) -> Result<Sequence, JournalError> {
+        self.append_with(batch, events, details, Some(Box::new(ending))).await
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {

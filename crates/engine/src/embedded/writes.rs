@@ -10,7 +10,7 @@ use super::clock::Clock;
 use super::failure::Failure;
 use super::record::{Counts, Record};
 use super::{attachments, details, events, writer_mark};
-use crate::journal::{Sequence, SquareDetail};
+use crate::journal::{Ending, Sequence, SquareDetail};
 
 /// Maximum number of events, details and batches that one purge deletes. A large event covers several thousand squares.
 const PURGE_EVENTS: usize = 200;
@@ -33,6 +33,7 @@ pub(super) enum Write {
         batch: BatchId,
         events: Vec<Event>,
         details: Vec<SquareDetail>,
+        ending: Option<Box<Ending>>,
     },
     Conclude {
         batch: BatchId,
@@ -64,9 +65,14 @@ pub(super) fn write(transaction: &Transaction<'_>, write: &Write, clock: &Clock)
         Write::Create { batch, owner, launched, input } => {
             create(transaction, *batch, *owner, launched, input.as_deref())
         }
-        Write::Append { batch, events, details } => append(transaction, *batch, events, details),
+        Write::Append { batch, events, details, ending } => {
+            let before = append(transaction, *batch, events, details)?;
+            if let (Written::Appended(sequence), Some(ending)) = (before, ending) {
+                end(transaction, *batch, ending, (sequence, events.len()), clock)?;
+            }
+            Ok(before)
+        }
         Write::Conclude { batch, lap, summary, receipts } => {
-            clock.save(transaction)?;
             finalize(transaction, *batch, *lap, summary, receipts, clock)
         }
         Write::Remove { batch } => remove(transaction, *batch, clock),
@@ -119,6 +125,21 @@ fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) 
     Ok(Sequence(counts.events.into()))
 }
 
+/// Stores the end of a lap with its last events, unless other events were appended before them.
+fn end(
+    transaction: &Transaction<'_>,
+    batch: BatchId,
+    Ending { after, lap, summary, receipts }: &Ending,
+    (sequence, events): (Sequence, usize),
+    clock: &Clock,
+) -> Result<(), Failure> {
+    if after.0 + events as u64 == sequence.0 {
+        finalize(transaction, batch, *lap, summary, receipts, clock)?;
+    }
+    Ok(())
+}
+
+/// Stores a final summary and receipts. Writes nothing if they are stored already.
 fn finalize(
     transaction: &Transaction<'_>,
     batch: BatchId,
@@ -129,9 +150,15 @@ fn finalize(
 ) -> Result<Written, Failure> {
     let Some(mut record) = Record::find(transaction, batch)? else { return Ok(Written::Nothing) };
     let counts = record.counts(transaction)?;
+    let summary = attachments::json(summary)?;
+    let is_stored = record.lap != lap || record.final_summary.as_deref() == Some(&*summary);
+    if is_stored && counts.receipts as usize >= receipts.len() {
+        return Ok(Written::Nothing);
+    }
+    clock.save(transaction)?;
     let counts = Counts { receipts: attachments::add_receipts(transaction, &record, receipts)?, ..counts };
     if record.lap == lap {
-        record.final_summary = Some(attachments::json(summary)?);
+        record.final_summary = Some(summary);
         record.concluded_at = Some(clock.stored());
     }
     record.save(transaction, counts)?;

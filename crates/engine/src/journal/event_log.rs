@@ -4,15 +4,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use quilt::{BatchId, Event, Launched, Offset, OwnerId};
-use serde::{Deserialize, Serialize};
 
 use super::blobs::SquareDetail;
+use super::ending::Ending;
 use super::error::JournalError;
-
-/// The length of a batch's journal, in the backend's own count. It increases with every write. Values of different batches cannot be
-/// compared. The number of events is an [`Offset`].
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Sequence(pub u64);
+use super::sequence::Sequence;
 
 /// Whether [`EventLog::create`] made a new batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +50,18 @@ pub trait EventLog: Send + Sync + 'static {
         events: Vec<Event>,
         details: Vec<SquareDetail>,
     ) -> Result<Sequence, JournalError>;
+
+    /// Appends the last events of a lap. A backend with transactions stores its final summary together with them, as
+    /// [`Catalog::finalize`](super::Catalog::finalize) does; that is called later in any case.
+    async fn append_ending(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+        _ending: Ending,
+    ) -> Result<Sequence, JournalError> {
+        self.append(batch, events, details).await
+    }
 
     /// Streams all events of a batch after an offset, and then new ones. A page may be empty. The stream ends only with an error:
     /// [`JournalError::Removed`] if the batch does not exist, or was removed.

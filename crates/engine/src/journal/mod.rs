@@ -3,15 +3,18 @@
 //! # Layout
 //!
 //! - `event_log`: the events of batches, in order; `blobs`: other stored data of batches
+//! - `sequence`: how far a journal has been read; `ending`: the end of a lap
 //! - `catalog`: lists batches and stores their final summaries; `cleanup`: removes batches
 //! - `error`: storage errors; `retry`: retries calls until the storage is available
 
 mod blobs;
 mod catalog;
 mod cleanup;
+mod ending;
 mod error;
 mod event_log;
 mod retry;
+mod sequence;
 
 use async_trait::async_trait;
 pub use quilt::Offset;
@@ -19,9 +22,11 @@ pub use quilt::Offset;
 pub use self::blobs::{Blobs, SquareDetail};
 pub use self::catalog::{BatchListItem, BatchMeta, Catalog, OpenBatch};
 pub use self::cleanup::{Cleanup, Retention};
+pub use self::ending::Ending;
 pub use self::error::{Damage, JournalError, Stored};
-pub use self::event_log::{Creation, EventLog, EventPage, Sequence};
+pub use self::event_log::{Creation, EventLog, EventPage};
 pub(crate) use self::retry::{RETRY_PAUSE, retry_while_unavailable};
+pub use self::sequence::Sequence;
 
 /// The complete storage of batches.
 #[async_trait]

@@ -4,6 +4,7 @@
 //!
 //! - [`LiveBatch`]: one batch; [`Viewer`]: a viewer of it, which is counted
 //! - [`BatchState`]: the state derived from its events
+//! - `ending`: the end of a lap, before it is stored
 //! - `frames`: the frames for its viewers; `attempt_buffer`: its latest attempts
 //! - `batches`: all batches in memory; `unused`: keeps recently used batches in memory for a while
 
@@ -11,6 +12,7 @@ mod attempt_buffer;
 mod batch;
 mod batch_state;
 mod batches;
+mod ending;
 mod frames;
 mod unused;
 

@@ -99,6 +99,9 @@ impl ChunkRun<'_> {
         }
         let _waiting = batch.estimate.wait();
         let next = Position(position.0 + 1);
+        if self.assignment.is_probe() {
+            self.give_back_from(next);
+        }
         loop {
             tokio::select! {
                 biased;

@@ -12,7 +12,7 @@ use super::context::Worker;
 use super::settled::Settled;
 use super::source::Assignment;
 use super::write_buffer::WriteBuffer;
-use crate::dispatch::{LEASE_TTL, Measurement, Release, RetryGroup};
+use crate::dispatch::{LEASE_TTL, Measurement, PROBE_TIME, Release, RetryGroup};
 use crate::estimate::CHUNK_TIME;
 use crate::journal::{JournalError, Sequence, retry_while_unavailable};
 use crate::live::{LiveBatch, Pending};
@@ -111,7 +111,7 @@ impl<'a> ChunkRun<'a> {
             again: Vec::new(),
             key_pause: None,
             started,
-            overtime: started.1 + OVERTIME,
+            overtime: started.1 + if assignment.is_probe() { PROBE_TIME } else { OVERTIME },
         }
     }
 
@@ -210,8 +210,12 @@ impl<'a> ChunkRun<'a> {
         if events.is_empty() {
             return Ok(());
         }
-        let write =
-            retry_while_unavailable(|| worker.context.journal.append(self.batch.id(), events.clone(), details.clone()));
+        let (journal, batch) = (&worker.context.journal, self.batch.id());
+        let ending = self.batch.ending(&events);
+        let write = retry_while_unavailable(|| match ending.clone() {
+            Some(ending) => journal.append_ending(batch, events.clone(), details.clone(), ending),
+            None => journal.append(batch, events.clone(), details.clone()),
+        });
         let written = worker.context.aborting.run_until_cancelled(write).await;
         self.written = written.unwrap_or(Err(JournalError::Closed))?;
         Ok(())

@@ -7,7 +7,9 @@ use quilt::{Position, ShareGroup};
 use tokio::time::Instant;
 
 use crate::cluster::{Peers, Remote};
-use crate::dispatch::{Asker, Contact, FairOrder, Granted, Holder, Lease, NodeId, Release, Scheduler, Validity, nanos};
+use crate::dispatch::{
+    Asker, Contact, FairOrder, Granted, Holder, Lease, LeaseMode, NodeId, Release, Scheduler, Validity, nanos,
+};
 use crate::estimate::CHUNK_TIME;
 use crate::slots::SlotClass;
 
@@ -181,6 +183,11 @@ impl Assignment {
     /// The lease.
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Whether the running time of its tasks is unknown.
+    pub(crate) fn is_probe(&self) -> bool {
+        self.lease.mode == LeaseMode::Probe
     }
 
     /// The slot class of the lease.

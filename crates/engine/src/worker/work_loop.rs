@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::chunk_run::{ChunkResult, ChunkRun};
 use super::context::Worker;
 use super::source::Assignment;
-use crate::dispatch::Release;
+use crate::dispatch::{LeaseMode, Release};
 use crate::journal::{JournalError, RETRY_PAUSE};
 use crate::live::LiveBatch;
 
@@ -53,7 +53,10 @@ impl Worker {
         }
         let _shown = self.status.set_batch(batch.id());
         let run = ChunkRun::new(self, (&batch, work), &assignment);
-        let result = if lease.is_poison { run.fail_poisoned().await } else { run.run().await };
+        let result = match lease.mode {
+            LeaseMode::FailAsPoison => run.fail_poisoned().await,
+            LeaseMode::Run | LeaseMode::Probe => run.run().await,
+        };
         match result {
             Ok(ChunkResult { release, unresponsive }) => {
                 assignment.release(&release);
