@@ -69,7 +69,11 @@ async fn a_batch_that_is_controlled_while_its_last_tasks_run_has_the_right_summa
         let controlled = engine.control(id(number), OWNER, limit).await.is_ok();
         let quilt = finished(&engine, id(number)).await;
         let is_final = async || {
-            engine::journal::Catalog::find(&*journal, id(number)).await.expect("readable").expect("it is there").is_finalized
+            engine::journal::Catalog::find(&*journal, id(number))
+                .await
+                .expect("readable")
+                .expect("it is there")
+                .is_finalized
         };
         while !is_final().await {
             tokio::task::yield_now().await;

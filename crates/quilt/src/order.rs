@@ -5,6 +5,8 @@
 //! a result that falls outside is permuted again until it falls inside ("cycle walking"), which takes fewer
 //! than two rounds on average and leaves a permutation of exactly the squares.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::grid::Index;
@@ -15,6 +17,9 @@ use crate::grid::Index;
 pub struct Position(pub u32);
 
 const ROUNDS: u32 = 8;
+
+/// How many values are permuted at the same time.
+const LANES: usize = 64;
 
 /// In which order the squares of a batch are run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +85,47 @@ impl Order {
             value = self.permute(value, (0..ROUNDS).rev());
             if value < self.len {
                 return Position(value);
+            }
+        }
+    }
+
+    /// The squares that are run at these positions. Several times faster than one by one: the processor works on many at once.
+    #[must_use]
+    pub fn indices(&self, positions: &[Position]) -> Vec<Index> {
+        let mut values: Vec<u32> = positions.iter().map(|position| position.0).collect();
+        self.permute_all(&mut values, || 0..ROUNDS);
+        values.into_iter().map(Index).collect()
+    }
+
+    /// The positions at which consecutive squares are run, as fast as [`Order::indices`].
+    #[must_use]
+    pub fn positions(&self, indices: Range<u32>) -> Vec<Position> {
+        let mut values: Vec<u32> = indices.collect();
+        self.permute_all(&mut values, || (0..ROUNDS).rev());
+        values.into_iter().map(Position).collect()
+    }
+
+    fn permute_all<I: Iterator<Item = u32>>(&self, values: &mut [u32], rounds: impl Fn() -> I) {
+        if self.kind == TaskOrder::Input {
+            return;
+        }
+        let low_mask = (1 << self.low_bits) - 1;
+        let high_mask = (1 << self.high_bits) - 1;
+        for lanes in values.chunks_mut(LANES) {
+            for round in rounds() {
+                for value in lanes.iter_mut() {
+                    let (low, high) = (*value & low_mask, *value >> self.low_bits);
+                    *value ^= if round % 2 == 0 {
+                        self.mix(high, round) & low_mask
+                    } else {
+                        (self.mix(low, round) & high_mask) << self.low_bits
+                    };
+                }
+            }
+            for value in lanes.iter_mut() {
+                while *value >= self.len {
+                    *value = self.permute(*value, rounds());
+                }
             }
         }
     }

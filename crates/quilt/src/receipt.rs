@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::event::{AttemptRun, Event, JournalVersion};
-use crate::grid::{Index, Square};
+use crate::grid::Square;
 use crate::order::Position;
 use crate::state::{Change, Quilt, SquareState};
 use crate::timestamp::Timestamp;
@@ -213,12 +213,18 @@ impl LapStats {
     }
 }
 
+/// How many squares are looked up at the same time for a digest.
+const DIGEST_BLOCK: u32 = 1_024;
+
 fn outcomes_sha256(quilt: &Quilt) -> String {
     let mut hash = Sha256::new();
     // Many squares at once are hashed faster than one by one.
     let mut bytes = Vec::with_capacity(4_096);
-    for index in (0..quilt.progress().tasks).map(Index) {
-        match quilt.square(index) {
+    let tasks = quilt.progress().tasks;
+    let starts = (0..tasks).step_by(DIGEST_BLOCK as usize);
+    let positions = starts.flat_map(|start| quilt.order().positions(start..tasks.min(start + DIGEST_BLOCK)));
+    for position in positions {
+        match quilt.at(position) {
             SquareState::Pending => bytes.push(0),
             SquareState::NotRun => bytes.push(3),
             SquareState::Done(color) => bytes.extend_from_slice(&(1 << 24 | color.rgb()).to_be_bytes()),

@@ -37,6 +37,17 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
+    fn many_at_once_are_those_that_come_one_by_one(seed in any::<u64>(), len in 1_u32..5_000, start in 0_u32..5_000) {
+        for kind in [TaskOrder::Random, TaskOrder::Input] {
+            let order = Order::new(kind, seed, len);
+            let range = start.min(len)..len;
+            let positions = order.positions(range.clone());
+            prop_assert_eq!(&positions, &range.clone().map(|index| order.position(Index(index))).collect::<Vec<_>>());
+            prop_assert_eq!(order.indices(&positions), range.map(Index).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn the_order_is_a_bijection_for_any_seed(seed: u64, len in 1_u32..20_000) {
         assert_bijection(seed, len);
     }

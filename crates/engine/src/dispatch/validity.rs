@@ -1,10 +1,16 @@
 //! Whether a lease is still valid, for its worker.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 /// The validity of leases that are confirmed together.
-pub(crate) struct Validity(watch::Sender<State>);
+pub(crate) struct Validity {
+    state: watch::Sender<State>,
+    /// Whether the state is [`State::Always`], readable without a lock: every task asks.
+    is_always: AtomicBool,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
@@ -16,17 +22,17 @@ enum State {
 impl Validity {
     /// Within one process, a lease is valid as long as its worker's future exists.
     pub(crate) fn always() -> Self {
-        Self(watch::Sender::new(State::Always))
+        Self { state: watch::Sender::new(State::Always), is_always: AtomicBool::new(true) }
     }
 
     /// Valid until a time, unless renewed.
     pub(crate) fn until(moment: Instant) -> Self {
-        Self(watch::Sender::new(State::Until(moment)))
+        Self { state: watch::Sender::new(State::Until(moment)), is_always: AtomicBool::new(false) }
     }
 
     /// Extends the validity.
     pub(crate) fn renew(&self, moment: Instant) {
-        self.0.send_modify(|state| {
+        self.state.send_modify(|state| {
             if let State::Until(until) = state {
                 *until = moment.max(*until);
             }
@@ -35,12 +41,16 @@ impl Validity {
 
     /// Invalidates the leases permanently.
     pub(crate) fn lose(&self) {
-        self.0.send_replace(State::Lost);
+        self.is_always.store(false, Ordering::Relaxed);
+        self.state.send_replace(State::Lost);
     }
 
     /// Whether the leases are valid at this moment.
     pub(crate) fn holds(&self) -> bool {
-        match *self.0.borrow() {
+        if self.is_always.load(Ordering::Relaxed) {
+            return true;
+        }
+        match *self.state.borrow() {
             State::Always => true,
             State::Until(until) => Instant::now() < until,
             State::Lost => false,
@@ -49,7 +59,7 @@ impl Validity {
 
     /// Waits until the leases are confirmed. Returns `false` if they are lost, or not confirmed within `patience`.
     pub(crate) async fn is_confirmed(&self, patience: std::time::Duration) -> bool {
-        let mut states = self.0.subscribe();
+        let mut states = self.state.subscribe();
         let end = Instant::now() + patience;
         loop {
             if self.holds() {

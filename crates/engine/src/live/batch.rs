@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use quilt::wire::Load;
-use quilt::{BatchId, BatchSpec, LapLimits, Order, OwnerId, Position, Quilt, Status, Step};
+use quilt::{BatchId, BatchSpec, Index, LapLimits, Order, OwnerId, Position, Quilt, Status, Step};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,7 @@ impl Gate {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pending {
     pub(crate) position: Position,
+    pub(crate) index: Index,
     /// The number of the next attempt, from 1.
     pub(crate) attempt: u8,
 }
@@ -269,7 +270,13 @@ impl LiveBatch {
         let positions = positions.start..positions.end.min(Position(quilt.progress().tasks));
         let attempts = quilt.limits().attempts;
         let next = |position| folded.stats.failed_attempts(position).saturating_add(1).min(attempts);
-        quilt.pending_in(positions).map(|position| Pending { position, attempt: next(position) }).collect()
+        let pending: Vec<Position> = quilt.pending_in(positions).collect();
+        let indices = self.order.indices(&pending);
+        pending
+            .into_iter()
+            .zip(indices)
+            .map(|(position, index)| Pending { position, index, attempt: next(position) })
+            .collect()
     }
 
     /// Waits until this node has applied the events that precede a chunk of a lap. Returns `false` after a timeout.

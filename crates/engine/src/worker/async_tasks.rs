@@ -78,12 +78,12 @@ impl ChunkRun<'_> {
     async fn attempt(
         &mut self,
         work: &dyn AsyncWork,
-        Pending { position, attempt }: Pending,
+        Pending { position, index, attempt }: Pending,
         started: Instant,
         cancelled: &CancellationToken,
     ) -> Result<Timed, JournalError> {
         let (batch, worker) = (self.batch, self.worker);
-        let task = Task { index: batch.order.index(position), attempt, ..self.task() };
+        let task = Task { index, attempt, ..self.task() };
         worker.status.start(position, attempt, self.at(started));
         let cancelled = async {
             tokio::select! {

@@ -242,10 +242,10 @@ fn run(tasks: &Tasks, shared: &Shared, token: CancellationToken) {
         if !batch.is_running() || !validity.holds() || !shared.start(*pending, now) {
             return;
         }
-        let Pending { position, attempt } = *pending;
+        let Pending { position, index, attempt } = *pending;
         status.start(position, attempt, started.0.plus_millis((now - started.1).as_millis() as u64));
         context.deadline = now + *time;
-        let task = Task { index: batch.order.index(position), attempt, ..*of_chunk };
+        let task = Task { index, attempt, ..*of_chunk };
         let result = batch.panics.catch(&task, || work.run(task, &context)).flatten();
         let ended = Instant::now();
         status.end();

@@ -171,7 +171,7 @@ impl<'a> ChunkRun<'a> {
     }
 
     pub(super) fn record(&mut self, task: Pending, started: Instant, took: Duration, result: Result<Done, TaskError>) {
-        let Pending { position, attempt } = task;
+        let Pending { position, index, attempt } = task;
         self.key_pause = self.key_pause.max(result.as_ref().err().and_then(|error| error.key_pause));
         if let Err(TaskError { retry: Retry::Snooze(time), .. }) = result {
             return self.again.push((task, Delay::Exactly(time)));
@@ -199,7 +199,7 @@ impl<'a> ChunkRun<'a> {
         };
         self.buffer.settled(Settlement { position, outcome });
         if let Some(detail) = detail {
-            self.buffer.detailed(self.batch.order.index(position), detail);
+            self.buffer.detailed(index, detail);
         }
     }
 
@@ -240,8 +240,7 @@ impl<'a> ChunkRun<'a> {
             let failed = group.iter().filter(|(_, delay)| matches!(delay, Delay::AtLeast(_)));
             let least = group.iter().map(|(_, delay)| delay.least()).max().unwrap_or_default();
             let delay = failed.map(|(task, _)| task.attempt).max().map_or(least, |attempt| {
-                let index = self.batch.order.index(first);
-                let task = Task { index, attempt, ..self.task() };
+                let task = Task { index: self.batch.order.index(first), attempt, ..self.task() };
                 backoff::after(attempt, &mut task.attempt_rng()).max(least)
             });
             Some(RetryGroup { first, end: Position(last.0 + 1), delay })
