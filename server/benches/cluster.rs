@@ -59,7 +59,7 @@ impl Cost {
         self.cpu * 1e6 / self.tasks as f64
     }
 
-    fn tell(self, what: &str, beside: Option<Cost>) {
+    fn print(self, what: &str, beside: Option<Cost>) {
         let ratio = beside.map_or(String::new(), |other| format!("  {:9.1} x", self.each() / other.each()));
         println!(
             "  {what:<34} {:>9} tasks  {:>9.0} a second  {:>9.2} us CPU a task{ratio}",
@@ -83,7 +83,7 @@ async fn main() {
         run(&server, &pids, 100).await;
         for side in &sides {
             let cost = several(&server, &pids, *side).await;
-            cost.tell("alone, on a file", None);
+            cost.print("alone, on a file", None);
             alone.push(cost);
         }
     }
@@ -97,7 +97,7 @@ async fn main() {
         run(&web.server, &pids, 100).await;
         for (side, alone) in sides.iter().zip(&alone) {
             let cost = several(&web.server, &pids, *side).await;
-            cost.tell(&format!("NATS, {} worker processes", workers.len()), Some(*alone));
+            cost.print(&format!("NATS, {} worker processes", workers.len()), Some(*alone));
         }
     }
     peers(alone.first().copied());
@@ -159,7 +159,7 @@ fn peers(alone: Option<Cost>) {
                 told.lines().last().unwrap_or_default().split(' ').filter_map(|word| word.parse().ok()).collect();
             match numbers[..] {
                 [seconds, cpu] => {
-                    Cost { tasks: PEER_TASKS, seconds, cpu }.tell(&format!("{name}, {workers} processes"), alone);
+                    Cost { tasks: PEER_TASKS, seconds, cpu }.print(&format!("{name}, {workers} processes"), alone);
                 }
                 _ => println!("  {name:<34} failed: {}", String::from_utf8_lossy(&output.stderr)),
             }

@@ -39,7 +39,7 @@ pub(crate) async fn find_file(state: &AppState, request: &Parts) -> Option<Respo
 fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
     // Weak, because it stands for the content however it is compressed.
     let tag = format!("W/\"{}\"", file.tag);
-    let is_current = is_listed(request, &tag);
+    let is_current = matches_etag(request, &tag);
     let (content, encoding) = match file.brotli.filter(|_| accepts_brotli(request)) {
         Some(brotli) => (brotli, Some("br")),
         None => (file.content, None),
@@ -65,7 +65,7 @@ fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
 }
 
 /// Whether the browser has what this tag stands for.
-fn is_listed(request: &HeaderMap, tag: &str) -> bool {
+fn matches_etag(request: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let listed = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     listed.flat_map(|value| value.split(',')).any(|listed| listed.trim() == "*" || opaque(listed) == opaque(tag))
@@ -111,10 +111,10 @@ mod tests {
     fn a_tag_is_found_in_whatever_form_it_comes_back() {
         let tag = "W/\"1f0c\"";
         for listed in ["W/\"1f0c\"", "\"1f0c\"", "\"other\", W/\"1f0c\"", "*"] {
-            assert!(is_listed(&with(IF_NONE_MATCH, listed), tag), "{listed}");
+            assert!(matches_etag(&with(IF_NONE_MATCH, listed), tag), "{listed}");
         }
         for listed in ["\"1f0\"", "1f0c", ""] {
-            assert!(!is_listed(&with(IF_NONE_MATCH, listed), tag), "{listed}");
+            assert!(!matches_etag(&with(IF_NONE_MATCH, listed), tag), "{listed}");
         }
     }
 }

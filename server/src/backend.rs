@@ -28,12 +28,12 @@ pub(crate) struct Backend {
 impl Backend {
     pub(crate) async fn open(config: &Config) -> Result<Self, ServeError> {
         match &config.nats {
-            Some(options) => Box::pin(Self::shared(options, &config.engine.node.name)).await,
-            None => Self::own(&config.data),
+            Some(options) => Box::pin(Self::open_nats(options, &config.engine.node.name)).await,
+            None => Self::open_embedded(&config.data),
         }
     }
 
-    fn own(folder: &Path) -> Result<Self, ServeError> {
+    fn open_embedded(folder: &Path) -> Result<Self, ServeError> {
         std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.into(), source })?;
         let lock = lock(folder)?;
         let key = load_key(&folder.join("session.key"))?;
@@ -42,7 +42,7 @@ impl Backend {
         Ok(Self { key, journal: Arc::new(journal), cluster: None, first_epoch, lock: Some(lock) })
     }
 
-    async fn shared(options: &Options, name: &str) -> Result<Self, ServeError> {
+    async fn open_nats(options: &Options, name: &str) -> Result<Self, ServeError> {
         let nats = JetStream::connect(options).await?;
         let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
         let (journal, cluster) = (Arc::new(nats.journal()), Some(nats.join(name).await?));

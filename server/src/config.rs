@@ -24,10 +24,10 @@ use crate::settings_file::SettingsFile;
 use crate::site_files::Site;
 
 /// The name of the file that is read where no other one is named.
-const FILE: &str = "quilt.toml";
+const DEFAULT_FILE: &str = "quilt.toml";
 
 /// The longest name of a node.
-const MAX_NAME: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 /// A setting that the server cannot start with.
 #[derive(Debug, Error)]
@@ -52,9 +52,11 @@ pub(crate) enum ConfigError {
     Replicas(u8),
     /// One of the two is missing.
     #[error("nats_certificate and nats_key go together")]
-    HalfCertificate,
+    IncompleteCertificate,
     /// A name that would make bad names of workers.
-    #[error("name must have 1 to {MAX_NAME} letters, digits, hyphens, underscores or single dots within, unlike {0:?}")]
+    #[error(
+        "name must have 1 to {MAX_NAME_BYTES} letters, digits, hyphens, underscores or single dots within, unlike {0:?}"
+    )]
     Name(String),
     /// Something that is no network.
     #[error("fetch_allow must name networks such as 10.1.0.0/16, unlike '{0}'")]
@@ -64,7 +66,7 @@ pub(crate) enum ConfigError {
     Command(String),
     /// There is nothing to work for.
     #[error("quilt work needs the addresses of NATS servers (--nats); quilt serve runs tasks by itself")]
-    NothingToWorkFor,
+    MissingNats,
 }
 
 /// The settings as they stand in a file; [`ServeOptions`] documents them.
@@ -194,10 +196,10 @@ impl Config {
     pub(crate) fn load_for_work(options: &WorkOptions) -> Result<Self, ConfigError> {
         let raw = RawConfig::load(options.node.config.as_deref(), options)?;
         if raw.nats.is_none() {
-            return Err(ConfigError::NothingToWorkFor);
+            return Err(ConfigError::MissingNats);
         }
         let mut config = raw.check()?;
-        within("slots", config.engine.node.slots.sum(), 1, u32::MAX)?;
+        check_range("slots", config.engine.node.slots.sum(), 1, u32::MAX)?;
         config.engine.retention = Retention::default();
         Ok(config)
     }
@@ -236,7 +238,7 @@ impl RawConfig {
         let file = match file {
             Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.into())),
             Some(file) => Some(file.into()),
-            None => Some(PathBuf::from(FILE)).filter(|file| file.is_file()),
+            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
         };
         let mut settings = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
@@ -254,20 +256,20 @@ impl RawConfig {
         let (slots, reserved_slots) = self.slots()?;
         let node = self.node(slots)?;
         let nats = self.nats_options(&node)?;
-        within("max_side", self.max_side, 1, MAX_SIDE)?;
-        within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
-        within("max_attempts", self.max_attempts, 1, u8::MAX)?;
-        within("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
-        within("max_deadline_ms", self.max_deadline_ms, 1, u32::MAX)?;
-        within("max_running", self.max_running, 1, u32::MAX)?;
-        within("max_running_squares", self.max_running_squares, u64::from(self.max_squares), 1 << 40)?;
+        check_range("max_side", self.max_side, 1, MAX_SIDE)?;
+        check_range("max_squares", self.max_squares, 1, MAX_SQUARES)?;
+        check_range("max_attempts", self.max_attempts, 1, u8::MAX)?;
+        check_range("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
+        check_range("max_deadline_ms", self.max_deadline_ms, 1, u32::MAX)?;
+        check_range("max_running", self.max_running, 1, u32::MAX)?;
+        check_range("max_running_squares", self.max_running_squares, u64::from(self.max_squares), 1 << 40)?;
         let age = Some(u64::from(self.keep_hours)).filter(|hours| *hours > 0);
         let retention = Retention {
             age: age.map(|hours| Duration::from_secs(hours * 3_600)),
             bytes: Some(self.keep_bytes).filter(|bytes| *bytes > 0),
         };
-        within("max_body", self.max_body, 1_024, 1 << 30)?;
-        within("max_input", self.max_input, self.max_body, 1 << 30)?;
+        check_range("max_body", self.max_body, 1_024, 1 << 30)?;
+        check_range("max_input", self.max_input, self.max_body, 1 << 30)?;
         let work = self.work()?;
         let crash_log = nats.is_none().then(|| self.data.join("quilt.running"));
         Ok(Config {
@@ -308,15 +310,15 @@ impl RawConfig {
     fn slots(&self) -> Result<(Slots, Slots), ConfigError> {
         // A server that is alone has to run tasks by itself.
         let slots = self.workers.unwrap_or(self.slots);
-        within("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
+        check_range("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
         let Settings { processors, .. } = Settings::default();
-        let usual = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
-        let compute = self.compute_slots.unwrap_or(usual.compute);
-        within("compute_slots", compute, 0, MAX_SLOTS)?;
+        let default = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
+        let compute = self.compute_slots.unwrap_or(default.compute);
+        check_range("compute_slots", compute, 0, MAX_SLOTS)?;
         // As many as there are processors for one owner, and some for others.
-        let others = usual.process.div_ceil(16);
-        let process = self.process_slots.unwrap_or(usual.process + others);
-        within("process_slots", process, 0, MAX_SLOTS)?;
+        let others = default.process.div_ceil(16);
+        let process = self.process_slots.unwrap_or(default.process + others);
+        check_range("process_slots", process, 0, MAX_SLOTS)?;
         let reserved = Slots {
             async_: reserved(slots),
             compute: reserved(compute),
@@ -334,7 +336,7 @@ impl RawConfig {
         };
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         let is_dotted = name.split('.').count() > 1 && name.split('.').any(str::is_empty);
-        if name.is_empty() || is_dotted || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
+        if name.is_empty() || is_dotted || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_plain) {
             return Err(ConfigError::Name(name));
         }
         Ok(Node { name: name.into(), host: host.into(), slots, ..Settings::default().node })
@@ -357,7 +359,7 @@ impl RawConfig {
         let certificate = match (self.nats_certificate.clone(), self.nats_key.clone()) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err(ConfigError::HalfCertificate),
+            _ => return Err(ConfigError::IncompleteCertificate),
         };
         Ok(self.nats.clone().map(|servers| Options {
             servers,
@@ -376,7 +378,7 @@ fn reserved(slots: u32) -> u32 {
     if slots < 4 { 0 } else { (slots / 16).max(1) }
 }
 
-fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
+fn check_range<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
     let (value, min, max) = (value.into(), min.into(), max.into());
     if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, min, max }) }
 }

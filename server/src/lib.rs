@@ -49,7 +49,7 @@ use crate::serve_error::ServeError;
 use crate::server::Server;
 
 /// Threads for whatever blocks besides work.
-const SPARE_THREADS: usize = 64;
+const EXTRA_BLOCKING_THREADS: usize = 64;
 
 /// Does what the command line says. `site` is the bundle that the binary was linked with; it may be empty.
 #[must_use]
@@ -60,15 +60,15 @@ pub fn main(site: &'static [u8]) -> ExitCode {
     }
     let Cli { command, serve } = Cli::parse();
     let result = match command.unwrap_or_else(|| Command::Serve(Box::new(serve))) {
-        Command::Serve(options) => run(Config::load(&options), |config| async {
+        Command::Serve(options) => run_node(Config::load(&options), |config| async {
             let server = Box::pin(Server::bind(config)).await?;
-            server.announce();
-            server.run(server::asked_to_stop()).await
+            server.print_address();
+            server.run(server::shutdown_signal()).await
         }),
         Command::Work(options) => {
-            run(Config::load_for_work(&options), |config| work::work(config, server::asked_to_stop()))
+            run_node(Config::load_for_work(&options), |config| work::work(config, server::shutdown_signal()))
         }
-        Command::Tool(tool) => return use_tool(tool),
+        Command::Tool(tool) => return run_tool(tool),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quilt", &mut std::io::stdout());
             return ExitCode::SUCCESS;
@@ -92,7 +92,7 @@ pub fn main(site: &'static [u8]) -> ExitCode {
     }
 }
 
-fn use_tool(tool: Tool) -> ExitCode {
+fn run_tool(tool: Tool) -> ExitCode {
     match tool::run(tool) {
         Ok(ended) => ExitCode::from(ended.status()),
         Err(error) => {
@@ -108,7 +108,7 @@ fn write_manual(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Does what a node does, from its settings to its end.
-fn run<F>(config: Result<Config, ConfigError>, node: impl FnOnce(Config) -> F) -> Result<(), ServeError>
+fn run_node<F>(config: Result<Config, ConfigError>, node: impl FnOnce(Config) -> F) -> Result<(), ServeError>
 where
     F: Future<Output = Result<(), ServeError>>,
 {
@@ -121,7 +121,7 @@ where
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Work that computes takes a thread for each slot; reading the journal and files takes some more.
-        .max_blocking_threads(config.engine.node.slots.compute as usize + SPARE_THREADS)
+        .max_blocking_threads(config.engine.node.slots.compute as usize + EXTRA_BLOCKING_THREADS)
         .build()
         .map_err(ServeError::Runtime)?;
     let result = runtime.block_on(node(config));

@@ -30,7 +30,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), require_owner))
         .layer(from_fn_with_state(state.clone(), session_layer))
         .layer(from_fn_with_state(state.clone(), csrf_guard))
-        .layer(from_fn_with_state(state.clone(), body::limit))
+        .layer(from_fn_with_state(state.clone(), body::limit_body))
         // The one limit is the layer's above.
         .layer(DefaultBodyLimit::disable());
     // What the browser loads needs no session.
@@ -40,9 +40,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/presets/{kind}/{preset}", get(preview::preview))
         .route("/healthz", get(health))
         .merge(for_visitors)
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| panic_response(&*panic)))
         .layer(map_response(revalidate))
-        .layer(from_fn(body::read_on))
+        .layer(from_fn(body::drain_body))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         // A form that is posted without JavaScript goes back to where it came from.
@@ -62,7 +62,7 @@ async fn health(State(state): State<AppState>) -> Response {
     }
 }
 
-fn answer_panic(panic: &(dyn Any + Send)) -> Response {
+fn panic_response(panic: &(dyn Any + Send)) -> Response {
     let message =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     tracing::error!(message, "a handler panicked");

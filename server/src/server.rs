@@ -16,7 +16,7 @@ use crate::site_files::OUTPUT_NAME;
 use crate::state::AppState;
 
 /// How long the journal and the connections may each take to end after the tasks have.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server that listens, with an engine that runs.
 pub(crate) struct Server {
@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Says on standard output where the server is.
-    pub(crate) fn announce(&self) {
+    pub(crate) fn print_address(&self) {
         // Whoever closed standard output does not want to know.
         let _ = writeln!(std::io::stdout(), "Quilt is at http://{}", self.addr);
     }
@@ -71,18 +71,18 @@ impl Server {
         }
         tracing::info!("stopping");
         stopping.cancel();
-        if tokio::time::timeout(grace + GOODBYE, state.engine.shutdown(grace)).await.is_err() {
+        if tokio::time::timeout(grace + SHUTDOWN_TIMEOUT, state.engine.shutdown(grace)).await.is_err() {
             tracing::warn!("the journal does not answer; what it did not acknowledge is run again at the next start");
         }
         state.channels.close();
-        let goodbye = async {
+        let drained = async {
             state.channels.wait().await;
             let _ = served.await;
         };
-        if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, drained).await.is_err() {
             tracing::info!("some connections did not end in time");
         }
-        if tokio::time::timeout(GOODBYE, state.engine.close()).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, state.engine.close()).await.is_err() {
             tracing::warn!("the journal could not be closed in time; it is whole together with the files beside it");
         }
         tracing::info!("stopped");
@@ -104,7 +104,7 @@ fn leptos_options(config: &Config, addr: SocketAddr) -> LeptosOptions {
 }
 
 /// Waits for an interrupt from the keyboard, or a service manager's request to end.
-pub(crate) async fn asked_to_stop() {
+pub(crate) async fn shutdown_signal() {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -10,7 +10,7 @@ use site::{Bundle, BundleError, Folder, HASH_FILE, Names};
 pub(crate) const OUTPUT_NAME: &str = "quilt";
 
 /// Where `cargo xtask site` and cargo-leptos build the site, in the folder of the project.
-const BUILT: &str = "target/site";
+const DEFAULT_SITE_ROOT: &str = "target/site";
 
 /// The files that the binary was linked with.
 static EMBEDDED: OnceLock<Bundle<'static>> = OnceLock::new();
@@ -91,7 +91,7 @@ impl Site {
     pub(crate) fn root(&self) -> &Path {
         match self {
             Self::Folder(folder) => folder.root(),
-            Self::Embedded(_) | Self::Missing => Path::new(BUILT),
+            Self::Embedded(_) | Self::Missing => Path::new(DEFAULT_SITE_ROOT),
         }
     }
 

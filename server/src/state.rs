@@ -19,13 +19,13 @@ use crate::origin::AllowedOrigins;
 use crate::site_files::Site;
 
 /// How many pictures are drawn at the same time.
-const PICTURES_AT_ONCE: usize = 2;
+const MAX_CONCURRENT_PICTURES: usize = 2;
 
 /// How many bodies that may be large are taken in at the same time; others wait.
-const LARGE_BODIES_AT_ONCE: usize = 4;
+const MAX_CONCURRENT_LARGE_BODIES: usize = 4;
 
 /// How many readers of journals there are at the same time. Each holds a part of one in memory for as long as it takes to read.
-pub(crate) const JOURNALS_AT_ONCE: usize = 256;
+pub(crate) const MAX_JOURNAL_READERS: usize = 256;
 
 /// Presets that were drawn: there are as many as the forms have, and each is drawn once.
 type Previews = Mutex<HashMap<(String, usize), Bytes>>;
@@ -76,9 +76,9 @@ impl AppState {
             site: config.site.clone(),
             names: config.site.names(),
             previews: Arc::default(),
-            pictures: Arc::new(Semaphore::new(PICTURES_AT_ONCE)),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
-            journals: Arc::new(Semaphore::new(JOURNALS_AT_ONCE)),
+            pictures: Arc::new(Semaphore::new(MAX_CONCURRENT_PICTURES)),
+            large_bodies: Arc::new(Semaphore::new(MAX_CONCURRENT_LARGE_BODIES)),
+            journals: Arc::new(Semaphore::new(MAX_JOURNAL_READERS)),
             stopping: CancellationToken::new(),
             channels: TaskTracker::new(),
         }

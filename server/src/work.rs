@@ -21,7 +21,10 @@ pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Resu
     );
     stop.await;
     tracing::info!("stopping");
-    if tokio::time::timeout(config.grace + crate::server::GOODBYE, engine.shutdown(config.grace)).await.is_err() {
+    if tokio::time::timeout(config.grace + crate::server::SHUTDOWN_TIMEOUT, engine.shutdown(config.grace))
+        .await
+        .is_err()
+    {
         tracing::warn!("NATS does not answer; what it did not acknowledge is run again elsewhere");
     }
     tracing::info!("stopped");

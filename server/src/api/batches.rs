@@ -69,7 +69,7 @@ pub(super) async fn list(
 }
 
 /// `GET /api/batches/{id}`.
-pub(super) async fn look(
+pub(super) async fn get(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {

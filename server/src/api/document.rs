@@ -93,7 +93,7 @@ pub(super) fn square_document(
     let SquareRecord { result, attempts } = record;
     let Square { row, column } = square;
     let detail = result.detail().cloned();
-    let Shown { state, color, failed, reason } = Shown::from(result);
+    let ResultFields { state, color, failed, reason } = ResultFields::from(result);
     let (detail, picture) = match detail {
         Some(Detail::Record(record)) => (Some(record), None),
         Some(Detail::Picture(_)) => (None, Some(format!("/api/batches/{id}/squares/{row}/{column}/picture.png"))),
@@ -225,7 +225,7 @@ fn slow_task(slow: receipt::SlowTask) -> SlowTask {
 }
 
 /// A result, as documents and events show it.
-pub(super) struct Shown {
+pub(super) struct ResultFields {
     pub(super) state: TaskState,
     pub(super) color: Option<String>,
     /// Why the task failed, in full.
@@ -234,15 +234,15 @@ pub(super) struct Shown {
     pub(super) reason: Option<String>,
 }
 
-impl From<SquareResult> for Shown {
+impl From<SquareResult> for ResultFields {
     fn from(result: SquareResult) -> Self {
-        let shown = |state| Self { state, color: None, failed: None, reason: None };
+        let empty = |state| Self { state, color: None, failed: None, reason: None };
         match result {
-            SquareResult::Pending => shown(TaskState::Pending),
-            SquareResult::NotRun => shown(TaskState::NotRun),
-            SquareResult::Done { color, .. } => Self { color: Some(color.into()), ..shown(TaskState::Done) },
+            SquareResult::Pending => empty(TaskState::Pending),
+            SquareResult::NotRun => empty(TaskState::NotRun),
+            SquareResult::Done { color, .. } => Self { color: Some(color.into()), ..empty(TaskState::Done) },
             SquareResult::Failed { reason, message, .. } => {
-                Self { failed: Some(message.into()), reason: Some(reason.into()), ..shown(TaskState::Failed) }
+                Self { failed: Some(message.into()), reason: Some(reason.into()), ..empty(TaskState::Failed) }
             }
         }
     }

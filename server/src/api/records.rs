@@ -18,7 +18,7 @@ use quilt::{Index, Offset};
 use super::document::{receipt_document, square_document};
 use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
-use crate::state::{AppState, JOURNALS_AT_ONCE};
+use crate::state::{AppState, MAX_JOURNAL_READERS};
 
 /// `GET /api/batches/{id}/squares/{row}/{column}`.
 pub(super) async fn square(
@@ -81,7 +81,7 @@ pub(super) async fn journal(
 ) -> Result<Response, Problem> {
     let Query(JournalQuery { after }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
-    let permit = state.journals.try_acquire_owned().map_err(|_| Problem::too_many_journals(JOURNALS_AT_ONCE))?;
+    let permit = state.journals.try_acquire_owned().map_err(|_| Problem::too_many_journals(MAX_JOURNAL_READERS))?;
     let pages = state.engine.journal(id, Offset(after)).await?.ok_or_else(Problem::no_such_batch)?;
     let parts = pages.map(|page| {
         page.map(|events| {

@@ -21,7 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::error::ToolError;
 
 /// The most batches in one part of a list.
-pub(super) const LISTED: u32 = 100;
+pub(super) const LIST_LIMIT: u32 = 100;
 
 /// The two ways to start a lap, which differ in what they run if nothing else is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl Api {
     }
 
     /// A server of our own, where we are who this cookie says.
-    pub(crate) fn own(url: String, cookie: String) -> Result<Self, ToolError> {
+    pub(crate) fn local(url: String, cookie: String) -> Result<Self, ToolError> {
         Ok(Self { client: client(&url, true)?, url, cookie: Some(cookie), session: None })
     }
 
@@ -86,9 +86,9 @@ impl Api {
     }
 
     /// An answer that is no refusal.
-    async fn answer(&mut self, request: RequestBuilder) -> Result<Response, ToolError> {
+    async fn send(&mut self, request: RequestBuilder) -> Result<Response, ToolError> {
         let response = request.send().await.map_err(|error| self.unreachable(innermost(&error)))?;
-        self.remember(&response);
+        self.store_cookie(&response);
         if response.status().is_success() {
             return Ok(response);
         }
@@ -103,19 +103,19 @@ impl Api {
     }
 
     /// Keeps who we are there, so that the next call is the same visitor's.
-    fn remember(&mut self, response: &Response) {
+    fn store_cookie(&mut self, response: &Response) {
         let Some(session) = &self.session else { return };
         let Some(cookie) = response.headers().get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()) else { return };
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
-        if let Err(error) = keep(session, &cookie) {
+        if let Err(error) = write_cookie(session, &cookie) {
             eprintln!("cannot keep the session in {}: {error}", session.display());
         }
         self.cookie = Some(cookie);
     }
 
     async fn json<T: DeserializeOwned>(&mut self, request: RequestBuilder) -> Result<T, ToolError> {
-        let answer = self.answer(request).await?;
-        answer.json().await.map_err(|error| self.unreachable(error))
+        let response = self.send(request).await?;
+        response.json().await.map_err(|error| self.unreachable(error))
     }
 
     /// Launches a batch, maybe with a file.
@@ -134,7 +134,7 @@ impl Api {
     }
 
     /// One batch.
-    pub(crate) async fn look(&mut self, id: BatchId) -> Result<BatchDocument, ToolError> {
+    pub(crate) async fn batch(&mut self, id: BatchId) -> Result<BatchDocument, ToolError> {
         self.json(self.request(Method::GET, &format!("/api/batches/{id}"))).await
     }
 
@@ -157,7 +157,7 @@ impl Api {
 
     /// Starts a lap of a batch that is over: of what has failed, or was not run.
     pub(crate) async fn start_lap(&mut self, id: BatchId, verb: LapVerb, lap: &LapRequest) -> Result<(), ToolError> {
-        let before = self.look(id).await?;
+        let before = self.batch(id).await?;
         if !before.status.is_over() {
             let status = before.status.as_str();
             return Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it")));
@@ -186,7 +186,7 @@ impl Api {
     /// All results, as they come.
     pub(crate) async fn results(&mut self, id: BatchId, query: &ResultsQuery) -> Result<Response, ToolError> {
         let request = self.request(Method::GET, &format!("/api/batches/{id}/results"));
-        self.answer(request.query(query).header(ACCEPT, "*/*")).await
+        self.send(request.query(query).header(ACCEPT, "*/*")).await
     }
 
     /// The channel of a batch.
@@ -200,11 +200,11 @@ impl Api {
     }
 }
 
-fn client(url: &str, is_own: bool) -> Result<reqwest::Client, ToolError> {
+fn client(url: &str, is_local: bool) -> Result<reqwest::Client, ToolError> {
     kinds::fetch::install_tls();
     let builder = reqwest::Client::builder().user_agent(concat!("quilt/", env!("CARGO_PKG_VERSION")));
     // What is on this machine is nobody else's business.
-    let builder = if is_own { builder.no_proxy() } else { builder };
+    let builder = if is_local { builder.no_proxy() } else { builder };
     let built = builder.build();
     built.map_err(|error| ToolError::Unreachable { url: url.into(), reason: error.to_string() })
 }
@@ -217,7 +217,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn keep(session: &Path, cookie: &str) -> std::io::Result<()> {
+fn write_cookie(session: &Path, cookie: &str) -> std::io::Result<()> {
     if let Some(folder) = session.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -27,7 +27,7 @@ pub(crate) enum ToolError {
     Unreachable { url: String, reason: String },
     /// A command has written more than is kept.
     #[error("some commands wrote more than is kept of it, 60 KiB each; let them write into files")]
-    Cut,
+    Truncated,
     /// The engine does not start here.
     #[error(transparent)]
     Serve(#[from] ServeError),

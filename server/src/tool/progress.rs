@@ -10,10 +10,10 @@ use serde::Serialize;
 use super::args::OutputOptions;
 
 /// How often it is told in JSON how far a batch is.
-const EVERY: Duration = Duration::from_secs(1);
+const JSON_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often the bar is drawn anew while nothing happens.
-const TICK: Duration = Duration::from_millis(200);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What is told in JSON.
 #[derive(Debug, Serialize)]
@@ -28,18 +28,18 @@ enum RunEvent<'a> {
 pub(super) struct Progress {
     output_options: OutputOptions,
     bar: Option<ProgressBar>,
-    told: Option<Instant>,
+    last_event_at: Option<Instant>,
 }
 
 impl Progress {
     pub(super) fn new(output_options: OutputOptions) -> Self {
-        Self { output_options, bar: None, told: None }
+        Self { output_options, bar: None, last_event_at: None }
     }
 
     /// A batch begins, or goes on.
     pub(super) fn begin(&self, id: BatchId, page: &str) -> std::io::Result<()> {
         if self.output_options.json {
-            return tell(&RunEvent::Launched { batch: id, page });
+            return print_json(&RunEvent::Launched { batch: id, page });
         }
         if !self.output_options.quiet {
             eprintln!("Watch it at {page}");
@@ -51,10 +51,10 @@ impl Progress {
     pub(super) fn update(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         let progress = quilt.progress();
         let settled = u64::from(progress.settled());
-        if self.output_options.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
-            self.told = Some(Instant::now());
+        if self.output_options.json && self.last_event_at.is_none_or(|at| at.elapsed() >= JSON_INTERVAL) {
+            self.last_event_at = Some(Instant::now());
             let quilt::Progress { tasks, done, failed, .. } = progress;
-            return tell(&RunEvent::Progress { done, failed, tasks });
+            return print_json(&RunEvent::Progress { done, failed, tasks });
         }
         if self.output_options.json || self.output_options.quiet || !std::io::stderr().is_terminal() {
             return Ok(());
@@ -63,7 +63,7 @@ impl Progress {
             let bar = ProgressBar::new(progress.tasks.into()).with_position(settled);
             bar.set_style(style());
             bar.reset_eta();
-            bar.enable_steady_tick(TICK);
+            bar.enable_steady_tick(REDRAW_INTERVAL);
             bar
         });
         bar.set_message(match (quilt.status(), progress.failed) {
@@ -88,7 +88,7 @@ impl Progress {
         self.clear();
         if self.output_options.json {
             let quilt::Progress { tasks, done, failed, not_run } = quilt.progress();
-            return tell(&RunEvent::Ended { status: quilt.status(), done, failed, not_run, tasks });
+            return print_json(&RunEvent::Ended { status: quilt.status(), done, failed, not_run, tasks });
         }
         if !self.output_options.quiet {
             let summary = quilt.summary();
@@ -108,7 +108,7 @@ pub(super) fn counts(quilt: &Quilt) -> String {
 }
 
 /// A line of JSON on standard output.
-pub(super) fn tell(event: &impl Serialize) -> std::io::Result<()> {
+pub(super) fn print_json(event: &impl Serialize) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{}", serde_json::to_string(event)?)
 }
 

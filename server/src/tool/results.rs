@@ -69,14 +69,14 @@ async fn copy(api: &Api, mut results: Response, to: &mut impl Write) -> Result<(
 async fn each_line(
     api: &Api,
     mut results: Response,
-    mut take: impl FnMut(ResultLine) -> Result<(), ToolError>,
+    mut handle: impl FnMut(ResultLine) -> Result<(), ToolError>,
 ) -> Result<(), ToolError> {
     let mut rest = Vec::new();
     while let Some(piece) = results.chunk().await.map_err(|error| api.unreachable(error))? {
         rest.extend_from_slice(&piece);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            take(serde_json::from_slice(&line).map_err(|error| api.unreachable(error))?)?;
+            handle(serde_json::from_slice(&line).map_err(|error| api.unreachable(error))?)?;
         }
     }
     Ok(())
@@ -99,19 +99,19 @@ pub(super) async fn print_output(api: &mut Api, id: BatchId) -> Result<(), ToolE
     let query = ResultsQuery { format: Some(ResultFormat::Ndjson), state: None, reason: None, limit: None };
     let results = api.results(id, &query).await?;
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
-    let mut is_cut = false;
+    let mut is_truncated = false;
     each_line(api, results, |line| {
         // A command that could not be started has left none.
         let Some(detail) = line.detail else { return Ok(()) };
         let record = CommandRecord::from_detail(detail).map_err(|error| api.unreachable(error))?;
-        is_cut |= record.stdout_bytes.is_some() || record.stderr_bytes.is_some();
+        is_truncated |= record.stdout_bytes.is_some() || record.stderr_bytes.is_some();
         stdout.write_all(record.stdout.as_bytes())?;
         Ok(stderr.write_all(record.stderr.as_bytes())?)
     })
     .await?;
     stdout.flush()?;
-    match is_cut {
-        true => Err(ToolError::Cut),
+    match is_truncated {
+        true => Err(ToolError::Truncated),
         false => Ok(()),
     }
 }

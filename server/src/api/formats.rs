@@ -57,9 +57,9 @@ impl Row {
 }
 
 /// Turns results into pieces of a file.
-pub(super) trait Pieces: Send {
+pub(super) trait ResultWriter: Send {
     /// The piece with these results.
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>>;
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>>;
 
     /// What comes after all of them.
     fn end(&mut self) -> io::Result<Vec<u8>> {
@@ -68,10 +68,10 @@ pub(super) trait Pieces: Send {
 }
 
 /// An object a line.
-pub(super) struct Lines;
+pub(super) struct NdjsonWriter;
 
-impl Pieces for Lines {
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+impl ResultWriter for NdjsonWriter {
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for row in rows {
             let Square { row: number, column } = row.square;
@@ -93,19 +93,19 @@ impl Pieces for Lines {
 }
 
 /// A table.
-pub(super) struct Csv {
+pub(super) struct CsvWriter {
     columns: &'static [Column],
     has_begun: bool,
 }
 
-impl Csv {
+impl CsvWriter {
     pub(super) fn new(columns: &'static [Column]) -> Self {
         Self { columns, has_begun: false }
     }
 }
 
-impl Pieces for Csv {
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+impl ResultWriter for CsvWriter {
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         if !std::mem::replace(&mut self.has_begun, true) {
             let names = ["row", "column", "item", "state", "color", "failed", "reason"];
@@ -117,12 +117,18 @@ impl Pieces for Csv {
             let item = row.item.as_deref().unwrap_or_default();
             let (failed, reason) = row.failure().unwrap_or_default();
             let place = [number.to_string(), column.to_string()];
-            let texts = [tame(item), row.state().as_str().into(), color, tame(failed), tame(reason)];
+            let texts = [
+                escape_formula(item),
+                row.state().as_str().into(),
+                color,
+                escape_formula(failed),
+                escape_formula(reason),
+            ];
             let own = place.into_iter().chain(texts);
             let values =
                 self.columns.iter().map(|column| match row.record().and_then(|record| record.get(column.name)) {
                     None | Some(Value::Null) => String::new(),
-                    Some(Value::String(text)) => tame(text),
+                    Some(Value::String(text)) => escape_formula(text),
                     Some(value) => value.to_string(),
                 });
             writer.write_record(own.chain(values))?;
@@ -132,25 +138,25 @@ impl Pieces for Csv {
 }
 
 /// A text that a spreadsheet does not take for a formula, whoever wrote the page that it comes from.
-fn tame(text: &str) -> String {
+fn escape_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.into() }
 }
 
 /// The picture that the tasks have drawn together, or one with a pixel for each square.
-pub(super) struct Picture {
+pub(super) struct PngWriter {
     /// The widths of the columns and the heights of the rows, in pixels; nothing where a square is a pixel.
     tiles: Option<(Vec<u32>, Vec<u32>)>,
     columns: usize,
     row: usize,
-    writer: Option<png::StreamWriter<'static, Sink>>,
-    sink: Sink,
+    writer: Option<png::StreamWriter<'static, SharedBuffer>>,
+    buffer: SharedBuffer,
 }
 
 /// What was written, until it is taken.
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Sink {
+impl io::Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
@@ -161,16 +167,16 @@ impl io::Write for Sink {
     }
 }
 
-impl Sink {
+impl SharedBuffer {
     fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// What is shown where there is no picture.
-const NOTHING: [u8; 4] = [0; 4];
+const TRANSPARENT: [u8; 4] = [0; 4];
 
-impl Picture {
+impl PngWriter {
     pub(super) fn new(batch: &LiveBatch) -> Result<Self, Problem> {
         let spec = batch.spec();
         let (rows, columns) = (spec.grid.rows(), spec.grid.columns());
@@ -181,22 +187,22 @@ impl Picture {
         let tiles: Option<(Vec<u32>, Vec<u32>)> =
             size.map(|(width, height)| (lengths(width, columns), lengths(height, rows)));
         let (width, height) = size.unwrap_or((columns.into(), rows.into()));
-        let sink = Sink::default();
+        let buffer = SharedBuffer::default();
         let failed = |error: png::EncodingError| {
             tracing::error!(%error, "a picture cannot be begun");
             Problem::internal()
         };
-        let mut encoder = png::Encoder::new(sink.clone(), width, height);
+        let mut encoder = png::Encoder::new(buffer.clone(), width, height);
         encoder.set_color(png::ColorType::Rgba);
         encoder.set_compression(png::Compression::Fast);
         let writer = encoder.write_header().map_err(failed)?.into_stream_writer().map_err(failed)?;
-        Ok(Self { tiles, columns: columns.into(), row: 0, writer: Some(writer), sink })
+        Ok(Self { tiles, columns: columns.into(), row: 0, writer: Some(writer), buffer })
     }
 
     /// The pixels of a row of squares that are a pixel each.
     fn pixels(&self, rows: &[Row]) -> Vec<u8> {
-        let colors = rows.iter().map(|row| row.color().map_or(NOTHING, opaque));
-        let rest = std::iter::repeat_n(NOTHING, self.columns.saturating_sub(rows.len()));
+        let colors = rows.iter().map(|row| row.color().map_or(TRANSPARENT, opaque));
+        let rest = std::iter::repeat_n(TRANSPARENT, self.columns.saturating_sub(rows.len()));
         colors.chain(rest).flatten().collect()
     }
 }
@@ -239,8 +245,8 @@ fn decode(png: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
     Some(pixels)
 }
 
-impl Pieces for Picture {
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+impl ResultWriter for PngWriter {
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let pixels = match &self.tiles {
             Some((widths, heights)) => join_tiles(rows, widths, heights.get(self.row).copied().unwrap_or_default()),
             None => self.pixels(rows),
@@ -249,13 +255,13 @@ impl Pieces for Picture {
         if let Some(writer) = &mut self.writer {
             io::Write::write_all(writer, &pixels)?;
         }
-        Ok(self.sink.take())
+        Ok(self.buffer.take())
     }
 
     fn end(&mut self) -> io::Result<Vec<u8>> {
         if let Some(writer) = self.writer.take() {
             writer.finish().map_err(io::Error::other)?;
         }
-        Ok(self.sink.take())
+        Ok(self.buffer.take())
     }
 }
