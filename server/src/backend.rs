@@ -1,4 +1,4 @@
-//! What stands below the engine: a folder of this node's own, or NATS, which nodes share.
+//! The backend of the engine: a data folder of this node, or NATS, which the nodes of a cluster share.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -13,15 +13,15 @@ use crate::config::Config;
 use crate::serve_error::ServeError;
 use crate::session::{fresh_key, load_key, shared_key};
 
-/// What stands below an engine.
+/// An open backend.
 pub(crate) struct Backend {
     journal: Arc<dyn Journal>,
     cluster: Option<Cluster>,
     /// See [`Settings::first_epoch`].
     first_epoch: u64,
-    /// Signs the cookies of sessions.
+    /// Signs session cookies.
     pub(crate) key: Key,
-    /// Released by the system when the process ends, however it ends.
+    /// The lock of the data folder. The operating system releases it when the process ends, even after a crash.
     pub(crate) lock: Option<File>,
 }
 
@@ -49,7 +49,7 @@ impl Backend {
         Ok(Self { key, journal, cluster, first_epoch: 0, lock: None })
     }
 
-    /// Starts an engine on it.
+    /// Starts an engine on this backend.
     pub(crate) async fn start(&self, config: &Config) -> Result<Engine, ServeError> {
         let (journal, cluster) = (Arc::clone(&self.journal), self.cluster.clone());
         let settings = Settings { first_epoch: self.first_epoch, ..config.engine.clone() };
@@ -57,7 +57,7 @@ impl Backend {
     }
 }
 
-/// Takes the data folder for this process alone: another one would run the same tasks.
+/// Locks the data folder. A second process with the same folder would run the same tasks.
 fn lock(folder: &Path) -> Result<File, ServeError> {
     let data = |source| ServeError::Data { folder: folder.into(), source };
     let file = File::create(folder.join("quilt.lock")).map_err(data)?;

@@ -1,8 +1,7 @@
-//! The bodies of requests: how large they may be, and what becomes of those that nobody wants.
+//! Limits the bodies of requests, and drains unread ones.
 //!
-//! A request may be answered before its body is read, for example because it is too large. Closing the connection on bytes that nobody
-//! read would reset it, and the answer could get lost with it. So what a handler leaves of a body is read and thrown away,
-//! up to a point.
+//! A handler may respond before it has read the body, for example because the body is too large. Closing a connection with unread data
+//! would reset it, and the client could lose the response. So the rest of the body is read and discarded, up to a limit.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -21,17 +20,16 @@ use tokio::time::timeout;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// How long the next piece of a body may take to come.
+/// Timeout for the next chunk of a body.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long somebody may go on sending what nobody wants.
+/// How long an unread body is drained.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many bytes of it are read.
+/// How many bytes of an unread body are drained.
 const MAX_DRAINED_BYTES: usize = 64 << 20;
 
-/// A layer that refuses a body that is too large, at once where it says so itself, else as soon as it turns out to be; and one that does not
-/// come.
+/// Middleware that refuses a body that is too large or too slow. It checks `Content-Length` first, and then the bytes as they arrive.
 pub(crate) async fn limit_body(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let max_body = if is_launch(&request) { state.max_input } else { state.max_body };
     let length = request.headers().get(header::CONTENT_LENGTH);
@@ -39,7 +37,7 @@ pub(crate) async fn limit_body(State(state): State<AppState>, request: Request, 
     if length.is_some_and(|length| length > max_body) {
         return Problem::body_too_large(max_body).into_response();
     }
-    // Those that may be large are few at the same time: each is held in memory as a whole.
+    // Large bodies are buffered completely, so their number is limited. A body without a length may be large.
     let _permit = match max_body > state.max_body && length.is_none_or(|length| length > state.max_body) {
         true => state.large_bodies.acquire_owned().await.ok(),
         false => None,
@@ -67,19 +65,19 @@ pub(crate) async fn limit_body(State(state): State<AppState>, request: Request, 
         Body::from_stream(pieces)
     };
     let response = next.run(request.map(limit)).await;
-    // Whoever read it knows only that it broke off.
+    // The handler only knows that reading failed, so its response is replaced.
     match refusal.get() {
         Some(problem) => problem.clone().into_response(),
         None => response,
     }
 }
 
-/// Whether a request launches a batch, and may bring a list or an image along.
+/// Whether a request launches a batch. It may contain a list or an image, so it has a larger limit.
 fn is_launch(request: &Request) -> bool {
     request.method() == Method::POST && matches!(request.uri().path(), "/api/batches" | "/actions/launch")
 }
 
-/// A layer that reads on where a handler stops.
+/// Middleware that drains what the handler leaves of a body.
 pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
     let wrap = |body: Body| {
         if body.is_end_stream() { body } else { Body::from_stream(DrainOnDrop(Some(body.into_data_stream()))) }
@@ -87,7 +85,7 @@ pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
     next.run(request.map(wrap)).await
 }
 
-/// What has not been read of a body; nothing once its end was seen.
+/// A body whose unread rest is drained on drop; `None` after its end or an error.
 struct DrainOnDrop(Option<BodyDataStream>);
 
 impl Stream for DrainOnDrop {
@@ -106,7 +104,7 @@ impl Stream for DrainOnDrop {
 impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         let rest = self.0.take().filter(|body| !body.is_end_stream());
-        // There is no runtime any more where the process is ending.
+        // Without a runtime the process is exiting.
         if let (Some(rest), Ok(runtime)) = (rest, Handle::try_current()) {
             runtime.spawn(timeout(DRAIN_TIMEOUT, drain(rest)));
         }

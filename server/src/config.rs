@@ -1,4 +1,4 @@
-//! Settings: defaults, then `quilt.toml`, then `QUILT_*` in the environment, then flags; the last one wins.
+//! Settings. In increasing precedence: defaults, `quilt.toml`, `QUILT_*` in the environment, flags.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,53 +23,53 @@ use crate::origin::{AllowedOrigins, InvalidOrigin};
 use crate::settings_file::SettingsFile;
 use crate::site_files::Site;
 
-/// The name of the file that is read where no other one is named.
+/// The settings file that is read by default, if it exists.
 const DEFAULT_FILE: &str = "quilt.toml";
 
-/// The longest name of a node.
+/// Maximum length of the name of a node, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
-/// A setting that the server cannot start with.
+/// An invalid setting.
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
-    /// Names the file or variable, the key and what was expected.
+    /// A value has the wrong type or format, or a key is unknown. The message has the source, the key and the expected type.
     #[error("{0}")]
     Setting(Box<figment::Error>),
-    /// A file that was asked for is not there.
+    /// The file of `--config` does not exist.
     #[error("there is no file {0}")]
     NoFile(PathBuf),
     /// A number is outside its range.
     #[error("{key} must be from {min} to {max}, not {value}")]
     OutOfRange { key: &'static str, value: u64, min: u64, max: u64 },
-    /// The filter cannot be read.
+    /// The filter cannot be parsed.
     #[error("log_filter: {0}")]
     LogFilter(#[from] tracing_subscriber::filter::ParseError),
-    /// The origin is none.
+    /// The origin is invalid.
     #[error("origin: {0}")]
     Origin(#[from] InvalidOrigin),
-    /// Some messages cannot be kept that often.
+    /// The number of replicas is invalid.
     #[error("nats_replicas must be 1, 3 or 5, not {0}")]
     Replicas(u8),
-    /// One of the two is missing.
+    /// The certificate or the key is missing.
     #[error("nats_certificate and nats_key go together")]
     IncompleteCertificate,
-    /// A name that would make bad names of workers.
+    /// The name of the node is invalid.
     #[error(
         "name must have 1 to {MAX_NAME_BYTES} letters, digits, hyphens, underscores or single dots within, unlike {0:?}"
     )]
     Name(String),
-    /// Something that is no network.
+    /// A network is invalid.
     #[error("fetch_allow must name networks such as 10.1.0.0/16, unlike '{0}'")]
     Network(String),
-    /// A command cannot be run like this.
+    /// A command is invalid.
     #[error("{0}")]
     Command(String),
-    /// There is nothing to work for.
+    /// `quilt work` without NATS.
     #[error("quilt work needs the addresses of NATS servers (--nats); quilt serve runs tasks by itself")]
     MissingNats,
 }
 
-/// The settings as they stand in a file; [`ServeOptions`] documents them.
+/// The settings as in a file. [`ServeOptions`] documents them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawConfig {
@@ -153,46 +153,46 @@ impl Default for RawConfig {
     }
 }
 
-/// Settings that were checked.
+/// Validated settings.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub(crate) addr: SocketAddr,
     /// The folder for the journal and the session key.
     pub(crate) data: PathBuf,
-    /// The files that the browser loads.
+    /// The static files.
     pub(crate) site: Site,
     /// The server's own origin.
     pub(crate) origin: AllowedOrigins,
-    /// Where the other nodes are met, if there are any.
+    /// The connection to NATS; `None` for a single node.
     pub(crate) nats: Option<Options>,
-    /// What the engine may use.
+    /// The settings of the engine.
     pub(crate) engine: Settings,
-    /// What tasks may do.
+    /// What tasks are allowed to do.
     pub(crate) work: WorkPolicy,
-    /// What a launch may ask for.
+    /// The limits of a launch.
     pub(crate) limits: Limits,
-    /// The only visitor who may change anything, of a server that is one user's tool.
+    /// The only visitor who may send unsafe requests, if a command-line tool runs this server.
     pub(crate) sole_owner: Option<OwnerId>,
-    /// How long running tasks may take to end.
+    /// How long running tasks may take to end on shutdown.
     pub(crate) grace: Duration,
-    /// The most pages and event streams that watch one batch.
+    /// Maximum number of pages and event streams that watch one batch.
     pub(crate) max_channels: usize,
-    /// The largest body of a request, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub(crate) max_body: usize,
-    /// The largest body of a request that launches a batch, in bytes.
+    /// Maximum size of the body of a launch request, in bytes.
     pub(crate) max_input: usize,
-    /// What is logged, and how.
+    /// Filter and format of the log.
     pub(crate) log: Log,
 }
 
 impl Config {
-    /// Reads the settings of a server from everywhere.
+    /// Loads the settings of a server from all sources.
     pub(crate) fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
         RawConfig::load(options.node.config.as_deref(), options)?.check()
     }
 
-    /// Reads the settings of a node that only works. What was over is for servers to remove.
+    /// Loads the settings of a node that only runs tasks. Only servers delete finished batches.
     pub(crate) fn load_for_work(options: &WorkOptions) -> Result<Self, ConfigError> {
         let raw = RawConfig::load(options.node.config.as_deref(), options)?;
         if raw.nats.is_none() {
@@ -206,7 +206,7 @@ impl Config {
 }
 
 impl Config {
-    /// The settings of a server that a tool starts for itself in a folder. The user's own `quilt.toml` holds for it as well.
+    /// Loads the settings of a server that a command-line tool starts on a folder. `quilt.toml` and the environment apply.
     pub(crate) fn load_for_tool(folder: &Path, workers: u32, fetch_allow: Option<String>) -> Result<Self, ConfigError> {
         let raw = RawConfig::load(None, &serde_json::Map::new())?;
         let raw = RawConfig {
@@ -227,7 +227,7 @@ impl Config {
         config.engine.node.slots = Slots::all(workers);
         config.engine.reserved_slots = Slots::default();
         config.work.commands.allow_any_program = true;
-        // What was left unfinished goes on when that is asked for.
+        // Interrupted batches continue only with `quilt run --resume`.
         config.engine.pauses_unfinished = true;
         Ok(config)
     }
@@ -245,7 +245,7 @@ impl RawConfig {
             settings = settings.merge(SettingsFile(file));
         }
         settings
-            // `QUILT_URL` is for those who use a server.
+            // `QUILT_URL` is an option of the command-line tools.
             .merge(Env::prefixed("QUILT_").ignore(&["url"]))
             .merge(Serialized::defaults(options))
             .extract()
@@ -306,16 +306,16 @@ impl RawConfig {
 }
 
 impl RawConfig {
-    /// The slots of this node, and how many of them are for owners that have none.
+    /// Returns the slots of this node, and how many of them are reserved for owners that use none.
     fn slots(&self) -> Result<(Slots, Slots), ConfigError> {
-        // A server that is alone has to run tasks by itself.
+        // A single node must run tasks, so it needs at least one slot.
         let slots = self.workers.unwrap_or(self.slots);
         check_range("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
         let Settings { processors, .. } = Settings::default();
         let default = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
         let compute = self.compute_slots.unwrap_or(default.compute);
         check_range("compute_slots", compute, 0, MAX_SLOTS)?;
-        // As many as there are processors for one owner, and some for others.
+        // One owner may use all processors; the reserved slots come on top.
         let others = default.process.div_ceil(16);
         let process = self.process_slots.unwrap_or(default.process + others);
         check_range("process_slots", process, 0, MAX_SLOTS)?;
@@ -373,7 +373,7 @@ impl RawConfig {
     }
 }
 
-/// How many of some slots are for owners that have none of them: one in 16, and one at least, unless that were a large part of them.
+/// Returns how many of `slots` are reserved for owners that use none: one in 16, at least one, but none of fewer than 4.
 fn reserved(slots: u32) -> u32 {
     if slots < 4 { 0 } else { (slots / 16).max(1) }
 }

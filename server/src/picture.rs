@@ -1,4 +1,4 @@
-//! A quilt as a PNG: for lists, for pages without scripts, and to keep.
+//! A quilt as a PNG, for lists, for pages without JavaScript, and for download.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -10,19 +10,19 @@ use serde::Deserialize;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// Where a picture is not asked to be of another size, small quilts are drawn this large, in pixels along the longer side.
+/// The length of the longer side to which small quilts are enlarged by default, in pixels.
 const DEFAULT_SIDE: u16 = 512;
 
-/// Squares are not drawn so large that the longer side is longer than this, in pixels.
+/// Maximum length of the longer side of enlarged quilts, in pixels.
 const MAX_ENLARGED_SIDE: u32 = 1_024;
 
-/// A color, and how little is seen through it.
+/// Red, green, blue and alpha.
 type Pixel = [u8; 4];
 
-/// A color of paper.
+/// The background.
 const PAPER: Pixel = [0xff, 0xfa, 0xf2, 0xff];
 
-/// The colors of squares that have none.
+/// The colors of squares without a result, and of failed ones.
 const PENDING: Pixel = [0xd6, 0xc6, 0xa8, 0xff];
 const FAILED: Pixel = [0xa3, 0x28, 0x2a, 0xff];
 
@@ -32,23 +32,23 @@ const TRANSPARENT: Pixel = [0; 4];
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PictureQuery {
-    /// The length of the longer side in pixels, at most; squares are averaged to fit.
+    /// Maximum length of the longer side in pixels. Squares are averaged to fit.
     side: Option<u16>,
-    /// Names the moment that is shown, of a batch that is over: such a picture never changes.
+    /// The time at which the batch ended, in milliseconds. If it matches, the picture is final and can be cached.
     at: Option<u64>,
-    /// How squares without a result are drawn.
+    /// The style of squares without a result.
     #[serde(default)]
     pending: PendingStyle,
 }
 
-/// How squares without a result are drawn.
+/// The style of squares without a result.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum PendingStyle {
-    /// In a color of paper.
+    /// A paper color.
     #[default]
     Paper,
-    /// Not at all: whatever the picture lies on is seen.
+    /// Transparent.
     Transparent,
 }
 
@@ -60,7 +60,7 @@ impl PendingStyle {
         }
     }
 
-    /// What is behind a last row that is shorter than the others.
+    /// The color beside a last row that is shorter than the others.
     fn background(self) -> Pixel {
         match self {
             Self::Paper => PAPER,
@@ -95,10 +95,10 @@ pub(crate) async fn picture(
         return Ok((StatusCode::NOT_MODIFIED, [tag, caching]).into_response());
     }
     let permit = state.pictures.acquire_owned().await.map_err(|_| Problem::internal())?;
-    // A copy, so that the fold does not wait while it is drawn.
+    // A copy, so that drawing does not lock the fold.
     let quilt = batch.folded().quilt.clone();
     let described = describe(&quilt);
-    // A million squares take some tens of milliseconds, which nobody else should wait for.
+    // A million squares take tens of milliseconds, which would block the runtime.
     let encoded = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let raster = Raster::new(&quilt, side, pending);
@@ -113,7 +113,7 @@ pub(crate) async fn picture(
     }
 }
 
-/// Pixels, four bytes each.
+/// An RGBA image, four bytes per pixel.
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -138,7 +138,7 @@ impl Raster {
         }
     }
 
-    /// Each square as `scale` by `scale` pixels.
+    /// Draws each square as `scale` by `scale` pixels.
     fn enlarged(grid: Grid, pixel: impl Fn(u32) -> Pixel, scale: u32) -> Self {
         let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
         let mut pixels = Vec::with_capacity((rows * columns * scale * scale * 4) as usize);
@@ -152,10 +152,10 @@ impl Raster {
         Self { width: columns * scale, height: rows * scale, pixels }
     }
 
-    /// Each pixel the mean of the squares below it.
+    /// Draws each pixel as the mean of its squares.
     fn averaged(grid: Grid, pixel: impl Fn(u32) -> Pixel, background: Pixel, width: u32, height: u32) -> Self {
         let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
-        // Of the squares that are not transparent, and at last how many squares there are.
+        // Per pixel: the sums of red, green and blue, the number of opaque squares, and the number of all squares.
         let mut sums = vec![[0_u32; 5]; (width * height) as usize];
         for index in 0..grid.squares() {
             let (x, y) = (index % columns * width / columns, index / columns * height / rows);

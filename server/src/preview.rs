@@ -1,4 +1,4 @@
-//! What a preset of a form will look like: the same work on a small grid.
+//! Previews of the presets of a form: the same work on a small grid.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::picture::Raster;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The sides of a preview, in squares.
+/// Rows and columns of a preview. Each square is a pixel.
 const PREVIEW_SIDE: u16 = 80;
 
-/// How long one may take to be drawn.
+/// The deadline for all tasks of a preview.
 const DRAW_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// `GET /presets/{kind}/{number}.png`.
