@@ -1,5 +1,4 @@
-//! How what the engine knows looks in JSON: from its types to those of the API. Each is taken apart by name, so that a new member has to be
-//! dealt with here.
+//! Converts the types of the engine to those of the API. Structs are destructured completely, so that new members cause a compile error here.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use quilt::{
     AttemptRecord, BatchId, BatchSpec, Progress, Receipt, Square, Status, Summary, Timestamp, Tolerance, receipt,
 };
 
-/// One batch.
+/// Converts the summary of a batch.
 pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
     let Summary {
         spec,
@@ -30,7 +29,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         cancelled_because,
     } = summary;
     let labels = spec.labels_by_name();
-    // The limit that the batch was launched with may have been changed since.
+    // The limit in `spec` is the one at launch. The current one is in the summary.
     let BatchSpec {
         work,
         grid,
@@ -82,7 +81,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
     }
 }
 
-/// One square, with every attempt at it.
+/// Converts the record of a square, with all of its attempts.
 pub(super) fn square_document(
     id: BatchId,
     square: Square,
@@ -174,7 +173,7 @@ fn attempt(record: AttemptRecord) -> Attempt {
     }
 }
 
-/// What is left of a lap at its finish line.
+/// Converts the receipt of a lap.
 pub(super) fn receipt_document(batch: BatchId, receipt: Receipt) -> ReceiptDocument {
     let Receipt {
         lap,
@@ -224,13 +223,13 @@ fn slow_task(slow: receipt::SlowTask) -> SlowTask {
     SlowTask { row: row.into(), column: column.into(), worker: worker.into(), attempt: attempt.into(), took_ms }
 }
 
-/// A result, as documents and events show it.
+/// The members of a document that depend on the result.
 pub(super) struct ResultFields {
     pub(super) state: TaskState,
     pub(super) color: Option<String>,
-    /// Why the task failed, in full.
+    /// The whole message of a failure.
     pub(super) failed: Option<String>,
-    /// Why it failed, in a few words.
+    /// The reason of a failure, by which failures are grouped.
     pub(super) reason: Option<String>,
 }
 
@@ -248,7 +247,7 @@ impl From<SquareResult> for ResultFields {
     }
 }
 
-/// The place of a square.
+/// Converts row and column.
 pub(super) fn square_of(Square { row, column }: Square) -> ::api::Square {
     ::api::Square { row: row.into(), column: column.into() }
 }

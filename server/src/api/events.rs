@@ -1,4 +1,4 @@
-//! A batch's events as they happen, one for each square, over server-sent events.
+//! Streams the events of a batch as server-sent events, one per square.
 
 use std::collections::VecDeque;
 
@@ -18,12 +18,12 @@ use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The most events that are made at once.
+/// Maximum number of events per read of the folded state.
 const MAX_EVENTS_PER_READ: usize = 256;
 
-/// `GET /api/batches/{id}/events`. The id of each event is the step that it led to, so that `Last-Event-ID` gets exactly the
-/// rest. The stream ends at the finish line; who asks for what comes after it is told that there is nothing. Who is so far behind that what
-/// came since is no longer known one by one is told the squares as they stand, without ids.
+/// `GET /api/batches/{id}/events`. The id of each event is the step that it led to, so that a client continues exactly where it stopped with
+/// `Last-Event-ID`. The stream ends at the finish line; a request for events after it returns 204. If the events after `Last-Event-ID` are no
+/// longer in the history, the stream starts with the current state of the squares, as events without ids.
 pub(super) async fn follow(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
@@ -63,32 +63,34 @@ fn not_an_event() -> Problem {
     Problem::bad_request("invalid-last-event-id", "Last-Event-ID must be the id of an event of this batch")
 }
 
-/// An event that is still to be written.
+/// An event that was not sent yet.
 struct PendingEvent {
     event: BatchEvent,
-    /// The step that it led to, if it is told with its id.
+    /// The id of the event; `None` for events of the current state.
     step: Option<Step>,
-    /// The square that has failed with it, whose message is stored elsewhere, and the lap if it is known.
+    /// The failed square of the event, whose message is in the journal, and the lap if it is known.
     failed: Option<(Index, Option<u32>)>,
 }
 
-/// How far a reader is.
+/// The position of a client in the events.
 struct Reader {
     engine: Engine,
     batch: Viewer,
     steps: watch::Receiver<Step>,
     after: Step,
-    /// The next square to tell as it stands, and the step behind which changes are told again.
+    /// The next square whose current state is sent, and the step after which changes follow.
     catching_up: Option<(Index, Step)>,
+    /// The events to send next.
     queue: VecDeque<PendingEvent>,
 }
 
-/// What a reader finds when it looks for more.
+/// The result of a read.
 enum ReadResult {
+    /// The queue has new events, or the next read may find some.
     Events,
-    /// There will be more.
+    /// There are no events at the moment.
     CaughtUp,
-    /// The batch is over, and all was read.
+    /// The batch is over, and all events were read.
     End,
 }
 
@@ -134,7 +136,7 @@ impl Reader {
         }
     }
 
-    /// Reads the messages of the failures among the events.
+    /// Adds the messages of failures to the events in the queue.
     async fn add_messages(&mut self) -> Result<(), JournalError> {
         let failed: Vec<(Index, Option<u32>)> = self.queue.iter().filter_map(|event| event.failed).collect();
         if failed.is_empty() {
@@ -149,7 +151,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Tells some squares as they stand. Those that change meanwhile are told again.
+    /// Adds the current state of the next squares to the queue. Squares that change in the meantime are sent again.
     fn catch_up(&mut self, quilt: &Quilt) {
         let (start, step) = self.catching_up.take().unwrap_or_else(|| {
             let status = match quilt.status() {
@@ -159,7 +161,7 @@ impl Reader {
             };
             let lap = lap(quilt, quilt.lap_number(), None);
             self.queue.extend([lap, limit(quilt.limits().concurrency)].into_iter().chain(status));
-            // How a batch ended is told in any case.
+            // The last event of a finished or cancelled batch is always sent with its id.
             (Index(0), Step(quilt.step().0 - u64::from(quilt.status().is_over())))
         });
         let end = Index((start.0 + MAX_EVENTS_PER_READ as u32).min(quilt.progress().tasks));
@@ -207,7 +209,7 @@ fn square(quilt: &Quilt, index: Index, state: SquareState<'_>, lap: Option<u32>)
             PendingEvent::of(BatchEvent::Square(SquareEvent { color: Some(color.into()), ..pending }))
         }
         SquareState::Failed(reason) => {
-            // Where no message is stored, it is the reason.
+            // If the journal has no message, it is the same as the reason.
             let (failed, reason) = (Some(reason.into()), Some(reason.into()));
             let event = BatchEvent::Square(SquareEvent { failed, reason, ..pending });
             PendingEvent { failed: Some((index, lap)), ..PendingEvent::of(event) }
@@ -233,7 +235,7 @@ fn describe(quilt: &Quilt, entry: Entry<'_>) -> PendingEvent {
         Entry::Settled(lap, position, state) => square(quilt, quilt.order().index(position), state, Some(lap)),
         Entry::Finished(progress) => status(EventStatus::Complete, Some(progress)),
         Entry::Draining => status(EventStatus::Draining, None),
-        // The counts at the end of a lap after which another one has started are not known any more.
+        // The counts at the end of earlier laps are unknown.
         Entry::Cancelled(lap) => status(EventStatus::Cancelled, (lap == quilt.lap_number()).then(|| quilt.progress())),
         Entry::LapStarted(number, set) => lap(quilt, number, Some(set)),
         Entry::Controlled(Control::Pause) => status(EventStatus::Paused, None),
@@ -242,7 +244,7 @@ fn describe(quilt: &Quilt, entry: Entry<'_>) -> PendingEvent {
     }
 }
 
-/// An event with a name and data. Plain numbers and texts can always be written.
+/// Formats an event. Serialization never fails for these types.
 fn sse_event(pending: &PendingEvent) -> Event {
     let event = pending.step.map_or_else(Event::default, |Step(step)| Event::default().id(step.to_string()));
     let event = event.event(pending.event.name());

@@ -1,4 +1,4 @@
-//! The formats in which results are gathered.
+//! The formats of results.
 
 use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ impl Row {
         }
     }
 
-    /// The message and the reason of a failure.
+    /// Returns the message and the reason of a failure.
     fn failure(&self) -> Option<(&str, &str)> {
         match &self.result {
             SquareResult::Failed { reason, message, .. } => Some((message, reason)),
@@ -43,7 +43,7 @@ impl Row {
         }
     }
 
-    /// Whether it failed for a reason, if one is asked for.
+    /// Whether the task failed for this reason. Always true for `None`.
     pub(super) fn has_reason(&self, wanted: Option<&str>) -> bool {
         wanted.is_none_or(|wanted| self.failure().is_some_and(|(_, reason)| reason == wanted))
     }
@@ -56,18 +56,18 @@ impl Row {
     }
 }
 
-/// Turns results into pieces of a file.
+/// Encodes results incrementally.
 pub(super) trait ResultWriter: Send {
-    /// The piece with these results.
+    /// Encodes the next rows, and returns the bytes that are complete.
     fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>>;
 
-    /// What comes after all of them.
+    /// Returns the bytes after the last row.
     fn end(&mut self) -> io::Result<Vec<u8>> {
         Ok(Vec::new())
     }
 }
 
-/// An object a line.
+/// One JSON object per line.
 pub(super) struct NdjsonWriter;
 
 impl ResultWriter for NdjsonWriter {
@@ -92,7 +92,7 @@ impl ResultWriter for NdjsonWriter {
     }
 }
 
-/// A table.
+/// A table with a header.
 pub(super) struct CsvWriter {
     columns: &'static [Column],
     has_begun: bool,
@@ -137,14 +137,14 @@ impl ResultWriter for CsvWriter {
     }
 }
 
-/// A text that a spreadsheet does not take for a formula, whoever wrote the page that it comes from.
+/// Escapes text that a spreadsheet would interpret as a formula, because it may come from untrusted pages.
 fn escape_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.into() }
 }
 
-/// The picture that the tasks have drawn together, or one with a pixel for each square.
+/// The picture whose tiles the tasks have drawn, or one with a pixel per square.
 pub(super) struct PngWriter {
-    /// The widths of the columns and the heights of the rows, in pixels; nothing where a square is a pixel.
+    /// The widths of the columns and the heights of the rows, in pixels; `None` if a square is a pixel.
     tiles: Option<(Vec<u32>, Vec<u32>)>,
     columns: usize,
     row: usize,
@@ -152,7 +152,7 @@ pub(super) struct PngWriter {
     buffer: SharedBuffer,
 }
 
-/// What was written, until it is taken.
+/// A buffer that the PNG encoder writes to and [`PngWriter`] takes from.
 #[derive(Clone, Default)]
 struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -173,7 +173,7 @@ impl SharedBuffer {
     }
 }
 
-/// What is shown where there is no picture.
+/// The color of squares without a result.
 const TRANSPARENT: [u8; 4] = [0; 4];
 
 impl PngWriter {
@@ -199,7 +199,7 @@ impl PngWriter {
         Ok(Self { tiles, columns: columns.into(), row: 0, writer: Some(writer), buffer })
     }
 
-    /// The pixels of a row of squares that are a pixel each.
+    /// Returns the pixels of a row of squares, one pixel each.
     fn pixels(&self, rows: &[Row]) -> Vec<u8> {
         let colors = rows.iter().map(|row| row.color().map_or(TRANSPARENT, opaque));
         let rest = std::iter::repeat_n(TRANSPARENT, self.columns.saturating_sub(rows.len()));
@@ -212,7 +212,7 @@ fn opaque(color: Color) -> [u8; 4] {
     [red, green, blue, u8::MAX]
 }
 
-/// The pixels of a row of squares that have tiles of these widths and this height. One without a tile is left out.
+/// Joins the tiles of a row of squares. Missing and invalid tiles are transparent.
 fn join_tiles(rows: &[Row], widths: &[u32], height: u32) -> Vec<u8> {
     let line = widths.iter().sum::<u32>() as usize * 4;
     let mut band = vec![0; line * height as usize];
@@ -233,7 +233,7 @@ fn join_tiles(rows: &[Row], widths: &[u32], height: u32) -> Vec<u8> {
     band
 }
 
-/// The pixels of a tile, if it is what it should be.
+/// Decodes a tile; `None` if it is invalid or has another size or color type.
 fn decode(png: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
     let mut reader = png::Decoder::new(Cursor::new(png)).read_info().ok()?;
     let info = reader.info();

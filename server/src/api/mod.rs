@@ -2,12 +2,12 @@
 //!
 //! # Layout
 //!
-//! - [`batches`]: launch, list, look, control and remove
-//! - [`records`]: one square with its attempts, receipts, and the journal itself
-//! - [`results`]: all outcomes with their details, as they are gathered; [`formats`]: the formats
-//! - [`document`]: how what the engine knows looks in JSON
-//! - [`events`]: a batch's events as they happen
-//! - [`path`]: the parts of addresses
+//! - [`batches`]: launch, list, read, control and delete batches
+//! - [`records`]: single squares, receipts and the raw journal
+//! - [`results`]: all outcomes with their details; [`formats`]: their formats
+//! - [`document`]: conversion from the engine's types to those of the API
+//! - [`events`]: server-sent events
+//! - [`path`]: extractors of path parameters
 
 mod batches;
 mod document;

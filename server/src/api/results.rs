@@ -19,11 +19,11 @@ use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::state::{AppState, MAX_JOURNAL_READERS};
 
-/// How many squares are gathered at once, and how many of those whose details may be large.
+/// How many squares are read at once, and how many if their details may be large.
 const CHUNK_SQUARES: u32 = 1_024;
 const DETAILED_CHUNK_SQUARES: u32 = 32;
 
-/// The first one of those formats that a client accepts.
+/// Returns the format of the first supported media type in `Accept`. Ignores quality values.
 fn accepted(headers: &HeaderMap) -> Option<ResultFormat> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
     accept.split(',').find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
@@ -76,7 +76,7 @@ pub(super) async fn results(
         ResultFormat::Png => Box::new(PngWriter::new(&reader.batch)?),
     };
     let step = match format {
-        // A row of squares is as much of a picture as can be put together.
+        // A picture is encoded one row of squares at a time.
         ResultFormat::Png => u32::from(reader.batch.folded().quilt.grid().columns()),
         ResultFormat::Ndjson | ResultFormat::Csv if reader.columns.is_empty() => CHUNK_SQUARES,
         ResultFormat::Ndjson | ResultFormat::Csv => DETAILED_CHUNK_SQUARES,
@@ -86,14 +86,14 @@ pub(super) async fn results(
         async move {
             let Some((mut reader, mut writer, step)) = state else { return Ok(None) };
             if stopping.is_cancelled() {
-                // Whoever is cut off is not to take that for the end.
+                // An error, so that the client does not take the response for complete.
                 return Err(std::io::Error::other("the server is stopping"));
             }
             let Some(rows) = reader.next(step).await.map_err(std::io::Error::other)? else {
                 let end = writer.end()?;
                 return Ok(Some((Bytes::from(end), None)));
             };
-            // Pictures take a while to unpack and pack.
+            // Decoding and encoding pictures is CPU-bound.
             let (chunk, writer) = tokio::task::spawn_blocking(move || {
                 let chunk = writer.write(&rows);
                 chunk.map(|chunk| (chunk, writer))
@@ -108,19 +108,19 @@ pub(super) async fn results(
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// Which squares are wanted, and how many of them.
+/// Selects squares.
 struct Filter {
     state: Option<TaskState>,
     reason: Option<String>,
     limit: Option<u32>,
 }
 
-/// Where gathering the results of a batch has come to. No more than a part of them is held at a time.
+/// Reads the results of a batch in chunks, so that they are never in memory as a whole.
 struct ResultReader {
     engine: Engine,
     batch: Arc<LiveBatch>,
     columns: &'static [Column],
-    /// What each task is about, as far as that is more than its square.
+    /// The items of the tasks; empty for kinds without items.
     items: Vec<String>,
     /// Only squares in this state.
     wanted: Option<TaskState>,
@@ -128,7 +128,7 @@ struct ResultReader {
     reason: Option<String>,
     /// The next square.
     next: u32,
-    /// How many more are told.
+    /// How many more results are returned.
     remaining: u32,
     _permit: OwnedSemaphorePermit,
 }
@@ -152,7 +152,7 @@ impl ResultReader {
         Ok(Self { engine, batch, columns, items, wanted, reason, next: 0, remaining, _permit: permit })
     }
 
-    /// The results of the next squares; `None` after the last one.
+    /// Returns the selected results among the next `step` squares; `None` after the last one.
     async fn next(&mut self, step: u32) -> Result<Option<Vec<Row>>, engine::JournalError> {
         let end = self.batch.folded().quilt.grid().squares();
         if self.next >= end || self.remaining == 0 {

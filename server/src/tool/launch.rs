@@ -1,4 +1,4 @@
-//! From what was said on the command line to what is launched.
+//! Builds launch requests from command-line options.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -11,24 +11,24 @@ use super::args::{RunOptions, Work};
 use super::error::ToolError;
 use super::session::{DEFAULT_CONCURRENCY, LocalOptions};
 
-/// What stands between a program and its items on a command line.
+/// Separates a program and its arguments from the items.
 const ITEM_SEPARATOR: &str = ":::";
 
 /// A batch to launch.
 pub(super) struct PreparedLaunch {
     pub(super) request: LaunchRequest,
     pub(super) file: Option<Vec<u8>>,
-    /// Whether what the tasks write is to be shown.
+    /// Whether the output of the tasks is printed at the end.
     pub(super) shows_output: bool,
 }
 
-/// Work with its parameters, and what is particular about it.
+/// The work of a launch, with its parameters and input.
 #[derive(Default)]
 struct PreparedWork {
     kind: &'static str,
     parameters: Map<String, Value>,
     file: Option<Vec<u8>>,
-    /// Rows and columns, where they are not said and do not follow from the tasks.
+    /// The default for rows and columns, if they do not follow from the number of tasks.
     side: Option<u32>,
 }
 
@@ -41,13 +41,13 @@ impl PreparedWork {
     }
 }
 
-/// What has to be there for a batch to run.
+/// The options of a local server that runs the batch.
 pub(super) fn local_options(options: &RunOptions) -> LocalOptions {
     let default = if matches!(options.work, Some(Work::Command { .. })) { processors() } else { DEFAULT_CONCURRENCY };
     LocalOptions { workers: options.batch.jobs.unwrap_or(default), fetch_allow: options.allow.clone() }
 }
 
-/// Reads what was said, and the files that it names.
+/// Builds the launch request, and reads the input files.
 pub(super) fn prepare(work: &Work, options: &RunOptions) -> Result<PreparedLaunch, ToolError> {
     let prepared = prepare_work(work, options.target.url.is_some())?;
     let options = &options.batch;
@@ -172,7 +172,7 @@ fn prepare_command(
     Ok(())
 }
 
-/// The content of a file, or of standard input.
+/// Reads a file, or standard input for `-`.
 fn read_file(path: &Path) -> Result<Vec<u8>, ToolError> {
     let read = match path.as_os_str() == "-" {
         true => {

@@ -1,4 +1,4 @@
-//! `quilt run`: launches a batch, and sees it to its finish line.
+//! `quilt run`: launches a batch and follows it to its finish line.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ use super::results::{self, OutputFile};
 use super::session::{Session, with_session};
 use crate::server::shutdown_signal;
 
-/// How many failures are shown when all is over.
+/// Maximum number of failures that are printed at the end.
 const SHOWN_FAILURES: u32 = 5;
 
 /// `quilt run`.
@@ -76,14 +76,14 @@ async fn resume(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolErro
     Ok(id)
 }
 
-/// The last batch that has not come to its end.
+/// Returns the newest unfinished batch.
 async fn unfinished(api: &mut Api) -> Result<BatchId, ToolError> {
     let list = api.list(None, LIST_LIMIT).await?;
     let id = list.batches.iter().find(|batch| !batch.status.is_over()).and_then(id_of);
     id.ok_or_else(|| ToolError::Usage("there is no batch here that was interrupted".into()))
 }
 
-/// Sees a batch to its end, or to an interrupt.
+/// Prints the progress of a batch until it ends or an interrupt.
 pub(super) async fn follow_to_end(
     session: &mut Session,
     id: BatchId,
@@ -112,7 +112,7 @@ pub(super) async fn follow_to_end(
 
 async fn handle_interrupt(session: &mut Session, id: BatchId, output_options: OutputOptions) -> Result<(), ToolError> {
     if session.owns_server() {
-        // So that it goes on when it is asked to, and not with the next batch.
+        // A paused batch only continues with --resume, and not when another batch is run.
         session.api.control(id, "pause").await?;
     }
     if !output_options.quiet {

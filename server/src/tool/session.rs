@@ -1,4 +1,4 @@
-//! Connects to the target: a remote server, or a local server that runs on a folder while the tool needs it.
+//! Connects to the target: a remote server, or a local server on a folder that runs only as long as the tool.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use crate::serve_error::ServeError;
 use crate::server::Server;
 use crate::session::cookie_of;
 
-/// The file in the folder with the id of the owner of its batches.
+/// The file with the id of the owner of all batches in the folder.
 const OWNER_FILE: &str = "owner";
 
-/// The file in the folder with the URL of its server while one runs.
+/// The file with the URL of the server, while one runs on the folder.
 const ADDRESS_FILE: &str = "address";
 
 /// A connection to the server of a target.
@@ -30,6 +30,7 @@ pub(crate) struct Session {
     local_server: Option<LocalServer>,
 }
 
+/// A server in this process.
 struct LocalServer {
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), ServeError>>,
@@ -42,28 +43,28 @@ struct AddressFile(PathBuf);
 
 impl Drop for AddressFile {
     fn drop(&mut self) {
-        // Without it, the next server of the folder removes it.
+        // After a crash, the next server on the folder removes it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// How many tasks that wait run at the same time where nobody says how many.
+/// The default number of I/O-bound tasks that run at the same time.
 pub(super) const DEFAULT_CONCURRENCY: u32 = 64;
 
-/// What a server of our own has to do.
+/// The options of a local server.
 #[derive(Debug, Clone)]
 pub(crate) struct LocalOptions {
-    /// How many tasks run at the same time; none where nothing is to be run.
+    /// Maximum number of tasks that run at the same time; 0 to run none.
     pub(crate) workers: u32,
-    /// Networks that may be asked though they are not public.
+    /// Networks that tasks may fetch from although they are not public.
     pub(crate) fetch_allow: Option<String>,
 }
 
 impl LocalOptions {
-    /// A server that runs what there is.
+    /// A server that runs tasks.
     pub(crate) const DEFAULT: Self = Self { workers: DEFAULT_CONCURRENCY, fetch_allow: None };
 
-    /// A server that shows what there is.
+    /// A server that runs no tasks, but can read and control batches.
     pub(crate) const NO_WORKERS: Self = Self { workers: 0, fetch_allow: None };
 }
 
@@ -104,7 +105,7 @@ impl Session {
             Err(ServeError::InUse { .. }) => return Err(ToolError::InUse(folder.into())),
             Err(error) => return Err(error.into()),
         };
-        // A leftover of a server that has crashed.
+        // The file may remain from a server that crashed.
         let _ = std::fs::remove_file(folder.join(ADDRESS_FILE));
         let owner = owner(folder)?;
         let cookie = cookie_of(&backend.key, owner);
@@ -148,7 +149,7 @@ impl Session {
     }
 }
 
-/// Makes a folder that nobody else can look into.
+/// Creates a folder that only this user can access.
 fn make_private(folder: &Path) -> Result<(), ToolError> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -157,7 +158,7 @@ fn make_private(folder: &Path) -> Result<(), ToolError> {
     builder.create(folder).map_err(|source| ToolError::File { path: folder.into(), source })
 }
 
-/// Who launches the batches of a folder; made where there is nobody yet.
+/// Returns the owner of the batches in a folder. Generates one if there is none.
 fn owner(folder: &Path) -> Result<OwnerId, ToolError> {
     let path = folder.join(OWNER_FILE);
     if let Some(owner) = std::fs::read_to_string(&path).ok().and_then(|owner| owner.trim().parse().ok()) {
@@ -172,7 +173,7 @@ fn write(path: &Path, text: &str) -> Result<(), ToolError> {
     std::fs::write(path, text).map_err(|source| ToolError::File { path: path.into(), source })
 }
 
-/// Where it is kept who we are at a server.
+/// The file with the session cookie for a remote server.
 fn session_file(url: &str) -> PathBuf {
     let home = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = home("XDG_STATE_HOME").or_else(|| Some(home("HOME")?.join(".local/state")));

@@ -1,4 +1,4 @@
-//! `quilt watch`: the quilt, drawn in the terminal.
+//! `quilt watch`: draws the quilt in the terminal.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -14,15 +14,15 @@ use super::progress::counts;
 use super::session::Session;
 use crate::server::shutdown_signal;
 
-/// The time between two pictures.
+/// Minimum interval between two frames.
 const FRAME_INTERVAL: Duration = Duration::from_millis(66);
 
-/// What squares are drawn with that have no color.
+/// The colors of squares without a result, as red, green and blue.
 const PENDING: [u32; 3] = [58, 62, 87];
 const FAILED: [u32; 3] = [200, 50, 52];
 const NOT_RUN: [u32; 3] = [38, 40, 52];
 
-/// Where the size of the terminal is not known.
+/// Columns and rows, if the size of the terminal is unknown.
 const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
 /// `quilt watch`.
@@ -37,7 +37,7 @@ pub(super) async fn watch(session: &Session, id: BatchId) -> Result<Ended, ToolE
             () = &mut interrupt => return Ok(Ended::Interrupted),
         };
         let is_over = quilt.status().is_over();
-        // Here nobody runs it while we look.
+        // A local server of this process runs no tasks, so the batch does not change.
         let is_static = is_over || session.owns_server();
         if is_static || (screen.is_terminal && Instant::now() >= next) {
             let size = terminal::size().unwrap_or(DEFAULT_SIZE);
@@ -53,7 +53,7 @@ pub(super) async fn watch(session: &Session, id: BatchId) -> Result<Ended, ToolE
     }
 }
 
-/// The terminal, as long as we draw on it.
+/// The terminal. The cursor is hidden until drop.
 struct Screen {
     is_terminal: bool,
 }
@@ -85,12 +85,12 @@ impl Drop for Screen {
     }
 }
 
-/// A quilt as text, for a terminal of so many columns and rows: two squares in each place, one above the other.
+/// Renders a quilt for a terminal with these columns and rows. Each character shows two dots, one above the other.
 fn render(quilt: &Quilt, (width, height): (u16, u16)) -> String {
     let grid = quilt.grid();
     let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
     let (wide, high) = (u32::from(width).max(1), u32::from(height.saturating_sub(2)).max(1) * 2);
-    // So many squares along each side become one dot.
+    // A dot is the mean of `scale` by `scale` squares.
     let scale = columns.div_ceil(wide).max(rows.div_ceil(high)).max(1);
     let (across, down) = (columns.div_ceil(scale), rows.div_ceil(scale));
     let dot = |x: u32, y: u32| {
