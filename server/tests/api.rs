@@ -285,8 +285,8 @@ async fn a_batch_is_its_visitors_own_to_control_and_everybodys_to_look_at() {
     let server = Server::start(folder.path());
     let (owner, stranger) = (visitor(), visitor());
     let id = launch(&owner, &server, 8, 8, json!({"duration_ms": FOREVER})).await;
-    let look = stranger.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
-    assert_eq!(look.status(), StatusCode::OK);
+    let response = stranger.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
     for action in ["cancel", "retry"] {
         let response =
             stranger.post(server.at(&format!("/api/batches/{id}/{action}"))).send().await.expect("an answer");

@@ -164,8 +164,8 @@ async fn a_limit_of_tasks_at_the_same_time_holds_for_all_nodes_together() {
     let web = Web::start(&nats.url(), "web", &[]);
     let client = visitor();
     // Once the nodes know each other, the limit must always hold.
-    let hearing = async { while max_concurrency(&client, &web.server, 4).await > 4 {} };
-    tokio::time::timeout(3 * TEST_TIMEOUT, hearing).await.expect("they hear of each other");
+    let discovery = async { while max_concurrency(&client, &web.server, 4).await > 4 {} };
+    tokio::time::timeout(3 * TEST_TIMEOUT, discovery).await.expect("the nodes discover each other");
     for _ in 0..3 {
         let most = max_concurrency(&client, &web.server, 4).await;
         assert!(most <= 4, "{most} at the same time");

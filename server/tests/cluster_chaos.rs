@@ -170,10 +170,10 @@ async fn check_promises(nats: Vec<Nats>, victims: &[Victim]) {
     for kill in 0..kills {
         // In turn, so that each is killed.
         let victim = victims[(kill as usize) % victims.len()];
-        let (life, pause) = (random.random_range(200..1_500), random.random_range(0..2_000));
+        let (lifetime, pause) = (random.random_range(200..1_500), random.random_range(0..2_000));
         let is_over = Cell::new(false);
         let restart = async {
-            sleep(Duration::from_millis(life)).await;
+            sleep(Duration::from_millis(lifetime)).await;
             cluster.kill_and_restart(&webs, victim, Duration::from_millis(pause)).await;
             is_over.set(true);
         };
