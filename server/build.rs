@@ -1,7 +1,7 @@
-//! Tells the binary where the site of its profile is, `target/site.PROFILE.bundle` in the workspace, and makes an empty one where none was built.
+//! Sets `SITE_BUNDLE` to the site of this profile, `target/site.PROFILE.bundle` in the workspace, and creates an empty bundle if there is none.
 //!
-//! The compiler itself notices when the bundle changes, so only the binary is compiled and linked again. This program runs again, and the whole
-//! package is compiled again, only when the marker is gone: `make clean` removes it together with the bundle.
+//! The compiler tracks the bundle, so only the binary is rebuilt when it changes. This script runs again, and the whole package is rebuilt, only
+//! if the marker is missing: `make clean` removes both.
 
 use std::error::Error;
 use std::fs::File;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 fn main() -> Result<(), Box<dyn Error>> {
     let (manifest_dir, out_dir) = (std::env::var("CARGO_MANIFEST_DIR")?, std::env::var("OUT_DIR")?);
     let target = Path::new(&manifest_dir).parent().ok_or("the package is not in the workspace")?.join("target");
-    // It is PROFILE/build/server-HASH/out in some folder, and PROFILE is `debug` for those of Cargo's that are for development.
+    // OUT_DIR is `.../PROFILE/build/server-HASH/out`. PROFILE is `debug` for Cargo's development profiles.
     let profile = Path::new(&out_dir).ancestors().nth(3).and_then(Path::file_name).and_then(|name| name.to_str());
     let profile = profile.ok_or("OUT_DIR is not in the folder of a profile")?;
     std::fs::create_dir_all(&target)?;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         std::fs::write(&bundle, [])?;
     }
     if !marker.exists() {
-        // Older than any run of this program, so that Cargo does not take it for changed.
+        // Older than any run of this script, so that Cargo does not consider it changed.
         File::create(&marker)?.set_modified(SystemTime::UNIX_EPOCH)?;
     }
     println!("cargo::rustc-env=SITE_BUNDLE={}", bundle.display());

@@ -1,5 +1,5 @@
-//! Worker processes on NATS, beside a server that is alone, and beside other queues doing the same: tasks a second, and CPU a task. And how soon
-//! a node sees the first color of a batch that was launched on another one.
+//! Compares worker processes on NATS with a single server and with other queues: tasks per second, and CPU per task. Also measures the time from
+//! the launch on one node to the first color on another one.
 //!
 //! Everything runs on this machine: NATS, the servers and the workers share its processors, and the CPU of all of them counts.
 //! `PEER_…=command` names a program that runs `TASKS` tasks with `WORKERS` processes and prints the seconds it took, and those of CPU;
@@ -40,13 +40,13 @@ const SIDES: [u64; 3] = [100, 316, 1_000];
 /// How many squares the runs of one size have together.
 const RUN_SQUARES: u64 = 3_000_000;
 
-/// How many tasks other queues run: they take their time.
+/// How many tasks other queues run. They are slower.
 const PEER_TASKS: u64 = 2_000;
 
-/// How often the first color is waited for.
+/// How often the time to the first color is measured.
 const LAUNCHES: usize = 51;
 
-/// What a run took, and what it cost.
+/// Duration and CPU time of a run.
 #[derive(Clone, Copy)]
 struct Cost {
     tasks: u64,
@@ -59,7 +59,7 @@ impl Cost {
         self.cpu * 1e6 / self.tasks as f64
     }
 
-    fn tell(self, what: &str, beside: Option<Cost>) {
+    fn print(self, what: &str, beside: Option<Cost>) {
         let ratio = beside.map_or(String::new(), |other| format!("  {:9.1} x", self.each() / other.each()));
         println!(
             "  {what:<34} {:>9} tasks  {:>9.0} a second  {:>9.2} us CPU a task{ratio}",
@@ -83,7 +83,7 @@ async fn main() {
         run(&server, &pids, 100).await;
         for side in &sides {
             let cost = several(&server, &pids, *side).await;
-            cost.tell("alone, on a file", None);
+            cost.print("alone, on a file", None);
             alone.push(cost);
         }
     }
@@ -97,14 +97,14 @@ async fn main() {
         run(&web.server, &pids, 100).await;
         for (side, alone) in sides.iter().zip(&alone) {
             let cost = several(&web.server, &pids, *side).await;
-            cost.tell(&format!("NATS, {} worker processes", workers.len()), Some(*alone));
+            cost.print(&format!("NATS, {} worker processes", workers.len()), Some(*alone));
         }
     }
     peers(alone.first().copied());
     first_color().await;
 }
 
-/// Some runs: the quickest one's time, and the CPU of all of them, which is counted in hundredths of a second.
+/// Repeats a run. Returns the shortest duration and the mean CPU time, because CPU time has a resolution of 10 ms.
 async fn several(server: &Server, pids: &[u32], side: u64) -> Cost {
     let runs = (RUN_SQUARES / (side * side)).clamp(3, 100);
     let mut all = Cost { tasks: 0, seconds: f64::INFINITY, cpu: 0.0 };
@@ -112,7 +112,6 @@ async fn several(server: &Server, pids: &[u32], side: u64) -> Cost {
         let cost = run(server, pids, side).await;
         all = Cost { tasks: all.tasks + cost.tasks, seconds: all.seconds.min(cost.seconds), cpu: all.cpu + cost.cpu };
     }
-    // As if it had been one run.
     Cost { tasks: side * side, cpu: all.cpu / runs as f64, ..all }
 }
 
@@ -140,7 +139,7 @@ async fn get(client: &Client, server: &Server, path: &str) -> Value {
     response.error_for_status().expect("it is there").json().await.expect("JSON")
 }
 
-/// Other queues, as far as they are here.
+/// Measures other queues, if they are installed.
 fn peers(alone: Option<Cost>) {
     for (name, variable) in [("Celery (group and chord)", "PEER_CELERY"), ("BullMQ (flow)", "PEER_BULLMQ")] {
         let Ok(command) = std::env::var(variable) else {
@@ -154,12 +153,12 @@ fn peers(alone: Option<Cost>) {
                 .env("WORKERS", workers.to_string())
                 .output()
                 .expect("a shell");
-            let told = String::from_utf8_lossy(&output.stdout);
+            let printed = String::from_utf8_lossy(&output.stdout);
             let numbers: Vec<f64> =
-                told.lines().last().unwrap_or_default().split(' ').filter_map(|word| word.parse().ok()).collect();
+                printed.lines().last().unwrap_or_default().split(' ').filter_map(|word| word.parse().ok()).collect();
             match numbers[..] {
                 [seconds, cpu] => {
-                    Cost { tasks: PEER_TASKS, seconds, cpu }.tell(&format!("{name}, {workers} processes"), alone);
+                    Cost { tasks: PEER_TASKS, seconds, cpu }.print(&format!("{name}, {workers} processes"), alone);
                 }
                 _ => println!("  {name:<34} failed: {}", String::from_utf8_lossy(&output.stderr)),
             }
@@ -167,14 +166,14 @@ fn peers(alone: Option<Cost>) {
     }
 }
 
-/// From the launch on one node to the first square that another one tells.
+/// Measures the time from the launch on one node to the first square event on another one.
 async fn first_color() {
     let nats = Nats::start();
     let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]));
     let _worker = Worker::start(&nats.url(), "worker", 16);
     let client = visitor();
     let mut took = Vec::new();
-    // A worker that has just come listens first.
+    // Make sure that the worker is ready.
     run(&one.server, &[one.server.pid()], 8).await;
     for _ in 0..LAUNCHES {
         let started = Instant::now();

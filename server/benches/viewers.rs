@@ -1,7 +1,7 @@
-//! Many viewers of one running batch: how long after a task has ended each of them sees its square, and what they cost the server.
+//! Measures many viewers of one running batch: the delay from the end of a task to its square, and the CPU and memory of the server.
 //!
-//! The server is a process of its own. The viewers are not: they share the machine with it, and what they take is told as well.
-//! `VIEWERS` and `SIDE` change how many there are, and how many rows and columns the batch has.
+//! The server is a separate process. The viewers share this process, whose CPU is printed as well. `VIEWERS` sets their number, and `SIDE` the
+//! rows and columns of the batch.
 
 #![allow(
     clippy::expect_used,
@@ -41,12 +41,12 @@ struct Seen {
 async fn main() {
     let viewers = number("VIEWERS", 1_000);
     let side = number("SIDE", 100);
-    // Each end of a connection is a file.
+    // Each end of a connection needs a file descriptor.
     rlimit::increase_nofile_limit(4 * viewers + 1_000).expect("enough files");
     let folder = folder();
     let server = Server::start_with(folder.path(), &["--max-channels", &viewers.to_string()]);
     let client = visitor();
-    // One task at a time, until everybody is there.
+    // One task at a time, until all viewers are connected.
     let spec =
         json!({"work": {"kind": "color", "duration_ms": [0, 100]}, "rows": side, "columns": side, "concurrency": 1});
     let id = launch(&client, &server, &spec).await;
@@ -55,7 +55,7 @@ async fn main() {
     let mut watching = JoinSet::new();
     for _ in 0..viewers {
         watching.spawn(watch(server.url.clone(), id.clone(), side * side));
-        // As fast as a server takes connections, which is not what is measured.
+        // Limit the rate of connections, which is not measured.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -1,4 +1,4 @@
-//! Answers with the files that the browser loads.
+//! Serves the static files of the site.
 
 use std::path::Path;
 
@@ -15,13 +15,13 @@ use site::{PKG, content_type, has_hash};
 use crate::site_files::File;
 use crate::state::AppState;
 
-/// Answers with a file of the site, or with 404.
+/// Serves a file of the site, or returns 404.
 pub(crate) async fn file(State(state): State<AppState>, request: Request) -> Response {
     let (head, _) = request.into_parts();
     find_file(&state, &head).await.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
 }
 
-/// The answer with the file that was asked for, if there is one.
+/// Returns the response with the requested file; `None` if there is no such file, or the method is neither GET nor HEAD.
 pub(crate) async fn find_file(state: &AppState, request: &Parts) -> Option<Response> {
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return None;
@@ -37,9 +37,9 @@ pub(crate) async fn find_file(state: &AppState, request: &Parts) -> Option<Respo
 }
 
 fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
-    // Weak, because it stands for the content however it is compressed.
+    // A weak ETag, because it is the same for the compressed and the uncompressed content.
     let tag = format!("W/\"{}\"", file.tag);
-    let is_current = is_listed(request, &tag);
+    let is_current = matches_etag(request, &tag);
     let (content, encoding) = match file.brotli.filter(|_| accepts_brotli(request)) {
         Some(brotli) => (brotli, Some("br")),
         None => (file.content, None),
@@ -51,7 +51,7 @@ fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
     if let Ok(tag) = HeaderValue::try_from(tag) {
         headers.insert(ETAG, tag);
     }
-    // A name elsewhere may look as if it had one.
+    // Only names in this folder have a content hash; others may merely look as if they had one.
     if Path::new(path).starts_with(PKG) && has_hash(path) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     }
@@ -64,14 +64,14 @@ fn respond(path: &str, file: File, request: &HeaderMap) -> Response {
     response
 }
 
-/// Whether the browser has what this tag stands for.
-fn is_listed(request: &HeaderMap, tag: &str) -> bool {
+/// Whether `If-None-Match` contains the tag. Compares weakly.
+fn matches_etag(request: &HeaderMap, tag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
     let listed = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     listed.flat_map(|value| value.split(',')).any(|listed| listed.trim() == "*" || opaque(listed) == opaque(tag))
 }
 
-/// Whether the browser can read brotli: it names it, or everything, and does not rule it out.
+/// Whether `Accept-Encoding` allows brotli, by name or with `*`, with a quality above 0.
 fn accepts_brotli(request: &HeaderMap) -> bool {
     let accepted = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut any = false;
@@ -111,10 +111,10 @@ mod tests {
     fn a_tag_is_found_in_whatever_form_it_comes_back() {
         let tag = "W/\"1f0c\"";
         for listed in ["W/\"1f0c\"", "\"1f0c\"", "\"other\", W/\"1f0c\"", "*"] {
-            assert!(is_listed(&with(IF_NONE_MATCH, listed), tag), "{listed}");
+            assert!(matches_etag(&with(IF_NONE_MATCH, listed), tag), "{listed}");
         }
         for listed in ["\"1f0\"", "1f0c", ""] {
-            assert!(!is_listed(&with(IF_NONE_MATCH, listed), tag), "{listed}");
+            assert!(!matches_etag(&with(IF_NONE_MATCH, listed), tag), "{listed}");
         }
     }
 }

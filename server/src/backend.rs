@@ -1,4 +1,4 @@
-//! What stands below the engine: a folder of this node's own, or NATS, which nodes share.
+//! The backend of the engine: a data folder of this node, or NATS, which the nodes of a cluster share.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -13,27 +13,27 @@ use crate::config::Config;
 use crate::serve_error::ServeError;
 use crate::session::{fresh_key, load_key, shared_key};
 
-/// What stands below an engine.
+/// An open backend.
 pub(crate) struct Backend {
     journal: Arc<dyn Journal>,
     cluster: Option<Cluster>,
     /// See [`Settings::first_epoch`].
     first_epoch: u64,
-    /// Signs the cookies of sessions.
+    /// Signs session cookies.
     pub(crate) key: Key,
-    /// Released by the system when the process ends, however it ends.
+    /// The lock of the data folder. The operating system releases it when the process ends, even after a crash.
     pub(crate) lock: Option<File>,
 }
 
 impl Backend {
     pub(crate) async fn open(config: &Config) -> Result<Self, ServeError> {
         match &config.nats {
-            Some(options) => Box::pin(Self::shared(options, &config.engine.node.name)).await,
-            None => Self::own(&config.data),
+            Some(options) => Box::pin(Self::open_nats(options, &config.engine.node.name)).await,
+            None => Self::open_embedded(&config.data),
         }
     }
 
-    fn own(folder: &Path) -> Result<Self, ServeError> {
+    fn open_embedded(folder: &Path) -> Result<Self, ServeError> {
         std::fs::create_dir_all(folder).map_err(|source| ServeError::Data { folder: folder.into(), source })?;
         let lock = lock(folder)?;
         let key = load_key(&folder.join("session.key"))?;
@@ -42,14 +42,14 @@ impl Backend {
         Ok(Self { key, journal: Arc::new(journal), cluster: None, first_epoch, lock: Some(lock) })
     }
 
-    async fn shared(options: &Options, name: &str) -> Result<Self, ServeError> {
+    async fn open_nats(options: &Options, name: &str) -> Result<Self, ServeError> {
         let nats = JetStream::connect(options).await?;
         let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
         let (journal, cluster) = (Arc::new(nats.journal()), Some(nats.join(name).await?));
         Ok(Self { key, journal, cluster, first_epoch: 0, lock: None })
     }
 
-    /// Starts an engine on it.
+    /// Starts an engine on this backend.
     pub(crate) async fn start(&self, config: &Config) -> Result<Engine, ServeError> {
         let (journal, cluster) = (Arc::clone(&self.journal), self.cluster.clone());
         let settings = Settings { first_epoch: self.first_epoch, ..config.engine.clone() };
@@ -57,7 +57,7 @@ impl Backend {
     }
 }
 
-/// Takes the data folder for this process alone: another one would run the same tasks.
+/// Locks the data folder. A second process with the same folder would run the same tasks.
 fn lock(folder: &Path) -> Result<File, ServeError> {
     let data = |source| ServeError::Data { folder: folder.into(), source };
     let file = File::create(folder.join("quilt.lock")).map_err(data)?;

@@ -1,8 +1,7 @@
-//! The bodies of requests: how large they may be, and what becomes of those that nobody wants.
+//! Limits the bodies of requests, and drains unread ones.
 //!
-//! A request may be answered before its body is read, for example because it is too large. Closing the connection on bytes that nobody
-//! read would reset it, and the answer could get lost with it. So what a handler leaves of a body is read and thrown away,
-//! up to a point.
+//! A handler may respond before it has read the body, for example because the body is too large. Closing a connection with unread data
+//! would reset it, and the client could lose the response. So the rest of the body is read and discarded, up to a limit.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -21,26 +20,25 @@ use tokio::time::timeout;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// How long the next piece of a body may take to come.
-const MAX_PAUSE: Duration = Duration::from_secs(30);
+/// Timeout for the next chunk of a body.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long somebody may go on sending what nobody wants.
-const LINGER_TIME: Duration = Duration::from_secs(5);
+/// How long an unread body is drained.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How many bytes of it are read.
-const LINGER_BYTES: usize = 64 << 20;
+/// How many bytes of an unread body are drained.
+const MAX_DRAINED_BYTES: usize = 64 << 20;
 
-/// A layer that refuses a body that is too large, at once where it says so itself, else as soon as it turns out to be; and one that does not
-/// come.
-pub(crate) async fn limit(State(state): State<AppState>, request: Request, next: Next) -> Response {
+/// Middleware that refuses a body that is too large or too slow. It checks `Content-Length` first, and then the bytes as they arrive.
+pub(crate) async fn limit_body(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let max_body = if is_launch(&request) { state.max_input } else { state.max_body };
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > max_body) {
         return Problem::body_too_large(max_body).into_response();
     }
-    // Those that may be large are few at the same time: each is held in memory as a whole.
-    let _place = match max_body > state.max_body && length.is_none_or(|length| length > state.max_body) {
+    // Large bodies are buffered completely, so their number is limited. A body without a length may be large.
+    let _permit = match max_body > state.max_body && length.is_none_or(|length| length > state.max_body) {
         true => state.large_bodies.acquire_owned().await.ok(),
         false => None,
     };
@@ -54,8 +52,8 @@ pub(crate) async fn limit(State(state): State<AppState>, request: Request, next:
             let refused = Arc::clone(&refused);
             let refuse = move |problem: Problem| axum::Error::new(refused.get_or_init(|| problem).clone());
             async move {
-                let Ok(piece) = timeout(MAX_PAUSE, body.next()).await else {
-                    return Err(refuse(Problem::body_too_slow(MAX_PAUSE)));
+                let Ok(piece) = timeout(READ_TIMEOUT, body.next()).await else {
+                    return Err(refuse(Problem::body_too_slow(READ_TIMEOUT)));
                 };
                 let Some(piece) = piece.transpose()? else { return Ok(None) };
                 match left.checked_sub(piece.len()) {
@@ -67,30 +65,30 @@ pub(crate) async fn limit(State(state): State<AppState>, request: Request, next:
         Body::from_stream(pieces)
     };
     let response = next.run(request.map(limit)).await;
-    // Whoever read it knows only that it broke off.
+    // The handler only knows that reading failed, so its response is replaced.
     match refusal.get() {
         Some(problem) => problem.clone().into_response(),
         None => response,
     }
 }
 
-/// Whether a request launches a batch, and may bring a list or an image along.
+/// Whether a request launches a batch. It may contain a list or an image, so it has a larger limit.
 fn is_launch(request: &Request) -> bool {
     request.method() == Method::POST && matches!(request.uri().path(), "/api/batches" | "/actions/launch")
 }
 
-/// A layer that reads on where a handler stops.
-pub(crate) async fn read_on(request: Request, next: Next) -> Response {
+/// Middleware that drains what the handler leaves of a body.
+pub(crate) async fn drain_body(request: Request, next: Next) -> Response {
     let wrap = |body: Body| {
-        if body.is_end_stream() { body } else { Body::from_stream(Unread(Some(body.into_data_stream()))) }
+        if body.is_end_stream() { body } else { Body::from_stream(DrainOnDrop(Some(body.into_data_stream()))) }
     };
     next.run(request.map(wrap)).await
 }
 
-/// What has not been read of a body; nothing once its end was seen.
-struct Unread(Option<BodyDataStream>);
+/// A body whose unread rest is drained on drop; `None` after its end or an error.
+struct DrainOnDrop(Option<BodyDataStream>);
 
-impl Stream for Unread {
+impl Stream for DrainOnDrop {
     type Item = Result<Bytes, axum::Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -103,18 +101,18 @@ impl Stream for Unread {
     }
 }
 
-impl Drop for Unread {
+impl Drop for DrainOnDrop {
     fn drop(&mut self) {
         let rest = self.0.take().filter(|body| !body.is_end_stream());
-        // There is no runtime any more where the process is ending.
+        // Without a runtime the process is exiting.
         if let (Some(rest), Ok(runtime)) = (rest, Handle::try_current()) {
-            runtime.spawn(timeout(LINGER_TIME, discard(rest)));
+            runtime.spawn(timeout(DRAIN_TIMEOUT, drain(rest)));
         }
     }
 }
 
-async fn discard(mut body: BodyDataStream) {
-    let mut left = LINGER_BYTES;
+async fn drain(mut body: BodyDataStream) {
+    let mut left = MAX_DRAINED_BYTES;
     while let Some(Ok(chunk)) = body.next().await {
         let Some(rest) = left.checked_sub(chunk.len()) else { return };
         left = rest;

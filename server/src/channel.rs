@@ -1,6 +1,6 @@
-//! The WebSocket of a batch's page: one cursor over the fold a viewer.
+//! The WebSocket of a batch's page. Each viewer has its own cursor over the folded state of the batch.
 //!
-//! A viewer that is slow gets fewer and larger frames, or a snapshot, and never a gap; it holds up nobody else.
+//! A slow viewer receives fewer and larger frames, or a snapshot. It misses no changes and does not delay other viewers.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -23,32 +23,32 @@ use crate::origin::RequestOrigin;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The largest frame that a page sends, in bytes; it needs eleven.
-const MAX_INCOMING: usize = 64;
+/// Maximum size of a frame from a viewer. The largest valid one has 11 bytes.
+const MAX_INCOMING_BYTES: usize = 64;
 
-/// How much of a message is read at once. Pages say little, and each channel has a buffer of this size.
-const READ_BUFFER: usize = 512;
+/// Size of the read buffer of each channel. Viewers send only small frames.
+const READ_BUFFER_BYTES: usize = 512;
 
-/// How many frames may be on their way without an acknowledgement.
+/// Maximum number of unacknowledged frames.
 const MAX_IN_FLIGHT: usize = 4;
 
-/// How often a viewer is told how the workers are doing, and asked whether it is still there.
-const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How often a viewer receives the status of the workers and a ping.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How often a page that follows attempts is told of them, and of the workers.
-const ATTEMPTS: Duration = Duration::from_millis(500);
+/// How often a viewer that follows attempts receives new attempts and the status of the workers.
+const ATTEMPTS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long a viewer may take to take one frame: the snapshot of a million squares over a slow line.
-const LONGEST_FRAME: Duration = Duration::from_secs(120);
+/// Timeout for sending one frame. It suffices for the snapshot of a million squares over a slow connection.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a viewer may take to say goodbye.
-const GOODBYE: Duration = Duration::from_millis(160);
+/// How long to wait for the close handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(160);
 
-/// A viewer that is silent for longer is gone.
-const SILENCE: Duration = Duration::from_secs(15);
+/// A viewer that sends nothing for longer, or does not accept a message in this time, counts as disconnected.
+const VIEWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The close code of a channel whose batch was removed. As 404, in the range that is free for applications.
-const REMOVED: u16 = 4404;
+/// The close code for a deleted batch: 404 in the range for applications.
+const REMOVED_CLOSE_CODE: u16 = 4404;
 
 /// `GET /batches/{id}/channel`.
 pub(crate) async fn open(
@@ -70,14 +70,14 @@ pub(crate) async fn open(
         seen: None,
         in_flight: Vec::with_capacity(MAX_IN_FLIGHT),
         attempts: None,
-        heard: Instant::now(),
+        last_active_at: Instant::now(),
     };
     let (stopping, channels) = (state.stopping.clone(), state.channels.clone());
     Ok(upgrade
-        .max_message_size(MAX_INCOMING)
-        .max_frame_size(MAX_INCOMING)
-        .read_buffer_size(READ_BUFFER)
-        // What is sent goes out at once, and leaves nothing behind.
+        .max_message_size(MAX_INCOMING_BYTES)
+        .max_frame_size(MAX_INCOMING_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        // Flush every message immediately, so that no buffer is retained per channel.
         .write_buffer_size(0)
         .on_upgrade(move |socket: WebSocket| channels.track_future(channel.serve(socket, stopping))))
 }
@@ -85,13 +85,13 @@ pub(crate) async fn open(
 /// Why a channel ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// The viewer left, or is not heard of any more.
-    Gone,
-    /// The viewer sent what is no frame.
-    Misbehaved,
-    /// The server is stopping, and a page does well to come back.
+    /// The viewer closed the connection, or timed out.
+    Disconnected,
+    /// The viewer sent an invalid frame.
+    ProtocolError,
+    /// The server is stopping. Pages should reconnect.
     Restarting,
-    /// The batch was removed, and there is nothing to come back to.
+    /// The batch was deleted. Pages should not reconnect.
     Removed,
 }
 
@@ -99,17 +99,18 @@ struct Channel {
     batch: Viewer,
     engine: Engine,
     steps: watch::Receiver<Step>,
-    /// The step up to which frames were sent.
+    /// The step that the last sent frame leads to.
     seen: Option<Step>,
-    /// The steps of frames that were not acknowledged yet.
+    /// The steps of unacknowledged frames.
     in_flight: Vec<Step>,
-    /// How many events of the journal a page has read that follows attempts.
+    /// The journal offset up to which the viewer knows the attempts; `None` if it does not follow attempts.
     attempts: Option<Offset>,
-    heard: Instant,
+    /// When the viewer last sent a message, or accepted a frame completely.
+    last_active_at: Instant,
 }
 
 impl Channel {
-    /// Serves one viewer until it is gone or the server stops.
+    /// Serves one viewer until it disconnects, the batch is deleted, or the server stops.
     async fn serve<S, E>(mut self, socket: S, stopping: CancellationToken)
     where
         S: Stream<Item = Result<Message, E>> + Sink<Message> + Unpin,
@@ -117,88 +118,91 @@ impl Channel {
         let (mut sink, mut stream) = socket.split();
         let batch = self.batch.batch();
         let end = tokio::select! {
-            Err(end) = self.talk(&mut sink, &mut stream) => end,
+            Err(end) = self.exchange_frames(&mut sink, &mut stream) => end,
             () = batch.removed() => End::Removed,
             () = stopping.cancelled() => End::Restarting,
         };
         if let Some(code) = end.close_code() {
-            let goodbye = async {
+            let close = async {
                 if sink.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await.is_ok() {
-                    // What is still on its way here would reset a connection that is closed on it, and the goodbye would be lost.
+                    // Closing a connection with unread data would reset it, and the close frame could be lost.
                     while let Some(Ok(_)) = stream.next().await {}
                 }
             };
-            // Who does not take it is gone anyway.
-            let _ = timeout(GOODBYE, goodbye).await;
+            // After a timeout the connection is dropped without a handshake.
+            let _ = timeout(CLOSE_TIMEOUT, close).await;
         }
     }
 
-    async fn talk<E>(
+    async fn exchange_frames<E>(
         &mut self,
         sink: &mut (impl Sink<Message> + Unpin),
         stream: &mut (impl Stream<Item = Result<Message, E>> + Unpin),
     ) -> Result<Infallible, End> {
-        timeout(SILENCE, self.hello(stream)).await.unwrap_or(Err(End::Gone))?;
-        let mut heartbeat = every(HEARTBEAT);
-        let mut attempts = every(ATTEMPTS);
-        let mut not_before = Instant::now();
+        timeout(VIEWER_TIMEOUT, self.receive_hello(stream)).await.unwrap_or(Err(End::Disconnected))?;
+        let mut heartbeat = ticker(HEARTBEAT_INTERVAL);
+        let mut attempts = ticker(ATTEMPTS_INTERVAL);
+        let mut earliest = Instant::now();
         loop {
             let is_open = self.in_flight.len() < MAX_IN_FLIGHT;
             tokio::select! {
                 message = stream.next() => match message {
                     Some(Ok(message)) => self.receive(&message)?,
-                    Some(Err(_)) | None => return Err(End::Gone),
+                    Some(Err(_)) | None => return Err(End::Disconnected),
                 },
-                () = news(&mut self.steps, self.seen, not_before), if is_open => match self.batch.next_frame(self.seen) {
+                () = wait_for_step(&mut self.steps, self.seen, earliest), if is_open => match self.batch.next_frame(self.seen) {
                     Next::Frame(messages, step) => {
                         self.seen = Some(step);
                         self.in_flight.push(step);
-                        send(sink, &messages).await?;
-                        // Somebody has taken all of it, which may have been long.
-                        self.heard = Instant::now();
+                        send_frame(sink, &messages).await?;
+                        // A long frame can take more than `VIEWER_TIMEOUT` to send, which is not inactivity.
+                        self.last_active_at = Instant::now();
                     }
-                    Next::NotBefore(moment) => not_before = moment,
+                    Next::NotBefore(moment) => earliest = moment,
                 },
                 _ = attempts.tick(), if self.attempts.is_some() => {
                     if let Some(frame) = self.attempts() {
-                        send(sink, &split(frame.encode())).await?;
-                        send(sink, &self.status().await).await?;
+                        send_frame(sink, &split(frame.encode())).await?;
+                        send_frame(sink, &self.status().await).await?;
                     }
                 }
                 _ = heartbeat.tick() => {
-                    if self.heard.elapsed() > SILENCE {
-                        return Err(End::Gone);
+                    if self.last_active_at.elapsed() > VIEWER_TIMEOUT {
+                        return Err(End::Disconnected);
                     }
-                    send(sink, &self.status().await).await?;
-                    deliver(sink, Message::Ping(Bytes::new())).await?;
+                    send_frame(sink, &self.status().await).await?;
+                    send_message(sink, Message::Ping(Bytes::new())).await?;
                 }
             }
         }
     }
 
-    /// Waits for the first frame, which says what the viewer has seen before.
-    async fn hello<E>(&mut self, stream: &mut (impl Stream<Item = Result<Message, E>> + Unpin)) -> Result<(), End> {
+    /// Waits for the first frame, which has the last step that the viewer knows, if any.
+    async fn receive_hello<E>(
+        &mut self,
+        stream: &mut (impl Stream<Item = Result<Message, E>> + Unpin),
+    ) -> Result<(), End> {
         while let Some(Ok(message)) = stream.next().await {
             match message {
                 Message::Binary(bytes) => {
                     let Ok(ClientFrame::Hello { from }) = ClientFrame::decode(&bytes) else {
-                        return Err(End::Misbehaved);
+                        return Err(End::ProtocolError);
                     };
-                    // A step that is yet to come is one of another journal.
+                    // A step in the future belongs to another journal, so the viewer needs a snapshot.
                     self.seen = from.filter(|from| *from <= *self.steps.borrow());
-                    self.heard = Instant::now();
+                    self.last_active_at = Instant::now();
                     return Ok(());
                 }
                 Message::Ping(_) | Message::Pong(_) => {}
-                Message::Text(_) => return Err(End::Misbehaved),
-                Message::Close(_) => return Err(End::Gone),
+                Message::Text(_) => return Err(End::ProtocolError),
+                Message::Close(_) => return Err(End::Disconnected),
             }
         }
-        Err(End::Gone)
+        Err(End::Disconnected)
     }
 
     fn receive(&mut self, message: &Message) -> Result<(), End> {
-        self.heard = Instant::now();
+        self.last_active_at = Instant::now();
         match message {
             Message::Binary(bytes) => match ClientFrame::decode(bytes) {
                 Ok(ClientFrame::Ack { step }) => {
@@ -209,19 +213,19 @@ impl Channel {
                     self.attempts = Some(after);
                     Ok(())
                 }
-                _ => Err(End::Misbehaved),
+                _ => Err(End::ProtocolError),
             },
             Message::Ping(_) | Message::Pong(_) => Ok(()),
-            Message::Text(_) => Err(End::Misbehaved),
-            Message::Close(_) => Err(End::Gone),
+            Message::Text(_) => Err(End::ProtocolError),
+            Message::Close(_) => Err(End::Disconnected),
         }
     }
 
-    /// The attempts that a page has not read, if it follows them and there are any.
+    /// Returns the attempts that are new for the viewer; `None` if there are none, or it does not follow attempts.
     fn attempts(&mut self) -> Option<ServerFrame> {
         let known = self.attempts?;
         let (after, upto, events) = self.batch.folded().recent.since(known);
-        // A page that has read the journal may be ahead of what is folded here.
+        // A page that has read the journal may be ahead of the fold of this node.
         self.attempts = Some(known.max(upto));
         (after < upto).then_some(ServerFrame::Attempts { after, upto, events })
     }
@@ -234,47 +238,46 @@ impl Channel {
     }
 }
 
-fn every(period: Duration) -> Interval {
+fn ticker(period: Duration) -> Interval {
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     interval
 }
 
-/// Hands over all of a frame, each message in time, and all of them in time for who is slow.
-async fn send(sink: &mut (impl Sink<Message> + Unpin), messages: &Messages) -> Result<(), End> {
+/// Sends all messages of a frame within [`FRAME_TIMEOUT`].
+async fn send_frame(sink: &mut (impl Sink<Message> + Unpin), messages: &Messages) -> Result<(), End> {
     let all = async {
         for message in messages.iter() {
-            deliver(sink, Message::Binary(message.clone())).await?;
+            send_message(sink, Message::Binary(message.clone())).await?;
         }
         Ok(())
     };
-    timeout(LONGEST_FRAME, all).await.unwrap_or(Err(End::Gone))
+    timeout(FRAME_TIMEOUT, all).await.unwrap_or(Err(End::Disconnected))
 }
 
-/// Hands a message over, unless nobody takes it.
-async fn deliver(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> Result<(), End> {
-    match timeout(SILENCE, sink.send(message)).await {
+/// Sends a message within [`VIEWER_TIMEOUT`].
+async fn send_message(sink: &mut (impl Sink<Message> + Unpin), message: Message) -> Result<(), End> {
+    match timeout(VIEWER_TIMEOUT, sink.send(message)).await {
         Ok(Ok(())) => Ok(()),
-        _ => Err(End::Gone),
+        _ => Err(End::Disconnected),
     }
 }
 
 impl End {
     fn close_code(self) -> Option<u16> {
         match self {
-            Self::Gone => None,
-            Self::Misbehaved => Some(close_code::PROTOCOL),
+            Self::Disconnected => None,
+            Self::ProtocolError => Some(close_code::PROTOCOL),
             Self::Restarting => Some(close_code::RESTART),
-            Self::Removed => Some(REMOVED),
+            Self::Removed => Some(REMOVED_CLOSE_CODE),
         }
     }
 }
 
-/// Waits until there is something that was not seen, but not less than until `earliest`. Keeps no state, so that it can be dropped
-/// and called again.
-async fn news(steps: &mut watch::Receiver<Step>, seen: Option<Step>, earliest: Instant) {
+/// Waits until there is a step after `seen`, and at least until `earliest`. Cancel-safe.
+async fn wait_for_step(steps: &mut watch::Receiver<Step>, seen: Option<Step>, earliest: Instant) {
     if steps.wait_for(|step| seen.is_none_or(|seen| *step > seen)).await.is_err() {
-        // The sender lives with the batch, and this channel holds the batch.
+        // Unreachable: the batch owns the sender, and this channel holds the batch.
         std::future::pending::<()>().await;
     }
     sleep_until(earliest).await;

@@ -22,16 +22,16 @@ pub(crate) struct Cli {
     pub(crate) serve: ServeOptions,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the page, the API and the workers (the default).
+    /// Serve the page and the API, and run tasks (the default).
     Serve(Box<ServeOptions>),
-    /// Run tasks for the servers that use the same NATS.
+    /// Run tasks for the servers of the same cluster on NATS.
     Work(WorkOptions),
     #[command(flatten)]
     Tool(Tool),
-    /// Write the completions for a shell.
+    /// Print the completions for a shell.
     Completions {
         /// The shell
         shell: Shell,
@@ -43,28 +43,28 @@ pub(crate) enum Command {
     },
 }
 
-/// What needs no server that runs all the time.
+/// Commands that use a remote server, or start a local one.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tool {
-    /// Launch a batch and see it to its finish line. Exit status: 0 all done, 1 some failed, 2 wrong use, 130 interrupted.
+    /// Launch a batch and follow it to its finish line. Exit status: 0 all done, 1 some failed, 2 wrong use, 130 interrupted.
     Run(Box<RunOptions>),
     /// List batches, the newest first.
     List(ListOptions),
-    /// Tell how a batch stands.
+    /// Show the status of a batch.
     Show(OneOptions),
     /// Stop a batch.
     Cancel(CancelOptions),
-    /// Run what has failed in a batch once more.
+    /// Run the failed tasks of a batch again.
     Retry(LapOptions),
-    /// Run what was not run when a batch was stopped, and see it to its finish line
+    /// Run the tasks that were not run when a batch was stopped, and follow it to its finish line.
     Continue(LapOptions),
     /// Write the results of a batch.
     Results(ResultsOptions),
-    /// Draw a batch in the terminal, as it goes on.
+    /// Draw a batch in the terminal while it runs.
     Watch(OneOptions),
 }
 
-/// What every node has settings for.
+/// Settings of every node.
 #[derive(Debug, Default, Args, Serialize)]
 pub(crate) struct NodeOptions {
     /// The file with settings [default: quilt.toml, if there is one]
@@ -72,8 +72,8 @@ pub(crate) struct NodeOptions {
     #[serde(skip)]
     pub(crate) config: Option<PathBuf>,
 
-    /// Addresses of NATS servers with JetStream, with commas between them, such as nats://user:password@host:4222; all nodes with the same
-    /// ones share their batches [default: none, this node is alone]
+    /// Comma-separated URLs of NATS servers with JetStream, such as nats://user:password@host:4222. All nodes on the same servers share their
+    /// batches [default: none, a single node]
     #[arg(long, value_name = "URLS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     nats: Option<String>,
@@ -83,87 +83,86 @@ pub(crate) struct NodeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_credentials: Option<PathBuf>,
 
-    /// A file with the certificate of the authority that vouches for the NATS servers [default: those the system knows]
+    /// A file with the CA certificate of the NATS servers [default: the certificates of the system]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_ca: Option<PathBuf>,
 
-    /// A file with a certificate for NATS servers that ask for one, together with nats_key [default: none]
+    /// A file with the client certificate for NATS; requires nats_key [default: none]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_certificate: Option<PathBuf>,
 
-    /// A file with the key of that certificate [default: none]
+    /// A file with the key of the client certificate [default: none]
     #[arg(long, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_key: Option<PathBuf>,
 
-    /// How many NATS servers keep each message: 1, 3 or 5 [default: 1]
+    /// How many NATS servers store each message: 1, 3 or 5 [default: 1]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_replicas: Option<u8>,
 
-    /// What the names of all streams, buckets and subjects on NATS begin with, so that several clusters can share an account; nodes with the
-    /// same prefix belong together [default: quilt]
+    /// The prefix of all streams, buckets and subjects on NATS, so that several clusters can share an account. Nodes with the same prefix form a
+    /// cluster [default: quilt]
     #[arg(long, value_name = "PREFIX")]
     #[serde(skip_serializing_if = "Option::is_none")]
     nats_prefix: Option<String>,
 
-    /// The name of this node, with which the names of its workers begin; no two nodes may have the same one [default: worker, or with
-    /// NATS the machine's name and the number of the process]
+    /// The name of this node, which is the prefix of the names of its workers. It must be unique [default: worker, or with NATS the host name
+    /// and the process id]
     #[arg(long, value_name = "NAME")]
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 
-    /// How many tasks that wait, for a network or a timer, run here at the same time; 0, with NATS, for a node that only serves: the other
-    /// kinds of slots are then 0 unless they are set. Of each kind one slot in 16, and one of four at least, is kept for owners who have none of it
+    /// Maximum number of I/O-bound tasks that run at the same time on this node. With NATS it can be 0 for a node that runs no tasks: the other
+    /// kinds of slots then default to 0. Of each kind with at least 4 slots, one in 16, but at least one, is reserved for owners who use none
     /// [default: 1024]
     #[arg(long, visible_alias = "workers", value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     slots: Option<u32>,
 
-    /// How many tasks that compute, such as image and render, run here at the same time [default: two a processor]
+    /// Maximum number of CPU-bound tasks, such as image and render, that run at the same time on this node [default: two per processor]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     compute_slots: Option<u32>,
 
-    /// How many processes of commands run here at the same time [default: one a processor, and those that are kept]
+    /// Maximum number of command processes that run at the same time on this node [default: one per processor, plus the reserved ones]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     process_slots: Option<u32>,
 
-    /// How long running tasks may take to end when the program is stopped, in milliseconds [default: 5000]
+    /// How long running tasks may take to end on shutdown, in milliseconds [default: 5000]
     #[arg(long, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     grace_ms: Option<u32>,
 
-    /// Networks that tasks may fetch from though they are not public, with commas between them, such as 127.0.0.0/8,10.1.0.0/16
-    /// [default: none]
+    /// Comma-separated networks that tasks may fetch from although they are not public, such as 127.0.0.0/8,10.1.0.0/16 [default: none]
     #[arg(long, value_name = "NETWORKS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     fetch_allow: Option<String>,
 
-    /// What is logged, in the notation of tracing's EnvFilter [default: info,async_nats=warn]
+    /// The log filter, in the notation of tracing's EnvFilter [default: info,async_nats=warn]
     #[arg(long, value_name = "FILTER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_filter: Option<String>,
 
-    /// How it is logged [default: text]
+    /// The log format [default: text]
     #[arg(long, value_name = "FORMAT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     log_format: Option<LogFormat>,
 }
 
-/// Every setting can also stand in `quilt.toml` (`data = "/var/lib/quilt"`) or in the environment (`QUILT_DATA=/var/lib/quilt`).
-/// Flags go before the environment, the environment before the file. Only in the file stand the commands that tasks may run, each as a table
-/// `[commands.NAME]` with `program`, `args`, `env`, `dir`, `max_output` and `about`.
+/// Every setting can also be set in `quilt.toml` (`data = "/var/lib/quilt"`) or in the environment (`QUILT_DATA=/var/lib/quilt`).
+/// Flags override the environment, and the environment overrides the file. The commands that tasks may run can only be set in the file, each as
+/// a table `[commands.NAME]` with `program`, `args`, `env`, `dir`, `max_output` and `about`.
 #[derive(Debug, Default, Args, Serialize)]
 pub(crate) struct ServeOptions {
     #[command(flatten)]
     #[serde(flatten)]
     pub(crate) node: NodeOptions,
 
-    /// The address to listen at; port 0 takes a free one [default: 127.0.0.1:3000]
+    /// The address to listen on; port 0 selects a free one [default: 127.0.0.1:3000]
     #[arg(long, value_name = "IP:PORT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     addr: Option<SocketAddr>,
@@ -173,81 +172,79 @@ pub(crate) struct ServeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<PathBuf>,
 
-    /// A folder with what the browser loads [default: this program holds it]
+    /// A folder with the static files of the site [default: the files in this program]
     #[arg(long, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<PathBuf>,
 
-    /// The origin under which visitors reach this server, if it stands behind a proxy, such as
-    /// https://quilt.example [default: what the Host header says]
+    /// The public origin of this server behind a proxy, such as https://quilt.example [default: the Host header of the request]
     #[arg(long, value_name = "URL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<String>,
 
-    /// The most rows, and the most columns, of a batch [default: 4096]
+    /// Maximum number of rows, and of columns, of a batch [default: 4096]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_side: Option<u16>,
 
-    /// The most squares of a batch [default: 1048576]
+    /// Maximum number of squares of a batch [default: 1048576]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_squares: Option<u32>,
 
-    /// The most attempts of a task [default: 20]
+    /// Maximum number of attempts of a task [default: 20]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_attempts: Option<u8>,
 
-    /// The longest time limit of an attempt, in milliseconds [default: 3600000]
+    /// Maximum timeout of an attempt, in milliseconds [default: 3600000]
     #[arg(long, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_timeout_ms: Option<u32>,
 
-    /// The longest deadline of a batch, in milliseconds [default: 604800000]
+    /// Maximum deadline of a batch, in milliseconds [default: 604800000]
     #[arg(long, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_deadline_ms: Option<u32>,
 
-    /// The most batches of one session that run at the same time [default: 8]
+    /// Maximum number of running batches of one session [default: 8]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_running: Option<u32>,
 
-    /// The most squares of all running batches together, at least max_squares. A square takes up to 16 bytes of memory, and a
-    /// batch counts as 4096 squares at least [default: 33554432]
+    /// Maximum number of squares of all running batches together, at least max_squares. A square takes up to 16 bytes of memory, and a batch
+    /// counts as at least 4096 squares [default: 33554432]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_running_squares: Option<u64>,
 
-    /// How long batches that are over are kept, in hours; 0 for ever [default: 720]
+    /// How long finished and cancelled batches are kept, in hours; 0 for no limit [default: 720]
     #[arg(long, value_name = "HOURS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_hours: Option<u32>,
 
-    /// How large the journal may be before the batches that were over first are removed, in bytes; 0 for as large as the
-    /// disk [default: 10737418240]
+    /// Maximum size of the journal, in bytes; above it, the batches that ended first are deleted; 0 for no limit [default: 10737418240]
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     keep_bytes: Option<u64>,
 
-    /// The most pages and event streams that watch one batch [default: 10000]
+    /// Maximum number of pages and event streams that watch one batch [default: 10000]
     #[arg(long, value_name = "NUMBER")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_channels: Option<u32>,
 
-    /// The largest body of a request, in bytes [default: 1048576]
+    /// Maximum size of a request body, in bytes [default: 1048576]
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<u32>,
 
-    /// The largest body of a request that launches a batch, with its list or image, in bytes [default: 67108864]
+    /// Maximum size of the body of a launch request, with its list or image, in bytes [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_input: Option<u32>,
 }
 
-/// Every setting can also stand in `quilt.toml` or in the environment, as for `quilt serve`.
+/// Every setting can also be set in `quilt.toml` or in the environment, as for `quilt serve`.
 #[derive(Debug, Default, Args, Serialize)]
 pub(crate) struct WorkOptions {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! Settings: defaults, then `quilt.toml`, then `QUILT_*` in the environment, then flags; the last one wins.
+//! Settings. In increasing precedence: defaults, `quilt.toml`, `QUILT_*` in the environment, flags.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -23,51 +23,53 @@ use crate::origin::{AllowedOrigins, InvalidOrigin};
 use crate::settings_file::SettingsFile;
 use crate::site_files::Site;
 
-/// The name of the file that is read where no other one is named.
-const FILE: &str = "quilt.toml";
+/// The settings file that is read by default, if it exists.
+const DEFAULT_FILE: &str = "quilt.toml";
 
-/// The longest name of a node.
-const MAX_NAME: usize = 64;
+/// Maximum length of the name of a node, in bytes.
+const MAX_NAME_BYTES: usize = 64;
 
-/// A setting that the server cannot start with.
+/// An invalid setting.
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
-    /// Names the file or variable, the key and what was expected.
+    /// A value has the wrong type or format, or a key is unknown. The message has the source, the key and the expected type.
     #[error("{0}")]
     Setting(Box<figment::Error>),
-    /// A file that was asked for is not there.
+    /// The file of `--config` does not exist.
     #[error("there is no file {0}")]
     NoFile(PathBuf),
     /// A number is outside its range.
     #[error("{key} must be from {min} to {max}, not {value}")]
     OutOfRange { key: &'static str, value: u64, min: u64, max: u64 },
-    /// The filter cannot be read.
+    /// The filter cannot be parsed.
     #[error("log_filter: {0}")]
     LogFilter(#[from] tracing_subscriber::filter::ParseError),
-    /// The origin is none.
+    /// The origin is invalid.
     #[error("origin: {0}")]
     Origin(#[from] InvalidOrigin),
-    /// Some messages cannot be kept that often.
+    /// The number of replicas is invalid.
     #[error("nats_replicas must be 1, 3 or 5, not {0}")]
     Replicas(u8),
-    /// One of the two is missing.
+    /// The certificate or the key is missing.
     #[error("nats_certificate and nats_key go together")]
-    HalfCertificate,
-    /// A name that would make bad names of workers.
-    #[error("name must have 1 to {MAX_NAME} letters, digits, hyphens, underscores or single dots within, unlike {0:?}")]
+    IncompleteCertificate,
+    /// The name of the node is invalid.
+    #[error(
+        "name must have 1 to {MAX_NAME_BYTES} letters, digits, hyphens, underscores or single dots within, unlike {0:?}"
+    )]
     Name(String),
-    /// Something that is no network.
+    /// A network is invalid.
     #[error("fetch_allow must name networks such as 10.1.0.0/16, unlike '{0}'")]
     Network(String),
-    /// A command cannot be run like this.
+    /// A command is invalid.
     #[error("{0}")]
     Command(String),
-    /// There is nothing to work for.
+    /// `quilt work` without NATS.
     #[error("quilt work needs the addresses of NATS servers (--nats); quilt serve runs tasks by itself")]
-    NothingToWorkFor,
+    MissingNats,
 }
 
-/// The settings as they stand in a file; [`ServeOptions`] documents them.
+/// The settings as in a file. [`ServeOptions`] documents them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawConfig {
@@ -151,60 +153,60 @@ impl Default for RawConfig {
     }
 }
 
-/// Settings that were checked.
+/// Validated settings.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// Where to listen.
+    /// The address to listen on.
     pub(crate) addr: SocketAddr,
     /// The folder for the journal and the session key.
     pub(crate) data: PathBuf,
-    /// The files that the browser loads.
+    /// The static files.
     pub(crate) site: Site,
     /// The server's own origin.
     pub(crate) origin: AllowedOrigins,
-    /// Where the other nodes are met, if there are any.
+    /// The connection to NATS; `None` for a single node.
     pub(crate) nats: Option<Options>,
-    /// What the engine may use.
+    /// The settings of the engine.
     pub(crate) engine: Settings,
-    /// What tasks may do.
+    /// What tasks are allowed to do.
     pub(crate) work: WorkPolicy,
-    /// What a launch may ask for.
+    /// The limits of a launch.
     pub(crate) limits: Limits,
-    /// The only visitor who may change anything, of a server that is one user's tool.
+    /// The only visitor who may send unsafe requests, if a command-line tool runs this server.
     pub(crate) sole_owner: Option<OwnerId>,
-    /// How long running tasks may take to end.
+    /// How long running tasks may take to end on shutdown.
     pub(crate) grace: Duration,
-    /// The most pages and event streams that watch one batch.
+    /// Maximum number of pages and event streams that watch one batch.
     pub(crate) max_channels: usize,
-    /// The largest body of a request, in bytes.
+    /// Maximum size of a request body, in bytes.
     pub(crate) max_body: usize,
-    /// The largest body of a request that launches a batch, in bytes.
+    /// Maximum size of the body of a launch request, in bytes.
     pub(crate) max_input: usize,
-    /// What is logged, and how.
+    /// Filter and format of the log.
     pub(crate) log: Log,
 }
 
 impl Config {
-    /// Reads the settings of a server from everywhere.
+    /// Loads the settings of a server from all sources.
     pub(crate) fn load(options: &ServeOptions) -> Result<Self, ConfigError> {
         RawConfig::load(options.node.config.as_deref(), options)?.check()
     }
 
-    /// Reads the settings of a node that only works. What was over is for servers to remove.
+    /// Loads the settings of a node that only runs tasks. Only servers delete finished batches.
     pub(crate) fn load_for_work(options: &WorkOptions) -> Result<Self, ConfigError> {
         let raw = RawConfig::load(options.node.config.as_deref(), options)?;
         if raw.nats.is_none() {
-            return Err(ConfigError::NothingToWorkFor);
+            return Err(ConfigError::MissingNats);
         }
         let mut config = raw.check()?;
-        within("slots", config.engine.node.slots.sum(), 1, u32::MAX)?;
+        check_range("slots", config.engine.node.slots.sum(), 1, u32::MAX)?;
         config.engine.retention = Retention::default();
         Ok(config)
     }
 }
 
 impl Config {
-    /// The settings of a server that a tool starts for itself in a folder. The user's own `quilt.toml` holds for it as well.
+    /// Loads the settings of a server that a command-line tool starts on a folder. `quilt.toml` and the environment apply.
     pub(crate) fn load_for_tool(folder: &Path, workers: u32, fetch_allow: Option<String>) -> Result<Self, ConfigError> {
         let raw = RawConfig::load(None, &serde_json::Map::new())?;
         let raw = RawConfig {
@@ -225,7 +227,7 @@ impl Config {
         config.engine.node.slots = Slots::all(workers);
         config.engine.reserved_slots = Slots::default();
         config.work.commands.allow_any_program = true;
-        // What was left unfinished goes on when that is asked for.
+        // Interrupted batches continue only with `quilt run --resume`.
         config.engine.pauses_unfinished = true;
         Ok(config)
     }
@@ -236,14 +238,14 @@ impl RawConfig {
         let file = match file {
             Some(file) if !file.is_file() => return Err(ConfigError::NoFile(file.into())),
             Some(file) => Some(file.into()),
-            None => Some(PathBuf::from(FILE)).filter(|file| file.is_file()),
+            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()),
         };
         let mut settings = Figment::from(Serialized::defaults(Self::default()));
         if let Some(file) = file {
             settings = settings.merge(SettingsFile(file));
         }
         settings
-            // `QUILT_URL` is for those who use a server.
+            // `QUILT_URL` is an option of the command-line tools.
             .merge(Env::prefixed("QUILT_").ignore(&["url"]))
             .merge(Serialized::defaults(options))
             .extract()
@@ -254,20 +256,20 @@ impl RawConfig {
         let (slots, reserved_slots) = self.slots()?;
         let node = self.node(slots)?;
         let nats = self.nats_options(&node)?;
-        within("max_side", self.max_side, 1, MAX_SIDE)?;
-        within("max_squares", self.max_squares, 1, MAX_SQUARES)?;
-        within("max_attempts", self.max_attempts, 1, u8::MAX)?;
-        within("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
-        within("max_deadline_ms", self.max_deadline_ms, 1, u32::MAX)?;
-        within("max_running", self.max_running, 1, u32::MAX)?;
-        within("max_running_squares", self.max_running_squares, u64::from(self.max_squares), 1 << 40)?;
+        check_range("max_side", self.max_side, 1, MAX_SIDE)?;
+        check_range("max_squares", self.max_squares, 1, MAX_SQUARES)?;
+        check_range("max_attempts", self.max_attempts, 1, u8::MAX)?;
+        check_range("max_timeout_ms", self.max_timeout_ms, 1, u32::MAX)?;
+        check_range("max_deadline_ms", self.max_deadline_ms, 1, u32::MAX)?;
+        check_range("max_running", self.max_running, 1, u32::MAX)?;
+        check_range("max_running_squares", self.max_running_squares, u64::from(self.max_squares), 1 << 40)?;
         let age = Some(u64::from(self.keep_hours)).filter(|hours| *hours > 0);
         let retention = Retention {
             age: age.map(|hours| Duration::from_secs(hours * 3_600)),
             bytes: Some(self.keep_bytes).filter(|bytes| *bytes > 0),
         };
-        within("max_body", self.max_body, 1_024, 1 << 30)?;
-        within("max_input", self.max_input, self.max_body, 1 << 30)?;
+        check_range("max_body", self.max_body, 1_024, 1 << 30)?;
+        check_range("max_input", self.max_input, self.max_body, 1 << 30)?;
         let work = self.work()?;
         let crash_log = nats.is_none().then(|| self.data.join("quilt.running"));
         Ok(Config {
@@ -304,19 +306,19 @@ impl RawConfig {
 }
 
 impl RawConfig {
-    /// The slots of this node, and how many of them are for owners that have none.
+    /// Returns the slots of this node, and how many of them are reserved for owners that use none.
     fn slots(&self) -> Result<(Slots, Slots), ConfigError> {
-        // A server that is alone has to run tasks by itself.
+        // A single node must run tasks, so it needs at least one slot.
         let slots = self.workers.unwrap_or(self.slots);
-        within("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
+        check_range("slots", slots, u32::from(self.nats.is_none()), MAX_SLOTS)?;
         let Settings { processors, .. } = Settings::default();
-        let usual = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
-        let compute = self.compute_slots.unwrap_or(usual.compute);
-        within("compute_slots", compute, 0, MAX_SLOTS)?;
-        // As many as there are processors for one owner, and some for others.
-        let others = usual.process.div_ceil(16);
-        let process = self.process_slots.unwrap_or(usual.process + others);
-        within("process_slots", process, 0, MAX_SLOTS)?;
+        let default = if slots == 0 { Slots::default() } else { Settings::usual_slots(processors) };
+        let compute = self.compute_slots.unwrap_or(default.compute);
+        check_range("compute_slots", compute, 0, MAX_SLOTS)?;
+        // One owner may use all processors; the reserved slots come on top.
+        let others = default.process.div_ceil(16);
+        let process = self.process_slots.unwrap_or(default.process + others);
+        check_range("process_slots", process, 0, MAX_SLOTS)?;
         let reserved = Slots {
             async_: reserved(slots),
             compute: reserved(compute),
@@ -334,7 +336,7 @@ impl RawConfig {
         };
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         let is_dotted = name.split('.').count() > 1 && name.split('.').any(str::is_empty);
-        if name.is_empty() || is_dotted || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
+        if name.is_empty() || is_dotted || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_plain) {
             return Err(ConfigError::Name(name));
         }
         Ok(Node { name: name.into(), host: host.into(), slots, ..Settings::default().node })
@@ -357,7 +359,7 @@ impl RawConfig {
         let certificate = match (self.nats_certificate.clone(), self.nats_key.clone()) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err(ConfigError::HalfCertificate),
+            _ => return Err(ConfigError::IncompleteCertificate),
         };
         Ok(self.nats.clone().map(|servers| Options {
             servers,
@@ -371,12 +373,12 @@ impl RawConfig {
     }
 }
 
-/// How many of some slots are for owners that have none of them: one in 16, and one at least, unless that were a large part of them.
+/// Returns how many of `slots` are reserved for owners that use none: one in 16, at least one, but none of fewer than 4.
 fn reserved(slots: u32) -> u32 {
     if slots < 4 { 0 } else { (slots / 16).max(1) }
 }
 
-fn within<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
+fn check_range<T: Into<u64>>(key: &'static str, value: T, min: T, max: T) -> Result<(), ConfigError> {
     let (value, min, max) = (value.into(), min.into(), max.into());
     if (min..=max).contains(&value) { Ok(()) } else { Err(ConfigError::OutOfRange { key, value, min, max }) }
 }

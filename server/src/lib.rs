@@ -2,18 +2,18 @@
 //!
 //! # Layout
 //!
-//! - `cli`, `config` and `settings_file`: commands and settings; `logging`: what is logged
-//! - `server`: starts everything, and ends it in order; `work`: the same for a node that serves nothing; `serve_error`: why that fails
-//! - `tool`: what is done from the command line, with or without a server elsewhere
-//! - `backend`: what stands below the engine, on this machine or on NATS
-//! - `routes`: which address leads where; `state`: what the handlers of requests share
+//! - `cli`, `config` and `settings_file`: commands and settings; `logging`: the log
+//! - `server`: starts the server and shuts it down; `work`: the same for a node that only runs tasks; `serve_error`: errors of both
+//! - `tool`: the other commands, which use a remote server or start a local one
+//! - `backend`: the journal and cluster below the engine, on disk or on NATS
+//! - `routes`: routes and middleware; `state`: the state that request handlers share
 //! - `pages`: the app's pages and server functions, with their Content-Security-Policy
 //! - `api`: the public API; `problem`: its errors
-//! - `picture`: quilts as pictures; `preview`: presets as pictures
-//! - `assets`: answers with the files that the browser loads; `site_files`: where they come from
+//! - `picture`: quilts as PNGs; `preview`: presets as PNGs
+//! - `assets`: serves static files; `site_files`: their source
 //! - `channel`: the WebSocket of a batch's page
-//! - `session` and `origin`: who asks, and from where
-//! - `body`: the limit of what is sent, and answers that reach whoever is still sending
+//! - `session` and `origin`: session cookies, and protection against cross-site requests
+//! - `body`: limits and drains request bodies
 
 mod api;
 mod assets;
@@ -48,10 +48,10 @@ use crate::config::{Config, ConfigError};
 use crate::serve_error::ServeError;
 use crate::server::Server;
 
-/// Threads for whatever blocks besides work.
-const SPARE_THREADS: usize = 64;
+/// Blocking threads for purposes other than tasks, such as the journal and files.
+const EXTRA_BLOCKING_THREADS: usize = 64;
 
-/// Does what the command line says. `site` is the bundle that the binary was linked with; it may be empty.
+/// Runs the command on the command line. `site` is the embedded site; it may be empty.
 #[must_use]
 pub fn main(site: &'static [u8]) -> ExitCode {
     if let Err(error) = site_files::embed(site) {
@@ -60,15 +60,15 @@ pub fn main(site: &'static [u8]) -> ExitCode {
     }
     let Cli { command, serve } = Cli::parse();
     let result = match command.unwrap_or_else(|| Command::Serve(Box::new(serve))) {
-        Command::Serve(options) => run(Config::load(&options), |config| async {
+        Command::Serve(options) => run_node(Config::load(&options), |config| async {
             let server = Box::pin(Server::bind(config)).await?;
-            server.announce();
-            server.run(server::asked_to_stop()).await
+            server.print_address();
+            server.run(server::shutdown_signal()).await
         }),
         Command::Work(options) => {
-            run(Config::load_for_work(&options), |config| work::work(config, server::asked_to_stop()))
+            run_node(Config::load_for_work(&options), |config| work::work(config, server::shutdown_signal()))
         }
-        Command::Tool(tool) => return use_tool(tool),
+        Command::Tool(tool) => return run_tool(tool),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "quilt", &mut std::io::stdout());
             return ExitCode::SUCCESS;
@@ -92,7 +92,7 @@ pub fn main(site: &'static [u8]) -> ExitCode {
     }
 }
 
-fn use_tool(tool: Tool) -> ExitCode {
+fn run_tool(tool: Tool) -> ExitCode {
     match tool::run(tool) {
         Ok(ended) => ExitCode::from(ended.status()),
         Err(error) => {
@@ -107,25 +107,25 @@ fn write_manual(folder: &Path) -> std::io::Result<()> {
     clap_mangen::generate_to(Cli::command(), folder)
 }
 
-/// Does what a node does, from its settings to its end.
-fn run<F>(config: Result<Config, ConfigError>, node: impl FnOnce(Config) -> F) -> Result<(), ServeError>
+/// Starts logging and the runtime, and runs a node to its end.
+fn run_node<F>(config: Result<Config, ConfigError>, node: impl FnOnce(Config) -> F) -> Result<(), ServeError>
 where
     F: Future<Output = Result<(), ServeError>>,
 {
     let config = config?;
     config.log.start();
-    // Every viewer takes a file descriptor, and the limit that a shell sets is for programs with few.
+    // Every viewer needs a file descriptor, and the default soft limit is low.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "cannot raise the limit of open files");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        // Work that computes takes a thread for each slot; reading the journal and files takes some more.
-        .max_blocking_threads(config.engine.node.slots.compute as usize + SPARE_THREADS)
+        // Each compute slot may occupy a blocking thread.
+        .max_blocking_threads(config.engine.node.slots.compute as usize + EXTRA_BLOCKING_THREADS)
         .build()
         .map_err(ServeError::Runtime)?;
     let result = runtime.block_on(node(config));
-    // An attempt that does not stop is no reason to stay.
+    // Do not wait for attempts that ignore their cancellation.
     runtime.shutdown_background();
     result
 }

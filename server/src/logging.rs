@@ -1,4 +1,4 @@
-//! What is logged, and how.
+//! Configures logging.
 
 use std::io::IsTerminal;
 
@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// What is logged, and how.
+/// Filter and format of the log.
 #[derive(Debug)]
 pub(crate) struct Log {
     filter: EnvFilter,
@@ -25,12 +25,12 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// The lines that a filter lets through.
+    /// Parses a filter in the notation of [`EnvFilter`].
     pub(crate) fn new(filter: &str, format: LogFormat) -> Result<Self, ParseError> {
         Ok(Self { filter: EnvFilter::builder().parse(filter)?, format })
     }
 
-    /// Writes the program's log to standard error from here on.
+    /// Installs the global subscriber, which logs to standard error. Panics if there is one already.
     pub(crate) fn start(&self) {
         let builder = tracing_subscriber::fmt()
             .with_env_filter(self.filter.clone())

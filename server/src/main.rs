@@ -1,9 +1,9 @@
-//! The `quilt` binary: the server's library, linked with the site.
+//! The `quilt` binary: the library of the server, with the embedded site.
 
 use std::process::ExitCode;
 
-/// What `cargo xtask build` has made; nothing where no site was built. A debug build takes its site from a folder: the pages of debug and
-/// release builds of Leptos do not fit together.
+/// The bundle of `cargo xtask build`, or empty. Debug builds read the site from a folder, because the pages of debug and release builds of
+/// Leptos are incompatible.
 const SITE: &[u8] = if cfg!(debug_assertions) { &[] } else { include_bytes!(env!("SITE_BUNDLE")) };
 
 fn main() -> ExitCode {

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 use crate::site_files::is_watched;
 use crate::state::AppState;
 
-/// Every page, every server function, and the files of the site that are not below its `pkg`.
+/// Returns the routes of all pages and server functions, and of the static files outside of `pkg`.
 pub(crate) fn routes(state: &AppState) -> Router<AppState> {
     let options = state.leptos.clone();
     Router::new()
@@ -26,7 +26,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
         .fallback(file_or_page)
 }
 
-/// Refuses a launch whose parts cannot be told apart: the codec of multipart server functions panics without a boundary.
+/// Middleware that refuses launch forms without a multipart boundary, because the codec of multipart server functions panics without one.
 async fn require_boundary(request: Request, next: Next) -> Response {
     if request.uri().path() != app::functions::Launch::PATH {
         return next.run(request).await;
@@ -42,7 +42,7 @@ async fn require_boundary(request: Request, next: Next) -> Response {
     }
 }
 
-/// Answers with a file of the site, or with the page for addresses that lead nowhere.
+/// Serves a static file, or the page for unknown paths.
 async fn file_or_page(State(state): State<AppState>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     match assets::find_file(&state, &head).await {
@@ -51,7 +51,7 @@ async fn file_or_page(State(state): State<AppState>, request: Request) -> Respon
     }
 }
 
-/// The page of an address that leads nowhere.
+/// Renders the page for unknown paths, with status 404.
 async fn not_found(state: &AppState, request: Request) -> Response {
     let options = state.leptos.clone();
     let mut response = render_app_async_with_context(provide(state), move || shell(options.clone()))(request).await;
@@ -62,7 +62,7 @@ async fn not_found(state: &AppState, request: Request) -> Response {
     response
 }
 
-/// What pages and server functions find as context.
+/// Provides the context of pages and server functions.
 fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
     let context = AppContext { engine: state.engine.clone(), limits: state.limits, site: state.names.clone() };
     move || {
@@ -71,11 +71,10 @@ fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
     }
 }
 
-/// Adds a Content-Security-Policy for the nonce of this response: scripts are this site's own, and inline ones are those that the
-/// server wrote.
+/// Adds a Content-Security-Policy with the nonce of this response. It allows scripts of this site, and inline scripts with the nonce.
 fn restrict_content() {
     let (Some(nonce), Some(response)) = (use_nonce(), use_context::<ResponseOptions>()) else { return };
-    // cargo-leptos reloads the page over a WebSocket of its own.
+    // cargo-leptos reloads pages over its own WebSocket, on another port.
     let reload = if is_watched() { " ws:" } else { "" };
     let policy = format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \

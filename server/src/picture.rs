@@ -1,4 +1,4 @@
-//! A quilt as a PNG: for lists, for pages without scripts, and to keep.
+//! A quilt as a PNG, for lists, for pages without JavaScript, and for download.
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -10,19 +10,19 @@ use serde::Deserialize;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// Where a picture is not asked to be of another size, small quilts are drawn this large, in pixels along the longer side.
-const LEAST_SIDE: u16 = 512;
+/// The length of the longer side to which small quilts are enlarged by default, in pixels.
+const DEFAULT_SIDE: u16 = 512;
 
-/// Squares are not drawn so large that the longer side is longer than this, in pixels.
-const MOST_ENLARGED: u32 = 1_024;
+/// Maximum length of the longer side of enlarged quilts, in pixels.
+const MAX_ENLARGED_SIDE: u32 = 1_024;
 
-/// A color, and how little is seen through it.
+/// Red, green, blue and alpha.
 type Pixel = [u8; 4];
 
-/// A color of paper.
+/// The background.
 const PAPER: Pixel = [0xff, 0xfa, 0xf2, 0xff];
 
-/// The colors of squares that have none.
+/// The colors of squares without a result, and of failed ones.
 const PENDING: Pixel = [0xd6, 0xc6, 0xa8, 0xff];
 const FAILED: Pixel = [0xa3, 0x28, 0x2a, 0xff];
 
@@ -32,27 +32,27 @@ const TRANSPARENT: Pixel = [0; 4];
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PictureQuery {
-    /// The length of the longer side in pixels, at most; squares are averaged to fit.
+    /// Maximum length of the longer side in pixels. Squares are averaged to fit.
     side: Option<u16>,
-    /// Names the moment that is shown, of a batch that is over: such a picture never changes.
+    /// The time at which the batch ended, in milliseconds. If it matches, the picture is final and can be cached.
     at: Option<u64>,
-    /// How squares without a result are drawn.
+    /// The style of squares without a result.
     #[serde(default)]
-    pending: PendingLook,
+    pending: PendingStyle,
 }
 
-/// How squares without a result are drawn.
+/// The style of squares without a result.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum PendingLook {
-    /// In a color of paper.
+enum PendingStyle {
+    /// A paper color.
     #[default]
     Paper,
-    /// Not at all: whatever the picture lies on is seen.
+    /// Transparent.
     Transparent,
 }
 
-impl PendingLook {
+impl PendingStyle {
     fn pixel(self) -> Pixel {
         match self {
             Self::Paper => PENDING,
@@ -60,7 +60,7 @@ impl PendingLook {
         }
     }
 
-    /// What is behind a last row that is shorter than the others.
+    /// The color beside a last row that is shorter than the others.
     fn background(self) -> Pixel {
         match self {
             Self::Paper => PAPER,
@@ -85,8 +85,8 @@ pub(crate) async fn picture(
     let id = id.parse().map_err(|_| Problem::no_such_batch())?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let describe = |quilt: &Quilt| {
-        let lasts = at.is_some() && quilt.summary().ended_at.map(|ended_at| ended_at.0) == at;
-        let caching = if lasts { "private, max-age=31536000, immutable" } else { "no-cache" };
+        let is_immutable = at.is_some() && quilt.summary().ended_at.map(|ended_at| ended_at.0) == at;
+        let caching = if is_immutable { "private, max-age=31536000, immutable" } else { "no-cache" };
         let tag = format!("\"{}-{}-{pending:?}\"", quilt.step().0, side.unwrap_or_default());
         [(header::ETAG, tag), (header::CACHE_CONTROL, caching.to_owned())]
     };
@@ -95,10 +95,10 @@ pub(crate) async fn picture(
         return Ok((StatusCode::NOT_MODIFIED, [tag, caching]).into_response());
     }
     let permit = state.pictures.acquire_owned().await.map_err(|_| Problem::internal())?;
-    // A copy, so that the fold does not wait while it is drawn.
+    // A copy, so that drawing does not lock the fold.
     let quilt = batch.folded().quilt.clone();
     let described = describe(&quilt);
-    // A million squares take some tens of milliseconds, which nobody else should wait for.
+    // A million squares take tens of milliseconds, which would block the runtime.
     let encoded = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let raster = Raster::new(&quilt, side, pending);
@@ -113,7 +113,7 @@ pub(crate) async fn picture(
     }
 }
 
-/// Pixels, four bytes each.
+/// An RGBA image, four bytes per pixel.
 pub(crate) struct Raster {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -121,7 +121,7 @@ pub(crate) struct Raster {
 }
 
 impl Raster {
-    fn new(quilt: &Quilt, side: Option<u16>, pending: PendingLook) -> Self {
+    fn new(quilt: &Quilt, side: Option<u16>, pending: PendingStyle) -> Self {
         let pixel = |index| pixel_of(quilt, index, pending);
         let (rows, columns) = (u32::from(quilt.grid().rows()), u32::from(quilt.grid().columns()));
         let longer = rows.max(columns);
@@ -133,12 +133,12 @@ impl Raster {
             side => Self::enlarged(
                 quilt.grid(),
                 pixel,
-                (side.unwrap_or(LEAST_SIDE.into()).min(MOST_ENLARGED) / longer).max(1),
+                (side.unwrap_or(DEFAULT_SIDE.into()).min(MAX_ENLARGED_SIDE) / longer).max(1),
             ),
         }
     }
 
-    /// Each square as `scale` by `scale` pixels.
+    /// Draws each square as `scale` by `scale` pixels.
     fn enlarged(grid: Grid, pixel: impl Fn(u32) -> Pixel, scale: u32) -> Self {
         let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
         let mut pixels = Vec::with_capacity((rows * columns * scale * scale * 4) as usize);
@@ -152,10 +152,10 @@ impl Raster {
         Self { width: columns * scale, height: rows * scale, pixels }
     }
 
-    /// Each pixel the mean of the squares below it.
+    /// Draws each pixel as the mean of its squares.
     fn averaged(grid: Grid, pixel: impl Fn(u32) -> Pixel, background: Pixel, width: u32, height: u32) -> Self {
         let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
-        // Of the squares that are not transparent, and at last how many squares there are.
+        // Per pixel: the sums of red, green and blue, the number of opaque squares, and the number of all squares.
         let mut sums = vec![[0_u32; 5]; (width * height) as usize];
         for index in 0..grid.squares() {
             let (x, y) = (index % columns * width / columns, index / columns * height / rows);
@@ -194,7 +194,7 @@ impl Raster {
     }
 }
 
-fn pixel_of(quilt: &Quilt, index: u32, pending: PendingLook) -> Pixel {
+fn pixel_of(quilt: &Quilt, index: u32, pending: PendingStyle) -> Pixel {
     if index >= quilt.grid().squares() {
         return pending.background();
     }
@@ -235,16 +235,16 @@ mod tests {
 
     #[test]
     fn a_small_quilt_is_enlarged_to_whole_pixels() {
-        let raster = Raster::new(&quilt(2, 3), Some(7), PendingLook::Paper);
+        let raster = Raster::new(&quilt(2, 3), Some(7), PendingStyle::Paper);
         assert_eq!((raster.width, raster.height), (6, 4));
         assert_eq!(raster.pixels[..12], [FAILED, FAILED, [0, 0, 1, 0xff]].concat());
         assert_eq!(raster.pixels[6 * 3 * 4 + 16..], [PENDING, PENDING].concat());
-        assert!(Raster::new(&quilt(2, 3), None, PendingLook::Paper).width > 500);
+        assert!(Raster::new(&quilt(2, 3), None, PendingStyle::Paper).width > 500);
     }
 
     #[test]
     fn a_large_quilt_is_averaged() {
-        let raster = Raster::new(&quilt(4, 8), Some(4), PendingLook::Paper);
+        let raster = Raster::new(&quilt(4, 8), Some(4), PendingStyle::Paper);
         assert_eq!((raster.width, raster.height), (4, 2));
         // Squares 2, 3, 10 and 11.
         assert_eq!(raster.pixels[4..8], [0, 0, 6, 0xff]);
@@ -253,10 +253,10 @@ mod tests {
 
     #[test]
     fn what_is_below_shows_through_squares_without_a_result() {
-        let raster = Raster::new(&quilt(2, 3), Some(3), PendingLook::Transparent);
+        let raster = Raster::new(&quilt(2, 3), Some(3), PendingStyle::Transparent);
         assert_eq!(raster.pixels[16..], [[0, 0, 4, 0xff], TRANSPARENT].concat());
         // Squares 22, 23, 30 and 31, of which the last one is pending.
-        let raster = Raster::new(&quilt(4, 8), Some(4), PendingLook::Transparent);
+        let raster = Raster::new(&quilt(4, 8), Some(4), PendingStyle::Transparent);
         assert_eq!(raster.pixels[28..], [0, 0, 25, 191]);
     }
 
@@ -265,15 +265,15 @@ mod tests {
         let grid = Grid::with_squares(4, 4, 13).expect("small");
         let quilt = Quilt::new(Launched::new(spec(grid), Timestamp(1)));
         for side in [4, 2] {
-            let last = |look| Raster::new(&quilt, Some(side), look).pixels.last_chunk::<4>().copied();
-            assert_eq!(last(PendingLook::Paper), Some(if side == 4 { PAPER } else { PENDING }));
-            assert_eq!(last(PendingLook::Transparent), Some(TRANSPARENT));
+            let last = |style| Raster::new(&quilt, Some(side), style).pixels.last_chunk::<4>().copied();
+            assert_eq!(last(PendingStyle::Paper), Some(if side == 4 { PAPER } else { PENDING }));
+            assert_eq!(last(PendingStyle::Transparent), Some(TRANSPARENT));
         }
     }
 
     #[test]
     fn what_is_encoded_is_a_picture_of_that_size() {
-        let png = Raster::new(&quilt(3, 3), Some(3), PendingLook::Paper).encode().expect("in memory");
+        let png = Raster::new(&quilt(3, 3), Some(3), PendingStyle::Paper).encode().expect("in memory");
         let reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().expect("a PNG");
         assert_eq!((reader.info().width, reader.info().height), (3, 3));
     }

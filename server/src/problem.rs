@@ -12,7 +12,7 @@ use engine::{ControlError, JournalError, LaunchError, TooManyRunning};
 use quilt::SpecError;
 use thiserror::Error;
 
-/// An error for whoever called the API: what kind it is, for programs, and what is wrong, for people.
+/// An error of the API: a stable name for programs, and a description for people.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{detail}")]
 pub(crate) struct Problem {
@@ -27,7 +27,7 @@ impl Problem {
         Self { status, name, detail: detail.into() }
     }
 
-    /// A fault of the server. What it was is for whoever notices it to log.
+    /// An internal error. The caller logs the cause.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this is a fault of the server, and was logged")
     }

@@ -1,4 +1,4 @@
-//! Which address leads where.
+//! The routes and middleware of the server.
 
 use std::any::Any;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::session::{require_owner, session_layer};
 use crate::state::AppState;
 use crate::{api, assets, channel, pages, picture, preview};
 
-/// The whole service.
+/// Builds the router of the whole server.
 pub(crate) fn router(state: AppState) -> Router {
     let for_visitors = pages::routes(&state)
         .nest("/api", api::routes())
@@ -30,28 +30,28 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), require_owner))
         .layer(from_fn_with_state(state.clone(), session_layer))
         .layer(from_fn_with_state(state.clone(), csrf_guard))
-        .layer(from_fn_with_state(state.clone(), body::limit))
-        // The one limit is the layer's above.
+        .layer(from_fn_with_state(state.clone(), body::limit_body))
+        // `limit_body` above replaces the default limit.
         .layer(DefaultBodyLimit::disable());
-    // What the browser loads needs no session.
+    // Static files and the health check need no session.
     Router::new()
         .route(&format!("/{}/{{*path}}", site::PKG), get(assets::file))
         .route("/favicon.svg", get(assets::file))
         .route("/presets/{kind}/{preset}", get(preview::preview))
         .route("/healthz", get(health))
         .merge(for_visitors)
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| answer_panic(&*panic)))
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn Any + Send>| panic_response(&*panic)))
         .layer(map_response(revalidate))
-        .layer(from_fn(body::read_on))
+        .layer(from_fn(body::drain_body))
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(fixed_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        // A form that is posted without JavaScript goes back to where it came from.
+        // The referrer is needed on this site: forms posted without JavaScript redirect to it.
         .layer(fixed_header(header::REFERRER_POLICY, "same-origin"))
         .layer(TraceLayer::new_for_http().on_failure(()).on_response(log_response))
         .with_state(state)
 }
 
-/// 503 if launches are refused, with the reason.
+/// `GET /healthz`: 503 with the reason if launches are refused.
 async fn health(State(state): State<AppState>) -> Response {
     match state.engine.health().await {
         Ok(()) => "ok\n".into_response(),
@@ -62,7 +62,7 @@ async fn health(State(state): State<AppState>) -> Response {
     }
 }
 
-fn answer_panic(panic: &(dyn Any + Send)) -> Response {
+fn panic_response(panic: &(dyn Any + Send)) -> Response {
     let message =
         panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     tracing::error!(message, "a handler panicked");
@@ -73,7 +73,7 @@ fn fixed_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// Nothing here may be shown from a cache without asking whether it still holds.
+/// Middleware that makes caches revalidate all responses without their own `Cache-Control`.
 async fn revalidate(mut response: Response) -> Response {
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
     response

@@ -1,4 +1,4 @@
-//! Why a server or a node does not start, or ends.
+//! Errors of `quilt serve` and `quilt work`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::config::ConfigError;
 use crate::session::KeyError;
 
-/// Why the server did not start, or ended.
+/// Why a node did not start, or stopped.
 #[derive(Debug, Error)]
 pub(crate) enum ServeError {
     #[error(transparent)]

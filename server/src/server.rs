@@ -1,4 +1,4 @@
-//! Starts everything, and ends it in order.
+//! Starts the server and shuts it down gracefully.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,16 +15,16 @@ use crate::serve_error::ServeError;
 use crate::site_files::OUTPUT_NAME;
 use crate::state::AppState;
 
-/// How long the journal and the connections may each take to end after the tasks have.
-pub(crate) const GOODBYE: Duration = Duration::from_secs(2);
+/// How long the journal, the connections and closing the journal may each take after the grace period of the tasks.
+pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A server that listens, with an engine that runs.
+/// A server with a bound listener and a running engine.
 pub(crate) struct Server {
     listener: TcpListener,
     addr: SocketAddr,
     state: AppState,
     grace: Duration,
-    /// Held as long as the server runs.
+    /// The lock of the data folder.
     _lock: Option<File>,
 }
 
@@ -34,9 +34,9 @@ impl Server {
         Self::start(config, backend).await
     }
 
-    /// Starts a server on what stands below it.
+    /// Starts a server on an open backend.
     pub(crate) async fn start(config: Config, backend: Backend) -> Result<Self, ServeError> {
-        // Listening comes before anything is run, so that who cannot listen does nothing.
+        // Bind before the engine starts, so that no task runs if the address is in use.
         let bind = |source| ServeError::Bind { addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(bind)?;
         let addr = listener.local_addr().map_err(bind)?;
@@ -46,19 +46,19 @@ impl Server {
         Ok(Self { listener, addr, state, grace: config.grace, _lock: backend.lock })
     }
 
-    /// Where the server listens.
+    /// The bound address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Says on standard output where the server is.
-    pub(crate) fn announce(&self) {
-        // Whoever closed standard output does not want to know.
+    /// Prints the URL of the server to standard output.
+    pub(crate) fn print_address(&self) {
+        // An error means that standard output is closed, which is allowed.
         let _ = writeln!(std::io::stdout(), "Quilt is at http://{}", self.addr);
     }
 
-    /// Serves until `stop` is over. Then no more tasks are started, those that run get their time, and channels are closed with
-    /// a code that tells pages to come back.
+    /// Serves requests until `stop` completes. Then it starts no more tasks, running ones have the grace period to end, and channels are
+    /// closed with a code that makes pages reconnect.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
         let Self { listener, state, grace, _lock, .. } = self;
         let stopping = state.stopping.clone();
@@ -71,18 +71,18 @@ impl Server {
         }
         tracing::info!("stopping");
         stopping.cancel();
-        if tokio::time::timeout(grace + GOODBYE, state.engine.shutdown(grace)).await.is_err() {
+        if tokio::time::timeout(grace + SHUTDOWN_TIMEOUT, state.engine.shutdown(grace)).await.is_err() {
             tracing::warn!("the journal does not answer; what it did not acknowledge is run again at the next start");
         }
         state.channels.close();
-        let goodbye = async {
+        let drained = async {
             state.channels.wait().await;
             let _ = served.await;
         };
-        if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, drained).await.is_err() {
             tracing::info!("some connections did not end in time");
         }
-        if tokio::time::timeout(GOODBYE, state.engine.close()).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, state.engine.close()).await.is_err() {
             tracing::warn!("the journal could not be closed in time; it is whole together with the files beside it");
         }
         tracing::info!("stopped");
@@ -103,8 +103,8 @@ fn leptos_options(config: &Config, addr: SocketAddr) -> LeptosOptions {
     options
 }
 
-/// Waits for an interrupt from the keyboard, or a service manager's request to end.
-pub(crate) async fn asked_to_stop() {
+/// Waits for Ctrl+C (SIGINT) or SIGTERM.
+pub(crate) async fn shutdown_signal() {
     let interrupt = async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -1,11 +1,11 @@
-//! `quilt.toml` as a source of settings.
+//! The settings file as a figment provider.
 
 use std::path::PathBuf;
 
 use figment::value::{Dict, Map};
 use figment::{Error, Metadata, Profile, Provider};
 
-/// A file of settings. It has to be there.
+/// A TOML file with settings. It must exist.
 pub(crate) struct SettingsFile(pub(crate) PathBuf);
 
 impl Provider for SettingsFile {

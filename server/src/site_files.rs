@@ -1,4 +1,4 @@
-//! The files that the browser loads: those that the binary was linked with, or those in a folder.
+//! The static files of the site, which are embedded in the binary or read from a folder.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -6,16 +6,16 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 use site::{Bundle, BundleError, Folder, HASH_FILE, Names};
 
-/// What the files are called, up to their hash and extension. It is the `output-name` of cargo-leptos.
+/// The names of the files without hash and extension. The same as `output-name` of cargo-leptos.
 pub(crate) const OUTPUT_NAME: &str = "quilt";
 
-/// Where `cargo xtask site` and cargo-leptos build the site, in the folder of the project.
-const BUILT: &str = "target/site";
+/// The output folder of `cargo xtask site` and cargo-leptos, relative to the workspace.
+const DEFAULT_SITE_ROOT: &str = "target/site";
 
-/// The files that the binary was linked with.
+/// The site in the binary, if any.
 static EMBEDDED: OnceLock<Bundle<'static>> = OnceLock::new();
 
-/// Takes the files that the binary was linked with. Nothing at all stands for no site.
+/// Sets the site in the binary. An empty bundle means that there is none.
 pub(crate) fn embed(bundle: &'static [u8]) -> Result<(), BundleError> {
     if let Some(bundle) = Bundle::read(bundle)? {
         let _ = EMBEDDED.set(bundle);
@@ -23,26 +23,28 @@ pub(crate) fn embed(bundle: &'static [u8]) -> Result<(), BundleError> {
     Ok(())
 }
 
-/// Where the files come from.
+/// The source of the static files.
 #[derive(Debug, Clone)]
 pub(crate) enum Site {
-    /// The binary has them.
+    /// Embedded in the binary.
     Embedded(&'static Bundle<'static>),
-    /// They are read from a folder each time. Pages link to the names that it had at the start.
+    /// Read from a folder for each request. Pages link to the names that the files had at startup.
     Folder(Folder),
-    /// There are none.
+    /// No site.
     Missing,
 }
 
-/// A file, ready to be sent.
+/// The content of a file.
 pub(crate) struct File {
+    /// The value for the ETag, without quotes.
     pub(crate) tag: String,
     pub(crate) content: Bytes,
+    /// The content compressed with brotli, if there is such a file.
     pub(crate) brotli: Option<Bytes>,
 }
 
 impl Site {
-    /// The site in the folder that was asked for; else the one that cargo-leptos has built for this process; else the one in the binary.
+    /// Returns the site in the given folder, or in the folder in the environment (set by cargo-leptos), or the embedded one.
     pub(crate) fn find(folder: Option<PathBuf>) -> Self {
         if let Some(folder) = folder.or_else(|| std::env::var_os("LEPTOS_SITE_ROOT").map(PathBuf::from)) {
             return Self::folder(&folder);
@@ -54,18 +56,18 @@ impl Site {
     }
 
     fn folder(folder: &Path) -> Self {
-        // cargo-leptos names the hashes beside the binary.
+        // cargo-leptos writes the file with the hashes to the folder of the binary.
         let hash_file = std::env::var_os("LEPTOS_HASH_FILE_NAME").unwrap_or_else(|| HASH_FILE.into());
         let program = std::env::current_exe().ok();
         let beside = program.as_deref().and_then(Path::parent).map(|folder| folder.join(hash_file));
         Self::Folder(Folder::new(folder, OUTPUT_NAME, beside.into_iter().collect()))
     }
 
-    /// What pages load, if there is all of it. Logs where it is not.
+    /// Returns the names of the files that pages load. Logs a warning and returns `None` if any is missing.
     pub(crate) fn names(&self) -> Option<Names> {
         match self {
             Self::Embedded(bundle) => Some(bundle.names().clone()),
-            // The page then stays the same while its files are built again, and cargo-leptos finds the style to replace.
+            // Names without hashes remain valid after a rebuild, and cargo-leptos can replace the style sheet by name.
             Self::Folder(folder) if is_watched() => Some(folder.plain_names()),
             Self::Folder(folder) => {
                 let names = folder.names();
@@ -87,15 +89,15 @@ impl Site {
         }
     }
 
-    /// The folder of the site, for Leptos.
+    /// The folder of the site for [`leptos::config::LeptosOptions`].
     pub(crate) fn root(&self) -> &Path {
         match self {
             Self::Folder(folder) => folder.root(),
-            Self::Embedded(_) | Self::Missing => Path::new(BUILT),
+            Self::Embedded(_) | Self::Missing => Path::new(DEFAULT_SITE_ROOT),
         }
     }
 
-    /// The file at a path, if there is one.
+    /// Reads the file at a path; `None` if there is none.
     pub(crate) async fn file(&self, path: &str) -> Result<Option<File>, std::io::Error> {
         match self {
             Self::Embedded(bundle) => Ok(bundle.file(path).map(|file| File {
@@ -117,7 +119,7 @@ impl Site {
     }
 }
 
-/// Whether cargo-leptos builds the site again at every change.
+/// Whether `cargo leptos watch` runs this process and rebuilds the site on changes.
 pub(crate) fn is_watched() -> bool {
     std::env::var_os("LEPTOS_WATCH").is_some()
 }

@@ -1,4 +1,4 @@
-//! What the handlers of requests share.
+//! The state that request handlers share.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,24 +18,24 @@ use crate::config::Config;
 use crate::origin::AllowedOrigins;
 use crate::site_files::Site;
 
-/// How many pictures are drawn at the same time.
-const PICTURES_AT_ONCE: usize = 2;
+/// Maximum number of pictures that are drawn at the same time.
+const MAX_CONCURRENT_PICTURES: usize = 2;
 
-/// How many bodies that may be large are taken in at the same time; others wait.
-const LARGE_BODIES_AT_ONCE: usize = 4;
+/// Maximum number of large bodies that are received at the same time; other requests wait.
+const MAX_CONCURRENT_LARGE_BODIES: usize = 4;
 
-/// How many readers of journals there are at the same time. Each holds a part of one in memory for as long as it takes to read.
-pub(crate) const JOURNALS_AT_ONCE: usize = 256;
+/// Maximum number of concurrent responses with journals or results. Each holds a part of a journal in memory until the client has read it.
+pub(crate) const MAX_JOURNAL_READERS: usize = 256;
 
-/// Presets that were drawn: there are as many as the forms have, and each is drawn once.
+/// PNGs of presets, by kind and number. Bounded by the number of presets.
 type Previews = Mutex<HashMap<(String, usize), Bytes>>;
 
-/// What handlers share. Cheap to clone.
+/// The state that request handlers share. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) engine: Engine,
     pub(crate) limits: Limits,
-    /// The only visitor who may change anything, of a server that is one user's tool.
+    /// The only visitor who may send unsafe requests, if a command-line tool runs this server.
     pub(crate) sole_owner: Option<OwnerId>,
     pub(crate) max_channels: usize,
     pub(crate) max_body: usize,
@@ -43,21 +43,21 @@ pub(crate) struct AppState {
     pub(crate) origin: Arc<AllowedOrigins>,
     pub(crate) key: Key,
     pub(crate) leptos: LeptosOptions,
-    /// The files that the browser loads.
+    /// The static files.
     pub(crate) site: Site,
-    /// Those that every page loads, if they are there.
+    /// The names of the files that every page loads; `None` if there is no site.
     pub(crate) names: Option<Names>,
-    /// The presets that were drawn already.
+    /// The cached previews.
     pub(crate) previews: Arc<Previews>,
-    /// Taken by each picture while it is drawn.
+    /// One permit per picture while it is drawn.
     pub(crate) pictures: Arc<Semaphore>,
-    /// Taken by each request whose body may be large, until it is answered.
+    /// One permit per request with a large body, until the response.
     pub(crate) large_bodies: Arc<Semaphore>,
-    /// Taken by each reader of a journal.
+    /// One permit per response with a journal or results.
     pub(crate) journals: Arc<Semaphore>,
-    /// Cancelled when the server is stopping: what streams has to end.
+    /// Cancelled when the server is stopping. Streaming responses have to end then.
     pub(crate) stopping: CancellationToken,
-    /// The channels that are open.
+    /// Tracks the open channels.
     pub(crate) channels: TaskTracker,
 }
 
@@ -76,9 +76,9 @@ impl AppState {
             site: config.site.clone(),
             names: config.site.names(),
             previews: Arc::default(),
-            pictures: Arc::new(Semaphore::new(PICTURES_AT_ONCE)),
-            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES_AT_ONCE)),
-            journals: Arc::new(Semaphore::new(JOURNALS_AT_ONCE)),
+            pictures: Arc::new(Semaphore::new(MAX_CONCURRENT_PICTURES)),
+            large_bodies: Arc::new(Semaphore::new(MAX_CONCURRENT_LARGE_BODIES)),
+            journals: Arc::new(Semaphore::new(MAX_JOURNAL_READERS)),
             stopping: CancellationToken::new(),
             channels: TaskTracker::new(),
         }

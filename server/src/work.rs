@@ -1,4 +1,4 @@
-//! A node that serves nothing, and runs tasks for those that do.
+//! `quilt work`: a node that runs tasks for the servers of its cluster, and serves no requests.
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use crate::backend::Backend;
 use crate::config::Config;
 use crate::serve_error::ServeError;
 
-/// Works until `stop` is over. Then no more tasks are started, and those that run get their time.
+/// Runs tasks until `stop` completes. Then it starts no more tasks, and running ones have `grace` to end.
 pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
     let engine = Backend::open(&config).await?.start(&config).await?;
     let node = &config.engine.node;
-    // Whoever closed standard output does not want to know.
+    // An error means that standard output is closed, which is allowed.
     let Slots { async_, compute, process } = node.slots;
     let _ = writeln!(
         std::io::stdout(),
@@ -21,7 +21,10 @@ pub(crate) async fn work(config: Config, stop: impl Future<Output = ()>) -> Resu
     );
     stop.await;
     tracing::info!("stopping");
-    if tokio::time::timeout(config.grace + crate::server::GOODBYE, engine.shutdown(config.grace)).await.is_err() {
+    if tokio::time::timeout(config.grace + crate::server::SHUTDOWN_TIMEOUT, engine.shutdown(config.grace))
+        .await
+        .is_err()
+    {
         tracing::warn!("NATS does not answer; what it did not acknowledge is run again elsewhere");
     }
     tracing::info!("stopped");

@@ -1,4 +1,4 @@
-//! The public API from outside: what it answers to good requests and to bad ones.
+//! The responses of the public API to valid and invalid requests.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -7,7 +7,7 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use common::{FOREVER, PATIENCE, Server, SseEvent, events, folder, launch, stranger, visitor};
+use common::{FOREVER, Server, SseEvent, TEST_TIMEOUT, events, folder, launch, stranger, visitor};
 use reqwest::multipart::Form;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ async fn post(client: &Client, server: &Server, body: &str) -> Response {
     request.body(body.to_owned()).send().await.expect("an answer")
 }
 
-/// The status, the kind and the sentence of a problem.
+/// Returns the status, the name and the detail of a problem.
 async fn problem(response: Response) -> (u16, String, String) {
     let status = response.status().as_u16();
     assert_eq!(response.headers()["content-type"], "application/problem+json");
@@ -60,7 +60,7 @@ async fn a_launch_is_accepted_at_once_and_its_events_tell_every_square_and_the_f
         );
     }
 
-    // Reconnecting after any event gives exactly the rest, and nothing after the last one.
+    // Reconnecting after any event returns exactly the rest, and nothing after the last one.
     for (place, event) in all.iter().enumerate().step_by(16) {
         assert_eq!(events(&client, &server, id, Some(event.id)).await, all[place + 1..]);
     }
@@ -100,7 +100,7 @@ async fn failed_squares_are_told_with_their_reason_and_a_retry_adds_a_lap() {
     assert_eq!((second[0].name.as_str(), &second[0].data), ("lap", &json!({"lap": 2, "set": "failed"})));
     assert_eq!(second.iter().filter(|event| event.name == "square").count(), failed);
     assert_eq!(second.last().expect("events").data["status"], "complete");
-    // Read from the start, the first lap is told as it was.
+    // From the start, the events of the first lap are unchanged.
     let both = events(&client, &server, id, None).await;
     assert_eq!(both, [first, second].concat());
 }
@@ -174,7 +174,7 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
 #[test]
 fn a_refusal_reaches_whoever_sends_everything_before_reading() {
     let folder = folder();
-    // More than the sockets' buffers hold, so that it all goes through only if somebody reads it.
+    // More than the socket buffers hold, so that sending succeeds only if the server reads it.
     let body = vec![b'x'; 16 << 20];
     for (limit, path, kind, refused) in [
         ("1048576", "/api/batches", "application/json", "HTTP/1.1 413 "),
@@ -184,7 +184,7 @@ fn a_refusal_reaches_whoever_sends_everything_before_reading() {
     ] {
         let server = Server::start_with(folder.path(), &["--max-body", limit, "--max-input", limit]);
         let mut connection = TcpStream::connect(server.url.trim_start_matches("http://")).expect("it listens");
-        connection.set_read_timeout(Some(PATIENCE)).expect("a positive time");
+        connection.set_read_timeout(Some(TEST_TIMEOUT)).expect("a positive time");
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: quilt\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
@@ -241,7 +241,7 @@ async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
         let (status, name, _) = problem(request.send().await.expect("an answer")).await;
         assert_eq!((status, &*name), (400, "malformed-form"), "{kind}");
     }
-    // A length that is not told beforehand is limited as well.
+    // A body without `Content-Length` is limited as well.
     let chunks = (0..32).map(|_| Ok::<_, std::io::Error>(vec![b'x'; 1 << 16]));
     let request = client.post(server.at("/api/batches")).header("content-type", "application/json");
     let stream = reqwest::Body::wrap_stream(futures::stream::iter(chunks));
@@ -285,8 +285,8 @@ async fn a_batch_is_its_visitors_own_to_control_and_everybodys_to_look_at() {
     let server = Server::start(folder.path());
     let (owner, stranger) = (visitor(), visitor());
     let id = launch(&owner, &server, 8, 8, json!({"duration_ms": FOREVER})).await;
-    let look = stranger.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
-    assert_eq!(look.status(), StatusCode::OK);
+    let response = stranger.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
     for action in ["cancel", "retry"] {
         let response =
             stranger.post(server.at(&format!("/api/batches/{id}/{action}"))).send().await.expect("an answer");

@@ -1,7 +1,7 @@
-//! Kills the real server again and again at moments that nobody chose, and checks from outside that every promise was kept.
+//! Kills the server repeatedly at random times, and checks the guarantees over the API.
 //!
-//! `make chaos` does it 200 times. Everything follows from a seed, but for the moments at which the system does its part; `CHAOS_SEED` and `CHAOS_KILLS`
-//! ask for a certain run.
+//! `make chaos` runs it with 200 kills. Everything but the timing of the system is determined by a seed; `CHAOS_SEED` and `CHAOS_KILLS` repeat a
+//! run.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -13,37 +13,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Server, events, folder};
-use promises::{Asked, Attempts, PATIENCE, Sum, check, check_ok};
+use promises::{Attempts, Sum, TEST_TIMEOUT, TrackedBatch, check, check_ok};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Client;
 
-/// How often the server is killed unless somebody says otherwise.
-const USUAL_KILLS: u64 = 8;
+/// The default number of kills.
+const DEFAULT_KILLS: u64 = 8;
 
-/// One life of the server. It dies while somebody talks to it, and before that it answers.
-async fn live_and_die(data: &Path, random: &mut StdRng, client: &Client, asked: &mut Vec<Asked>) -> Duration {
+/// Starts the server, sends requests, and kills it after a random time. Requests before that must be answered. Returns the startup time.
+async fn run_until_killed(
+    data: &Path,
+    random: &mut StdRng,
+    client: &Client,
+    tracked: &mut Vec<TrackedBatch>,
+) -> Duration {
     let started = Instant::now();
     let server = Server::start(data);
     let recovery = started.elapsed();
-    let life = Duration::from_micros(random.random_range(0..1_200_000));
+    let lifetime = Duration::from_micros(random.random_range(0..1_200_000));
     let is_killed = AtomicBool::new(false);
     let kill = async {
-        tokio::time::sleep(life).await;
+        tokio::time::sleep(lifetime).await;
         is_killed.store(true, Ordering::SeqCst);
         server.kill_now();
     };
-    let talk = async {
+    let requests = async {
         loop {
-            asked.push(Asked::new(random, asked.len()));
-            let last = asked.len() - 1;
-            for (place, asked) in asked.iter_mut().enumerate() {
-                // Most of the time is for new ones.
-                let is_chosen = asked.id.is_none() || place == last || random.random_bool(0.2);
-                let result = match &asked.id {
+            tracked.push(TrackedBatch::new(random, tracked.len()));
+            let last = tracked.len() - 1;
+            for (place, tracked) in tracked.iter_mut().enumerate() {
+                // Most requests are for new batches.
+                let is_chosen = tracked.id.is_none() || place == last || random.random_bool(0.2);
+                let result = match &tracked.id {
                     _ if !is_chosen => Ok(()),
-                    None => asked.launch(client, &server).await,
-                    Some(_) => asked.meddle(random, client, &server).await,
+                    None => tracked.launch(client, &server).await,
+                    Some(_) => tracked.act(random, client, &server).await,
                 };
                 if let Err(error) = result {
                     assert!(is_killed.load(Ordering::SeqCst), "a server that lives answers: {error}");
@@ -53,7 +58,7 @@ async fn live_and_die(data: &Path, random: &mut StdRng, client: &Client, asked: 
             tokio::time::sleep(Duration::from_millis(random.random_range(20..200))).await;
         }
     };
-    tokio::join!(kill, talk);
+    tokio::join!(kill, requests);
     recovery
 }
 
@@ -61,30 +66,30 @@ async fn live_and_die(data: &Path, random: &mut StdRng, client: &Client, asked: 
 async fn however_often_the_server_is_killed_every_promise_is_kept() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seed = number("CHAOS_SEED").unwrap_or_else(rand::random);
-    let kills = number("CHAOS_KILLS").unwrap_or(USUAL_KILLS);
+    let kills = number("CHAOS_KILLS").unwrap_or(DEFAULT_KILLS);
     println!("CHAOS_SEED={seed} CHAOS_KILLS={kills}");
     let mut random = StdRng::seed_from_u64(seed);
     let folder = folder();
     let client = common::visitor();
-    let mut asked = Vec::new();
+    let mut tracked = Vec::new();
     let mut slowest_start = Duration::ZERO;
     for kill in 1..=kills {
-        let start = live_and_die(folder.path(), &mut random, &client, &mut asked).await;
+        let start = run_until_killed(folder.path(), &mut random, &client, &mut tracked).await;
         slowest_start = slowest_start.max(start);
         if kill.is_multiple_of(20) {
-            println!("{kill} kills, {} batches asked for", asked.len());
+            println!("{kill} kills, {} batches asked for", tracked.len());
         }
     }
     let server = Server::start(folder.path());
-    let promised: Vec<&mut Asked> = asked.iter_mut().filter(|asked| asked.id.is_some()).collect();
+    let promised: Vec<&mut TrackedBatch> = tracked.iter_mut().filter(|tracked| tracked.id.is_some()).collect();
     let batches = promised.len();
     let mut sum = Sum::default();
-    for asked in promised {
-        let id = asked.id.clone().expect("it was acknowledged");
+    for tracked in promised {
+        let id = tracked.id.clone().expect("it was acknowledged");
         check_ok(&client.post(server.at(&format!("/api/batches/{id}/resume"))).send().await.expect("an answer"));
-        let told =
-            tokio::time::timeout(PATIENCE, events(&client, &server, &id, None)).await.expect("it comes to an end");
-        sum.add(check(asked, &told, &client, &server, &mut random, Attempts::Exact).await);
+        let received =
+            tokio::time::timeout(TEST_TIMEOUT, events(&client, &server, &id, None)).await.expect("it comes to an end");
+        sum.add(check(tracked, &received, &client, &server, &mut random, Attempts::Exact).await);
     }
     let Sum { tasks, laps, cancelled, attempts } = sum;
     println!(

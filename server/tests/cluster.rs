@@ -1,4 +1,4 @@
-//! Several nodes on one NATS, from outside.
+//! Clusters of several nodes on NATS.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use common::cluster::{Web, Worker};
-use common::socket::{hear, open, say};
-use common::{FOREVER, PATIENCE, Server, command, events, launch, visitor};
+use common::socket::{open, recv_frame, send_frame};
+use common::{FOREVER, Server, TEST_TIMEOUT, command, events, launch, visitor};
 use nats::Nats;
 use quilt::wire::{ClientFrame, ServerFrame};
 use reqwest::Client;
@@ -32,7 +32,7 @@ async fn post(client: &Client, server: &Server, path: &str) -> Value {
     response.json().await.expect("JSON")
 }
 
-/// Waits until a batch is as it has to be, on one node.
+/// Waits until the batch fulfills a condition on a node.
 async fn until(client: &Client, server: &Server, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
     let waiting = async {
         loop {
@@ -43,25 +43,25 @@ async fn until(client: &Client, server: &Server, id: &str, is_so: impl Fn(&Value
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(3 * PATIENCE, waiting).await.expect("it comes to be so")
+    tokio::time::timeout(3 * TEST_TIMEOUT, waiting).await.expect("it comes to be so")
 }
 
-/// Each square once, and one finish line, as a node tells it.
+/// Checks the events on a node: each square once, and one finish line.
 async fn check_outcomes(client: &Client, server: &Server, id: &str, tasks: usize) {
-    let told = tokio::time::timeout(3 * PATIENCE, events(client, server, id, None)).await.expect("it ends");
-    let squares: BTreeSet<(u64, u64)> = told
+    let received = tokio::time::timeout(3 * TEST_TIMEOUT, events(client, server, id, None)).await.expect("it ends");
+    let squares: BTreeSet<(u64, u64)> = received
         .iter()
         .filter(|event| event.name == "square")
         .map(|event| (event.data["row"].as_u64().expect("a row"), event.data["column"].as_u64().expect("a column")))
         .collect();
-    assert_eq!(told.iter().filter(|event| event.name == "square").count(), tasks);
+    assert_eq!(received.iter().filter(|event| event.name == "square").count(), tasks);
     assert_eq!(squares.len(), tasks);
-    let ends: Vec<_> = told.iter().filter(|event| event.name == "status").collect();
+    let ends: Vec<_> = received.iter().filter(|event| event.name == "status").collect();
     assert_eq!(ends.len(), 1);
     assert_eq!(ends[0].data, json!({"status": "complete", "done": tasks, "failed": 0}));
 }
 
-/// The nodes that ran something of a batch of so many columns and as many rows.
+/// Returns the nodes that ran tasks of a batch with `side` rows and columns.
 async fn workers_of(client: &Client, server: &Server, id: &str, side: u32) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for index in 0..side * side {
@@ -79,7 +79,7 @@ async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
     let nats = Nats::start();
     let workers = ["left", "right"].map(|name| Worker::start(&nats.url(), name, 4));
     let [one, other] = ["one", "other"].map(|name| Web::start(&nats.url(), name, &[]).server);
-    // The cookie of one node is good on the other.
+    // Both nodes accept the same cookie.
     let client = visitor();
     let held = launch(&client, &one, 12, 12, json!({"duration_ms": FOREVER})).await;
     let paused = post(&client, &other, &format!("/api/batches/{held}/pause")).await;
@@ -90,7 +90,7 @@ async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
     let cancelled = post(&client, &other, &format!("/api/batches/{held}/cancel")).await;
     assert_eq!(cancelled["status"], "cancelled");
     until(&client, &one, &held, |batch| batch["status"] == "cancelled").await;
-    // Both workers take part, if not in the first batch on a busy machine.
+    // Both workers run tasks, though maybe not of the first batch on a busy machine.
     let work = json!({"duration_ms": [20, 60], "failure_rate": 0.9, "permanent_rate": 0.02});
     let mut names = BTreeSet::new();
     let both = async {
@@ -104,7 +104,7 @@ async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
             }
         }
     };
-    let id = tokio::time::timeout(3 * PATIENCE, both).await.expect("both have had their share");
+    let id = tokio::time::timeout(3 * TEST_TIMEOUT, both).await.expect("both have had their share");
     assert_eq!(names.into_iter().collect::<Vec<_>>(), ["left", "right"]);
     let receipt = format!("/api/batches/{id}/receipt");
     assert_eq!(get(&client, &one, &receipt).await, get(&client, &other, &receipt).await);
@@ -118,9 +118,9 @@ async fn a_batch_of_one_node_is_seen_and_controlled_on_every_other() {
         client.get(server.at(&format!("/api/batches/{id}"))).send().await.expect("an answer").status()
     };
     assert_eq!(status(&other).await, 404);
-    // The other one is told.
+    // The other server receives the deletion.
     let gone = async { while status(&one).await != 404 {} };
-    tokio::time::timeout(PATIENCE, gone).await.expect("it is gone everywhere");
+    tokio::time::timeout(TEST_TIMEOUT, gone).await.expect("it is gone everywhere");
     drop(workers);
 }
 
@@ -163,22 +163,22 @@ async fn a_limit_of_tasks_at_the_same_time_holds_for_all_nodes_together() {
     let workers = ["a", "b", "c"].map(|name| Worker::start(&nats.url(), name, 8));
     let web = Web::start(&nats.url(), "web", &[]);
     let client = visitor();
-    // Once they have heard of each other, it has to hold every time.
-    let hearing = async { while most_at_once(&client, &web.server, 4).await > 4 {} };
-    tokio::time::timeout(3 * PATIENCE, hearing).await.expect("they hear of each other");
+    // Once the nodes know each other, the limit must always hold.
+    let discovery = async { while max_concurrency(&client, &web.server, 4).await > 4 {} };
+    tokio::time::timeout(3 * TEST_TIMEOUT, discovery).await.expect("the nodes discover each other");
     for _ in 0..3 {
-        let most = most_at_once(&client, &web.server, 4).await;
+        let most = max_concurrency(&client, &web.server, 4).await;
         assert!(most <= 4, "{most} at the same time");
     }
-    // And as many as may do run at the same time.
+    // The limit is also reached.
     let body = json!({"work": {"kind": "color", "duration_ms": FOREVER}, "rows": 8, "columns": 8, "concurrency": 4, "timeout_ms": FOREVER[0]});
     let launched = client.post(web.server.at("/api/batches")).json(&body).send().await.expect("an answer");
     let launched: Value = launched.json().await.expect("JSON");
     let mut socket = open(&web.server, launched["id"].as_str().expect("an id")).await;
-    say(&mut socket, ClientFrame::Hello { from: None }).await;
+    send_frame(&mut socket, ClientFrame::Hello { from: None }).await;
     let filling = async {
         loop {
-            if let ServerFrame::Status(load) = hear(&mut socket).await.expect("it goes on").frame {
+            if let ServerFrame::Status(load) = recv_frame(&mut socket).await.expect("it goes on").frame {
                 assert!(load.running() <= 4, "{} at the same time", load.running());
                 if load.running() == 4 {
                     return;
@@ -186,12 +186,12 @@ async fn a_limit_of_tasks_at_the_same_time_holds_for_all_nodes_together() {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, filling).await.expect("four run");
+    tokio::time::timeout(TEST_TIMEOUT, filling).await.expect("four run");
     drop(workers);
 }
 
-/// Runs a batch with this limit, and tells how many of its tasks ran at the same time.
-async fn most_at_once(client: &Client, server: &Server, concurrency: u32) -> i32 {
+/// Runs a batch with this limit, and returns the maximum number of concurrent tasks.
+async fn max_concurrency(client: &Client, server: &Server, concurrency: u32) -> i32 {
     let work = json!({"kind": "color", "duration_ms": [30, 30]});
     let body = json!({"work": work, "rows": 8, "columns": 8, "concurrency": concurrency});
     let launched = client.post(server.at("/api/batches")).json(&body).send().await.expect("an answer");
@@ -205,7 +205,7 @@ async fn most_at_once(client: &Client, server: &Server, concurrency: u32) -> i32
         let started = attempt["started_at"].as_str().expect("a time");
         let started = time::OffsetDateTime::parse(started, &time::format_description::well_known::Rfc3339);
         let started = started.expect("a time").unix_timestamp_nanos() / 1_000_000;
-        // Times are whole milliseconds: what ends within the one in which another starts comes first.
+        // Times are in milliseconds. An end in the same millisecond as a start counts as earlier.
         moments.push((started + i128::from(attempt["took_ms"].as_u64().expect("a time")) - 1, -1));
         moments.push((started, 1));
     }
@@ -226,10 +226,10 @@ async fn what_a_killed_worker_and_a_killed_server_leave_behind_is_finished_by_th
     let id = launch(&client, &one, 10, 10, json!({"duration_ms": [100, 300]})).await;
     until(&client, &other, &id, |batch| batch["done"].as_u64() > Some(10)).await;
     left.kill();
-    // The one that keeps the lap.
+    // The coordinator of the lap.
     one.kill();
     check_outcomes(&client, &other, &id, 100).await;
-    // Somebody else notes how it ended.
+    // Another node finalizes the batch.
     let noted = async {
         loop {
             let launched = launch(&client, &other, 1, 1, json!({})).await;
@@ -245,7 +245,7 @@ async fn what_a_killed_worker_and_a_killed_server_leave_behind_is_finished_by_th
     drop(right);
 }
 
-/// Passes bytes on to NATS as long as it is told to.
+/// Starts a TCP proxy to NATS. The sender blocks and unblocks it.
 async fn proxy(port: u16) -> (u16, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let own = listener.local_addr().expect("it listens").port();
@@ -256,7 +256,7 @@ async fn proxy(port: u16) -> (u16, watch::Sender<bool>) {
             tokio::spawn(async move {
                 let mut far = TcpStream::connect(("127.0.0.1", port)).await.expect("NATS listens");
                 loop {
-                    // Neither end hears that the other is not heard of: nothing is closed.
+                    // While it is blocked, the connections stay open.
                     let _ = is_open.wait_for(|is_open| *is_open).await;
                     tokio::select! {
                         _ = copy_bidirectional(&mut near, &mut far) => return,
@@ -282,7 +282,7 @@ async fn a_worker_that_is_cut_off_is_replaced_and_takes_part_again_when_it_is_ba
     line.send_replace(false);
     check_outcomes(&client, &web, &id, 100).await;
     line.send_replace(true);
-    // Now there is nobody else.
+    // Now `far` is the only worker.
     near.kill();
     let id = launch(&client, &web, 4, 4, json!({})).await;
     check_outcomes(&client, &web, &id, 16).await;
@@ -310,7 +310,7 @@ async fn while_nats_is_away_nothing_is_lost_and_what_cannot_be_done_is_told() {
     assert_eq!(refused.status(), 503);
     let problem: Value = refused.json().await.expect("JSON");
     assert!(problem["detail"].as_str().expect("a sentence").contains("there has been no connection"), "{problem}");
-    // What is in memory is still shown.
+    // Batches in memory can still be read.
     assert_eq!(get(&client, &web, &format!("/api/batches/{held}")).await["status"], "running");
     nats.run();
     check_outcomes(&client, &web, &id, 100).await;

@@ -1,7 +1,7 @@
-//! Kills workers, servers and NATS itself again and again, at moments that nobody chose, and checks from outside that every promise was kept.
+//! Kills workers, servers and NATS repeatedly at random times, and checks the guarantees over the API.
 //!
-//! `make chaos` does it longer. Everything follows from a seed, but for the moments at which the system does its part; `CHAOS_SEED` and
-//! `CLUSTER_KILLS` ask for a certain run.
+//! `make chaos` runs it with more kills. Everything but the timing of the system is determined by a seed; `CHAOS_SEED` and `CLUSTER_KILLS` repeat
+//! a run.
 
 #![allow(
     clippy::expect_used,
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use common::cluster::{Web, Worker};
 use common::{Server, events};
 use nats::{Nats, urls};
-use promises::{Asked, Attempts, PATIENCE, Sum, check, check_ok};
+use promises::{Attempts, Sum, TEST_TIMEOUT, TrackedBatch, check, check_ok};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Client;
@@ -31,10 +31,10 @@ use serde_json::Value;
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-/// How often something is killed unless somebody says otherwise.
-const USUAL_KILLS: u64 = 6;
+/// The default number of kills.
+const DEFAULT_KILLS: u64 = 6;
 
-const WEBS: usize = 2;
+const SERVERS: usize = 2;
 const WORKERS: usize = 3;
 
 /// What can be killed.
@@ -42,16 +42,16 @@ const WORKERS: usize = 3;
 enum Victim {
     Worker(usize),
     Web(usize),
-    /// One of the NATS servers, whichever it is.
+    /// The NATS server with this number.
     Nats(usize),
     /// The NATS server that leads the stream of events.
     Leader,
 }
 
-/// The servers, each of which can be replaced while others talk to it.
+/// The servers. Each can be replaced while requests are sent.
 type Webs = [RefCell<Rc<Web>>];
 
-/// All other nodes, and what they meet at.
+/// The NATS servers and the workers.
 struct Cluster {
     nats: Vec<Nats>,
     workers: Vec<Option<Worker>>,
@@ -77,8 +77,8 @@ impl Cluster {
         Worker::start_with(&urls(&self.nats), &format!("worker{number}"), 6, &["--nats-replicas", &self.replicas()])
     }
 
-    /// Kills something, and starts it again after a while.
-    async fn strike(&mut self, webs: &Webs, victim: Victim, pause: Duration) {
+    /// Kills a process, and starts it again after a pause.
+    async fn kill_and_restart(&mut self, webs: &Webs, victim: Victim, pause: Duration) {
         let victim = match victim {
             Victim::Leader => Victim::Nats(self.leader().await),
             victim => victim,
@@ -104,13 +104,13 @@ impl Cluster {
         }
     }
 
-    /// Which server leads the stream of events; any one where there is no leader just now.
+    /// Returns the NATS server that leads the stream of events, or 0 if there is no leader at the moment.
     async fn leader(&self) -> usize {
         for nats in &self.nats {
             let url = format!("http://127.0.0.1:{}/jsz?streams=true", nats.monitor);
             let Ok(answer) = common::stranger().get(url).send().await else { continue };
-            let told: Value = answer.json().await.expect("JSON");
-            let streams = told["account_details"][0]["stream_detail"].as_array().cloned().unwrap_or_default();
+            let info: Value = answer.json().await.expect("JSON");
+            let streams = info["account_details"][0]["stream_detail"].as_array().cloned().unwrap_or_default();
             let journal = streams.iter().find(|stream| stream["name"] == "quilt-journal");
             let leader =
                 journal.and_then(|stream| stream["cluster"]["leader"].as_str()?.strip_prefix('n')?.parse().ok());
@@ -126,25 +126,25 @@ fn server(webs: &Webs, number: usize) -> Rc<Web> {
     Rc::clone(&webs[number].borrow())
 }
 
-/// Asks for batches and meddles with them, at any server, until it is over. What is not answered is no promise.
-async fn talk(
+/// Launches and controls batches on random servers until `is_over`. Returns the number of requests without a response.
+async fn send_requests(
     webs: &Webs,
     random: &mut StdRng,
     client: &Client,
-    asked: &mut Vec<Asked>,
+    tracked: &mut Vec<TrackedBatch>,
     is_over: &Cell<bool>,
 ) -> usize {
     let mut unanswered = 0;
     while !is_over.get() {
-        asked.push(Asked::new(random, asked.len()));
-        let last = asked.len() - 1;
-        for (place, asked) in asked.iter_mut().enumerate() {
+        tracked.push(TrackedBatch::new(random, tracked.len()));
+        let last = tracked.len() - 1;
+        for (place, tracked) in tracked.iter_mut().enumerate() {
             let is_chosen = place == last || random.random_bool(0.1);
-            let web = server(webs, random.random_range(0..WEBS));
-            let result = match &asked.id {
+            let web = server(webs, random.random_range(0..SERVERS));
+            let result = match &tracked.id {
                 _ if !is_chosen || is_over.get() => Ok(()),
-                None => asked.launch(client, &web.server).await,
-                Some(_) => asked.meddle(random, client, &web.server).await,
+                None => tracked.launch(client, &web.server).await,
+                Some(_) => tracked.act(random, client, &web.server).await,
             };
             unanswered += usize::from(result.is_err());
         }
@@ -153,50 +153,51 @@ async fn talk(
     unanswered
 }
 
-async fn keeps_its_promises(nats: Vec<Nats>, victims: &[Victim]) {
+async fn check_promises(nats: Vec<Nats>, victims: &[Victim]) {
     let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let seed = number("CHAOS_SEED").unwrap_or_else(rand::random);
-    let kills = number("CLUSTER_KILLS").unwrap_or(USUAL_KILLS);
+    let kills = number("CLUSTER_KILLS").unwrap_or(DEFAULT_KILLS);
     println!("CHAOS_SEED={seed} CLUSTER_KILLS={kills}, {} NATS servers", nats.len());
     let mut random = StdRng::seed_from_u64(seed);
-    let mut talker = StdRng::seed_from_u64(random.random());
+    let mut request_rng = StdRng::seed_from_u64(random.random());
     let client = common::visitor();
     let mut cluster = block_in_place(|| Cluster::start(nats));
-    let webs: Vec<_> = block_in_place(|| (0..WEBS).map(|number| RefCell::new(Rc::new(cluster.web(number)))).collect());
-    let mut asked = Vec::new();
-    let mut struck: BTreeMap<Victim, u32> = BTreeMap::new();
+    let webs: Vec<_> =
+        block_in_place(|| (0..SERVERS).map(|number| RefCell::new(Rc::new(cluster.web(number)))).collect());
+    let mut tracked = Vec::new();
+    let mut killed: BTreeMap<Victim, u32> = BTreeMap::new();
     let mut unanswered = 0;
     for kill in 0..kills {
-        // Each of them once before any of them twice.
+        // In turn, so that each is killed.
         let victim = victims[(kill as usize) % victims.len()];
-        let (life, pause) = (random.random_range(200..1_500), random.random_range(0..2_000));
+        let (lifetime, pause) = (random.random_range(200..1_500), random.random_range(0..2_000));
         let is_over = Cell::new(false);
-        let strike = async {
-            sleep(Duration::from_millis(life)).await;
-            cluster.strike(&webs, victim, Duration::from_millis(pause)).await;
+        let restart = async {
+            sleep(Duration::from_millis(lifetime)).await;
+            cluster.kill_and_restart(&webs, victim, Duration::from_millis(pause)).await;
             is_over.set(true);
         };
-        let talk = talk(&webs, &mut talker, &client, &mut asked, &is_over);
-        let ((), missed) = tokio::join!(strike, talk);
+        let requests = send_requests(&webs, &mut request_rng, &client, &mut tracked, &is_over);
+        let ((), missed) = tokio::join!(restart, requests);
         unanswered += missed;
-        *struck.entry(victim).or_default() += 1;
+        *killed.entry(victim).or_default() += 1;
         if (kill + 1).is_multiple_of(20) {
-            println!("{} kills, {} batches asked for", kill + 1, asked.len());
+            println!("{} kills, {} batches asked for", kill + 1, tracked.len());
         }
     }
-    let calm = Instant::now();
-    let webs: Vec<Rc<Web>> = (0..WEBS).map(|number| server(&webs, number)).collect();
+    let last_kill = Instant::now();
+    let webs: Vec<Rc<Web>> = (0..SERVERS).map(|number| server(&webs, number)).collect();
     let mut sum = Sum::default();
     let mut batches = 0;
-    for asked in asked.iter_mut().filter(|asked| asked.id.is_some()) {
-        let id = asked.id.clone().expect("it was acknowledged");
+    for tracked in tracked.iter_mut().filter(|tracked| tracked.id.is_some()) {
+        let id = tracked.id.clone().expect("it was acknowledged");
         batches += 1;
         let mut receipts = Vec::new();
         for web in &webs {
             resume(&client, &web.server, &id).await;
-            let told = tokio::time::timeout(PATIENCE, events(&client, &web.server, &id, None)).await;
-            let told = told.unwrap_or_else(|_| panic!("{id} does not come to an end"));
-            let sums = check(asked, &told, &client, &web.server, &mut random, Attempts::Repeated).await;
+            let received = tokio::time::timeout(TEST_TIMEOUT, events(&client, &web.server, &id, None)).await;
+            let received = received.unwrap_or_else(|_| panic!("{id} does not come to an end"));
+            let sums = check(tracked, &received, &client, &web.server, &mut random, Attempts::Repeated).await;
             if receipts.is_empty() {
                 sum.add(sums);
             }
@@ -208,10 +209,10 @@ async fn keeps_its_promises(nats: Vec<Nats>, victims: &[Victim]) {
     }
     let Sum { tasks, laps, cancelled, attempts } = sum;
     println!(
-        "{kills} kills {struck:?}, {unanswered} calls unanswered; {batches} batches acknowledged ({cancelled} of them cancelled), with {tasks} tasks and \
-         {laps} finish lines, on each of {WEBS} servers: every square has one outcome a lap, every lap one finish line and one receipt that agrees \
+        "{kills} kills {killed:?}, {unanswered} calls unanswered; {batches} batches acknowledged ({cancelled} of them cancelled), with {tasks} tasks and \
+         {laps} finish lines, on each of {SERVERS} servers: every square has one outcome a lap, every lap one finish line and one receipt that agrees \
          with it; {attempts} squares' attempts were within their bounds; all was over {:.1?} after the last kill",
-        calm.elapsed()
+        last_kill.elapsed()
     );
     assert!(batches > 0 && laps > 0, "there was something to check");
 }
@@ -223,12 +224,12 @@ async fn resume(client: &Client, server: &Server, id: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_killed_of_two_servers_three_workers_and_nats_every_promise_is_kept() {
     use Victim::{Nats as N, Web as S, Worker as W};
-    keeps_its_promises(vec![Nats::start()], &[W(0), S(0), N(0), W(1), S(1), W(2)]).await;
+    check_promises(vec![Nats::start()], &[W(0), S(0), N(0), W(1), S(1), W(2)]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_leads_three_nats_servers_is_killed_and_every_promise_is_kept() {
     use Victim::{Leader, Nats as N, Web as S, Worker as W};
     let nats = block_in_place(Nats::start_cluster).into_iter().collect();
-    keeps_its_promises(nats, &[Leader, W(0), Leader, S(0), N(0), W(1), Leader, S(1), N(1), W(2), N(2)]).await;
+    check_promises(nats, &[Leader, W(0), Leader, S(0), N(0), W(1), Leader, S(1), N(1), W(2), N(2)]).await;
 }

@@ -1,4 +1,4 @@
-//! Pausing, limiting, retrying and removing over the API, and what it tells of attempts and finish lines.
+//! Pausing, limiting, retrying and deleting over the API, and its records of attempts and finish lines.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -8,7 +8,7 @@ use common::{FOREVER, Server, events, folder, launch, visitor};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
-/// Asks for something, and returns the status and the document of the answer; `null` where there is none.
+/// Sends a request, and returns the status and the JSON of the response; `null` if there is none.
 async fn ask(client: &Client, method: Method, url: String, body: Option<Value>) -> (StatusCode, Value) {
     let mut request = client.request(method, url);
     if let Some(body) = body {
@@ -59,13 +59,13 @@ async fn a_batch_is_paused_limited_resumed_and_cancelled_and_the_events_say_so()
     assert_eq!(post(&client, at("/resume")).await.1["status"], "running");
     let (_, cancelled) = post(&client, at("/cancel")).await;
     assert_eq!((&cancelled["status"], &cancelled["cancelled_because"]), (&json!("cancelled"), &json!("asked")));
-    let told: Vec<(String, Value)> =
+    let received: Vec<(String, Value)> =
         events(&client, &server, &id, None).await.into_iter().map(|event| (event.name, event.data)).collect();
     let status = |status: &str| ("status".to_owned(), json!({"status": status}));
     let cancelled = ("status".to_owned(), json!({"status": "cancelled", "done": 0, "failed": 0, "not_run": 64}));
     let limit = |limit: Value| ("concurrency".to_owned(), json!({"concurrency": limit}));
     let expected = [status("paused"), limit(json!(3)), limit(json!(null)), status("running"), cancelled];
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
 }
 
 #[tokio::test]
@@ -82,8 +82,8 @@ async fn a_batch_stops_when_more_fails_than_it_tolerates_or_its_time_is_over() {
         let (status, batch) = ask(&client, Method::POST, server.at("/api/batches"), Some(body)).await;
         assert_eq!(status, StatusCode::CREATED, "{batch}");
         let id = batch["id"].as_str().expect("an id");
-        let told = events(&client, &server, id, None).await;
-        assert_eq!(told.last().expect("an end").data["status"], "cancelled");
+        let received = events(&client, &server, id, None).await;
+        assert_eq!(received.last().expect("an end").data["status"], "cancelled");
         let (_, batch) = get(&client, server.at(&format!("/api/batches/{id}"))).await;
         assert_eq!((&batch["status"], &batch["cancelled_because"]), (&json!("cancelled"), &json!(cause)));
         let (status, none) = get(&client, server.at(&format!("/api/batches/{id}/receipt"))).await;
@@ -103,9 +103,9 @@ async fn attempts_and_receipts_are_told_and_two_batches_of_one_seed_have_the_sam
         let (_, batch) = ask(&client, Method::POST, server.at("/api/batches"), Some(body)).await;
         let id = batch["id"].as_str().expect("an id").to_owned();
         let at = |path: &str| server.at(&format!("/api/batches/{id}{path}"));
-        let told = events(&client, &server, &id, None).await;
+        let received = events(&client, &server, &id, None).await;
         let mut attempts = 0;
-        for event in told.iter().filter(|event| event.name == "square") {
+        for event in received.iter().filter(|event| event.name == "square") {
             let (row, column) = (&event.data["row"], &event.data["column"]);
             let (status, square) = get(&client, at(&format!("/squares/{row}/{column}"))).await;
             assert_eq!(status, StatusCode::OK);
@@ -129,7 +129,7 @@ async fn attempts_and_receipts_are_told_and_two_batches_of_one_seed_have_the_sam
             (&receipt["batch"], &receipt["attempts"], &receipt["lap"]),
             (&json!(id), &json!(attempts), &json!(1))
         );
-        let last = told.iter().rfind(|event| event.name == "square").expect("squares");
+        let last = received.iter().rfind(|event| event.name == "square").expect("squares");
         assert_eq!(receipt["last_across"]["row"], last.data["row"]);
         assert_eq!(get(&client, at("/receipt?lap=1")).await.1, receipt);
         assert_eq!(get(&client, at("/receipt?lap=2")).await.1["type"], problem("no-receipt"));
@@ -176,13 +176,13 @@ async fn one_failed_square_is_put_back_alone() {
     assert_eq!(ask(&visitor(), Method::POST, retry("2/3"), None).await.0, 403);
     let (status, batch) = ask(&client, Method::POST, retry("2/3"), None).await;
     assert_eq!((status, &batch["lap"]), (StatusCode::OK, &json!(2)));
-    let told = events(&client, &server, &id, Some(last)).await;
-    let told: Vec<_> = told.iter().map(|event| (event.name.as_str(), &event.data)).collect();
+    let received = events(&client, &server, &id, Some(last)).await;
+    let received: Vec<_> = received.iter().map(|event| (event.name.as_str(), &event.data)).collect();
     let square = json!({"row": 2, "column": 3});
     let failed = json!({"row": 2, "column": 3, "failed": "unlucky: the failure rate struck", "reason": "unlucky: the failure rate struck"});
     let complete = json!({"status": "complete", "done": 0, "failed": 64});
     let lap = json!({"lap": 2, "set": "squares", "square": square});
-    assert_eq!(told, [("lap", &lap), ("square", &failed), ("status", &complete)]);
+    assert_eq!(received, [("lap", &lap), ("square", &failed), ("status", &complete)]);
 }
 
 #[tokio::test]
@@ -197,11 +197,11 @@ async fn a_reader_who_is_too_far_behind_is_told_how_things_stand() {
     assert_eq!(first.iter().filter(|event| event.name == "square").count(), 4_096);
     let last = first.last().expect("a finish").id;
     post(&client, server.at(&format!("/api/batches/{id}/retry"))).await;
-    // Who has seen the first lap is told the second.
+    // A client that has seen the first lap receives the second one.
     let second = events(&client, &server, &id, Some(last)).await;
     assert_eq!((second[0].name.as_str(), &second[0].data), ("lap", &json!({"lap": 2, "set": "failed"})));
     assert_eq!(second.len(), 1 + 4_096 + 1);
-    // Who has seen nothing is told the squares as they stand, and how it ended. What stands has no id.
+    // A client that has seen nothing receives the current state of the squares without ids, and the final status.
     let text = client.get(server.at(&format!("/api/batches/{id}/events"))).send().await.expect("an answer");
     let text = text.text().await.expect("it ends");
     assert_eq!(text.matches("event: square").count(), 4_096);

@@ -1,4 +1,4 @@
-//! A task that kills its server: it is found, and nothing else fails.
+//! A task that kills its server fails, and no other task does.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -9,18 +9,18 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, command, folder, visitor};
+use common::{TEST_TIMEOUT, command, folder, visitor};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-/// A life of the server, which may be over at any moment.
-struct Life {
+/// A server process, which may exit at any time.
+struct ServerProcess {
     child: Child,
-    /// Nothing if it was killed before it said where it is.
+    /// Empty if the server was killed before it printed its URL.
     url: String,
 }
 
-impl Life {
+impl ServerProcess {
     fn start(data: &Path, config: &Path) -> Self {
         let mut child = command()
             .args(["serve", "--addr", "127.0.0.1:0", "--log-filter", "error", "--data"])
@@ -35,7 +35,7 @@ impl Life {
         Self { child, url: line.trim().strip_prefix("Quilt is at ").unwrap_or_default().to_owned() }
     }
 
-    fn is_over(&mut self) -> bool {
+    fn has_exited(&mut self) -> bool {
         self.child.try_wait().expect("it is a child").is_some()
     }
 
@@ -45,14 +45,14 @@ impl Life {
     }
 }
 
-impl Drop for Life {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Lets servers live and die until a batch is finished. Returns it, and how many lives it took.
+/// Restarts the server until a batch is finished. Returns the batch, its results and the number of starts.
 async fn run(items: &[&str], seconds: &str) -> (Value, Vec<Value>, u32) {
     let folder = folder();
     let data = folder.path().join("data");
@@ -61,47 +61,47 @@ async fn run(items: &[&str], seconds: &str) -> (Value, Vec<Value>, u32) {
     let text = format!("[commands.step]\nprogram = \"sh\"\nargs = [\"-c\", \"{script}\", \"sh\", \"{{}}\"]\n");
     std::fs::write(&config, text).expect("writable");
     let client = visitor();
-    let mut life = Life::start(&data, &config);
+    let mut server = ServerProcess::start(&data, &config);
     let launch = json!({"work": {"kind": "command", "name": "step", "items": items}});
-    let launched = client.post(format!("{}/api/batches", life.url)).json(&launch).send().await.expect("an answer");
+    let launched = client.post(format!("{}/api/batches", server.url)).json(&launch).send().await.expect("an answer");
     let launched: Value = launched.json().await.expect("JSON");
     let id = launched["id"].as_str().expect("it is launched").to_owned();
     let started = Instant::now();
-    for lives in 1.. {
-        while !life.is_over() {
-            assert!(started.elapsed() < PATIENCE, "it is finished, or the server dies");
-            if let Some(batch) = life.batch(&client, &id).await.filter(|batch| batch["status"] == "finished") {
-                let results = client.get(format!("{}/api/batches/{id}/results", life.url)).send().await;
+    for starts in 1.. {
+        while !server.has_exited() {
+            assert!(started.elapsed() < TEST_TIMEOUT, "it is finished, or the server dies");
+            if let Some(batch) = server.batch(&client, &id).await.filter(|batch| batch["status"] == "finished") {
+                let results = client.get(format!("{}/api/batches/{id}/results", server.url)).send().await;
                 let results = results.expect("an answer").text().await.expect("text");
                 let rows = results.lines().map(|line| serde_json::from_str(line).expect("JSON"));
-                return (batch, rows.collect(), lives);
+                return (batch, rows.collect(), starts);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        life = Life::start(&data, &config);
+        server = ServerProcess::start(&data, &config);
     }
-    unreachable!("a life is counted in 32 bits");
+    unreachable!("fewer than 2^32 starts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_kills_its_server_fails_within_ten_lives_and_all_others_are_done() {
-    only_the_killer_fails(24, "0.2").await;
+    check_only_poison_task_fails(24, "0.2").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_found_among_many_that_take_no_time() {
-    only_the_killer_fails(400, "0").await;
+    check_only_poison_task_fails(400, "0").await;
 }
 
-async fn only_the_killer_fails(tasks: u32, seconds: &str) {
-    let killer = tasks * 2 / 3;
+async fn check_only_poison_task_fails(tasks: u32, seconds: &str) {
+    let poison_task = tasks * 2 / 3;
     let items: Vec<String> =
-        (0..tasks).map(|number| if number == killer { "kill".into() } else { number.to_string() }).collect();
-    let (batch, results, lives) = run(&items.iter().map(String::as_str).collect::<Vec<_>>(), seconds).await;
-    assert_eq!((&batch["done"], &batch["failed"]), (&json!(tasks - 1), &json!(1)), "after {lives} lives: {batch}");
+        (0..tasks).map(|number| if number == poison_task { "kill".into() } else { number.to_string() }).collect();
+    let (batch, results, starts) = run(&items.iter().map(String::as_str).collect::<Vec<_>>(), seconds).await;
+    assert_eq!((&batch["done"], &batch["failed"]), (&json!(tasks - 1), &json!(1)), "after {starts} starts: {batch}");
     let failed: Vec<&Value> = results.iter().filter(|row| !row["failed"].is_null()).collect();
     assert_eq!(failed.len(), 1);
     assert_eq!(failed[0]["item"], "kill");
     assert_eq!(failed[0]["reason"], "workers were lost");
-    assert!((3..=10).contains(&lives), "{lives} lives");
+    assert!((3..=10).contains(&starts), "{starts} starts");
 }

@@ -1,4 +1,4 @@
-//! A data folder whose disk is full, and whose files are copied, deleted or replaced while the server runs.
+//! Data folders on a full disk, and data folders whose files are copied, deleted or replaced while the server runs.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 #![cfg(target_os = "linux")]
@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{FOREVER, PATIENCE, Server, folder, launch, visitor};
+use common::{FOREVER, Server, TEST_TIMEOUT, folder, launch, visitor};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-/// Starts a server that refuses to, and returns what it says.
+/// Runs a server that fails to start, and returns its error message.
 fn refusal(data: &Path) -> String {
     let mut command = common::command();
     command.args(["serve", "--addr", "127.0.0.1:0", "--data"]).arg(data);
@@ -27,7 +27,7 @@ async fn health(client: &Client, server: &Server) -> (StatusCode, String) {
     (answer.status(), answer.text().await.expect("text"))
 }
 
-/// Waits until the health is told with this status, and returns the text.
+/// Waits until the health check returns this status, and returns its text.
 async fn until_health(client: &Client, server: &Server, expected: StatusCode) -> String {
     let started = Instant::now();
     loop {
@@ -35,12 +35,12 @@ async fn until_health(client: &Client, server: &Server, expected: StatusCode) ->
         if status == expected {
             return text;
         }
-        assert!(started.elapsed() < PATIENCE, "{status} {text}");
+        assert!(started.elapsed() < TEST_TIMEOUT, "{status} {text}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Launches a batch, which is refused, and returns why.
+/// Sends a launch request that is refused, and returns the reason.
 async fn refused_launch(client: &Client, server: &Server) -> String {
     let body = json!({"work": {"kind": "color"}, "rows": 2, "columns": 2});
     let refused = client.post(server.at("/api/batches")).json(&body).send().await.expect("an answer");
@@ -67,18 +67,18 @@ async fn a_copy_of_a_running_servers_database_without_its_log_is_refused() {
     copied("quilt.db");
     let said = refusal(copy.path());
     assert!(said.contains("copy `quilt.db` together with `quilt.db-wal`, or stop the server first"), "{said}");
-    // It is no way on to try again.
+    // A second start fails in the same way.
     assert_eq!(refusal(copy.path()), said);
-    // With its log it is whole.
+    // With its log the copy is complete.
     copied("quilt.db-wal");
     drop(Server::start(copy.path()));
-    // A server that was killed has left its log, and goes on.
+    // A killed server leaves its log, so it can be started again.
     server.kill();
     let server = Server::start(folder.path());
     launch(&client, &server, 2, 2, json!({})).await;
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.expect("no panic");
     assert!(status.success(), "{log}");
-    // After a clean stop the database is whole by itself.
+    // After a clean stop the database is complete without the log.
     let alone = common::folder();
     std::fs::copy(folder.path().join("quilt.db"), alone.path().join("quilt.db")).expect("a copy");
     drop(Server::start(alone.path()));
@@ -96,7 +96,7 @@ async fn what_is_documented_opens_a_copy_without_its_log() {
     refusal(copy.path());
     rusqlite::Connection::open(&path).expect("writable").execute("DELETE FROM running", []).expect("writable");
     drop(Server::start(copy.path()));
-    // A copy that SQLite makes is whole.
+    // A copy by SQLite is complete.
     let whole = common::folder();
     let target = whole.path().join("quilt.db");
     let source = rusqlite::Connection::open(folder.path().join("quilt.db")).expect("readable");
@@ -114,16 +114,16 @@ async fn a_database_that_is_deleted_or_replaced_is_noticed_and_launches_are_refu
     let path = folder.path().join("quilt.db");
     let away = folder.path().join("away.db");
     std::fs::rename(&path, &away).expect("ours");
-    let told = "was deleted or replaced while the server runs";
+    let expected_reason = "was deleted or replaced while the server runs";
     let refused = refused_launch(&client, &server).await;
-    assert!(refused.contains(told), "{refused}");
+    assert!(refused.contains(expected_reason), "{refused}");
     let (status, text) = health(&client, &server).await;
     assert_eq!(status, 503);
-    assert!(text.contains(told), "{text}");
+    assert!(text.contains(expected_reason), "{text}");
     assert!(!path.exists(), "no new file is made in its place");
-    // Another file in its place is not taken for it.
+    // Another file at the same path is detected.
     std::fs::copy(&away, &path).expect("writable");
-    assert!(refused_launch(&client, &server).await.contains(told));
+    assert!(refused_launch(&client, &server).await.contains(expected_reason));
     assert_eq!(status_of(&client, &server, &batch).await, "finished");
     std::fs::rename(&away, &path).expect("ours");
     assert_eq!(health(&client, &server).await, (StatusCode::OK, "ok\n".into()));
@@ -132,11 +132,11 @@ async fn a_database_that_is_deleted_or_replaced_is_noticed_and_launches_are_refu
     assert!(status.success() && !log.contains("panicked"), "{log}");
 }
 
-/// A file system of a few megabytes in a folder, for as long as it lives.
+/// A mounted file system of 2 MiB. It is unmounted on drop.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
-    /// `None` where this process must not mount anything.
+    /// Returns `None` if this process has no permission to mount.
     fn mount() -> Option<Self> {
         let folder = folder();
         let mut mount = Command::new("mount");
@@ -149,7 +149,7 @@ impl SmallDisk {
         self.0.path()
     }
 
-    /// Takes all the space that is left.
+    /// Fills the file system.
     fn fill(&self) {
         let mut file = std::fs::File::options().create(true).append(true).open(self.filler()).expect("writable");
         for size in [64 << 10, 4 << 10, 256, 1] {
@@ -184,7 +184,7 @@ async fn a_server_on_a_full_disk_starts_shows_what_is_there_and_goes_on_when_the
     common::events(&client, &server, &batch, None).await;
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.expect("no panic");
     assert!(status.success(), "{log}");
-    // The start after a clean stop, and the one after a crash, which has a log to read.
+    // First a start after a clean stop, then one after a crash, which has to recover the log.
     for is_last in [false, true] {
         disk.fill();
         let server = Server::start(disk.path());

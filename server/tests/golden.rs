@@ -1,4 +1,4 @@
-//! A data folder that a released program left is opened by this one, and returns what it returned then.
+//! Data folders of earlier releases can be opened, and the API returns the same data.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -27,7 +27,7 @@ async fn batches_of_an_older_data_folder_are_as_they_were() {
     let golden = tests.join("../../crates/quilt/tests/golden/1");
     let folder = common::folder();
     std::fs::copy(tests.join("golden/schema-3/quilt.db"), folder.path().join("quilt.db")).expect("a copy");
-    // Its batches are of whatever day they were made on.
+    // The batches are old, so they must not expire.
     let server = Server::start_with(folder.path(), &["--keep-hours", "0"]);
     let client = common::visitor();
     let get = async |path: String| {
@@ -37,11 +37,11 @@ async fn batches_of_an_older_data_folder_are_as_they_were() {
     };
     for name in ["done", "retried", "cancelled", "deadline", "halted"] {
         let read = |extension: &str| std::fs::read(golden.join(name).with_extension(extension)).expect("a file");
-        let told: Value = serde_json::from_slice(&read("json")).expect("JSON");
-        let id = told["batch"]["id"].as_str().expect("an id");
+        let recorded: Value = serde_json::from_slice(&read("json")).expect("JSON");
+        let id = recorded["batch"]["id"].as_str().expect("an id");
         let batch = serde_json::from_str(&get(format!("/api/batches/{id}")).await).expect("JSON");
-        assert_holds(&batch, &told["batch"], name);
-        for receipt in told["receipts"].as_array().expect("receipts") {
+        assert_holds(&batch, &recorded["batch"], name);
+        for receipt in recorded["receipts"].as_array().expect("receipts") {
             let lap = &receipt["lap"];
             let again = serde_json::from_str(&get(format!("/api/batches/{id}/receipt?lap={lap}")).await).expect("JSON");
             assert_holds(&again, receipt, &format!("receipt {lap} of {name}"));
@@ -52,7 +52,7 @@ async fn batches_of_an_older_data_folder_are_as_they_were() {
         for (again, result) in again.lines().zip(results.lines()) {
             let parsed = |line: &str| serde_json::from_str::<Value>(line).expect("JSON");
             let (again, mut result) = (parsed(again), parsed(result));
-            // Earlier versions called squares of a stopped batch pending.
+            // Earlier versions returned `pending` for the squares of a stopped batch.
             if again["state"] == "not_run" && result["state"] == "pending" {
                 result["state"] = again["state"].clone();
             }

@@ -1,4 +1,4 @@
-//! Fetching many pages of few hosts: their limits, and what a host asks for.
+//! Limits per host when many pages are fetched, and pauses that a host requests.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -12,13 +12,13 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use common::gate::MAY_FETCH;
+use common::gate::ALLOW_LOCAL_FETCH;
 use common::{Server, folder, visitor};
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-/// What a host has seen.
+/// Statistics of a host.
 #[derive(Default)]
 struct Host {
     running: AtomicU32,
@@ -26,7 +26,7 @@ struct Host {
     asked: AtomicU32,
 }
 
-/// A host whose pages take a while, and that asks for a pause at its fifth one.
+/// Starts a host with slow pages, which requests a pause with its fifth response.
 async fn start(host: &Arc<Host>) -> String {
     let host = Arc::clone(host);
     let page = move || {
@@ -55,12 +55,12 @@ async fn get_json(client: &Client, url: &str) -> Value {
 #[tokio::test]
 async fn pages_of_a_busy_host_wait_outside_of_their_time_limit_and_pause_when_it_asks_for_that() {
     let folder = folder();
-    let server = Server::start_with(folder.path(), MAY_FETCH);
+    let server = Server::start_with(folder.path(), ALLOW_LOCAL_FETCH);
     let client = visitor();
     let host = Arc::new(Host::default());
     let site = start(&host).await;
     let urls: Vec<String> = (0..100).map(|page| format!("{site}/{page}")).collect();
-    // All of them take 2.5 s and a pause of 2 s, and each has 2 s.
+    // All pages together take 2.5 s plus the pause of 2 s. The timeout of each is 2 s.
     let body = json!({"work": {"kind": "fetch", "urls": urls, "per_host": 2}, "timeout_ms": 2_000});
     let before = Instant::now();
     let launched = client.post(server.at("/api/batches")).json(&body).send().await.expect("an answer");
@@ -82,7 +82,7 @@ async fn pages_of_a_busy_host_wait_outside_of_their_time_limit_and_pause_when_it
             }
         }
     };
-    let batch = timeout(common::PATIENCE, watching).await.expect("it comes to its finish line");
+    let batch = timeout(common::TEST_TIMEOUT, watching).await.expect("it comes to its finish line");
     assert_eq!((&batch["done"], &batch["failed"]), (&json!(100), &json!(0)));
     assert_eq!(host.most.load(Ordering::SeqCst), 2);
     assert_eq!(host.asked.load(Ordering::SeqCst), 101, "one page was asked for twice");

@@ -13,7 +13,7 @@ async fn a_batch_that_a_crash_cut_short_is_finished_by_the_next_start_with_each_
     let server = Server::start(folder.path());
     let client = visitor();
     let id = launch(&client, &server, 12, 12, json!({"duration_ms": [20, 400]})).await;
-    // Read some of the events, then pull the plug.
+    // Read some of the events, then kill the server.
     let response = client.get(server.at(&format!("/api/batches/{id}/events"))).send().await.expect("an answer");
     let before = read_some(response, 30).await;
     server.kill();
@@ -26,7 +26,7 @@ async fn a_batch_that_a_crash_cut_short_is_finished_by_the_next_start_with_each_
     assert_eq!(places, (0..144).collect::<Vec<u64>>());
     assert_eq!(all.iter().filter(|event| event.name == "status").count(), 1);
     assert_eq!(all.last().expect("events").data, json!({"status": "complete", "done": 144, "failed": 0}));
-    // A reader that was cut off goes on where it was.
+    // A reader continues where it was disconnected.
     let rest = events(&client, &again, &id, before.last().map(|event| event.id)).await;
     assert_eq!(rest, all[before.len()..]);
 }
@@ -40,7 +40,7 @@ async fn read_some(mut response: reqwest::Response, count: usize) -> Vec<common:
     loop {
         let chunk = response.chunk().await.expect("the stream goes on").expect("the stream goes on");
         text.push_str(std::str::from_utf8(&chunk).expect("ASCII"));
-        // The last block may not be whole yet.
+        // The last block may be incomplete.
         let whole = text.rsplit_once("\n\n").map_or("", |(whole, _)| whole);
         let events: Vec<_> = whole.split("\n\n").filter_map(common::parse_event).collect();
         if events.len() >= count {
@@ -82,7 +82,7 @@ async fn health_is_told_and_pages_carry_a_policy() {
     assert_ne!(other.headers()["content-security-policy"].to_str().expect("ASCII"), policy, "a nonce is used once");
 }
 
-/// Starts the server with settings that are wrong somewhere, and returns what it says.
+/// Starts the server with invalid settings, and returns its error message.
 fn refusal(folder: &std::path::Path, arguments: &[&str], variable: Option<(&str, &str)>) -> String {
     let mut command = command();
     command.current_dir(folder).args(arguments);

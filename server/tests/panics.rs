@@ -1,4 +1,4 @@
-//! Tasks that panic, as whoever reads the server's log sees them.
+//! How panics of tasks are logged.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -7,7 +7,7 @@ mod common;
 use common::{Server, command, events, folder, launch, visitor};
 use serde_json::json;
 
-/// The lines of a log that hold all of these.
+/// Returns the lines that contain all parts.
 fn lines<'a>(log: &'a str, parts: &[&str]) -> Vec<&'a str> {
     log.lines().filter(|line| parts.iter().all(|part| line.contains(part))).collect()
 }
@@ -26,14 +26,14 @@ async fn panics_of_tasks_are_logged_once_a_batch_and_counted_without_a_backtrace
     }
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.expect("no panic");
     assert!(status.success(), "{log}");
-    for (number, (id, told)) in batches.iter().enumerate() {
+    for (number, (id, received)) in batches.iter().enumerate() {
         let is_panicking = number < 2;
         let reason = "panicked: the panic rate struck";
-        let failed = told.iter().filter(|event| event.data["failed"] == reason).count();
+        let failed = received.iter().filter(|event| event.data["failed"] == reason).count();
         assert_eq!(failed, if is_panicking { 64 } else { 0 });
         let once = usize::from(is_panicking);
         assert_eq!(lines(&log, &[id, "a task panicked", "the panic rate struck", "color.rs"]).len(), once, "{log}");
-        // Three attempts at each, of which one was told by itself.
+        // Three attempts per task, one of which was logged separately.
         assert_eq!(lines(&log, &[id, "more attempts of the batch panicked", "further=191"]).len(), once, "{log}");
     }
     assert!(!log.contains("backtrace") && lines(&log, &["thread '"]).is_empty(), "{log}");

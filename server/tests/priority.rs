@@ -43,7 +43,7 @@ async fn a_batch_that_starts_later_runs_and_says_what_its_squares_wait_for() {
     assert_eq!((&batch["priority"], &batch["status"]), (&json!("high"), &json!("running")));
     assert_eq!(batch["not_before"], json!(at));
     let id = batch["id"].as_str().expect("an id");
-    // Before its coordinator has it, a square waits for that.
+    // Until the coordinator has the batch, the square waits for it.
     let waiting = loop {
         let square = client.get(server.at(&format!("/api/batches/{id}/squares/0/0"))).send().await.expect("an answer");
         let square: Value = square.json().await.expect("JSON");

@@ -1,4 +1,4 @@
-//! Work of each kind, launched as clients do, and what is gathered of it.
+//! All kinds of work over the API, with their results.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -21,18 +21,18 @@ async fn post(client: &Client, server: &Server, body: &Value) -> Response {
     client.post(server.at("/api/batches")).json(body).send().await.expect("an answer")
 }
 
-/// Launches a batch, and waits for its finish line.
+/// Checks a launch, and waits for the finish line of the batch.
 async fn finish(client: &Client, server: &Server, launched: Response) -> Value {
     let status = launched.status();
     let batch: Value = launched.json().await.expect("JSON");
     assert_eq!(status, 201, "{batch}");
     let id = batch["id"].as_str().expect("an id").to_owned();
-    let told = events(client, server, &id, None).await;
-    assert_eq!(told.last().expect("events").data["status"], "complete");
-    look(client, server, &format!("/api/batches/{id}")).await
+    let received = events(client, server, &id, None).await;
+    assert_eq!(received.last().expect("events").data["status"], "complete");
+    get_json(client, server, &format!("/api/batches/{id}")).await
 }
 
-async fn look(client: &Client, server: &Server, path: &str) -> Value {
+async fn get_json(client: &Client, server: &Server, path: &str) -> Value {
     client.get(server.at(path)).send().await.expect("an answer").json().await.expect("JSON")
 }
 
@@ -45,7 +45,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect()
 }
 
-/// A site of pages, every tenth of which is missing and every ninth of which answers only when it is asked again.
+/// Starts a site. Every tenth page is missing, and every ninth one fails at the first request.
 async fn site() -> String {
     let asked = std::sync::Arc::new(std::sync::Mutex::new(HashMap::<u32, u32>::new()));
     let page = move |axum::extract::Path(number): axum::extract::Path<u32>| {
@@ -101,11 +101,11 @@ async fn pages_are_fetched_and_their_results_are_tables() {
     assert_eq!(csv.lines().count(), 6, "{csv}");
     assert!(csv.starts_with("row,column,item,state,color,failed,reason,status,ms,"), "{csv}");
     let csv = results(&client, &server, &batch, "?format=csv&limit=12", "*/*").await.text().await.expect("text");
-    // No formula for whoever opens it in a spreadsheet.
+    // Formulas are escaped for spreadsheets.
     assert!(csv.contains(r#""'=Page, ""11""""#), "{csv}");
     let square =
-        look(&client, &server, &format!("/api/batches/{}/squares/1/2", batch["id"].as_str().expect("an id"))).await;
-    // Square 9, which had to be asked twice.
+        get_json(&client, &server, &format!("/api/batches/{}/squares/1/2", batch["id"].as_str().expect("an id"))).await;
+    // Square 9, whose page failed once.
     assert_eq!((square["attempts"].as_array().map(Vec::len), &square["detail"]["status"]), (Some(2), &json!(200)));
     let outside = client.get(server.at(&format!("/api/batches/{}/squares/6/5", batch["id"].as_str().expect("an id"))));
     assert_eq!(outside.send().await.expect("an answer").status(), 404);
@@ -132,7 +132,7 @@ async fn without_the_operators_word_nothing_within_the_network_is_fetched() {
     assert!(rows.iter().all(|row| row["detail"]["error"] == "refused"), "{rows:?}");
 }
 
-/// A photograph of a kind.
+/// A test image.
 fn image(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
@@ -170,12 +170,12 @@ async fn an_image_is_sent_as_a_form_and_comes_back_as_one() {
         assert_eq!(pixel, [(place % 100) as u8, (place / 100) as u8, 77, 255], "pixel {place}");
     }
     let id = batch["id"].as_str().expect("an id");
-    let square = look(&client, &server, &format!("/api/batches/{id}/squares/2/6")).await;
+    let square = get_json(&client, &server, &format!("/api/batches/{id}/squares/2/6")).await;
     let picture = square["picture"].as_str().expect("it has drawn one");
     let tile = client.get(server.at(picture)).send().await.expect("an answer").bytes().await.expect("a body");
     assert_eq!(decoded(tile.to_vec()).0, 15);
 
-    // The image is kept for as long as the batch, and is part of what makes it.
+    // The image is stored with the batch, and part of the idempotency check.
     let again = |file: Vec<u8>| {
         let form = Form::new().text("launch", launch.clone()).part("file", Part::bytes(file).file_name("photo.png"));
         client.post(server.at("/api/batches")).header("idempotency-key", "one").multipart(form).send()
@@ -231,19 +231,19 @@ async fn commands_that_the_operator_has_named_are_run_and_no_others() {
     let body = json!({"work": work, "attempts": 1});
     let batch = finish(&client, &server, post(&client, &server, &body).await).await;
     let rows = lines(&results(&client, &server, &batch, "", "*/*").await.text().await.expect("text"));
-    let told: Vec<_> = rows.iter().map(|row| (row["state"].as_str(), row["detail"]["stdout"].as_str())).collect();
+    let received: Vec<_> = rows.iter().map(|row| (row["state"].as_str(), row["detail"]["stdout"].as_str())).collect();
     let expected = [
         (Some("done"), Some("Hello, Ann\n")),
         (Some("failed"), Some("Hello, Bob\n")),
         (Some("done"), Some("Hello, $(id); Cid\n")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
     for work in [json!({"kind": "command", "name": "rm", "items": ["x"]}), json!({"kind": "command", "program": "id"})]
     {
         let refused = post(&client, &server, &json!({"work": work, "rows": 1, "columns": 1})).await;
         assert_eq!(refused.status(), 422);
     }
-    // What was kept is kept through a restart, and a lap runs only what has failed.
+    // The results survive a restart, and a lap runs only failed tasks.
     drop(server);
     let server = Server::start_with(&data, &["--config", file.to_str().expect("plain")]);
     let id = batch["id"].as_str().expect("an id");

@@ -1,4 +1,4 @@
-//! The files that the browser loads: names, caches and compression.
+//! Static files: names, caching and compression.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -19,7 +19,7 @@ const WASM: &str = "pkg/quilt.2a0c59a2b3d4e5f6.wasm";
 const CSS: &str = "pkg/quilt.3b0c59a2b3d4e5f6.css";
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// A site in a folder, and a server that serves it.
+/// A site in a folder, with a server for it.
 struct Site {
     folder: TempDir,
     _data: TempDir,
@@ -40,7 +40,7 @@ impl Site {
         ] {
             write(&folder.path().join(path), content);
         }
-        // Last, so that it is not older.
+        // Last, because a compressed file that is older than the original is ignored.
         write(&folder.path().join(format!("{JS}.br")), "what brotli made");
         let server = Server::start_with(data.path(), &["--site", folder.path().to_str().expect("text")]);
         Self { folder, _data: data, server }
@@ -57,7 +57,7 @@ fn write(path: &Path, content: &str) {
 }
 
 async fn ask(server: &Server, method: Method, path: &str, headers: &[(reqwest::header::HeaderName, &str)]) -> Response {
-    // What arrives is looked at as it was sent.
+    // The test reads the response before decompression.
     kinds::fetch::install_tls();
     let client = Client::builder().no_brotli().no_gzip().no_deflate().build().expect("a client");
     let mut request = client.request(method, server.at(&format!("/{path}")));
@@ -115,7 +115,7 @@ async fn what_was_compressed_is_sent_to_those_who_can_read_it() {
         assert!(plain.text().await.expect("text").starts_with("export default"), "{refused}");
     }
 
-    // A page is compressed when it is asked for.
+    // Pages are compressed for each response.
     let page = site.get("", &[(ACCEPT_ENCODING, "gzip, br")]).await;
     assert_eq!((header(&page, CONTENT_ENCODING), header(&page, VARY)), ("br", "accept-encoding"));
 }
@@ -194,13 +194,13 @@ async fn cargo_leptos_is_followed_while_it_watches() {
     let style = ask(&server, Method::GET, "pkg/quilt.css", &[]).await;
     assert_eq!(header(&style, CACHE_CONTROL), "no-cache");
     assert_eq!(style.text().await.expect("text"), "style");
-    // It builds again without hashes.
+    // It rebuilds without hashes.
     write(&site.path().join("pkg/quilt.css"), "new style");
     let style = ask(&server, Method::GET, "pkg/quilt.css", &[]).await;
     assert_eq!(style.text().await.expect("text"), "new style");
 }
 
-/// Needs a binary with its site: `make test-binary` builds it and names it in `QUILT_BINARY`.
+/// Needs a binary with an embedded site: `make test-binary` builds it and sets `QUILT_BINARY`.
 #[tokio::test]
 #[ignore = "needs a binary with its site; run by 'make test-binary'"]
 async fn a_binary_that_was_copied_into_an_empty_folder_serves_the_whole_page() {

@@ -1,4 +1,4 @@
-//! The tools on the command line, as people and scripts use them.
+//! The command-line tools.
 
 #![cfg(unix)]
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Output, Stdio};
 use common::{Server, folder};
 use serde_json::Value;
 
-/// `quilt` in a folder, which is where it keeps what it does.
+/// The command `quilt` in a folder, in which it stores its batches and sessions.
 fn quilt(folder: &Path, args: &[&str]) -> Command {
     let mut command = common::command();
     command.current_dir(folder).env("XDG_STATE_HOME", folder).args(args).stdin(Stdio::null());
@@ -23,7 +23,7 @@ fn run(folder: &Path, args: &[&str]) -> Output {
     quilt(folder, args).output().expect("it runs")
 }
 
-/// Runs with lines on standard input.
+/// Runs with this standard input.
 fn run_with(folder: &Path, args: &[&str], input: &str) -> Output {
     let mut command = quilt(folder, args);
     let mut child =
@@ -50,8 +50,8 @@ fn a_command_is_run_for_each_line_and_what_they_write_comes_in_their_order() {
     let folder = folder();
     let output = run_with(folder.path(), &["run", "command", "--", "echo", "hi {.} {#}"], "b.txt\na.txt\nc d.txt\n");
     assert_eq!((code(&output), text(&output.stdout).as_str()), (0, "hi b 1\nhi a 2\nhi c d 3\n"));
-    let told = text(&output.stderr);
-    assert!(told.contains("Watch it at http://127.0.0.1:") && told.contains("finished: 3 of 3 done"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("Watch it at http://127.0.0.1:") && stderr.contains("finished: 3 of 3 done"), "{stderr}");
     let output = run(
         folder.path(),
         &[
@@ -83,7 +83,7 @@ fn a_command_is_run_for_each_line_and_what_they_write_comes_in_their_order() {
 #[test]
 fn what_failed_is_run_once_more_and_only_that() {
     let folder = folder();
-    // Each leaves a line in a file, and those that find another file succeed.
+    // Each task appends a line to a file. All but `a` fail until another file exists.
     let script = "echo $0 >> log; test $0 = a -o -e mended";
     let args = ["run", "--quiet", "command", "--", "sh", "-c", script, ":::", "a", "b", "c"];
     assert_eq!(code(&run(folder.path(), &args)), 1);
@@ -107,12 +107,12 @@ fn after_an_interrupt_the_rest_is_run_when_it_is_asked_for() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
     interrupt(&child);
-    let mut told = String::new();
-    child.stderr.take().expect("it is piped").read_to_string(&mut told).expect("text");
-    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{told}");
-    assert!(told.contains("quilt run --resume"), "{told}");
+    let mut stderr = String::new();
+    child.stderr.take().expect("it is piped").read_to_string(&mut stderr).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130), "{stderr}");
+    assert!(stderr.contains("quilt run --resume"), "{stderr}");
     std::fs::write(folder.path().join("on"), "").expect("writable");
-    // Another batch does not wake it.
+    // Another batch does not resume it.
     assert_eq!(code(&run(folder.path(), &["run", "-q", "color", "--rows", "2", "--columns", "2"])), 0);
     let list = text(&run(folder.path(), &["list", "--json"]).stdout);
     let batches: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).expect("an object a line")).collect();
@@ -163,12 +163,12 @@ fn a_server_elsewhere_is_driven_in_the_same_way() {
     let data = folder.path().join("data");
     let server = Server::start(&data);
     let url = ["--url", server.url.as_str()];
-    // Before what a command is given, which goes on to the end.
+    // Before the arguments of a command, which extend to the end.
     let with = |args: &[&'static str]| [&args[..1], &url[..], &args[1..]].concat();
     let output = run(folder.path(), &with(&["run", "render", "--side", "16", "-o", "out.png"]));
     assert_eq!(code(&output), 0, "{}", text(&output.stderr));
     assert!(std::fs::read(folder.path().join("out.png")).expect("it is written").starts_with(b"\x89PNG"));
-    // The session is kept: it is the same visitor's batch.
+    // The session is stored, so the batch belongs to the same visitor.
     let shown = text(&run(folder.path(), &with(&["show", "--json"])).stdout);
     let batch: Value = serde_json::from_str(&shown).expect("JSON");
     assert_eq!((&batch["status"], &batch["tasks"]), (&"finished".into(), &256.into()));
@@ -183,7 +183,7 @@ fn a_server_elsewhere_is_driven_in_the_same_way() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it runs");
-    // Held: whoever tells nobody ends.
+    // Kept open, because the tool exits if standard output is closed.
     let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("it tells");
@@ -199,7 +199,7 @@ async fn nobody_else_runs_anything_on_a_users_own_server() {
         .stdout(Stdio::piped())
         .spawn()
         .expect("it runs");
-    // Held: whoever tells nobody ends.
+    // Kept open, because the tool exits if standard output is closed.
     let mut stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut line = String::new();
     stdout.read_line(&mut line).expect("it tells");
@@ -210,16 +210,16 @@ async fn nobody_else_runs_anything_on_a_users_own_server() {
     let body = serde_json::json!({"work": {"kind": "command", "program": "id"}, "rows": 1, "columns": 1});
     let refused = stranger.post(format!("{site}/api/batches")).json(&body).send().await.expect("an answer");
     assert_eq!(refused.status(), 403);
-    // Looking is for everybody who has the address.
+    // Others may only read.
     assert_eq!(stranger.get(page).send().await.expect("an answer").status(), 200);
-    // The same folder is no one else's meanwhile, but other tools of the user find its server.
+    // The folder is locked, but other tools of the user connect to its server.
     let other = run(folder.path(), &["run", "color"]);
     assert!(text(&other.stderr).contains("another quilt uses the folder"), "{}", text(&other.stderr));
     assert_eq!(code(&run(folder.path(), &["cancel"])), 0);
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
 }
 
-/// Runs in a terminal of a kind, and returns what was drawn in it. Calls back after each piece with what there is so far.
+/// Runs in a pseudo-terminal and returns the output. Calls back with the output so far after each read.
 fn in_a_terminal(folder: &Path, args: &str, mut drawn_so_far: impl FnMut(&str)) -> String {
     let mut command = Command::new("script");
     let quilt = env!("CARGO_BIN_EXE_quilt");
@@ -241,7 +241,7 @@ fn in_a_terminal(folder: &Path, args: &str, mut drawn_so_far: impl FnMut(&str)) 
 #[test]
 fn in_a_terminal_there_is_a_bar_and_a_picture() {
     let folder = folder();
-    // The tasks wait until the bar was drawn.
+    // The tasks wait until the bar is drawn.
     let go = folder.path().join("go");
     let waiting = "run command -- sh -c 'until [ -e go ]; do sleep 0.05; done' ::: 1 2 3";
     let drawn = in_a_terminal(folder.path(), waiting, |drawn| {
@@ -304,7 +304,7 @@ fn what_a_killed_tool_has_left_is_not_run_beside_something_else() {
     assert_eq!(code(&run(folder.path(), &["cancel", "--quiet"])), 0);
 }
 
-/// A command that fails for `b`, and for others if a file is there.
+/// A shell script that fails for `b`, and for all items if the file `broken` exists.
 const PICKY: &str = "test $0 != b && test ! -e broken || { echo \"cannot use $0\" >&2; exit 3; }";
 
 #[test]

@@ -1,4 +1,4 @@
-//! A server in trouble: a disk that is full, a file that is damaged, clients that send too much or too little.
+//! Full disks, damaged files, and clients that send too much or too little.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -10,7 +10,7 @@ use std::net::TcpStream;
 use common::{FOREVER, Server, folder, launch, visitor};
 use serde_json::{Value, json};
 
-/// Sends bytes as they are, and returns the first line of the answer.
+/// Sends raw bytes, and returns the first line of the response.
 fn raw(server: &Server, request: &str) -> String {
     let mut stream = TcpStream::connect(server.url.trim_start_matches("http://")).expect("it listens");
     stream.write_all(request.as_bytes()).expect("it reads");
@@ -43,14 +43,14 @@ fn a_body_that_is_too_large_or_breaks_off_is_told_as_what_it_is() {
     }
 }
 
-/// A disk that is full is one on which no file can be larger than a byte.
+/// A limit of the file size simulates the full disk.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_full_disk_is_told_and_the_work_goes_on_when_there_is_space_again() {
     use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
     let folder = folder();
-    // The signal that comes with this limit does not come with a disk that is full.
+    // Ignore the signal of this limit, which a full disk does not cause.
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_quilt")]);
     let server = Server::start_by(command, folder.path(), &[]);
@@ -68,12 +68,12 @@ async fn a_full_disk_is_told_and_the_work_goes_on_when_there_is_space_again() {
     assert_eq!(refused.status(), 503);
     let problem: Value = refused.json().await.expect("JSON");
     assert_eq!(problem["type"], "urn:quilt:problem:journal-unavailable", "{problem}");
-    // What was written can be read, and nothing is told that was not written.
+    // Only what was written is returned.
     let finished = client.get(server.at(&format!("/api/batches/{done}"))).send().await.expect("an answer");
     assert_eq!(finished.json::<Value>().await.expect("JSON")["status"], "finished");
     limit_files(None);
-    let told = common::events(&client, &server, &running, None).await;
-    assert_eq!(told.last().expect("a finish").data, json!({"status": "complete", "done": 3_600, "failed": 0}));
+    let received = common::events(&client, &server, &running, None).await;
+    assert_eq!(received.last().expect("a finish").data, json!({"status": "complete", "done": 3_600, "failed": 0}));
     assert_eq!(client.post(server.at("/api/batches")).json(&body).send().await.expect("an answer").status(), 201);
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.expect("no panic");
     assert!(status.success() && !log.contains("panicked"), "{log}");
@@ -91,7 +91,7 @@ async fn a_damaged_batch_is_told_and_harms_no_other() {
     server.kill();
     let file = rusqlite::Connection::open(folder.path().join("quilt.db")).expect("writable");
     file.execute("UPDATE events SET body = x'FF' WHERE batch = 1", []).expect("writable");
-    // This program moves the log of the server that was killed into the file.
+    // This connection has recovered the log of the killed server.
     file.execute("DELETE FROM running", []).expect("writable");
     drop(file);
     let server = Server::start(folder.path());

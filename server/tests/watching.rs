@@ -1,21 +1,21 @@
-//! What a page takes beside its channel's squares: the journal, attempts as they come, and pictures.
+//! What a page loads besides the squares: the journal, attempts and pictures.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
 mod common;
 
-use common::gate::{Gate, MAY_FETCH};
-use common::socket::{Heard, Socket, hear, open, say};
+use common::gate::{ALLOW_LOCAL_FETCH, Gate};
+use common::socket::{ReceivedFrame, Socket, open, recv_frame, send_frame};
 use common::{Server, events, folder, launch, visitor};
 use quilt::wire::{ClientFrame, FramedEvent, ServerFrame};
 use quilt::{Event, Offset, Quilt, Race, Timestamp};
 use reqwest::Client;
 use serde_json::json;
 
-/// A channel of a page that has seen nothing.
-async fn greeted(server: &Server, id: &str) -> Socket {
+/// Opens a channel without a known step.
+async fn open_with_hello(server: &Server, id: &str) -> Socket {
     let mut socket = open(server, id).await;
-    say(&mut socket, ClientFrame::Hello { from: None }).await;
+    send_frame(&mut socket, ClientFrame::Hello { from: None }).await;
     socket
 }
 
@@ -33,13 +33,13 @@ async fn the_journal_folds_to_the_quilt_and_goes_on_behind_any_event() {
     let server = Server::start(folder.path());
     let client = visitor();
     let id = launch(&client, &server, 16, 16, json!({"failure_rate": 0.3})).await;
-    let told = events(&client, &server, &id, None).await;
+    let received = events(&client, &server, &id, None).await;
     let all = journal(&client, &server, &id, 0).await;
     let Some(Event::Launched(launched)) = all.first() else { panic!("a journal starts with its launch") };
     let mut quilt = Quilt::new(launched.clone());
     all.iter().for_each(|event| quilt.apply(event, &mut Vec::new()));
     assert_eq!(quilt.progress().pending(), 0);
-    assert_eq!(told.last().expect("a finish").data["failed"], quilt.progress().failed);
+    assert_eq!(received.last().expect("a finish").data["failed"], quilt.progress().failed);
     assert_eq!(journal(&client, &server, &id, 2).await, all[2..]);
     assert_eq!(journal(&client, &server, &id, all.len() as u64).await, []);
     assert_eq!(journal(&client, &server, &id, u64::MAX).await, []);
@@ -55,19 +55,19 @@ async fn the_journal_folds_to_the_quilt_and_goes_on_behind_any_event() {
 #[tokio::test]
 async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() {
     let folder = folder();
-    let server = Server::start_with(folder.path(), MAY_FETCH);
+    let server = Server::start_with(folder.path(), ALLOW_LOCAL_FETCH);
     let client = visitor();
     let gate = Gate::start().await;
     let id = gate.launch(&client, &server, 64).await;
-    let mut socket = greeted(&server, &id).await;
+    let mut socket = open_with_hello(&server, &id).await;
     let mut race = Race::new(64, Timestamp(0));
     let read = journal(&client, &server, &id, 0).await;
     read.iter().for_each(|event| race.apply(event));
     let mut offset = Offset(read.len() as u64);
-    say(&mut socket, ClientFrame::Follow { after: offset }).await;
+    send_frame(&mut socket, ClientFrame::Follow { after: offset }).await;
     let mut has_seen_running = false;
     while race.lanes().iter().map(|lane| lane.attempts).sum::<u32>() < 64 {
-        match hear(&mut socket).await.expect("it goes on").frame {
+        match recv_frame(&mut socket).await.expect("it goes on").frame {
             ServerFrame::Attempts { after, upto, events } => {
                 assert_eq!(after, offset, "no gap");
                 events.iter().for_each(|event| race.apply(event));
@@ -84,13 +84,13 @@ async fn a_page_that_follows_attempts_is_told_of_each_behind_what_it_has_read() 
             _ => {}
         }
     }
-    assert!(has_seen_running, "who runs what is told");
+    assert!(has_seen_running, "the status contains running tasks");
     let all = journal(&client, &server, &id, 0).await;
     assert!(offset.0 <= all.len() as u64);
-    // Nobody who has not asked is told.
-    let mut silent = greeted(&server, &id).await;
+    // A viewer that does not follow attempts receives none.
+    let mut silent = open_with_hello(&server, &id).await;
     for _ in 0..3 {
-        assert!(!matches!(hear(&mut silent).await.expect("it goes on").frame, ServerFrame::Attempts { .. }));
+        assert!(!matches!(recv_frame(&mut silent).await.expect("it goes on").frame, ServerFrame::Attempts { .. }));
     }
 }
 
@@ -101,9 +101,9 @@ async fn a_large_snapshot_comes_in_messages_that_leave_nothing_behind() {
     let client = visitor();
     let id = launch(&client, &server, 512, 512, json!({})).await;
     events(&client, &server, &id, None).await;
-    let mut socket = greeted(&server, &id).await;
+    let mut socket = open_with_hello(&server, &id).await;
     loop {
-        let Heard { frame, messages, .. } = hear(&mut socket).await.expect("it goes on");
+        let ReceivedFrame { frame, messages, .. } = recv_frame(&mut socket).await.expect("it goes on");
         if let ServerFrame::Snapshot(quilt) = frame {
             assert_eq!(quilt.progress().done, 512 * 512);
             assert!(messages > 90, "{messages} messages");
@@ -130,10 +130,10 @@ async fn a_picture_is_as_large_as_it_is_asked_to_be_and_asked_for_once() {
     assert_eq!(transparent.status(), 200);
     assert_ne!(transparent.headers()["etag"], tag);
     let bytes = response.bytes().await.expect("a picture");
-    // Width and height stand behind the signature and the first chunk's head.
+    // Width and height follow the signature and the header of the first chunk.
     let side = |at: usize| u32::from_be_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
     assert_eq!((side(16), side(20)), (10, 20));
-    // Of a batch that is over, and as of that moment, it stays as it is.
+    // The picture of a finished batch with its end time is immutable.
     let batch: serde_json::Value = client
         .get(server.at(&format!("/api/batches/{id}")))
         .send()

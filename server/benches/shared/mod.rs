@@ -1,4 +1,4 @@
-//! What benches of the real server share.
+//! Code that the benchmarks share.
 
 #![allow(dead_code, reason = "each bench uses its share")]
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::common::Server;
 
-/// A number from the environment.
+/// Reads a number from the environment.
 pub(crate) fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
@@ -18,17 +18,17 @@ pub(crate) async fn launch(client: &Client, server: &Server, spec: &Value) -> St
     batch.get("id").and_then(Value::as_str).expect("an id").to_owned()
 }
 
-/// The memory that a process has resident, in bytes.
+/// Returns the resident memory of a process, in bytes.
 pub(crate) fn memory(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("Linux, and the process runs");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line about memory");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
 }
 
-/// The CPU time that a process has taken, in seconds.
+/// Returns the CPU time of a process, in seconds.
 pub(crate) fn cpu(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux, and the process runs");
-    // Behind the name, which may hold anything: user and system time are the 12th and 13th field, in hundredths.
+    // User and system time are the 12th and 13th field after the name, which may contain anything. The unit is 10 ms.
     let fields = stat.rsplit(')').next().expect("fields");
     fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -1,4 +1,4 @@
-//! Launch, list, look, control and remove.
+//! Launch, list, read, control and delete batches.
 
 use std::cmp::Reverse;
 
@@ -23,13 +23,13 @@ use crate::problem::Problem;
 use crate::session::{fresh_launch, keyed_launch};
 use crate::state::AppState;
 
-/// The longest Idempotency-Key, in characters.
+/// Maximum length of an `Idempotency-Key`, in characters.
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 
-/// The most batches in one part of a list.
+/// Maximum and default number of batches per page of a list.
 const MAX_LIMIT: u32 = 100;
 
-/// The most reasons in one list.
+/// Maximum number of reasons in a response.
 const MAX_REASONS: usize = 1_000;
 
 /// `POST /api/batches`.
@@ -69,7 +69,7 @@ pub(super) async fn list(
 }
 
 /// `GET /api/batches/{id}`.
-pub(super) async fn look(
+pub(super) async fn get(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
 ) -> Result<Json<BatchDocument>, Problem> {
@@ -163,7 +163,7 @@ async fn start_lap(
     Ok(Json(batch_document(id, summary)))
 }
 
-/// A body that may be absent.
+/// Parses a body; an empty one is the default request.
 fn lap_request(body: &[u8]) -> Result<LapRequest, Problem> {
     if body.is_empty() {
         return Ok(LapRequest::default());
@@ -196,7 +196,7 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What to launch: JSON, or a form with that in its field `launch` and a file in its field `file`.
+/// Reads a launch request: JSON, or a multipart form with the JSON in the field `launch` and a file in the field `file`.
 async fn read_launch(headers: &HeaderMap, request: Request) -> Result<(LaunchRequest, Option<Bytes>), Problem> {
     if !essence(headers).eq_ignore_ascii_case("multipart/form-data") {
         return Ok((read_json(headers, request.into_body()).await?, None));
@@ -231,14 +231,14 @@ async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resu
         let detail = format!("the body must be application/json, not '{essence}'");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", detail));
     }
-    // How large it may be is for the layer to say that wraps it.
+    // `limit_body` limits the size.
     let bytes = axum::body::to_bytes(body, usize::MAX)
         .await
         .map_err(|_| Problem::bad_request("broken-body", "the body broke off"))?;
     parse_json(&bytes)
 }
 
-/// The type of a body, without its parameters.
+/// Returns the media type of the body without parameters.
 fn essence(headers: &HeaderMap) -> &str {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     content_type.split(';').next().unwrap_or_default().trim()

@@ -1,5 +1,4 @@
-//! How what the engine knows looks in JSON: from its types to those of the API. Each is taken apart by name, so that a new member has to be
-//! dealt with here.
+//! Converts the types of the engine to those of the API. Structs are destructured completely, so that new members cause a compile error here.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use quilt::{
     AttemptRecord, BatchId, BatchSpec, Progress, Receipt, Square, Status, Summary, Timestamp, Tolerance, receipt,
 };
 
-/// One batch.
+/// Converts the summary of a batch.
 pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
     let Summary {
         spec,
@@ -30,7 +29,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
         cancelled_because,
     } = summary;
     let labels = spec.labels_by_name();
-    // The limit that the batch was launched with may have been changed since.
+    // The limit in `spec` is the one at launch. The current one is in the summary.
     let BatchSpec {
         work,
         grid,
@@ -82,7 +81,7 @@ pub(super) fn batch_document(id: BatchId, summary: Summary) -> BatchDocument {
     }
 }
 
-/// One square, with every attempt at it.
+/// Converts the record of a square, with all of its attempts.
 pub(super) fn square_document(
     id: BatchId,
     square: Square,
@@ -93,7 +92,7 @@ pub(super) fn square_document(
     let SquareRecord { result, attempts } = record;
     let Square { row, column } = square;
     let detail = result.detail().cloned();
-    let Shown { state, color, failed, reason } = Shown::from(result);
+    let ResultFields { state, color, failed, reason } = ResultFields::from(result);
     let (detail, picture) = match detail {
         Some(Detail::Record(record)) => (Some(record), None),
         Some(Detail::Picture(_)) => (None, Some(format!("/api/batches/{id}/squares/{row}/{column}/picture.png"))),
@@ -174,7 +173,7 @@ fn attempt(record: AttemptRecord) -> Attempt {
     }
 }
 
-/// What is left of a lap at its finish line.
+/// Converts the receipt of a lap.
 pub(super) fn receipt_document(batch: BatchId, receipt: Receipt) -> ReceiptDocument {
     let Receipt {
         lap,
@@ -224,31 +223,31 @@ fn slow_task(slow: receipt::SlowTask) -> SlowTask {
     SlowTask { row: row.into(), column: column.into(), worker: worker.into(), attempt: attempt.into(), took_ms }
 }
 
-/// A result, as documents and events show it.
-pub(super) struct Shown {
+/// The members of a document that depend on the result.
+pub(super) struct ResultFields {
     pub(super) state: TaskState,
     pub(super) color: Option<String>,
-    /// Why the task failed, in full.
+    /// The whole message of a failure.
     pub(super) failed: Option<String>,
-    /// Why it failed, in a few words.
+    /// The reason of a failure, by which failures are grouped.
     pub(super) reason: Option<String>,
 }
 
-impl From<SquareResult> for Shown {
+impl From<SquareResult> for ResultFields {
     fn from(result: SquareResult) -> Self {
-        let shown = |state| Self { state, color: None, failed: None, reason: None };
+        let empty = |state| Self { state, color: None, failed: None, reason: None };
         match result {
-            SquareResult::Pending => shown(TaskState::Pending),
-            SquareResult::NotRun => shown(TaskState::NotRun),
-            SquareResult::Done { color, .. } => Self { color: Some(color.into()), ..shown(TaskState::Done) },
+            SquareResult::Pending => empty(TaskState::Pending),
+            SquareResult::NotRun => empty(TaskState::NotRun),
+            SquareResult::Done { color, .. } => Self { color: Some(color.into()), ..empty(TaskState::Done) },
             SquareResult::Failed { reason, message, .. } => {
-                Self { failed: Some(message.into()), reason: Some(reason.into()), ..shown(TaskState::Failed) }
+                Self { failed: Some(message.into()), reason: Some(reason.into()), ..empty(TaskState::Failed) }
             }
         }
     }
 }
 
-/// The place of a square.
+/// Converts row and column.
 pub(super) fn square_of(Square { row, column }: Square) -> ::api::Square {
     ::api::Square { row: row.into(), column: column.into() }
 }

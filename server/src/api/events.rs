@@ -1,4 +1,4 @@
-//! A batch's events as they happen, one for each square, over server-sent events.
+//! Streams the events of a batch as server-sent events, one per square.
 
 use std::collections::VecDeque;
 
@@ -18,12 +18,12 @@ use super::path::BatchPath;
 use crate::problem::Problem;
 use crate::state::AppState;
 
-/// The most events that are made at once.
-const PAGE: usize = 256;
+/// Maximum number of events per read of the folded state.
+const MAX_EVENTS_PER_READ: usize = 256;
 
-/// `GET /api/batches/{id}/events`. The id of each event is the step that it led to, so that `Last-Event-ID` gets exactly the
-/// rest. The stream ends at the finish line; who asks for what comes after it is told that there is nothing. Who is so far behind that what
-/// came since is no longer known one by one is told the squares as they stand, without ids.
+/// `GET /api/batches/{id}/events`. The id of each event is the step that it led to, so that a client continues exactly where it stopped with
+/// `Last-Event-ID`. The stream ends at the finish line; a request for events after it returns 204. If the events after `Last-Event-ID` are no
+/// longer in the history, the stream starts with the current state of the squares, as events without ids.
 pub(super) async fn follow(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
@@ -49,7 +49,7 @@ pub(super) async fn follow(
             () = removed.removed() => {}
         }
     };
-    let events = squares(state.engine, viewer, after).take_until(Box::pin(ends));
+    let events = event_stream(state.engine, viewer, after).take_until(Box::pin(ends));
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
 }
 
@@ -63,93 +63,95 @@ fn not_an_event() -> Problem {
     Problem::bad_request("invalid-last-event-id", "Last-Event-ID must be the id of an event of this batch")
 }
 
-/// An event that is still to be written.
-struct Made {
+/// An event that was not sent yet.
+struct PendingEvent {
     event: BatchEvent,
-    /// The step that it led to, if it is told with its id.
+    /// The id of the event; `None` for events of the current state.
     step: Option<Step>,
-    /// The square that has failed with it, whose message is stored elsewhere, and the lap if it is known.
+    /// The failed square of the event, whose message is in the journal, and the lap if it is known.
     failed: Option<(Index, Option<u32>)>,
 }
 
-/// How far a reader is.
+/// The position of a client in the events.
 struct Reader {
     engine: Engine,
     batch: Viewer,
     steps: watch::Receiver<Step>,
     after: Step,
-    /// The next square to tell as it stands, and the step behind which changes are told again.
+    /// The next square whose current state is sent, and the step after which changes follow.
     catching_up: Option<(Index, Step)>,
-    made: VecDeque<Made>,
+    /// The events to send next.
+    queue: VecDeque<PendingEvent>,
 }
 
-/// What a reader finds when it looks for more.
-enum Found {
+/// The result of a read.
+enum ReadResult {
+    /// The queue has new events, or the next read may find some.
     Events,
-    /// There will be more.
-    NothingYet,
-    /// The batch is over, and all was read.
-    TheEnd,
+    /// There are no events at the moment.
+    CaughtUp,
+    /// The batch is over, and all events were read.
+    End,
 }
 
-fn squares(engine: Engine, batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, JournalError>> {
-    let reader = Reader { engine, steps: batch.steps(), batch, after, catching_up: None, made: VecDeque::new() };
+fn event_stream(engine: Engine, batch: Viewer, after: Step) -> impl Stream<Item = Result<Event, JournalError>> {
+    let reader = Reader { engine, steps: batch.steps(), batch, after, catching_up: None, queue: VecDeque::new() };
     stream::try_unfold(reader, |mut reader| async move {
         loop {
-            if let Some(event) = reader.made.pop_front() {
-                return Ok(Some((written(&event), reader)));
+            if let Some(event) = reader.queue.pop_front() {
+                return Ok(Some((sse_event(&event), reader)));
             }
-            match reader.look_for_more() {
-                Found::Events => reader.add_messages().await?,
-                Found::NothingYet => {
+            match reader.read_more() {
+                ReadResult::Events => reader.add_messages().await?,
+                ReadResult::CaughtUp => {
                     let after = reader.after;
                     if reader.steps.wait_for(|step| *step > after).await.is_err() {
                         return Ok(None);
                     }
                 }
-                Found::TheEnd => return Ok(None),
+                ReadResult::End => return Ok(None),
             }
         }
     })
 }
 
 impl Reader {
-    fn look_for_more(&mut self) -> Found {
+    fn read_more(&mut self) -> ReadResult {
         let batch = self.batch.batch();
         let folded = batch.folded();
         if self.catching_up.is_some() || !folded.history.reaches(self.after) {
             self.catch_up(&folded.quilt);
-            return Found::Events;
+            return ReadResult::Events;
         }
-        for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(PAGE) {
-            self.made.push_back(describe(&folded.quilt, entry).with_id(step));
+        for (step, entry) in folded.history.entries(&folded.quilt, self.after).take(MAX_EVENTS_PER_READ) {
+            self.queue.push_back(describe(&folded.quilt, entry).with_id(step));
             self.after = step;
         }
-        if !self.made.is_empty() {
-            Found::Events
+        if !self.queue.is_empty() {
+            ReadResult::Events
         } else if folded.quilt.status().is_over() {
-            Found::TheEnd
+            ReadResult::End
         } else {
-            Found::NothingYet
+            ReadResult::CaughtUp
         }
     }
 
-    /// Reads the messages of the failures among the events.
+    /// Adds the messages of failures to the events in the queue.
     async fn add_messages(&mut self) -> Result<(), JournalError> {
-        let failed: Vec<(Index, Option<u32>)> = self.made.iter().filter_map(|made| made.failed).collect();
+        let failed: Vec<(Index, Option<u32>)> = self.queue.iter().filter_map(|event| event.failed).collect();
         if failed.is_empty() {
             return Ok(());
         }
         let messages = self.engine.messages(&self.batch, failed).await?;
-        for (made, message) in self.made.iter_mut().filter(|made| made.failed.is_some()).zip(messages) {
-            if let (BatchEvent::Square(square), Some(message)) = (&mut made.event, message) {
+        for (pending, message) in self.queue.iter_mut().filter(|event| event.failed.is_some()).zip(messages) {
+            if let (BatchEvent::Square(square), Some(message)) = (&mut pending.event, message) {
                 square.failed = Some(message.into());
             }
         }
         Ok(())
     }
 
-    /// Tells some squares as they stand. Those that change meanwhile are told again.
+    /// Adds the current state of the next squares to the queue. Squares that change in the meantime are sent again.
     fn catch_up(&mut self, quilt: &Quilt) {
         let (start, step) = self.catching_up.take().unwrap_or_else(|| {
             let status = match quilt.status() {
@@ -158,15 +160,15 @@ impl Reader {
                 Status::Running | Status::Finished | Status::Cancelled => None,
             };
             let lap = lap(quilt, quilt.lap_number(), None);
-            self.made.extend([lap, limit(quilt.limits().concurrency)].into_iter().chain(status));
-            // How a batch ended is told in any case.
+            self.queue.extend([lap, limit(quilt.limits().concurrency)].into_iter().chain(status));
+            // The last event of a finished or cancelled batch is always sent with its id.
             (Index(0), Step(quilt.step().0 - u64::from(quilt.status().is_over())))
         });
-        let end = Index((start.0 + PAGE as u32).min(quilt.progress().tasks));
+        let end = Index((start.0 + MAX_EVENTS_PER_READ as u32).min(quilt.progress().tasks));
         for index in (start.0..end.0).map(Index) {
             let state = quilt.square(index);
             if matches!(state, SquareState::Done(_) | SquareState::Failed(_)) {
-                self.made.push_back(square(quilt, index, state, None));
+                self.queue.push_back(square(quilt, index, state, None));
             }
         }
         if end.0 < quilt.progress().tasks {
@@ -177,7 +179,7 @@ impl Reader {
     }
 }
 
-impl Made {
+impl PendingEvent {
     fn of(event: BatchEvent) -> Self {
         Self { event, step: None, failed: None }
     }
@@ -187,33 +189,35 @@ impl Made {
     }
 }
 
-fn status(status: EventStatus, counts: Option<Progress>) -> Made {
+fn status(status: EventStatus, counts: Option<Progress>) -> PendingEvent {
     let done = counts.map(|counts| counts.done);
     let failed = counts.map(|counts| counts.failed);
     let not_run = counts.map(|counts| counts.not_run).filter(|not_run| *not_run > 0);
-    Made::of(BatchEvent::Status(StatusEvent { status, done, failed, not_run }))
+    PendingEvent::of(BatchEvent::Status(StatusEvent { status, done, failed, not_run }))
 }
 
-fn limit(concurrency: Option<u32>) -> Made {
-    Made::of(BatchEvent::Concurrency(ConcurrencyEvent { concurrency }))
+fn limit(concurrency: Option<u32>) -> PendingEvent {
+    PendingEvent::of(BatchEvent::Concurrency(ConcurrencyEvent { concurrency }))
 }
 
-fn square(quilt: &Quilt, index: Index, state: SquareState<'_>, lap: Option<u32>) -> Made {
+fn square(quilt: &Quilt, index: Index, state: SquareState<'_>, lap: Option<u32>) -> PendingEvent {
     let Square { row, column } = quilt.grid().square(index);
     let pending = SquareEvent { row: row.into(), column: column.into(), color: None, failed: None, reason: None };
     match state {
-        SquareState::Pending | SquareState::NotRun => Made::of(BatchEvent::Square(pending)),
-        SquareState::Done(color) => Made::of(BatchEvent::Square(SquareEvent { color: Some(color.into()), ..pending })),
+        SquareState::Pending | SquareState::NotRun => PendingEvent::of(BatchEvent::Square(pending)),
+        SquareState::Done(color) => {
+            PendingEvent::of(BatchEvent::Square(SquareEvent { color: Some(color.into()), ..pending }))
+        }
         SquareState::Failed(reason) => {
-            // Where no message is stored, it is the reason.
+            // If the journal has no message, it is the same as the reason.
             let (failed, reason) = (Some(reason.into()), Some(reason.into()));
             let event = BatchEvent::Square(SquareEvent { failed, reason, ..pending });
-            Made { failed: Some((index, lap)), ..Made::of(event) }
+            PendingEvent { failed: Some((index, lap)), ..PendingEvent::of(event) }
         }
     }
 }
 
-fn lap(quilt: &Quilt, lap: u32, set: Option<&LapSet>) -> Made {
+fn lap(quilt: &Quilt, lap: u32, set: Option<&LapSet>) -> PendingEvent {
     let (name, reason, square) = match set {
         None => (None, None, None),
         Some(LapSet::Failed) => (Some(SetName::Failed), None, None),
@@ -223,15 +227,15 @@ fn lap(quilt: &Quilt, lap: u32, set: Option<&LapSet>) -> Made {
             (Some(SetName::Squares), None, list.only().map(|position| square_of(quilt.place_of(position))))
         }
     };
-    Made::of(BatchEvent::Lap(LapEvent { lap, set: name, reason, square }))
+    PendingEvent::of(BatchEvent::Lap(LapEvent { lap, set: name, reason, square }))
 }
 
-fn describe(quilt: &Quilt, entry: Entry<'_>) -> Made {
+fn describe(quilt: &Quilt, entry: Entry<'_>) -> PendingEvent {
     match entry {
         Entry::Settled(lap, position, state) => square(quilt, quilt.order().index(position), state, Some(lap)),
         Entry::Finished(progress) => status(EventStatus::Complete, Some(progress)),
         Entry::Draining => status(EventStatus::Draining, None),
-        // The counts at the end of a lap after which another one has started are not known any more.
+        // The counts at the end of earlier laps are unknown.
         Entry::Cancelled(lap) => status(EventStatus::Cancelled, (lap == quilt.lap_number()).then(|| quilt.progress())),
         Entry::LapStarted(number, set) => lap(quilt, number, Some(set)),
         Entry::Controlled(Control::Pause) => status(EventStatus::Paused, None),
@@ -240,9 +244,9 @@ fn describe(quilt: &Quilt, entry: Entry<'_>) -> Made {
     }
 }
 
-/// An event with a name and data. Plain numbers and texts can always be written.
-fn written(made: &Made) -> Event {
-    let event = made.step.map_or_else(Event::default, |Step(step)| Event::default().id(step.to_string()));
-    let event = event.event(made.event.name());
-    event.json_data(&made.event).unwrap_or_default()
+/// Formats an event. Serialization never fails for these types.
+fn sse_event(pending: &PendingEvent) -> Event {
+    let event = pending.step.map_or_else(Event::default, |Step(step)| Event::default().id(step.to_string()));
+    let event = event.event(pending.event.name());
+    event.json_data(&pending.event).unwrap_or_default()
 }

@@ -2,17 +2,17 @@
 //!
 //! # Layout
 //!
-//! - [`batches`]: launch, list, look, control and remove
-//! - [`records`]: one square with its attempts, receipts, and the journal itself
-//! - [`results`]: all outcomes with their details, as they are gathered; [`gather`]: the formats
-//! - [`document`]: how what the engine knows looks in JSON
-//! - [`events`]: a batch's events as they happen
-//! - [`path`]: the parts of addresses
+//! - [`batches`]: launch, list, read, control and delete batches
+//! - [`records`]: single squares, receipts and the raw journal
+//! - [`results`]: all outcomes with their details; [`formats`]: their formats
+//! - [`document`]: conversion from the engine's types to those of the API
+//! - [`events`]: server-sent events
+//! - [`path`]: extractors of path parameters
 
 mod batches;
 mod document;
 mod events;
-mod gather;
+mod formats;
 mod path;
 mod records;
 mod results;
@@ -27,7 +27,7 @@ use crate::state::AppState;
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
         .route("/batches", get(batches::list).post(batches::launch))
-        .route("/batches/{id}", get(batches::look).patch(batches::change).delete(batches::remove))
+        .route("/batches/{id}", get(batches::get).patch(batches::change).delete(batches::remove))
         .route("/batches/{id}/events", get(events::follow))
         .route("/batches/{id}/cancel", post(batches::cancel))
         .route("/batches/{id}/pause", post(batches::pause))

@@ -1,4 +1,4 @@
-//! The parts of addresses. What cannot be one names nothing that is here.
+//! Extractors of path parameters. Malformed parameters are rejected as not found.
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use quilt::{BatchId, Square};
 
 use crate::problem::Problem;
 
-/// The batch in an address.
+/// The batch in a path.
 pub(super) struct BatchPath(pub(super) BatchId);
 
 impl<S: Send + Sync> FromRequestParts<S> for BatchPath {
@@ -18,7 +18,7 @@ impl<S: Send + Sync> FromRequestParts<S> for BatchPath {
     }
 }
 
-/// A square of a batch in an address.
+/// The batch and the square in a path.
 pub(super) struct SquarePath(pub(super) BatchId, pub(super) Square);
 
 impl<S: Send + Sync> FromRequestParts<S> for SquarePath {

@@ -1,4 +1,4 @@
-//! One square with its attempts, receipts, and the journal itself.
+//! Single squares with their attempts, receipts, and the raw journal.
 
 use std::io;
 
@@ -18,14 +18,14 @@ use quilt::{Index, Offset};
 use super::document::{receipt_document, square_document};
 use super::path::{BatchPath, SquarePath};
 use crate::problem::Problem;
-use crate::state::{AppState, JOURNALS_AT_ONCE};
+use crate::state::{AppState, MAX_JOURNAL_READERS};
 
 /// `GET /api/batches/{id}/squares/{row}/{column}`.
 pub(super) async fn square(
     State(state): State<AppState>,
     SquarePath(id, square): SquarePath,
 ) -> Result<Json<SquareDocument>, Problem> {
-    // Held, so that it is not read twice.
+    // Keeps the batch in memory, so that the calls below do not read it again.
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let record = state.engine.square(id, square).await?.ok_or_else(Problem::no_such_square)?;
     let items = match state.engine.registry().kind(&batch.spec().work.kind) {
@@ -38,7 +38,7 @@ pub(super) async fn square(
     Ok(Json(square_document(id, square, item, record, waiting)))
 }
 
-/// `GET /api/batches/{id}/squares/{row}/{column}/picture.png`: what the task of a square has drawn.
+/// `GET /api/batches/{id}/squares/{row}/{column}/picture.png`: the picture that the task of a square has drawn.
 pub(super) async fn picture(
     State(state): State<AppState>,
     SquarePath(id, square): SquarePath,
@@ -52,7 +52,7 @@ pub(super) async fn picture(
     }
 }
 
-/// `GET /api/batches/{id}/receipt`: that of the last finish line, or of a lap's own.
+/// `GET /api/batches/{id}/receipt`: the receipt of the given lap, or the last one.
 pub(super) async fn receipt(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
@@ -72,8 +72,7 @@ pub(super) async fn receipt(
     Ok(Json(receipt_document(id, receipt)))
 }
 
-/// `GET /api/batches/{id}/journal`: the events as they stand in the journal, in the format of [`quilt::wire`], behind the first `after` of them
-/// and as far as the journal goes at this moment.
+/// `GET /api/batches/{id}/journal`: the events in the journal at this moment, in the format of [`quilt::wire`], without the first `after`.
 pub(super) async fn journal(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
@@ -81,7 +80,7 @@ pub(super) async fn journal(
 ) -> Result<Response, Problem> {
     let Query(JournalQuery { after }) =
         query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
-    let permit = state.journals.try_acquire_owned().map_err(|_| Problem::too_many_journals(JOURNALS_AT_ONCE))?;
+    let permit = state.journals.try_acquire_owned().map_err(|_| Problem::too_many_journals(MAX_JOURNAL_READERS))?;
     let pages = state.engine.journal(id, Offset(after)).await?.ok_or_else(Problem::no_such_batch)?;
     let parts = pages.map(|page| {
         page.map(|events| {
@@ -91,7 +90,7 @@ pub(super) async fn journal(
         })
         .map_err(io::Error::other)
     });
-    // Whoever is cut off because the server stops is not to take that for the end.
+    // When the server stops, end the response with an error, so that the client does not take it for complete.
     let stopping = state.stopping.clone();
     let cut =
         stream::once(async move { stopping.is_cancelled().then(|| Err(io::Error::other("the server is stopping"))) });
@@ -99,7 +98,7 @@ pub(super) async fn journal(
     let parts = parts.inspect(move |_| {
         let _held = &permit;
     });
-    // It is compact already.
+    // The format is compact, so the response is not compressed.
     let headers = [(header::CONTENT_TYPE, "application/octet-stream"), (header::CONTENT_ENCODING, "identity")];
     Ok((headers, Body::from_stream(parts)).into_response())
 }

@@ -14,16 +14,16 @@ use engine::{Engine, LiveBatch};
 use futures::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::gather::{Csv, Lines, Picture, Pieces, Row};
+use super::formats::{CsvWriter, NdjsonWriter, PngWriter, ResultWriter, Row};
 use super::path::BatchPath;
 use crate::problem::Problem;
-use crate::state::{AppState, JOURNALS_AT_ONCE};
+use crate::state::{AppState, MAX_JOURNAL_READERS};
 
-/// How many squares are gathered at once, and how many of those whose details may be large.
-const AT_ONCE: u32 = 1_024;
-const DETAILED_AT_ONCE: u32 = 32;
+/// How many squares are read at once, and how many if their details may be large.
+const CHUNK_SQUARES: u32 = 1_024;
+const DETAILED_CHUNK_SQUARES: u32 = 32;
 
-/// The first one of those formats that a client accepts.
+/// Returns the format of the first supported media type in `Accept`. Ignores quality values.
 fn accepted(headers: &HeaderMap) -> Option<ResultFormat> {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
     accept.split(',').find_map(|part| match part.split(';').next().unwrap_or_default().trim() {
@@ -65,42 +65,42 @@ pub(super) async fn results(
         return Err(Problem::bad_request("invalid-query", detail));
     }
     let permit = Arc::clone(&state.journals).try_acquire_owned();
-    let permit = permit.map_err(|_| Problem::too_many_journals(JOURNALS_AT_ONCE))?;
+    let permit = permit.map_err(|_| Problem::too_many_journals(MAX_JOURNAL_READERS))?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let gathering =
-        Gathering::new(state.engine.clone(), batch, Filter { state: wanted, reason, limit }, permit).await?;
+    let reader =
+        ResultReader::new(state.engine.clone(), batch, Filter { state: wanted, reason, limit }, permit).await?;
     let stopping = state.stopping.clone();
-    let pieces: Box<dyn Pieces> = match format {
-        ResultFormat::Ndjson => Box::new(Lines),
-        ResultFormat::Csv => Box::new(Csv::new(gathering.columns)),
-        ResultFormat::Png => Box::new(Picture::new(&gathering.batch)?),
+    let writer: Box<dyn ResultWriter> = match format {
+        ResultFormat::Ndjson => Box::new(NdjsonWriter),
+        ResultFormat::Csv => Box::new(CsvWriter::new(reader.columns)),
+        ResultFormat::Png => Box::new(PngWriter::new(&reader.batch)?),
     };
     let step = match format {
-        // A row of squares is as much of a picture as can be put together.
-        ResultFormat::Png => u32::from(gathering.batch.folded().quilt.grid().columns()),
-        ResultFormat::Ndjson | ResultFormat::Csv if gathering.columns.is_empty() => AT_ONCE,
-        ResultFormat::Ndjson | ResultFormat::Csv => DETAILED_AT_ONCE,
+        // A picture is encoded one row of squares at a time.
+        ResultFormat::Png => u32::from(reader.batch.folded().quilt.grid().columns()),
+        ResultFormat::Ndjson | ResultFormat::Csv if reader.columns.is_empty() => CHUNK_SQUARES,
+        ResultFormat::Ndjson | ResultFormat::Csv => DETAILED_CHUNK_SQUARES,
     };
-    let body = stream::try_unfold(Some((gathering, pieces, step)), move |state| {
+    let body = stream::try_unfold(Some((reader, writer, step)), move |state| {
         let stopping = stopping.clone();
         async move {
-            let Some((mut gathering, mut pieces, step)) = state else { return Ok(None) };
+            let Some((mut reader, mut writer, step)) = state else { return Ok(None) };
             if stopping.is_cancelled() {
-                // Whoever is cut off is not to take that for the end.
+                // An error, so that the client does not take the response for complete.
                 return Err(std::io::Error::other("the server is stopping"));
             }
-            let Some(rows) = gathering.next(step).await.map_err(std::io::Error::other)? else {
-                let end = pieces.end()?;
+            let Some(rows) = reader.next(step).await.map_err(std::io::Error::other)? else {
+                let end = writer.end()?;
                 return Ok(Some((Bytes::from(end), None)));
             };
-            // Pictures take a while to unpack and pack.
-            let (piece, pieces) = tokio::task::spawn_blocking(move || {
-                let piece = pieces.put(&rows);
-                piece.map(|piece| (piece, pieces))
+            // Decoding and encoding pictures is CPU-bound.
+            let (chunk, writer) = tokio::task::spawn_blocking(move || {
+                let chunk = writer.write(&rows);
+                chunk.map(|chunk| (chunk, writer))
             })
             .await
             .map_err(std::io::Error::other)??;
-            Ok(Some((Bytes::from(piece), Some((gathering, pieces, step)))))
+            Ok(Some((Bytes::from(chunk), Some((reader, writer, step)))))
         }
     });
     let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.as_str());
@@ -108,19 +108,19 @@ pub(super) async fn results(
     Ok((headers, Body::from_stream(body)).into_response())
 }
 
-/// Which squares are wanted, and how many of them.
+/// Selects squares.
 struct Filter {
     state: Option<TaskState>,
     reason: Option<String>,
     limit: Option<u32>,
 }
 
-/// Where gathering the results of a batch has come to. No more than a part of them is held at a time.
-struct Gathering {
+/// Reads the results of a batch in chunks, so that they are never in memory as a whole.
+struct ResultReader {
     engine: Engine,
     batch: Arc<LiveBatch>,
     columns: &'static [Column],
-    /// What each task is about, as far as that is more than its square.
+    /// The items of the tasks; empty for kinds without items.
     items: Vec<String>,
     /// Only squares in this state.
     wanted: Option<TaskState>,
@@ -128,12 +128,12 @@ struct Gathering {
     reason: Option<String>,
     /// The next square.
     next: u32,
-    /// How many more are told.
-    left: u32,
+    /// How many more results are returned.
+    remaining: u32,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Gathering {
+impl ResultReader {
     async fn new(
         engine: Engine,
         batch: Arc<LiveBatch>,
@@ -148,14 +148,14 @@ impl Gathering {
             }
             None => (&[][..], Vec::new()),
         };
-        let left = limit.unwrap_or(u32::MAX);
-        Ok(Self { engine, batch, columns, items, wanted, reason, next: 0, left, _permit: permit })
+        let remaining = limit.unwrap_or(u32::MAX);
+        Ok(Self { engine, batch, columns, items, wanted, reason, next: 0, remaining, _permit: permit })
     }
 
-    /// The results of the next squares; `None` after the last one.
+    /// Returns the selected results among the next `step` squares; `None` after the last one.
     async fn next(&mut self, step: u32) -> Result<Option<Vec<Row>>, engine::JournalError> {
         let end = self.batch.folded().quilt.grid().squares();
-        if self.next >= end || self.left == 0 {
+        if self.next >= end || self.remaining == 0 {
             return Ok(None);
         }
         let squares = self.next..end.min(self.next + step);
@@ -167,8 +167,8 @@ impl Gathering {
             let item = self.items.get(index as usize).cloned();
             let row = Row { square: grid.square(quilt::Index(index)), item, result };
             let is_wanted = self.wanted.is_none_or(|wanted| wanted == row.state());
-            if is_wanted && row.has_reason(self.reason.as_deref()) && self.left > 0 {
-                self.left -= 1;
+            if is_wanted && row.has_reason(self.reason.as_deref()) && self.remaining > 0 {
+                self.remaining -= 1;
                 rows.push(row);
             }
         }

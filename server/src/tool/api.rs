@@ -1,4 +1,4 @@
-//! A server's API, as the tools use it.
+//! A client for the API of a server.
 
 use std::path::{Path, PathBuf};
 
@@ -20,15 +20,15 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::error::ToolError;
 
-/// The most batches in one part of a list.
-pub(super) const LISTED: u32 = 100;
+/// Maximum number of batches per page of a list.
+pub(super) const LIST_LIMIT: u32 = 100;
 
-/// The two ways to start a lap, which differ in what they run if nothing else is asked for.
+/// The two ways to start a lap. They differ in the tasks that they run by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LapVerb {
-    /// All that failed.
+    /// The failed tasks.
     Retry,
-    /// All that were not run.
+    /// The tasks that were not run.
     Continue,
 }
 
@@ -41,19 +41,20 @@ impl LapVerb {
     }
 }
 
-/// A server, and who we are there.
+/// A connection to a server, with the session cookie.
 #[derive(Clone)]
 pub(crate) struct Api {
     client: reqwest::Client,
-    /// The address of the server, without a slash at its end.
+    /// The URL of the server, without a trailing slash.
     pub(crate) url: String,
-    /// The cookie of the session, and the file in which it is kept.
+    /// The session cookie.
     cookie: Option<String>,
+    /// The file with the session cookie of a remote server.
     session: Option<PathBuf>,
 }
 
 impl Api {
-    /// The server at an address. Who we are there is kept in a file.
+    /// Connects to a remote server. The session cookie is stored in the file `session`.
     pub(crate) fn remote(url: &str, session: PathBuf) -> Result<Self, ToolError> {
         let url = url.trim_end_matches('/').to_owned();
         if !url.starts_with("http://") && !url.starts_with("https://") {
@@ -63,12 +64,12 @@ impl Api {
         Ok(Self { client: client(&url, false)?, url, cookie, session: Some(session) })
     }
 
-    /// A server of our own, where we are who this cookie says.
-    pub(crate) fn own(url: String, cookie: String) -> Result<Self, ToolError> {
+    /// Connects to a server on this machine, as the visitor with this cookie.
+    pub(crate) fn local(url: String, cookie: String) -> Result<Self, ToolError> {
         Ok(Self { client: client(&url, true)?, url, cookie: Some(cookie), session: None })
     }
 
-    /// The address of a batch's page.
+    /// The URL of a batch's page.
     pub(crate) fn page(&self, id: BatchId) -> String {
         format!("{}/batches/{id}", self.url)
     }
@@ -85,10 +86,10 @@ impl Api {
         ToolError::Unreachable { url: self.url.clone(), reason: reason.to_string() }
     }
 
-    /// An answer that is no refusal.
-    async fn answer(&mut self, request: RequestBuilder) -> Result<Response, ToolError> {
+    /// Sends a request and maps error responses to [`ToolError`].
+    async fn send(&mut self, request: RequestBuilder) -> Result<Response, ToolError> {
         let response = request.send().await.map_err(|error| self.unreachable(innermost(&error)))?;
-        self.remember(&response);
+        self.store_cookie(&response);
         if response.status().is_success() {
             return Ok(response);
         }
@@ -102,23 +103,23 @@ impl Api {
         })
     }
 
-    /// Keeps who we are there, so that the next call is the same visitor's.
-    fn remember(&mut self, response: &Response) {
+    /// Stores the session cookie of a response, so that later calls have the same visitor.
+    fn store_cookie(&mut self, response: &Response) {
         let Some(session) = &self.session else { return };
         let Some(cookie) = response.headers().get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()) else { return };
         let cookie = cookie.split(';').next().unwrap_or_default().to_owned();
-        if let Err(error) = keep(session, &cookie) {
+        if let Err(error) = write_cookie(session, &cookie) {
             eprintln!("cannot keep the session in {}: {error}", session.display());
         }
         self.cookie = Some(cookie);
     }
 
     async fn json<T: DeserializeOwned>(&mut self, request: RequestBuilder) -> Result<T, ToolError> {
-        let answer = self.answer(request).await?;
-        answer.json().await.map_err(|error| self.unreachable(error))
+        let response = self.send(request).await?;
+        response.json().await.map_err(|error| self.unreachable(error))
     }
 
-    /// Launches a batch, maybe with a file.
+    /// Launches a batch with an optional input file.
     pub(crate) async fn launch(&mut self, launch: &LaunchRequest, file: Option<Vec<u8>>) -> Result<BatchId, ToolError> {
         let request = self.request(Method::POST, "/api/batches");
         let request = match file {
@@ -133,18 +134,18 @@ impl Api {
         id_of(&batch).ok_or_else(|| self.unreachable("its answer names no batch"))
     }
 
-    /// One batch.
-    pub(crate) async fn look(&mut self, id: BatchId) -> Result<BatchDocument, ToolError> {
+    /// Returns a batch.
+    pub(crate) async fn batch(&mut self, id: BatchId) -> Result<BatchDocument, ToolError> {
         self.json(self.request(Method::GET, &format!("/api/batches/{id}"))).await
     }
 
-    /// Some batches behind a cursor, newest first.
+    /// Returns the batches after a cursor, newest first.
     pub(crate) async fn list(&mut self, after: Option<u64>, limit: u32) -> Result<BatchList, ToolError> {
         let query = ListQuery { after, limit: Some(limit) };
         self.json(self.request(Method::GET, "/api/batches").query(&query)).await
     }
 
-    /// The last batch that was launched.
+    /// Returns the newest batch.
     pub(crate) async fn last(&mut self) -> Result<BatchId, ToolError> {
         let list = self.list(None, 1).await?;
         list.batches.first().and_then(id_of).ok_or_else(|| ToolError::Usage("there is no batch here yet".into()))
@@ -155,14 +156,14 @@ impl Api {
         self.json(self.request(Method::POST, &format!("/api/batches/{id}/{action}"))).await
     }
 
-    /// Starts a lap of a batch that is over: of what has failed, or was not run.
+    /// Starts a lap of a finished or cancelled batch.
     pub(crate) async fn start_lap(&mut self, id: BatchId, verb: LapVerb, lap: &LapRequest) -> Result<(), ToolError> {
-        let before = self.look(id).await?;
+        let before = self.batch(id).await?;
         if !before.status.is_over() {
             let status = before.status.as_str();
             return Err(ToolError::Usage(format!("the batch is {status}; quilt run --resume goes on with it")));
         }
-        // A server of an earlier version ignores what a lap asks for, and tells nothing of how batches halt.
+        // Servers of earlier versions ignore the members of a lap request. Their documents have no `halt`.
         if before.halt.is_empty() {
             return Err(self.unreachable("it has an earlier version, which knows no such laps"));
         }
@@ -178,18 +179,18 @@ impl Api {
         Ok(())
     }
 
-    /// Why squares failed.
+    /// Returns the reasons of failures.
     pub(crate) async fn reasons(&mut self, id: BatchId) -> Result<ReasonList, ToolError> {
         self.json(self.request(Method::GET, &format!("/api/batches/{id}/reasons"))).await
     }
 
-    /// All results, as they come.
+    /// Returns a streaming response with the results.
     pub(crate) async fn results(&mut self, id: BatchId, query: &ResultsQuery) -> Result<Response, ToolError> {
         let request = self.request(Method::GET, &format!("/api/batches/{id}/results"));
-        self.answer(request.query(query).header(ACCEPT, "*/*")).await
+        self.send(request.query(query).header(ACCEPT, "*/*")).await
     }
 
-    /// The channel of a batch.
+    /// Opens the channel of a batch.
     pub(crate) async fn channel(&self, id: BatchId) -> Result<Channel, ToolError> {
         let url = format!("ws{}/batches/{id}/channel", self.url.trim_start_matches("http"));
         let mut request = url.into_client_request().map_err(|error| self.unreachable(error))?;
@@ -200,11 +201,11 @@ impl Api {
     }
 }
 
-fn client(url: &str, is_own: bool) -> Result<reqwest::Client, ToolError> {
+fn client(url: &str, is_local: bool) -> Result<reqwest::Client, ToolError> {
     kinds::fetch::install_tls();
     let builder = reqwest::Client::builder().user_agent(concat!("quilt/", env!("CARGO_PKG_VERSION")));
-    // What is on this machine is nobody else's business.
-    let builder = if is_own { builder.no_proxy() } else { builder };
+    // Local connections must not go through a proxy.
+    let builder = if is_local { builder.no_proxy() } else { builder };
     let built = builder.build();
     built.map_err(|error| ToolError::Unreachable { url: url.into(), reason: error.to_string() })
 }
@@ -217,7 +218,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn keep(session: &Path, cookie: &str) -> std::io::Result<()> {
+fn write_cookie(session: &Path, cookie: &str) -> std::io::Result<()> {
     if let Some(folder) = session.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -228,7 +229,7 @@ fn keep(session: &Path, cookie: &str) -> std::io::Result<()> {
     std::io::Write::write_all(&mut options.open(session)?, cookie.as_bytes())
 }
 
-/// The channel of a batch, as its page has one.
+/// The WebSocket of a batch, with the same protocol as for pages.
 pub(crate) struct Channel {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }

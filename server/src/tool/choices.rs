@@ -1,10 +1,10 @@
-//! Values on the command line that are one of a few words.
+//! Parsers for enumerated option values.
 
 use ::api::{ResultFormat, TaskState};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use quilt::{Priority, TaskOrder};
 
-/// The orders of tasks, with what `--help` says of them.
+/// Parses an order of tasks.
 pub(super) fn task_order() -> impl TypedValueParser<Value = TaskOrder> {
     let described = |order: TaskOrder| match order {
         TaskOrder::Random => (order.as_str(), "All over the quilt, as the seed determines"),
@@ -13,7 +13,7 @@ pub(super) fn task_order() -> impl TypedValueParser<Value = TaskOrder> {
     one_of([TaskOrder::Random, TaskOrder::Input], described)
 }
 
-/// The priorities of batches, with what `--help` says of them.
+/// Parses a priority.
 pub(super) fn priority() -> impl TypedValueParser<Value = Priority> {
     let described = |priority: Priority| match priority {
         Priority::Low => (priority.as_str(), "A quarter of the working time of a normal batch"),
@@ -23,7 +23,7 @@ pub(super) fn priority() -> impl TypedValueParser<Value = Priority> {
     one_of(Priority::ALL, described)
 }
 
-/// The formats of results, with what `--help` says of them.
+/// Parses a format of results.
 pub(super) fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
     let described = |format: ResultFormat| match format {
         ResultFormat::Ndjson => (format.as_str(), "An object a line"),
@@ -35,7 +35,7 @@ pub(super) fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
     one_of(ResultFormat::ALL, described)
 }
 
-/// The states of tasks, with what `--help` says of them.
+/// Parses a state of tasks.
 pub(super) fn task_state() -> impl TypedValueParser<Value = TaskState> {
     let described = |state: TaskState| match state {
         TaskState::Pending => (state.as_str(), "Not yet run"),
@@ -46,7 +46,7 @@ pub(super) fn task_state() -> impl TypedValueParser<Value = TaskState> {
     one_of(TaskState::ALL, described)
 }
 
-/// A parser of values that have a word and a description each.
+/// Builds a parser for `values`. `described` returns the name and the help text of a value.
 fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
     values: [T; N],
     described: fn(T) -> (&'static str, &'static str),

@@ -1,4 +1,4 @@
-//! Why a tool did not do what it was asked.
+//! Errors and exit statuses of the command-line tools.
 
 use std::path::PathBuf;
 
@@ -7,50 +7,50 @@ use thiserror::Error;
 
 use crate::serve_error::ServeError;
 
-/// Why a tool did not do what it was asked.
+/// Why a tool failed.
 #[derive(Debug, Error)]
 pub(crate) enum ToolError {
-    /// The server, or the engine here, has refused.
+    /// The server refused the request.
     #[error("{0}")]
     Refused(String),
-    /// What was asked for makes no sense.
+    /// The options are invalid.
     #[error("{0}")]
     Usage(String),
     /// A file cannot be used.
     #[error("cannot use {path}: {source}")]
     File { path: PathBuf, source: std::io::Error },
-    /// The folder is another process's.
+    /// Another process uses the folder.
     #[error("another quilt uses the folder {0}; --folder takes another one")]
     InUse(PathBuf),
-    /// The server does not answer as it should.
+    /// The server is unreachable, or its response is invalid.
     #[error("the server at {url} cannot be asked: {reason}")]
     Unreachable { url: String, reason: String },
-    /// A command has written more than is kept.
+    /// The stored output of some commands is truncated.
     #[error("some commands wrote more than is kept of it, 60 KiB each; let them write into files")]
-    Cut,
-    /// The engine does not start here.
+    Truncated,
+    /// The local server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
-    /// Standard output was closed, or the terminal is gone.
+    /// Standard output or the terminal is closed.
     #[error("cannot write: {0}")]
     Write(#[from] std::io::Error),
 }
 
-/// How a tool ended.
+/// How a tool ended. Determines the exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// All is done.
+    /// Success.
     Done,
-    /// Some of it has failed, or was stopped.
+    /// Some tasks failed, or the batch was cancelled, or there was another error.
     Failed,
-    /// Wrong use.
+    /// Invalid options, or a refused request.
     Usage,
-    /// Interrupted; what was done is kept.
+    /// Interrupted by a signal. The results so far are stored.
     Interrupted,
 }
 
 impl Ended {
-    /// How a batch has ended that is over.
+    /// The result for a finished or cancelled batch.
     pub(crate) fn of(quilt: &Quilt) -> Self {
         let all_done = quilt.status() == Status::Finished && quilt.progress().failed == 0;
         if all_done { Self::Done } else { Self::Failed }
@@ -68,7 +68,7 @@ impl Ended {
 }
 
 impl ToolError {
-    /// How a tool has ended with this.
+    /// The result for this error.
     pub(crate) fn ended(&self) -> Ended {
         match self {
             Self::Refused(_) | Self::Usage(_) => Ended::Usage,

@@ -1,4 +1,4 @@
-//! Follows a batch with the fold of the page.
+//! Follows a batch over its channel, with the same fold as the page.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! From what was said on the command line to what is launched.
+//! Builds launch requests from command-line options.
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
@@ -9,30 +9,30 @@ use serde_json::{Map, Value, json};
 
 use super::args::{RunOptions, Work};
 use super::error::ToolError;
-use super::session::{Needs, WAITING};
+use super::session::{DEFAULT_CONCURRENCY, LocalOptions};
 
-/// What stands between a program and its items on a command line.
-const ITEMS: &str = ":::";
+/// Separates a program and its arguments from the items.
+const ITEM_SEPARATOR: &str = ":::";
 
 /// A batch to launch.
-pub(super) struct ToLaunch {
+pub(super) struct PreparedLaunch {
     pub(super) request: LaunchRequest,
     pub(super) file: Option<Vec<u8>>,
-    /// Whether what the tasks write is to be shown.
+    /// Whether the output of the tasks is printed at the end.
     pub(super) shows_output: bool,
 }
 
-/// Work with its parameters, and what is particular about it.
+/// The work of a launch, with its parameters and input.
 #[derive(Default)]
-struct Described {
+struct PreparedWork {
     kind: &'static str,
     parameters: Map<String, Value>,
     file: Option<Vec<u8>>,
-    /// Rows and columns, where they are not said and do not follow from the tasks.
+    /// The default for rows and columns, if they do not follow from the number of tasks.
     side: Option<u32>,
 }
 
-impl Described {
+impl PreparedWork {
     fn put(&mut self, name: &str, value: impl Into<Value>) {
         let value = value.into();
         if !value.is_null() {
@@ -41,18 +41,18 @@ impl Described {
     }
 }
 
-/// What has to be there for a batch to run.
-pub(super) fn needs(options: &RunOptions) -> Needs {
-    let usual = if matches!(options.work, Some(Work::Command { .. })) { processors() } else { WAITING };
-    Needs { workers: options.batch.jobs.unwrap_or(usual), fetch_allow: options.allow.clone() }
+/// The options of a local server that runs the batch.
+pub(super) fn local_options(options: &RunOptions) -> LocalOptions {
+    let default = if matches!(options.work, Some(Work::Command { .. })) { processors() } else { DEFAULT_CONCURRENCY };
+    LocalOptions { workers: options.batch.jobs.unwrap_or(default), fetch_allow: options.allow.clone() }
 }
 
-/// Reads what was said, and the files that it names.
-pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolError> {
-    let described = describe(work, options.target.url.is_some())?;
+/// Builds the launch request, and reads the input files.
+pub(super) fn prepare(work: &Work, options: &RunOptions) -> Result<PreparedLaunch, ToolError> {
+    let prepared = prepare_work(work, options.target.url.is_some())?;
     let options = &options.batch;
-    let is_command = described.kind == "command";
-    let Described { kind, parameters, file, side } = described;
+    let is_command = prepared.kind == "command";
+    let PreparedWork { kind, parameters, file, side } = prepared;
     let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let timeout = options.timeout.map(millis).or(is_command.then_some(3_600_000));
     let (tolerated_failures, max_failures) = Tolerance::parts(options.halt.map(|halt| halt.tolerance));
@@ -74,48 +74,48 @@ pub(super) fn read(work: &Work, options: &RunOptions) -> Result<ToLaunch, ToolEr
         not_before: options.not_before.and_then(Timestamp::to_rfc3339),
         ..LaunchRequest::new(WorkSpec { kind: kind.into(), parameters })
     };
-    Ok(ToLaunch { request, file, shows_output: is_command })
+    Ok(PreparedLaunch { request, file, shows_output: is_command })
 }
 
 fn processors() -> u32 {
     std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX))
 }
 
-fn describe(work: &Work, is_remote: bool) -> Result<Described, ToolError> {
-    let mut described = Described::default();
+fn prepare_work(work: &Work, is_remote: bool) -> Result<PreparedWork, ToolError> {
+    let mut prepared = PreparedWork::default();
     match work {
         Work::Color { duration_ms, failure_rate } => {
-            described.kind = "color";
-            described.side = Some(8);
-            described.put("failure_rate", *failure_rate);
+            prepared.kind = "color";
+            prepared.side = Some(8);
+            prepared.put("failure_rate", *failure_rate);
             if let [shortest, longest] = duration_ms[..] {
-                described.put("duration_ms", json!([shortest, longest]));
+                prepared.put("duration_ms", json!([shortest, longest]));
             }
         }
         Work::Render { preset, side, zoom, center, iterations, palette, samples } => {
-            described.kind = "render";
+            prepared.kind = "render";
             let of_view = preset.as_deref().and_then(kinds::render::preset_side);
-            described.side = side.or(of_view.map(u32::from)).or(Some(256));
-            described.put("preset", preset.clone());
-            described.put("zoom", *zoom);
-            described.put("iterations", *iterations);
-            described.put("palette", palette.clone());
-            described.put("samples", *samples);
+            prepared.side = side.or(of_view.map(u32::from)).or(Some(256));
+            prepared.put("preset", preset.clone());
+            prepared.put("zoom", *zoom);
+            prepared.put("iterations", *iterations);
+            prepared.put("palette", palette.clone());
+            prepared.put("samples", *samples);
             if let [re, im] = center[..] {
-                described.put("center", json!([re, im]));
+                prepared.put("center", json!([re, im]));
             }
         }
         Work::Image { file, width, height, filter, effect } => {
-            described.kind = "image";
-            described.side = Some(16);
-            described.file = Some(read_file(file)?);
-            described.put("width", *width);
-            described.put("height", *height);
-            described.put("filter", filter.clone());
-            described.put("effect", effect.clone());
+            prepared.kind = "image";
+            prepared.side = Some(16);
+            prepared.file = Some(read_file(file)?);
+            prepared.put("width", *width);
+            prepared.put("height", *height);
+            prepared.put("filter", filter.clone());
+            prepared.put("effect", effect.clone());
         }
         Work::Fetch { from, sitemap, per_host, per_host_per_second, redirects, max_bytes } => {
-            described.kind = "fetch";
+            prepared.kind = "fetch";
             let mut list = Vec::new();
             for from in from {
                 match from.starts_with("http://") || from.starts_with("https://") {
@@ -124,55 +124,55 @@ fn describe(work: &Work, is_remote: bool) -> Result<Described, ToolError> {
                 }
                 list.push(b'\n');
             }
-            described.file = (!list.is_empty()).then_some(list);
-            described.put("sitemap", sitemap.clone());
-            described.put("per_host", *per_host);
-            described.put("per_host_per_second", *per_host_per_second);
-            described.put("redirects", *redirects);
-            described.put("max_bytes", *max_bytes);
+            prepared.file = (!list.is_empty()).then_some(list);
+            prepared.put("sitemap", sitemap.clone());
+            prepared.put("per_host", *per_host);
+            prepared.put("per_host_per_second", *per_host_per_second);
+            prepared.put("redirects", *redirects);
+            prepared.put("max_bytes", *max_bytes);
         }
         Work::Command { items, name, program } => {
-            describe_command(&mut described, items.as_deref(), name.as_deref(), program, is_remote)?;
+            prepare_command(&mut prepared, items.as_deref(), name.as_deref(), program, is_remote)?;
         }
     }
-    Ok(described)
+    Ok(prepared)
 }
 
-fn describe_command(
-    described: &mut Described,
+fn prepare_command(
+    prepared: &mut PreparedWork,
     items: Option<&Path>,
     name: Option<&str>,
     program: &[String],
     is_remote: bool,
 ) -> Result<(), ToolError> {
-    described.kind = "command";
-    let mut parts = program.splitn(2, |part| part == ITEMS);
+    prepared.kind = "command";
+    let mut parts = program.splitn(2, |part| part == ITEM_SEPARATOR);
     let (program, listed) = (parts.next().unwrap_or_default(), parts.next());
-    described.put("name", name);
+    prepared.put("name", name);
     if let Some((program, args)) = program.split_first() {
-        described.put("program", program.clone());
-        described.put("args", args);
+        prepared.put("program", program.clone());
+        prepared.put("args", args);
         if !is_remote {
             let dir = std::env::current_dir().map_err(|source| ToolError::File { path: ".".into(), source })?;
-            described.put("dir", dir.to_string_lossy());
+            prepared.put("dir", dir.to_string_lossy());
         }
     }
     match (listed, items) {
         (Some(_), Some(_)) => {
-            return Err(ToolError::Usage(format!("items come from --items or from {ITEMS}, not from both")));
+            return Err(ToolError::Usage(format!("items come from --items or from {ITEM_SEPARATOR}, not from both")));
         }
-        (Some(listed), None) => described.put("items", listed),
-        (None, Some(file)) => described.file = Some(read_file(file)?),
-        (None, None) if !std::io::stdin().is_terminal() => described.file = Some(read_file(Path::new("-"))?),
-        (None, None) => described.side = Some(1),
+        (Some(listed), None) => prepared.put("items", listed),
+        (None, Some(file)) => prepared.file = Some(read_file(file)?),
+        (None, None) if !std::io::stdin().is_terminal() => prepared.file = Some(read_file(Path::new("-"))?),
+        (None, None) => prepared.side = Some(1),
     }
-    if described.file.as_ref().is_some_and(Vec::is_empty) || listed.is_some_and(<[String]>::is_empty) {
+    if prepared.file.as_ref().is_some_and(Vec::is_empty) || listed.is_some_and(<[String]>::is_empty) {
         return Err(ToolError::Usage("there are no items".into()));
     }
     Ok(())
 }
 
-/// The content of a file, or of standard input.
+/// Reads a file, or standard input for `-`.
 fn read_file(path: &Path) -> Result<Vec<u8>, ToolError> {
     let read = match path.as_os_str() == "-" {
         true => {

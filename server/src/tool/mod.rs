@@ -1,12 +1,12 @@
-//! The tools on the command line: they launch, watch and control batches, here or at a server, through the same API as everybody.
+//! The command-line tools. They launch, watch and control batches through the public API of a remote or local server.
 //!
 //! # Layout
 //!
-//! - [`args`]: what can be said to them, with `values` and `choices`; [`error`]: why they do not do it
-//! - `session`: the connection to a remote or local server; `api`: its HTTP API
-//! - `follow`: the fold of a batch, as it goes on
-//! - `run`: launches a batch and sees it to its end; `launch`: what it is made of; `progress`: what is told of it
-//! - `results`: what came of it; `watch`: the quilt in the terminal
+//! - [`args`]: options, with the parsers in `values` and `choices`; [`error`]: errors and exit statuses
+//! - `session`: the connection to a remote or local server; `api`: a client for its API
+//! - `follow`: follows a batch over its channel
+//! - `run`: launches a batch and follows it to its end; `launch`: builds the request; `progress`: prints progress
+//! - `results`: writes results; `watch`: draws the quilt in the terminal
 
 mod api;
 pub(crate) mod args;
@@ -27,23 +27,23 @@ use std::time::Duration;
 use ::api::{BatchDocument, BatchList, ReasonCount, ReasonList};
 use quilt::BatchId;
 
-use self::api::{Api, LISTED, LapVerb};
+use self::api::{Api, LIST_LIMIT, LapVerb};
 use self::args::{CancelOptions, LapOptions, ListOptions, OneOptions, OutputOptions, ResultsOptions};
 use self::error::{Ended, ToolError};
 use self::results::OutputFile;
-use self::session::{Needs, with};
+use self::session::{LocalOptions, with_session};
 use crate::cli::Tool;
 
-/// Threads for whatever blocks: work that computes, and reading files.
+/// Maximum number of blocking threads, for CPU-bound tasks and files.
 const BLOCKING_THREADS: usize = 256;
 
-/// How many reasons of failures are shown, the most frequent ones first.
+/// Maximum number of reasons that are printed, the most frequent ones first.
 const SHOWN_REASONS: usize = 10;
 
-/// How long what is left on other threads may take at the end.
-const GOODBYE: Duration = Duration::from_millis(200);
+/// How long to wait for blocking threads on exit.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Does what a tool does, from its beginning to its end.
+/// Runs a tool on a new runtime.
 pub(crate) fn run(tool: Tool) -> Result<Ended, ToolError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,7 +51,7 @@ pub(crate) fn run(tool: Tool) -> Result<Ended, ToolError> {
         .build()
         .map_err(crate::serve_error::ServeError::Runtime)?;
     let ended = runtime.block_on(Box::pin(use_tool(tool)));
-    runtime.shutdown_timeout(GOODBYE);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     ended
 }
 
@@ -68,7 +68,7 @@ async fn use_tool(tool: Tool) -> Result<Ended, ToolError> {
     }
 }
 
-/// The batch that was named, or the last one.
+/// Returns the named batch, or the newest one.
 async fn batch_of(api: &mut Api, named: Option<BatchId>) -> Result<BatchId, ToolError> {
     match named {
         Some(id) => Ok(id),
@@ -77,7 +77,7 @@ async fn batch_of(api: &mut Api, named: Option<BatchId>) -> Result<BatchId, Tool
 }
 
 async fn list(ListOptions { target, json }: ListOptions) -> Result<Ended, ToolError> {
-    with(&target, Needs::LOOK, async |session| {
+    with_session(&target, LocalOptions::NO_WORKERS, async |session| {
         let mut after = None;
         let mut stdout = std::io::stdout();
         if !json {
@@ -88,10 +88,10 @@ async fn list(ListOptions { target, json }: ListOptions) -> Result<Ended, ToolEr
             )?;
         }
         loop {
-            let BatchList { batches, next } = session.api.list(after, LISTED).await?;
+            let BatchList { batches, next } = session.api.list(after, LIST_LIMIT).await?;
             for batch in &batches {
                 if json {
-                    progress::tell(batch)?;
+                    progress::print_json(batch)?;
                 } else {
                     writeln!(stdout, "{}", line(batch))?;
                 }
@@ -105,7 +105,7 @@ async fn list(ListOptions { target, json }: ListOptions) -> Result<Ended, ToolEr
     .await
 }
 
-/// A batch in a line.
+/// Formats a batch as a line of the list.
 fn line(batch: &BatchDocument) -> String {
     let BatchDocument { id, status, work, tasks, done, failed, created_at, .. } = batch;
     let (status, kind) = (status.as_str(), &work.kind);
@@ -113,10 +113,10 @@ fn line(batch: &BatchDocument) -> String {
 }
 
 async fn show(OneOptions { batch, target, output_options }: OneOptions) -> Result<Ended, ToolError> {
-    with(&target, Needs::LOOK, async |session| {
+    with_session(&target, LocalOptions::NO_WORKERS, async |session| {
         let id = batch_of(&mut session.api, batch).await?;
-        let batch = session.api.look(id).await?;
-        tell(&batch, output_options)?;
+        let batch = session.api.batch(id).await?;
+        print_batch(&batch, output_options)?;
         if batch.failed > 0 && !output_options.json && !output_options.quiet {
             let ReasonList { reasons, total } = session.api.reasons(id).await?;
             for ReasonCount { reason, squares } in reasons.iter().take(SHOWN_REASONS) {
@@ -131,10 +131,10 @@ async fn show(OneOptions { batch, target, output_options }: OneOptions) -> Resul
     .await
 }
 
-/// What is known of a batch, a line each.
-fn tell(batch: &BatchDocument, output_options: OutputOptions) -> std::io::Result<()> {
+/// Prints a batch: as JSON, or one line per member.
+fn print_batch(batch: &BatchDocument, output_options: OutputOptions) -> std::io::Result<()> {
     if output_options.json {
-        return progress::tell(batch);
+        return progress::print_json(batch);
     }
     let batch = serde_json::to_value(batch)?;
     let members =
@@ -148,13 +148,13 @@ fn tell(batch: &BatchDocument, output_options: OutputOptions) -> std::io::Result
 
 async fn cancel(CancelOptions { one, drain }: CancelOptions) -> Result<Ended, ToolError> {
     let OneOptions { batch, target, output_options } = one;
-    with(&target, Needs::LOOK, async |session| {
-        // If no other process has the batch, nothing of it runs.
-        let action = if drain && !session.is_own() { "cancel?drain=true" } else { "cancel" };
+    with_session(&target, LocalOptions::NO_WORKERS, async |session| {
+        // A local server of this process runs no tasks, so there is nothing to drain.
+        let action = if drain && !session.owns_server() { "cancel?drain=true" } else { "cancel" };
         let id = batch_of(&mut session.api, batch).await?;
         let batch = session.api.control(id, action).await?;
         if output_options.json {
-            progress::tell(&batch)?;
+            progress::print_json(&batch)?;
         } else if !output_options.quiet {
             writeln!(std::io::stdout(), "{}", line(&batch))?;
         }
@@ -163,21 +163,21 @@ async fn cancel(CancelOptions { one, drain }: CancelOptions) -> Result<Ended, To
     .await
 }
 
-/// Starts a lap, and sees it to its end.
+/// Starts a lap and follows it to its end.
 async fn start_lap(options: LapOptions, verb: LapVerb) -> Result<Ended, ToolError> {
     let request = options.request();
     let OneOptions { batch, target, output_options } = options.one;
-    with(&target, Needs::USUAL, async |session| {
+    with_session(&target, LocalOptions::DEFAULT, async |session| {
         let id = batch_of(&mut session.api, batch).await?;
         session.api.start_lap(id, verb, &request).await?;
-        run::see(session, id, output_options).await
+        run::follow_to_end(session, id, output_options).await
     })
     .await
 }
 
 async fn results(options: ResultsOptions) -> Result<Ended, ToolError> {
     let file = OutputFile::of(&options.output, options.format)?;
-    with(&options.target, Needs::LOOK, async |session| {
+    with_session(&options.target, LocalOptions::NO_WORKERS, async |session| {
         let id = batch_of(&mut session.api, options.batch).await?;
         results::write(&mut session.api, id, &file, options.state).await?;
         Ok(Ended::Done)
@@ -186,10 +186,10 @@ async fn results(options: ResultsOptions) -> Result<Ended, ToolError> {
 }
 
 async fn watch(OneOptions { batch, target, .. }: OneOptions) -> Result<Ended, ToolError> {
-    with(&target, Needs::LOOK, async |session| {
+    with_session(&target, LocalOptions::NO_WORKERS, async |session| {
         let id = batch_of(&mut session.api, batch).await?;
-        // Whether it is there at all.
-        session.api.look(id).await?;
+        // Returns an error if there is no such batch. The channel would be retried.
+        session.api.batch(id).await?;
         watch::watch(session, id).await
     })
     .await

@@ -1,4 +1,4 @@
-//! What is told of a batch while it runs.
+//! Prints the progress of a batch while it runs.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use super::args::OutputOptions;
 
-/// How often it is told in JSON how far a batch is.
-const EVERY: Duration = Duration::from_secs(1);
+/// Minimum interval between two JSON progress events.
+const JSON_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the bar is drawn anew while nothing happens.
-const TICK: Duration = Duration::from_millis(200);
+/// How often the bar is redrawn without progress.
+const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
-/// What is told in JSON.
+/// An event of the JSON output.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum RunEvent<'a> {
@@ -24,22 +24,23 @@ enum RunEvent<'a> {
     Ended { status: Status, done: u32, failed: u32, not_run: u32, tasks: u32 },
 }
 
-/// Tells how a batch goes on.
+/// Prints the progress of a batch, as JSON or as a bar.
 pub(super) struct Progress {
     output_options: OutputOptions,
     bar: Option<ProgressBar>,
-    told: Option<Instant>,
+    /// When the last JSON progress event was printed.
+    last_event_at: Option<Instant>,
 }
 
 impl Progress {
     pub(super) fn new(output_options: OutputOptions) -> Self {
-        Self { output_options, bar: None, told: None }
+        Self { output_options, bar: None, last_event_at: None }
     }
 
-    /// A batch begins, or goes on.
+    /// Prints the start, or the continuation, of a batch.
     pub(super) fn begin(&self, id: BatchId, page: &str) -> std::io::Result<()> {
         if self.output_options.json {
-            return tell(&RunEvent::Launched { batch: id, page });
+            return print_json(&RunEvent::Launched { batch: id, page });
         }
         if !self.output_options.quiet {
             eprintln!("Watch it at {page}");
@@ -47,14 +48,14 @@ impl Progress {
         Ok(())
     }
 
-    /// How far it is.
+    /// Prints the progress.
     pub(super) fn update(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         let progress = quilt.progress();
         let settled = u64::from(progress.settled());
-        if self.output_options.json && self.told.is_none_or(|told| told.elapsed() >= EVERY) {
-            self.told = Some(Instant::now());
+        if self.output_options.json && self.last_event_at.is_none_or(|at| at.elapsed() >= JSON_INTERVAL) {
+            self.last_event_at = Some(Instant::now());
             let quilt::Progress { tasks, done, failed, .. } = progress;
-            return tell(&RunEvent::Progress { done, failed, tasks });
+            return print_json(&RunEvent::Progress { done, failed, tasks });
         }
         if self.output_options.json || self.output_options.quiet || !std::io::stderr().is_terminal() {
             return Ok(());
@@ -63,7 +64,7 @@ impl Progress {
             let bar = ProgressBar::new(progress.tasks.into()).with_position(settled);
             bar.set_style(style());
             bar.reset_eta();
-            bar.enable_steady_tick(TICK);
+            bar.enable_steady_tick(REDRAW_INTERVAL);
             bar
         });
         bar.set_message(match (quilt.status(), progress.failed) {
@@ -76,19 +77,19 @@ impl Progress {
         Ok(())
     }
 
-    /// The bar goes, and others can write.
+    /// Removes the bar, so that other output does not mix with it.
     pub(super) fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// It is over.
+    /// Prints the final counts.
     pub(super) fn end(&mut self, quilt: &Quilt) -> std::io::Result<()> {
         self.clear();
         if self.output_options.json {
             let quilt::Progress { tasks, done, failed, not_run } = quilt.progress();
-            return tell(&RunEvent::Ended { status: quilt.status(), done, failed, not_run, tasks });
+            return print_json(&RunEvent::Ended { status: quilt.status(), done, failed, not_run, tasks });
         }
         if !self.output_options.quiet {
             let summary = quilt.summary();
@@ -99,7 +100,7 @@ impl Progress {
     }
 }
 
-/// How a batch stands, in a few words.
+/// Formats the status and the counts of a batch.
 pub(super) fn counts(quilt: &Quilt) -> String {
     let progress = quilt.progress();
     let counted = |count: u32, what| if count > 0 { format!(", {count} {what}") } else { String::new() };
@@ -107,8 +108,8 @@ pub(super) fn counts(quilt: &Quilt) -> String {
     format!("{}: {} of {} done{failed}{not_run}", quilt.status().as_str(), progress.done, progress.tasks)
 }
 
-/// A line of JSON on standard output.
-pub(super) fn tell(event: &impl Serialize) -> std::io::Result<()> {
+/// Prints a value as a line of JSON to standard output.
+pub(super) fn print_json(event: &impl Serialize) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{}", serde_json::to_string(event)?)
 }
 
@@ -116,6 +117,6 @@ fn style() -> ProgressStyle {
     let style = ProgressStyle::with_template(
         "{bar:32.green/white.dim} {pos}/{len} ({percent} %)  {per_sec}  {elapsed} elapsed, {eta} left  {msg:.red}",
     );
-    // The template is a constant that has been tried.
+    // Never fails: the template is a valid constant.
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▌░")
 }

@@ -1,4 +1,4 @@
-//! The results of a batch: into a file, on standard output, or as what the commands wrote.
+//! Writes the results of a batch to a file or to standard output, and prints the output of commands.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use reqwest::Response;
 use super::api::Api;
 use super::error::ToolError;
 
-/// Where results go.
+/// The destination of results, and their format.
 pub(super) struct OutputFile {
     path: PathBuf,
     format: ResultFormat,
 }
 
 impl OutputFile {
-    /// What a path and a format mean.
+    /// Determines the format from the option or the extension of the path; `-` is standard output.
     pub(super) fn of(path: &Path, format: Option<ResultFormat>) -> Result<Self, ToolError> {
         let named = path.extension().and_then(|extension| extension.to_str()).and_then(|extension| match extension {
             "csv" => Some(ResultFormat::Csv),
@@ -50,7 +50,7 @@ pub(super) async fn write(
         return copy(api, results, &mut std::io::stdout().lock()).await;
     }
     let failed = |source| ToolError::File { path: output.path.clone(), source };
-    // A file that is there is replaced by one that is whole.
+    // Write to a temporary file first, so that an existing file is only replaced by a complete one.
     let mut part = output.path.clone().into_os_string();
     part.push(".part");
     let mut file = std::fs::File::create(&part).map_err(failed)?;
@@ -65,24 +65,24 @@ async fn copy(api: &Api, mut results: Response, to: &mut impl Write) -> Result<(
     Ok(to.flush()?)
 }
 
-/// Hands on each line of results that comes.
+/// Calls `handle` with each result.
 async fn each_line(
     api: &Api,
     mut results: Response,
-    mut take: impl FnMut(ResultLine) -> Result<(), ToolError>,
+    mut handle: impl FnMut(ResultLine) -> Result<(), ToolError>,
 ) -> Result<(), ToolError> {
     let mut rest = Vec::new();
     while let Some(piece) = results.chunk().await.map_err(|error| api.unreachable(error))? {
         rest.extend_from_slice(&piece);
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = rest.drain(..=end).collect();
-            take(serde_json::from_slice(&line).map_err(|error| api.unreachable(error))?)?;
+            handle(serde_json::from_slice(&line).map_err(|error| api.unreachable(error))?)?;
         }
     }
     Ok(())
 }
 
-/// Some results; the query asks for [`ResultFormat::Ndjson`].
+/// Returns results. The query must ask for [`ResultFormat::Ndjson`].
 pub(super) async fn lines(api: &mut Api, id: BatchId, query: &ResultsQuery) -> Result<Vec<ResultLine>, ToolError> {
     let results = api.results(id, query).await?;
     let mut lines = Vec::new();
@@ -94,24 +94,24 @@ pub(super) async fn lines(api: &mut Api, id: BatchId, query: &ResultsQuery) -> R
     Ok(lines)
 }
 
-/// What the commands of a batch wrote, in the order of their items.
+/// Prints the output of the commands of a batch, in the order of their items.
 pub(super) async fn print_output(api: &mut Api, id: BatchId) -> Result<(), ToolError> {
     let query = ResultsQuery { format: Some(ResultFormat::Ndjson), state: None, reason: None, limit: None };
     let results = api.results(id, &query).await?;
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
-    let mut is_cut = false;
+    let mut is_truncated = false;
     each_line(api, results, |line| {
-        // A command that could not be started has left none.
+        // Commands that could not be started have no detail.
         let Some(detail) = line.detail else { return Ok(()) };
         let record = CommandRecord::from_detail(detail).map_err(|error| api.unreachable(error))?;
-        is_cut |= record.stdout_bytes.is_some() || record.stderr_bytes.is_some();
+        is_truncated |= record.stdout_bytes.is_some() || record.stderr_bytes.is_some();
         stdout.write_all(record.stdout.as_bytes())?;
         Ok(stderr.write_all(record.stderr.as_bytes())?)
     })
     .await?;
     stdout.flush()?;
-    match is_cut {
-        true => Err(ToolError::Cut),
+    match is_truncated {
+        true => Err(ToolError::Truncated),
         false => Ok(()),
     }
 }

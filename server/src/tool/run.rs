@@ -1,36 +1,36 @@
-//! `quilt run`: launches a batch, and sees it to its finish line.
+//! `quilt run`: launches a batch and follows it to its finish line.
 
 use std::io::Write;
 
 use ::api::{LapRequest, ResultFormat, ResultLine, ResultsQuery, TaskState};
 use quilt::BatchId;
 
-use super::api::{Api, LISTED, LapVerb, id_of};
+use super::api::{Api, LIST_LIMIT, LapVerb, id_of};
 use super::args::{OutputOptions, RunOptions, Target};
 use super::error::{Ended, ToolError};
 use super::follow::Follower;
 use super::launch;
 use super::progress::Progress;
 use super::results::{self, OutputFile};
-use super::session::{Session, with};
-use crate::server::asked_to_stop;
+use super::session::{Session, with_session};
+use crate::server::shutdown_signal;
 
-/// How many failures are shown when all is over.
-const SHOWN: u32 = 5;
+/// Maximum number of failures that are printed at the end.
+const SHOWN_FAILURES: u32 = 5;
 
 /// `quilt run`.
 pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
     let file = options.output.as_deref().map(|path| OutputFile::of(path, options.format)).transpose()?;
-    let to_launch = match (&options.work, options.resume || options.retry_failed) {
+    let prepared = match (&options.work, options.resume || options.retry_failed) {
         (_, true) => None,
-        (Some(work), false) => Some(launch::read(work, &options)?),
+        (Some(work), false) => Some(launch::prepare(work, &options)?),
         (None, false) => return Err(ToolError::Usage("there is nothing to run; see quilt run --help".into())),
     };
-    let needs = launch::needs(&options);
-    with(&options.target, needs, async |session| {
-        let shows_output = to_launch.as_ref().is_some_and(|to_launch| to_launch.shows_output);
-        let id = match to_launch {
-            Some(to_launch) => session.api.launch(&to_launch.request, to_launch.file).await?,
+    let local = launch::local_options(&options);
+    with_session(&options.target, local, async |session| {
+        let shows_output = prepared.as_ref().is_some_and(|prepared| prepared.shows_output);
+        let id = match prepared {
+            Some(prepared) => session.api.launch(&prepared.request, prepared.file).await?,
             None => resume(&mut session.api, &options).await?,
         };
         if options.open {
@@ -39,7 +39,7 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
                 eprintln!("cannot open {page}: {error}");
             }
         }
-        let ended = see(session, id, options.output_options).await?;
+        let ended = follow_to_end(session, id, options.output_options).await?;
         if ended == Ended::Interrupted {
             return Ok(ended);
         }
@@ -55,7 +55,7 @@ pub(super) async fn run(options: RunOptions) -> Result<Ended, ToolError> {
         }
         if options.stay {
             eprintln!("The page stays at {} until Ctrl+C", api.page(id));
-            asked_to_stop().await;
+            shutdown_signal().await;
         }
         Ok(ended)
     })
@@ -76,25 +76,29 @@ async fn resume(api: &mut Api, options: &RunOptions) -> Result<BatchId, ToolErro
     Ok(id)
 }
 
-/// The last batch that has not come to its end.
+/// Returns the newest unfinished batch.
 async fn unfinished(api: &mut Api) -> Result<BatchId, ToolError> {
-    let list = api.list(None, LISTED).await?;
+    let list = api.list(None, LIST_LIMIT).await?;
     let id = list.batches.iter().find(|batch| !batch.status.is_over()).and_then(id_of);
     id.ok_or_else(|| ToolError::Usage("there is no batch here that was interrupted".into()))
 }
 
-/// Sees a batch to its end, or to an interrupt.
-pub(super) async fn see(session: &mut Session, id: BatchId, output_options: OutputOptions) -> Result<Ended, ToolError> {
+/// Prints the progress of a batch until it ends or an interrupt.
+pub(super) async fn follow_to_end(
+    session: &mut Session,
+    id: BatchId,
+    output_options: OutputOptions,
+) -> Result<Ended, ToolError> {
     let mut progress = Progress::new(output_options);
     progress.begin(id, &session.api.page(id))?;
     let mut follower = Follower::new(session.api.clone(), id);
-    let mut interrupt = std::pin::pin!(asked_to_stop());
+    let mut interrupt = std::pin::pin!(shutdown_signal());
     loop {
         let quilt = tokio::select! {
             quilt = follower.next() => quilt?,
             () = &mut interrupt => {
                 progress.clear();
-                interrupted(session, id, output_options).await?;
+                handle_interrupt(session, id, output_options).await?;
                 return Ok(Ended::Interrupted);
             }
         };
@@ -106,13 +110,13 @@ pub(super) async fn see(session: &mut Session, id: BatchId, output_options: Outp
     }
 }
 
-async fn interrupted(session: &mut Session, id: BatchId, output_options: OutputOptions) -> Result<(), ToolError> {
-    if session.is_own() {
-        // So that it goes on when it is asked to, and not with the next batch.
+async fn handle_interrupt(session: &mut Session, id: BatchId, output_options: OutputOptions) -> Result<(), ToolError> {
+    if session.owns_server() {
+        // A paused batch only continues with --resume, and not when another batch is run.
         session.api.control(id, "pause").await?;
     }
     if !output_options.quiet {
-        match session.is_own() {
+        match session.owns_server() {
             true => eprintln!("Interrupted. What is done is kept: quilt run --resume goes on with the rest."),
             false => eprintln!("It goes on at {}", session.api.page(id)),
         }
@@ -122,18 +126,19 @@ async fn interrupted(session: &mut Session, id: BatchId, output_options: OutputO
 
 async fn show_failures(api: &mut Api, id: BatchId, target: &Target) -> Result<(), ToolError> {
     let (format, state) = (Some(ResultFormat::Ndjson), Some(TaskState::Failed));
-    let lines = results::lines(api, id, &ResultsQuery { format, state, reason: None, limit: Some(SHOWN) }).await?;
+    let lines =
+        results::lines(api, id, &ResultsQuery { format, state, reason: None, limit: Some(SHOWN_FAILURES) }).await?;
     let mut stderr = std::io::stderr();
     for ResultLine { row, column, item, failed, .. } in &lines {
         let place = item.clone().unwrap_or_else(|| format!("row {row}, column {column}"));
         writeln!(stderr, "  {place}: {}", failed.as_deref().unwrap_or_default())?;
     }
-    if lines.len() == SHOWN as usize {
+    if lines.len() == SHOWN_FAILURES as usize {
         writeln!(stderr, "  and maybe others: quilt results --state failed")?;
     }
     let where_to = target.url.as_ref().map(|url| format!(" --url {url}")).unwrap_or_default();
     writeln!(stderr, "quilt run{where_to} --retry-failed runs what has failed once more")?;
-    if api.look(id).await?.not_run > 0 {
+    if api.batch(id).await?.not_run > 0 {
         writeln!(stderr, "quilt continue{where_to} runs what was not run")?;
     }
     Ok(())

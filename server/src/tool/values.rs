@@ -1,4 +1,4 @@
-//! Values on the command line that are more than a number or a text.
+//! Parsers for structured option values.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| expected())
 }
 
-/// A point in time, given as such or as a time from now.
+/// Parses a point in time: RFC 3339, or a duration from now.
 pub(super) fn start(text: &str) -> Result<Timestamp, String> {
     let from_now = || {
         let millis = u64::try_from(duration(text).ok()?.as_millis()).ok()?;
@@ -56,7 +56,7 @@ pub(super) fn halt(text: &str) -> Result<HaltRule, String> {
             }
             Tolerance::Share(percent / 100.0)
         }
-        // The batch stops with this one, and so tolerates one less.
+        // The batch stops at this failure, so it tolerates one less.
         None => {
             Tolerance::Count(failures.parse::<u32>().ok().and_then(|count| count.checked_sub(1)).ok_or_else(expected)?)
         }

@@ -1,4 +1,4 @@
-//! `quilt watch`: the quilt, drawn in the terminal.
+//! `quilt watch`: draws the quilt in the terminal.
 
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
@@ -12,23 +12,23 @@ use super::error::{Ended, ToolError};
 use super::follow::Follower;
 use super::progress::counts;
 use super::session::Session;
-use crate::server::asked_to_stop;
+use crate::server::shutdown_signal;
 
-/// The time between two pictures.
-const FRAME: Duration = Duration::from_millis(66);
+/// Minimum interval between two frames.
+const FRAME_INTERVAL: Duration = Duration::from_millis(66);
 
-/// What squares are drawn with that have no color.
+/// The colors of squares without a result, as red, green and blue.
 const PENDING: [u32; 3] = [58, 62, 87];
 const FAILED: [u32; 3] = [200, 50, 52];
 const NOT_RUN: [u32; 3] = [38, 40, 52];
 
-/// Where the size of the terminal is not known.
-const USUAL: (u16, u16) = (80, 24);
+/// Columns and rows, if the size of the terminal is unknown.
+const DEFAULT_SIZE: (u16, u16) = (80, 24);
 
 /// `quilt watch`.
 pub(super) async fn watch(session: &Session, id: BatchId) -> Result<Ended, ToolError> {
     let mut follower = Follower::new(session.api.clone(), id);
-    let mut interrupt = std::pin::pin!(asked_to_stop());
+    let mut interrupt = std::pin::pin!(shutdown_signal());
     let screen = Screen::open()?;
     let mut next = Instant::now();
     loop {
@@ -37,14 +37,14 @@ pub(super) async fn watch(session: &Session, id: BatchId) -> Result<Ended, ToolE
             () = &mut interrupt => return Ok(Ended::Interrupted),
         };
         let is_over = quilt.status().is_over();
-        // Here nobody runs it while we look.
-        let is_still = is_over || session.is_own();
-        if is_still || (screen.is_terminal && Instant::now() >= next) {
-            let size = terminal::size().unwrap_or(USUAL);
-            screen.show(&picture(quilt, size))?;
-            next = Instant::now() + FRAME;
+        // A local server of this process runs no tasks, so the batch does not change.
+        let is_static = is_over || session.owns_server();
+        if is_static || (screen.is_terminal && Instant::now() >= next) {
+            let size = terminal::size().unwrap_or(DEFAULT_SIZE);
+            screen.draw(&render(quilt, size))?;
+            next = Instant::now() + FRAME_INTERVAL;
         }
-        if is_still {
+        if is_static {
             return Ok(if is_over { Ended::of(quilt) } else { Ended::Done });
         }
         if screen.is_terminal {
@@ -53,7 +53,7 @@ pub(super) async fn watch(session: &Session, id: BatchId) -> Result<Ended, ToolE
     }
 }
 
-/// The terminal, as long as we draw on it.
+/// The terminal. The cursor is hidden until drop.
 struct Screen {
     is_terminal: bool,
 }
@@ -67,12 +67,12 @@ impl Screen {
         Ok(Self { is_terminal })
     }
 
-    fn show(&self, picture: &str) -> std::io::Result<()> {
+    fn draw(&self, frame: &str) -> std::io::Result<()> {
         let mut stdout = std::io::stdout().lock();
         if self.is_terminal {
             execute!(stdout, cursor::MoveTo(0, 0))?;
         }
-        stdout.write_all(picture.as_bytes())?;
+        stdout.write_all(frame.as_bytes())?;
         stdout.flush()
     }
 }
@@ -85,12 +85,12 @@ impl Drop for Screen {
     }
 }
 
-/// A quilt as text, for a terminal of so many columns and rows: two squares in each place, one above the other.
-fn picture(quilt: &Quilt, (width, height): (u16, u16)) -> String {
+/// Renders a quilt for a terminal with these columns and rows. Each character shows two dots, one above the other.
+fn render(quilt: &Quilt, (width, height): (u16, u16)) -> String {
     let grid = quilt.grid();
     let (rows, columns) = (u32::from(grid.rows()), u32::from(grid.columns()));
     let (wide, high) = (u32::from(width).max(1), u32::from(height.saturating_sub(2)).max(1) * 2);
-    // So many squares along each side become one dot.
+    // A dot is the mean of `scale` by `scale` squares.
     let scale = columns.div_ceil(wide).max(rows.div_ceil(high)).max(1);
     let (across, down) = (columns.div_ceil(scale), rows.div_ceil(scale));
     let dot = |x: u32, y: u32| {
@@ -100,7 +100,7 @@ fn picture(quilt: &Quilt, (width, height): (u16, u16)) -> String {
             for column in x * scale..((x + 1) * scale).min(columns) {
                 let index = row * columns + column;
                 if index < grid.squares() {
-                    for (sum, channel) in sum.iter_mut().zip(channels(quilt.square(Index(index)))) {
+                    for (sum, channel) in sum.iter_mut().zip(square_rgb(quilt.square(Index(index)))) {
                         *sum += channel;
                     }
                     count += 1;
@@ -127,16 +127,16 @@ fn picture(quilt: &Quilt, (width, height): (u16, u16)) -> String {
     text
 }
 
-fn channels(state: SquareState<'_>) -> [u32; 3] {
+fn square_rgb(state: SquareState<'_>) -> [u32; 3] {
     match state {
         SquareState::Pending => PENDING,
         SquareState::NotRun => NOT_RUN,
         SquareState::Failed(_) => FAILED,
-        SquareState::Done(color) => split(color),
+        SquareState::Done(color) => color_rgb(color),
     }
 }
 
-fn split(color: Color) -> [u32; 3] {
+fn color_rgb(color: Color) -> [u32; 3] {
     let rgb = color.rgb();
     [rgb >> 16 & 0xff, rgb >> 8 & 0xff, rgb & 0xff]
 }
@@ -159,7 +159,7 @@ mod tests {
         let position = quilt.order().position(Index(0));
         let settlements = vec![Settlement { position, outcome: Outcome::Done(Color::from_rgb(0x01_02_03)) }];
         quilt.apply(&Event::Settled { lap: 1, at: Timestamp(1), settlements }, &mut Vec::new());
-        let text = picture(&quilt, (80, 24));
+        let text = render(&quilt, (80, 24));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3, "{text}");
         assert!(lines[0].starts_with("\x1b[38;2;1;2;3m\x1b[48;2;58;62;87m▀"), "{text}");
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_large_quilt_fits_into_a_small_terminal() {
-        let text = picture(&quilt(300, 1_000), (40, 12));
+        let text = render(&quilt(300, 1_000), (40, 12));
         assert!(text.lines().count() <= 11, "{}", text.lines().count());
         assert!(text.lines().next().is_some_and(|line| line.matches('▀').count() <= 40));
     }

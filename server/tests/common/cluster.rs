@@ -1,4 +1,4 @@
-//! Nodes that share their batches: real processes, on a real NATS server.
+//! Nodes of a cluster: processes of the binary, on a NATS server.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
@@ -7,11 +7,11 @@ use tempfile::TempDir;
 
 use super::{Server, command, folder};
 
-/// A node that only works.
+/// A node that only runs tasks.
 pub(crate) struct Worker(Child);
 
 impl Worker {
-    /// Starts it, and waits until it works.
+    /// Starts a node and waits until it is ready.
     pub(crate) fn start(nats: &str, name: &str, slots: u32) -> Self {
         Self::start_with(nats, name, slots, &[])
     }
@@ -34,7 +34,7 @@ impl Worker {
         self.0.id()
     }
 
-    /// Ends it as a crash would.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(mut self) {
         self.0.kill().expect("it runs");
         self.0.wait().expect("it ends");
@@ -48,10 +48,10 @@ impl Drop for Worker {
     }
 }
 
-/// A node that only serves.
+/// A server that runs no tasks.
 pub(crate) struct Web {
     pub(crate) server: Server,
-    /// It has nothing of its own to keep.
+    /// The data folder, which stays empty.
     _folder: TempDir,
 }
 

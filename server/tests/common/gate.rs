@@ -1,4 +1,4 @@
-//! A site whose pages come when the test lets them, so that the tasks that fetch them end one by one.
+//! A site whose pages are blocked until the test releases them, which controls when the tasks that fetch them end.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use tokio::time::timeout;
 
 use super::Server;
 
-/// What lets a server fetch the pages.
-pub(crate) const MAY_FETCH: &[&str] = &["--fetch-allow", "127.0.0.1/32"];
+/// The options with which a server may fetch the pages.
+pub(crate) const ALLOW_LOCAL_FETCH: &[&str] = &["--fetch-allow", "127.0.0.1/32"];
 
-/// How often a page that is held sends something: a fetch gives up a server that is silent.
-const BREATH: Duration = Duration::from_secs(5);
+/// How often a blocked page sends a byte, because a fetch fails if the server sends nothing for too long.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(crate) struct Gate {
     site: String,
@@ -37,12 +37,12 @@ impl Gate {
         Self { site, passes }
     }
 
-    /// Lets so many tasks end.
+    /// Releases the pages of this many tasks.
     pub(crate) fn let_through(&self, tasks: usize) {
         self.passes.add_permits(tasks);
     }
 
-    /// Launches a batch of tasks that wait here, all at the same time.
+    /// Launches a batch whose tasks all fetch a blocked page at the same time.
     pub(crate) async fn launch(&self, client: &Client, server: &Server, tasks: u32) -> String {
         let urls: Vec<String> = (0..tasks).map(|number| format!("{}/{number}", self.site)).collect();
         let work = json!({"kind": "fetch", "urls": urls, "per_host": tasks});
@@ -53,10 +53,10 @@ impl Gate {
     }
 }
 
-/// A page that ends when it has a pass.
+/// A body that ends once it has acquired a permit.
 fn page(passes: Arc<Semaphore>) -> Body {
     Body::from_stream(stream::unfold(passes, |passes| async move {
-        match timeout(BREATH, Arc::clone(&passes).acquire_owned()).await {
+        match timeout(KEEPALIVE_INTERVAL, Arc::clone(&passes).acquire_owned()).await {
             Ok(pass) => {
                 pass.expect("it is never closed").forget();
                 None

@@ -1,4 +1,4 @@
-//! The real binary, on a port of its own, with a data folder of its own.
+//! Starts the binary on a free port, with its own data folder.
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its share of this")]
 
@@ -16,13 +16,13 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it. Nothing that goes well takes nearly as long, on whatever machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a test waits before it fails. Far longer than anything takes, even on a slow machine.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// How long the attempts at tasks take that are not to end in a test.
+/// Minimum and maximum duration of attempts that should not end during a test, in milliseconds.
 pub(crate) const FOREVER: [u32; 2] = [3_600_000, 3_600_000];
 
-/// A server that is running.
+/// A running server. It is killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
@@ -38,7 +38,7 @@ impl Server {
         Self::start_by(command(), data, options)
     }
 
-    /// Starts the server with a command that leads to it.
+    /// Starts the server with this command.
     pub(crate) fn start_by(mut command: Command, data: &Path, options: &[&str]) -> Self {
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUILT_")) {
             command.env_remove(name);
@@ -63,7 +63,7 @@ impl Server {
         let url = line.trim().strip_prefix("Quilt is at ").unwrap_or_default().to_owned();
         if url.is_empty() {
             let _ = child.kill();
-            panic!("the server did not start:\n{}", receiver.recv_timeout(PATIENCE).unwrap_or_default());
+            panic!("the server did not start:\n{}", receiver.recv_timeout(TEST_TIMEOUT).unwrap_or_default());
         }
         Self { child, url, log: receiver }
     }
@@ -76,19 +76,19 @@ impl Server {
         self.child.id()
     }
 
-    /// Ends the server as a crash would, whatever is going on with it.
+    /// Kills the process with SIGKILL, without waiting for its end.
     pub(crate) fn kill_now(&self) {
         let pid = rustix::process::Pid::from_raw(self.child.id().cast_signed()).expect("a process has a number");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it is ours");
     }
 
-    /// Ends the server as a crash would, and waits for its end.
+    /// Kills the process with SIGKILL, and waits for its end.
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ends");
     }
 
-    /// Asks the server to end, and waits for it. Returns its status and its log.
+    /// Sends SIGTERM and waits for the end. Returns the exit status and the log.
     pub(crate) fn stop(mut self) -> (ExitStatus, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there").success());
@@ -96,11 +96,11 @@ impl Server {
         let status = loop {
             match self.child.try_wait().expect("it is ours") {
                 Some(status) => break status,
-                None => assert!(started.elapsed() < PATIENCE, "it does not end"),
+                None => assert!(started.elapsed() < TEST_TIMEOUT, "it does not end"),
             }
             std::thread::sleep(Duration::from_millis(5));
         };
-        (status, self.log.recv_timeout(PATIENCE).expect("the log ends with the server"))
+        (status, self.log.recv_timeout(TEST_TIMEOUT).expect("the log ends with the server"))
     }
 }
 
@@ -111,7 +111,7 @@ impl Drop for Server {
     }
 }
 
-/// The binary, without the settings of whoever runs the tests.
+/// The command of the binary, without `QUILT_*` variables of the environment.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quilt"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QUILT_")) {
@@ -124,19 +124,19 @@ pub(crate) fn folder() -> TempDir {
     TempDir::new().expect("a folder")
 }
 
-/// A client with a cookie jar: one visitor.
+/// A client with a cookie jar, which is one visitor.
 pub(crate) fn visitor() -> Client {
     kinds::fetch::install_tls();
-    Client::builder().cookie_store(true).timeout(3 * PATIENCE).build().expect("a client")
+    Client::builder().cookie_store(true).timeout(3 * TEST_TIMEOUT).build().expect("a client")
 }
 
-/// A client that keeps no cookies: another visitor with each request.
+/// A client without cookies, which is a new visitor with each request.
 pub(crate) fn stranger() -> Client {
     kinds::fetch::install_tls();
-    Client::builder().timeout(3 * PATIENCE).build().expect("a client")
+    Client::builder().timeout(3 * TEST_TIMEOUT).build().expect("a client")
 }
 
-/// Launches a batch of `color` with these parameters, and returns its id. No attempt is over before it ends.
+/// Launches a batch of `color` with these parameters, and returns its id. The timeout of attempts is an hour.
 pub(crate) async fn launch(client: &Client, server: &Server, rows: u32, columns: u32, work: Value) -> String {
     let mut body = json!({"work": {"kind": "color"}, "rows": rows, "columns": columns, "timeout_ms": FOREVER[0]});
     for (key, value) in work.as_object().expect("an object") {
@@ -151,13 +151,13 @@ pub(crate) async fn launch(client: &Client, server: &Server, rows: u32, columns:
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct SseEvent {
-    /// 0 for an event without one, which tells how things stand and not what changed.
+    /// 0 for events without an id, which contain the current state instead of a change.
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) data: Value,
 }
 
-/// All events behind one, up to the end of the stream.
+/// Returns all events after an id, up to the end of the stream.
 pub(crate) async fn events(client: &Client, server: &Server, id: &str, after: Option<u64>) -> Vec<SseEvent> {
     let mut request = client.get(server.at(&format!("/api/batches/{id}/events")));
     if let Some(after) = after {

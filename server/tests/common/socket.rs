@@ -1,4 +1,4 @@
-//! A batch's channel, as a page would use it.
+//! A client for the channel of a batch.
 
 use futures::{SinkExt, StreamExt};
 use quilt::wire::{Assembler, ClientFrame, MAX_MESSAGE, ServerFrame};
@@ -7,7 +7,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::{PATIENCE, Server};
+use super::{Server, TEST_TIMEOUT};
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -24,29 +24,29 @@ pub(crate) async fn open(server: &Server, id: &str) -> Socket {
     connect(server, id, Some(&server.url)).await.expect("an own page may connect")
 }
 
-pub(crate) async fn say(socket: &mut Socket, frame: ClientFrame) {
+pub(crate) async fn send_frame(socket: &mut Socket, frame: ClientFrame) {
     socket.send(Message::Binary(frame.encode().into())).await.expect("the server listens");
 }
 
-/// A frame, and how it came.
-pub(crate) struct Heard {
+/// A frame, with its size and its number of messages.
+pub(crate) struct ReceivedFrame {
     pub(crate) frame: ServerFrame,
     pub(crate) bytes: usize,
     pub(crate) messages: usize,
 }
 
-/// The next frame, whatever stands between; `None` at the end.
-pub(crate) async fn hear(socket: &mut Socket) -> Option<Heard> {
+/// Receives the next frame; `None` if the connection is closed.
+pub(crate) async fn recv_frame(socket: &mut Socket) -> Option<ReceivedFrame> {
     let mut assembler = Assembler::default();
     let (mut bytes, mut messages) = (0, 0);
     loop {
-        match tokio::time::timeout(PATIENCE, socket.next()).await.expect("the server is not silent")? {
+        match tokio::time::timeout(TEST_TIMEOUT, socket.next()).await.expect("the server is not silent")? {
             Ok(Message::Binary(message)) => {
                 assert!(message.len() <= MAX_MESSAGE);
                 bytes += message.len();
                 messages += 1;
                 if let Some(frame) = assembler.receive(&message).expect("a frame") {
-                    return Some(Heard { frame, bytes, messages });
+                    return Some(ReceivedFrame { frame, bytes, messages });
                 }
             }
             Ok(Message::Close(_)) | Err(_) => return None,

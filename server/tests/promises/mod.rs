@@ -1,5 +1,5 @@
-//! Batches that are asked for while nodes die, and what was promised of each: what was acknowledged happens, every square has one outcome a
-//! lap, and every lap one finish line.
+//! Launches and controls batches while nodes are killed, and checks the guarantees: acknowledged requests take effect, every square has one
+//! outcome per lap, and every lap one finish line.
 
 #![allow(dead_code, reason = "each program that uses it uses its share")]
 
@@ -14,24 +14,25 @@ use sha2::{Digest, Sha256};
 
 use crate::common::{Server, SseEvent};
 
-/// How long everything that was promised may take in the end.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+/// How long a batch may take to end after the last kill.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A batch that was asked for, and what is known of it outside.
-pub(crate) struct Asked {
+/// A batch, and what the client knows about it.
+pub(crate) struct TrackedBatch {
     key: String,
     body: Value,
     /// Its id, once the launch was acknowledged.
     pub(crate) id: Option<String>,
     may_be_cancelled: bool,
-    /// What was acknowledged, and has to hold in the end.
+    /// Whether a cancellation was acknowledged.
     is_cancelled: bool,
+    /// The highest acknowledged lap.
     least_lap: u64,
-    /// Receipts that were seen, by lap. They have to stay as they are.
+    /// The receipts that were returned, by lap. They must not change.
     receipts: BTreeMap<u64, Value>,
 }
 
-impl Asked {
+impl TrackedBatch {
     pub(crate) fn new(random: &mut StdRng, number: usize) -> Self {
         let side = *pick(random, &[1, 4, 8, 8, 16, 40, 150]);
         let work = match random.random_range(0..6) {
@@ -39,7 +40,7 @@ impl Asked {
             1 => json!({"kind": "color", "failure_rate": 0.3, "duration_ms": [0, 20]}),
             2 => json!({"kind": "color", "panic_rate": 0.2, "permanent_rate": 0.1}),
             3 => json!({"kind": "color", "compute_ms": [0, 3]}),
-            // Some attempts take longer than they may.
+            // Some attempts exceed their timeout.
             4 => json!({"kind": "color", "duration_ms": [0, 60]}),
             _ => json!({"kind": "color", "duration_ms": [1, 30], "failure_rate": 0.1, "panic_rate": 0.1}),
         };
@@ -58,7 +59,7 @@ impl Asked {
         }
     }
 
-    /// Asks for it until it is acknowledged. A refusal is an answer; a broken connection is none.
+    /// Sends the launch request. Returns an error if the connection is lost; a refusal is not an error.
     pub(crate) async fn launch(&mut self, client: &Client, server: &Server) -> Result<(), reqwest::Error> {
         let request = client.post(server.at("/api/batches")).header("idempotency-key", &self.key).json(&self.body);
         let response = request.send().await?;
@@ -73,8 +74,8 @@ impl Asked {
         Ok(())
     }
 
-    /// Does something with it, or looks at it.
-    pub(crate) async fn meddle(
+    /// Sends a random request for the batch.
+    pub(crate) async fn act(
         &mut self,
         random: &mut StdRng,
         client: &Client,
@@ -128,7 +129,7 @@ impl Asked {
     }
 }
 
-/// More batches may be running than a session may start, or nothing can be written just now. Neither promises anything.
+/// Whether a request was refused: the session has too many running batches, or nothing can be written at the moment.
 fn is_refused(status: StatusCode) -> bool {
     matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
 }
@@ -141,7 +142,7 @@ pub(crate) fn pick<'a, T>(random: &mut StdRng, choices: &'a [T]) -> &'a T {
     &choices[random.random_range(0..choices.len())]
 }
 
-/// Whether one may be made again although it had ended. A node that was not heard of in time may have been at work all the same.
+/// Whether attempts may be repeated: a node that was presumed lost may still have run its tasks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Attempts {
     Exact,
@@ -165,36 +166,39 @@ impl Sum {
     }
 }
 
-/// Checks all that was told of a batch: each square once a lap, each finish line once, and receipts that agree.
+/// Checks all events of a batch: one event per square and lap, one finish line per lap, and matching receipts.
 pub(crate) async fn check(
-    asked: &mut Asked,
-    told: &[SseEvent],
+    tracked: &mut TrackedBatch,
+    received: &[SseEvent],
     client: &Client,
     server: &Server,
     random: &mut StdRng,
     attempts_are: Attempts,
 ) -> Sum {
-    let id = asked.id.clone().expect("it was acknowledged");
+    let id = tracked.id.clone().expect("it was acknowledged");
     let get = async |path: String| -> Value {
         let response = client.get(server.at(&format!("/api/batches/{id}{path}"))).send().await.expect("an answer");
         let (status, text) = (response.status(), response.text().await.expect("a text"));
         assert_eq!(status, 200, "{path}: {text}");
         serde_json::from_str(&text).expect("JSON")
     };
-    let columns = asked.body["columns"].as_u64().expect("a number") as usize;
+    let columns = tracked.body["columns"].as_u64().expect("a number") as usize;
     let tasks = columns * columns;
     let mut squares: Vec<Option<Value>> = vec![None; tasks];
-    let (mut settled_in_lap, mut as_they_stand) = (BTreeSet::new(), BTreeSet::new());
+    let (mut settled_in_lap, mut in_current_state) = (BTreeSet::new(), BTreeSet::new());
     let (mut lap, mut laps, mut is_cancelled, mut last, mut knows_order) = (1_u64, 0, false, None, true);
-    for event in told {
+    for event in received {
         match event.name.as_str() {
             "square" => {
                 let (row, column) = (event.data["row"].as_u64(), event.data["column"].as_u64());
                 let index = row.expect("a row") as usize * columns + column.expect("a column") as usize;
                 if event.id == 0 {
-                    assert!(as_they_stand.insert(index), "{id}: square {index} stands twice in lap {lap}");
-                } else if as_they_stand.remove(&index) {
-                    // It settled between two pages of how things stand, and is told again.
+                    assert!(
+                        in_current_state.insert(index),
+                        "{id}: square {index} is sent twice as current state in lap {lap}"
+                    );
+                } else if in_current_state.remove(&index) {
+                    // It settled while the current state was being sent, so it is sent again.
                     assert_eq!(squares[index].as_ref(), Some(&event.data), "{id}: an outcome stays");
                     settled_in_lap.insert(index);
                 } else {
@@ -205,19 +209,19 @@ pub(crate) async fn check(
                 squares[index] = Some(event.data.clone());
                 last = Some(index);
             }
-            // Laps that are long over are told no more: how things stand follows, in reading order.
+            // The history does not reach back to earlier laps: the current state follows, in reading order.
             "lap" if event.id == 0 => {
                 lap = event.data["lap"].as_u64().expect("a lap");
                 laps = lap - 1;
                 knows_order = false;
                 settled_in_lap.clear();
-                as_they_stand.clear();
+                in_current_state.clear();
             }
             "lap" => {
                 lap += 1;
                 assert_eq!(event.data["lap"], lap);
                 settled_in_lap.clear();
-                as_they_stand.clear();
+                in_current_state.clear();
                 knows_order = true;
             }
             "status" if event.data["status"] == "complete" => {
@@ -233,7 +237,7 @@ pub(crate) async fn check(
                 let failed = squares.iter().flatten().filter(|square| square.get("failed").is_some()).count();
                 assert_eq!((&receipt["failed"], &receipt["done"]), (&json!(failed), &json!(tasks - failed)));
                 assert_eq!((&event.data["failed"], &event.data["done"]), (&receipt["failed"], &receipt["done"]));
-                asked.remember(&receipt);
+                tracked.remember(&receipt);
             }
             "status" if event.data["status"] == "cancelled" => is_cancelled = true,
             _ => {}
@@ -242,14 +246,14 @@ pub(crate) async fn check(
     let document = get(String::new()).await;
     let expected = if is_cancelled { "cancelled" } else { "finished" };
     assert_eq!((document["status"].as_str(), &document["lap"]), (Some(expected), &json!(lap)), "{id}");
-    assert!(!is_cancelled || asked.may_be_cancelled, "{id} was cancelled by nobody");
-    assert!(is_cancelled || !asked.is_cancelled, "{id}: an acknowledged cancellation holds");
-    assert!(lap >= asked.least_lap, "{id}: an acknowledged lap is run");
+    assert!(!is_cancelled || tracked.may_be_cancelled, "{id} was cancelled by nobody");
+    assert!(is_cancelled || !tracked.is_cancelled, "{id}: an acknowledged cancellation holds");
+    assert!(lap >= tracked.least_lap, "{id}: an acknowledged lap is run");
     let mut attempts = 0;
     for _ in 0..4 {
         let index = random.random_range(0..tasks);
         let square = get(format!("/squares/{}/{}", index / columns, index % columns)).await;
-        let most = asked.body["attempts"].as_u64().expect("a number");
+        let most = tracked.body["attempts"].as_u64().expect("a number");
         check_attempts(&square, &squares[index], most, attempts_are, is_cancelled);
         attempts += 1;
     }
@@ -257,7 +261,7 @@ pub(crate) async fn check(
 }
 
 /// In each lap the attempts are numbered from 1, and none follows one that was done.
-fn check_attempts(square: &Value, told: &Option<Value>, most: u64, attempts_are: Attempts, is_cancelled: bool) {
+fn check_attempts(square: &Value, received: &Option<Value>, most: u64, attempts_are: Attempts, is_cancelled: bool) {
     let attempts = square["attempts"].as_array().expect("a list");
     let mut before = (0, 0);
     for attempt in attempts {
@@ -268,22 +272,22 @@ fn check_attempts(square: &Value, told: &Option<Value>, most: u64, attempts_are:
         before = (lap, number);
     }
     let done = attempts.iter().filter(|attempt| attempt["error"].is_null()).count();
-    let is_done = told.as_ref().is_some_and(|square| square.get("color").is_some());
-    // What was on its way when the batch was cancelled stands behind its end, and settles nothing. A node that has yet to hear of it runs on.
+    let is_done = received.as_ref().is_some_and(|square| square.get("color").is_some());
+    // Attempts that end after the cancellation are recorded but settle nothing. Nodes that do not know of it yet continue.
     let may_be_late = is_cancelled && !is_done;
     match attempts_are {
         Attempts::Exact if may_be_late => assert!(done <= 1, "{square}"),
         Attempts::Exact => assert_eq!(done, usize::from(is_done), "{square}"),
         Attempts::Repeated if may_be_late => {}
         Attempts::Repeated => {
-            // Of two that ran at the same time the first outcome counts.
+            // Of two concurrent attempts the first outcome counts.
             let has_failed_first = attempts.first().is_some_and(|attempt| !attempt["error"].is_null());
             assert!(if is_done { done > 0 } else { done == 0 || has_failed_first }, "{square}");
         }
     }
 }
 
-/// As the receipt's description says, from what was told of the squares.
+/// Computes the digest of a receipt from the events of the squares.
 fn digest(squares: &[Option<Value>]) -> String {
     let mut hash = Sha256::new();
     for square in squares.iter().flatten() {

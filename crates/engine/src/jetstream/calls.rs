@@ -18,10 +18,10 @@ use crate::journal::JournalError;
 pub(super) const RETRY_BUDGET: Duration = Duration::from_secs(10);
 
 /// The timeout of one attempt. Without a connection the client queues calls, and their results are then unknown.
-const TRY: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The pause between two attempts.
-pub(super) const PAUSE: Duration = Duration::from_millis(250);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Error codes for lack of space in the account, the stream or the server.
 const NO_SPACE: [ErrorCode; 6] = [
@@ -95,7 +95,7 @@ pub(super) fn code(error: &(dyn Error + 'static)) -> Option<ErrorCode> {
 
 /// Makes a call with a timeout.
 pub(super) async fn with_timeout<T, E: Display>(call: impl Future<Output = Result<T, E>>) -> Result<T, JournalError> {
-    match timeout(TRY, call).await {
+    match timeout(ATTEMPT_TIMEOUT, call).await {
         Ok(answer) => answer.map_err(unavailable),
         Err(_) => Err(unavailable("there is no answer")),
     }
@@ -108,11 +108,11 @@ where
 {
     let started = Instant::now();
     loop {
-        let answer = timeout(TRY, call()).await.unwrap_or_else(|_| Err(unavailable("there is no answer")));
+        let answer = timeout(ATTEMPT_TIMEOUT, call()).await.unwrap_or_else(|_| Err(unavailable("there is no answer")));
         match answer {
             Err(JournalError::Unavailable(reason)) if started.elapsed() < RETRY_BUDGET => {
                 tracing::debug!(reason, "trying again");
-                sleep(PAUSE).await;
+                sleep(RETRY_PAUSE).await;
             }
             answer => return answer,
         }

@@ -10,7 +10,7 @@ use quilt::{BatchId, OwnerId};
 use tokio::time::Instant;
 
 use super::calls::{failed, retry, with_timeout};
-use super::journal::{ANNOUNCED, FORMAT, JetStreamJournal};
+use super::journal::{FORMAT, JetStreamJournal, LAUNCH_TIMEOUT};
 use super::stores::REMOVED;
 use super::{bodies, details, objects};
 use crate::journal::{Cleanup, JournalError, OpenBatch, Retention, Sequence};
@@ -140,7 +140,7 @@ impl JetStreamJournal {
                 continue;
             }
             let seen = self.overdue().get(&batch).copied().unwrap_or_else(Instant::now);
-            if seen.elapsed() > ANNOUNCED {
+            if seen.elapsed() > LAUNCH_TIMEOUT {
                 tracing::info!(%batch, "was announced, and never launched");
                 self.delete_bodies(batch).await?;
                 self.index.delete_metadata(batch, owner).await?;

@@ -12,10 +12,10 @@ use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::time::{Instant, sleep};
 
-use super::calls::{PAUSE, retry, unavailable, update, with_timeout};
+use super::calls::{RETRY_PAUSE, retry, unavailable, update, with_timeout};
 use super::node_name::NodeName;
 use super::read::{last_message, scan};
-use super::stores::{Stores, TRACE};
+use super::stores::{DELETE_MARKER_TTL, Stores};
 use crate::cluster::{Coordination, Incoming, Messages};
 use crate::dispatch::{LEASE_TTL, LapId, NodeId};
 use crate::journal::JournalError;
@@ -178,7 +178,7 @@ impl Coordination for JetStreamCluster {
         let hold = self.held().remove(&lap);
         // Only while this node owns the key. If this fails, the lap is free once the key of this node has expired.
         if let Some(Hold { revision, .. }) = hold {
-            let purge = self.stores.coordinators.purge_expect_revision_with_ttl(key(lap), revision, TRACE);
+            let purge = self.stores.coordinators.purge_expect_revision_with_ttl(key(lap), revision, DELETE_MARKER_TTL);
             if let Err(error) = with_timeout(purge).await {
                 tracing::debug!(%error, "the key of a lap could not be deleted");
             }
@@ -249,7 +249,7 @@ fn messages(client: Client, subject: String) -> impl Stream<Item = Message> + Se
                     Ok(fresh) => subscription = Some(fresh),
                     Err(error) => {
                         tracing::debug!(%error, subject, "cannot subscribe; trying again");
-                        sleep(PAUSE).await;
+                        sleep(RETRY_PAUSE).await;
                     }
                 }
             }

@@ -26,7 +26,7 @@ const START_TIME: Duration = Duration::from_secs(30);
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// The interval of pings. After two unanswered pings, the client connects to another server.
-const PING: Duration = Duration::from_secs(4);
+const PING_INTERVAL: Duration = Duration::from_secs(4);
 
 /// The addresses of servers, and how to authenticate.
 #[derive(Debug, Clone, Default)]
@@ -144,12 +144,13 @@ fn without_password(address: &ServerAddr) -> String {
 
 fn connect_options(options: &Options, addresses: &[ServerAddr], link: &Link) -> Result<ConnectOptions, ConnectError> {
     let link = link.clone();
-    let mut connect = ConnectOptions::new().name(format!("quilt {}", options.name)).ping_interval(PING).event_callback(
-        move |event| {
+    let mut connect = ConnectOptions::new()
+        .name(format!("quilt {}", options.name))
+        .ping_interval(PING_INTERVAL)
+        .event_callback(move |event| {
             link.observe(&event);
             std::future::ready(())
-        },
-    );
+        });
     let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     // All servers of a cluster accept the same users.
     if let Some((user, address)) = addresses.iter().find_map(|address| Some((decoded(address.username()?), address))) {

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::calls::{PAUSE, RETRY_BUDGET, unavailable, with_timeout};
+use super::calls::{RETRY_BUDGET, RETRY_PAUSE, unavailable, with_timeout};
 use super::read::{Reader, next_message};
 use super::stores::Stores;
 use crate::journal::JournalError;
@@ -138,7 +138,7 @@ impl Shared {
             } else {
                 tracing::warn!(%error, "cannot read the stream of events; trying again");
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_PAUSE).await;
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::batch_get::next_of_subject;
 use super::bodies;
-use super::calls::{PAUSE, RETRY_BUDGET, retry, unavailable};
+use super::calls::{RETRY_BUDGET, RETRY_PAUSE, retry, unavailable};
 use super::feed::{Feed, Subscription};
 use super::read::{last_message, next_message};
 use super::stores::{REMOVED, Stores};
@@ -88,7 +88,7 @@ impl Follower {
                 // A follower that has reached the end retries indefinitely. One that is still reading existing events returns the error.
                 Err(JournalError::Unavailable(reason)) if self.caught_up => {
                     tracing::debug!(batch = %self.batch, reason, "cannot follow a batch; trying again");
-                    sleep(PAUSE).await;
+                    sleep(RETRY_PAUSE).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -198,7 +198,7 @@ async fn knows_all(stores: &Stores, read: u64, from: u64) -> Result<bool, Journa
             return Err(unavailable("the leader of the stream of events is behind"));
         }
         is_first = false;
-        sleep(PAUSE).await;
+        sleep(RETRY_PAUSE).await;
     }
 }
 

@@ -15,7 +15,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::calls::{failed, retry, unavailable, with_timeout};
 use super::read::{last_message, scan, scan_with_times, timestamp};
-use super::stores::{Stores, TRACE};
+use super::stores::{DELETE_MARKER_TTL, Stores};
 use crate::journal::{BatchListItem, JournalError, OpenBatch, Retention};
 
 /// An entry in the list of an owner.
@@ -120,7 +120,8 @@ impl Index {
             .await?;
         let is_noted = changed.is_none_or(|entry| entry.final_summary.is_some());
         let Some(Known { revision, .. }) = open.filter(|_| is_noted) else { return Ok(()) };
-        let closed = self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, TRACE);
+        let closed =
+            self.stores.unfinished.purge_expect_revision_with_ttl(batch.to_string(), revision, DELETE_MARKER_TTL);
         if let Err(error) = with_timeout(closed).await {
             // The next node that finds the batch finalizes it again.
             tracing::debug!(%batch, %error, "a batch that is over stays among the unfinished ones");
@@ -325,7 +326,7 @@ async fn create(bucket: &Store, key: &str, value: &impl Serialize) -> Result<(),
 
 /// Deletes a key. It leaves a marker if there is space for it.
 async fn delete(bucket: &Store, key: &str) -> Result<(), JournalError> {
-    match retry(|| async { bucket.purge_with_ttl(key, TRACE).await.map_err(failed) }).await {
+    match retry(|| async { bucket.purge_with_ttl(key, DELETE_MARKER_TTL).await.map_err(failed) }).await {
         Err(JournalError::Refused(_)) => {
             let subject = format!("{}{key}", bucket.prefix);
             retry(|| async { bucket.stream.purge().filter(subject.clone()).await.map(drop).map_err(failed) }).await

@@ -45,7 +45,7 @@ const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
 pub(super) const FORMAT: &str = "Quilt-Format";
 
 /// Maximum time between the announcement of a batch and its launch.
-pub(super) const ANNOUNCED: Duration = Duration::from_secs(60);
+pub(super) const LAUNCH_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A [`Journal`] on NATS JetStream. Clones share the connection.
 #[derive(Clone)]
@@ -144,7 +144,7 @@ impl JetStreamJournal {
         if self.publish(batch, &body, headers).await?.is_none() {
             return Ok(Creation::Exists);
         }
-        if announced.elapsed() > ANNOUNCED / 2 {
+        if announced.elapsed() > LAUNCH_TIMEOUT / 2 {
             // Another node may have deleted the announcement in the meantime.
             self.index.announce(batch, owner, &entry).await?;
         }

@@ -16,7 +16,7 @@ use crate::journal::JournalError;
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A key that is written to check whether messages can be stored.
-const PROBE: &str = "probe";
+const PROBE_KEY: &str = "probe";
 
 /// Checks the streams until it is dropped.
 pub(super) struct Monitor {
@@ -43,7 +43,7 @@ async fn run(stores: Stores) {
         if stores.link.is_refused() {
             // There may be no other writes, because a load balancer sends no requests while this node is unhealthy.
             let stored =
-                stores.link.guard(retry(|| async { stores.settings.put(PROBE, "".into()).await.map_err(failed) }));
+                stores.link.guard(retry(|| async { stores.settings.put(PROBE_KEY, "".into()).await.map_err(failed) }));
             stores.link.note_stored(&stored.await);
         }
         let since = match (&checked, failing_since) {

@@ -19,13 +19,13 @@ use crate::journal::JournalError;
 const RENEW_INTERVAL: Duration = Duration::from_secs(LEASE_TTL.as_secs() / 5);
 
 /// How long startup waits for a name whose owner may be lost.
-const WAIT_TIME: Duration = Duration::from_secs(LEASE_TTL.as_secs() + 5);
+const NAME_TIMEOUT: Duration = Duration::from_secs(LEASE_TTL.as_secs() + 5);
 
 /// The pause before the next attempt to register a name.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a process has to answer a liveness request.
-const ANSWER_TIME: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The registration of a name. It is renewed until this is dropped.
 pub(super) struct NodeName {
@@ -57,12 +57,12 @@ impl NodeName {
             } else {
                 silent = known;
             }
-            if started.elapsed() > WAIT_TIME {
+            if started.elapsed() > NAME_TIMEOUT {
                 return Err(ConnectError::NameTaken { name: name.into() });
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_PAUSE).await;
         };
-        let renewal = tokio::spawn(keep(stores.clone(), key, value, revision));
+        let renewal = tokio::spawn(renew_loop(stores.clone(), key, value, revision));
         Ok(Self { _renewal: AbortOnDropHandle::new(renewal) })
     }
 }
@@ -100,13 +100,13 @@ async fn renew(stores: &Stores, key: &str, value: &Bytes, revision: u64) -> Resu
 async fn is_listening(stores: &Stores, holder: &str) -> bool {
     let client = stores.context.client();
     let request = client.request(stores.names.node(holder), Bytes::new());
-    match timeout(ANSWER_TIME, request).await {
+    match timeout(ANSWER_TIMEOUT, request).await {
         Ok(Err(error)) => error.kind() != RequestErrorKind::NoResponders,
         Ok(Ok(_)) | Err(_) => true,
     }
 }
 
-async fn keep(stores: Stores, key: String, value: Bytes, mut revision: u64) {
+async fn renew_loop(stores: Stores, key: String, value: Bytes, mut revision: u64) {
     let mut is_lost = false;
     loop {
         sleep(RENEW_INTERVAL).await;

@@ -15,14 +15,14 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::calls::{PAUSE, retry, unavailable, with_timeout};
+use super::calls::{RETRY_PAUSE, retry, unavailable, with_timeout};
 use crate::journal::JournalError;
 
 /// Maximum number of messages returned at once.
 const CHUNK: usize = 64;
 
 /// How long to wait for a message that exists.
-const NEXT: Duration = Duration::from_secs(5);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long stored data that a message references may be missing on the leader of its stream before it counts as lost.
 const MISSING_TIME: Duration = Duration::from_secs(20);
@@ -56,12 +56,12 @@ impl Reader {
         })
     }
 
-    /// Receives messages. Waits indefinitely for new messages, but only for [`NEXT`] for existing ones.
+    /// Receives messages. Waits indefinitely for new messages, but only for [`MESSAGE_TIMEOUT`] for existing ones.
     pub(super) async fn next(&mut self) -> Result<Vec<StreamMessage>, JournalError> {
         let next = self.messages.next();
         let chunk = match self.expected {
             0 => next.await,
-            _ => timeout(NEXT, next).await.map_err(|_| unavailable("a message does not come"))?,
+            _ => timeout(MESSAGE_TIMEOUT, next).await.map_err(|_| unavailable("a message does not come"))?,
         };
         let chunk: Vec<Message> = chunk
             .ok_or_else(|| unavailable("a reader has ended"))?
@@ -135,7 +135,7 @@ where
         match read().await? {
             Some(found) => return Ok(found),
             None if started.elapsed() > MISSING_TIME => return Err(JournalError::Corrupt(missing)),
-            None => sleep(PAUSE).await,
+            None => sleep(RETRY_PAUSE).await,
         }
     }
 }

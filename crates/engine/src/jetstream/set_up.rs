@@ -94,7 +94,7 @@ impl SetUp {
         let bucket = self.names.stream("bodies");
         let stream = format!("OBJ_{bucket}");
         let Some(mut known) = self.known(&stream, WHAT).await? else { return Ok(None) };
-        let refusal = |error: &dyn Error| ConnectError::SetUp { what: WHAT, reason: told(error) };
+        let refusal = |error: &dyn Error| ConnectError::SetUp { what: WHAT, reason: error_with_source(error) };
         if known.allow_direct || !known.max_age.is_zero() {
             known.allow_direct = false;
             known.max_age = std::time::Duration::ZERO;
@@ -135,9 +135,9 @@ fn refusal(what: &'static str, stream: &str, error: impl Error + 'static) -> Con
         cause = known.source();
     }
     if cause.and_then(code).is_some_and(|code| UNSUITABLE.contains(&code)) {
-        return ConnectError::Unsuitable { stream: stream.into(), reason: told(&error) };
+        return ConnectError::Unsuitable { stream: stream.into(), reason: error_with_source(&error) };
     }
-    let reason = told(&error);
+    let reason = error_with_source(&error);
     match failed(error) {
         JournalError::Refused(reason) => ConnectError::Refused { reason },
         _ => ConnectError::SetUp { what, reason },
@@ -145,6 +145,6 @@ fn refusal(what: &'static str, stream: &str, error: impl Error + 'static) -> Con
 }
 
 /// An error with its source, which has the details.
-pub(super) fn told(error: &dyn Error) -> String {
+pub(super) fn error_with_source(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }

@@ -22,13 +22,13 @@ use crate::dispatch::LEASE_TTL;
 pub(super) const REMOVED: &str = "Quilt-Removed";
 
 /// The window in which duplicate message ids are detected.
-const DUPLICATES: Duration = Duration::from_secs(120);
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
 /// How long the marker of a deleted key remains, for readers that are behind.
-pub(super) const TRACE: Duration = Duration::from_secs(60);
+pub(super) const DELETE_MARKER_TTL: Duration = Duration::from_secs(60);
 
 /// Space reserved for the headers of a message, in bytes.
-const HEADERS: usize = 1_024;
+const HEADER_BYTES: usize = 1_024;
 
 /// Handles to all streams and buckets. Cheap to clone.
 #[derive(Clone)]
@@ -75,13 +75,13 @@ impl Stores {
         let SetUp { context, names, link, .. } = set_up.clone();
         let stream = async |config: Config, what| set_up.stream(config, what).await;
         let bucket = async |name: &'static str, max_age| {
-            let config = kv::Config { max_age, limit_markers: Some(TRACE), ..kv::Config::default() };
+            let config = kv::Config { max_age, limit_markers: Some(DELETE_MARKER_TTL), ..kv::Config::default() };
             set_up.bucket(name, config).await
         };
         let journal = Config {
             name: names.stream("journal"),
             subjects: vec![names.journal("*")],
-            duplicate_window: DUPLICATES,
+            duplicate_window: DUPLICATE_WINDOW,
             allow_direct: true,
             allow_message_ttl: true,
             ..Config::default()
@@ -103,7 +103,7 @@ impl Stores {
             journal: stream(journal, "the stream of events").await?,
             bodies: stream(bodies, "the stream of bodies").await?,
             objects: set_up.objects().await?,
-            largest_body: set_up.max_payload - HEADERS,
+            largest_body: set_up.max_payload - HEADER_BYTES,
             details: stream(details, "the stream of details").await?,
             batches: bucket("quilt-batches", Duration::ZERO).await?,
             receipts: bucket("quilt-receipts", Duration::ZERO).await?,

@@ -16,7 +16,7 @@ use super::{
 const MAX_DURATION_MS: u32 = 3_600_000;
 
 /// The number of steps after which a CPU-bound task checks its deadline.
-const LOOK: u32 = 10_000;
+const STEPS_PER_CHECK: u32 = 10_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,7 +170,7 @@ impl BlockingWork for Computing {
         let duration = duration(task, self.compute_ms);
         let mut rng = task.attempt_rng();
         while started.elapsed() < duration {
-            for _ in 0..LOOK {
+            for _ in 0..STEPS_PER_CHECK {
                 std::hint::black_box(rng.next_u64());
             }
             if context.is_over() {

@@ -1,4 +1,4 @@
-//! The formats in which results are gathered.
+//! The formats of results.
 
 use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +35,7 @@ impl Row {
         }
     }
 
-    /// The message and the reason of a failure.
+    /// Returns the message and the reason of a failure.
     fn failure(&self) -> Option<(&str, &str)> {
         match &self.result {
             SquareResult::Failed { reason, message, .. } => Some((message, reason)),
@@ -43,7 +43,7 @@ impl Row {
         }
     }
 
-    /// Whether it failed for a reason, if one is asked for.
+    /// Whether the task failed for this reason. Always true for `None`.
     pub(super) fn has_reason(&self, wanted: Option<&str>) -> bool {
         wanted.is_none_or(|wanted| self.failure().is_some_and(|(_, reason)| reason == wanted))
     }
@@ -56,22 +56,22 @@ impl Row {
     }
 }
 
-/// Turns results into pieces of a file.
-pub(super) trait Pieces: Send {
-    /// The piece with these results.
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>>;
+/// Encodes results incrementally.
+pub(super) trait ResultWriter: Send {
+    /// Encodes the next rows, and returns the bytes that are complete.
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>>;
 
-    /// What comes after all of them.
+    /// Returns the bytes after the last row.
     fn end(&mut self) -> io::Result<Vec<u8>> {
         Ok(Vec::new())
     }
 }
 
-/// An object a line.
-pub(super) struct Lines;
+/// One JSON object per line.
+pub(super) struct NdjsonWriter;
 
-impl Pieces for Lines {
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+impl ResultWriter for NdjsonWriter {
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for row in rows {
             let Square { row: number, column } = row.square;
@@ -92,20 +92,20 @@ impl Pieces for Lines {
     }
 }
 
-/// A table.
-pub(super) struct Csv {
+/// A table with a header.
+pub(super) struct CsvWriter {
     columns: &'static [Column],
     has_begun: bool,
 }
 
-impl Csv {
+impl CsvWriter {
     pub(super) fn new(columns: &'static [Column]) -> Self {
         Self { columns, has_begun: false }
     }
 }
 
-impl Pieces for Csv {
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+impl ResultWriter for CsvWriter {
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         if !std::mem::replace(&mut self.has_begun, true) {
             let names = ["row", "column", "item", "state", "color", "failed", "reason"];
@@ -117,12 +117,18 @@ impl Pieces for Csv {
             let item = row.item.as_deref().unwrap_or_default();
             let (failed, reason) = row.failure().unwrap_or_default();
             let place = [number.to_string(), column.to_string()];
-            let texts = [tame(item), row.state().as_str().into(), color, tame(failed), tame(reason)];
+            let texts = [
+                escape_formula(item),
+                row.state().as_str().into(),
+                color,
+                escape_formula(failed),
+                escape_formula(reason),
+            ];
             let own = place.into_iter().chain(texts);
             let values =
                 self.columns.iter().map(|column| match row.record().and_then(|record| record.get(column.name)) {
                     None | Some(Value::Null) => String::new(),
-                    Some(Value::String(text)) => tame(text),
+                    Some(Value::String(text)) => escape_formula(text),
                     Some(value) => value.to_string(),
                 });
             writer.write_record(own.chain(values))?;
@@ -131,26 +137,26 @@ impl Pieces for Csv {
     }
 }
 
-/// A text that a spreadsheet does not take for a formula, whoever wrote the page that it comes from.
-fn tame(text: &str) -> String {
+/// Escapes text that a spreadsheet would interpret as a formula, because it may come from untrusted pages.
+fn escape_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.into() }
 }
 
-/// The picture that the tasks have drawn together, or one with a pixel for each square.
-pub(super) struct Picture {
-    /// The widths of the columns and the heights of the rows, in pixels; nothing where a square is a pixel.
+/// The picture whose tiles the tasks have drawn, or one with a pixel per square.
+pub(super) struct PngWriter {
+    /// The widths of the columns and the heights of the rows, in pixels; `None` if a square is a pixel.
     tiles: Option<(Vec<u32>, Vec<u32>)>,
     columns: usize,
     row: usize,
-    writer: Option<png::StreamWriter<'static, Sink>>,
-    sink: Sink,
+    writer: Option<png::StreamWriter<'static, SharedBuffer>>,
+    buffer: SharedBuffer,
 }
 
-/// What was written, until it is taken.
+/// A buffer that the PNG encoder writes to and [`PngWriter`] takes from.
 #[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl io::Write for Sink {
+impl io::Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())
@@ -161,16 +167,16 @@ impl io::Write for Sink {
     }
 }
 
-impl Sink {
+impl SharedBuffer {
     fn take(&self) -> Vec<u8> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// What is shown where there is no picture.
-const NOTHING: [u8; 4] = [0; 4];
+/// The color of squares without a result.
+const TRANSPARENT: [u8; 4] = [0; 4];
 
-impl Picture {
+impl PngWriter {
     pub(super) fn new(batch: &LiveBatch) -> Result<Self, Problem> {
         let spec = batch.spec();
         let (rows, columns) = (spec.grid.rows(), spec.grid.columns());
@@ -181,22 +187,22 @@ impl Picture {
         let tiles: Option<(Vec<u32>, Vec<u32>)> =
             size.map(|(width, height)| (lengths(width, columns), lengths(height, rows)));
         let (width, height) = size.unwrap_or((columns.into(), rows.into()));
-        let sink = Sink::default();
+        let buffer = SharedBuffer::default();
         let failed = |error: png::EncodingError| {
             tracing::error!(%error, "a picture cannot be begun");
             Problem::internal()
         };
-        let mut encoder = png::Encoder::new(sink.clone(), width, height);
+        let mut encoder = png::Encoder::new(buffer.clone(), width, height);
         encoder.set_color(png::ColorType::Rgba);
         encoder.set_compression(png::Compression::Fast);
         let writer = encoder.write_header().map_err(failed)?.into_stream_writer().map_err(failed)?;
-        Ok(Self { tiles, columns: columns.into(), row: 0, writer: Some(writer), sink })
+        Ok(Self { tiles, columns: columns.into(), row: 0, writer: Some(writer), buffer })
     }
 
-    /// The pixels of a row of squares that are a pixel each.
+    /// Returns the pixels of a row of squares, one pixel each.
     fn pixels(&self, rows: &[Row]) -> Vec<u8> {
-        let colors = rows.iter().map(|row| row.color().map_or(NOTHING, opaque));
-        let rest = std::iter::repeat_n(NOTHING, self.columns.saturating_sub(rows.len()));
+        let colors = rows.iter().map(|row| row.color().map_or(TRANSPARENT, opaque));
+        let rest = std::iter::repeat_n(TRANSPARENT, self.columns.saturating_sub(rows.len()));
         colors.chain(rest).flatten().collect()
     }
 }
@@ -206,7 +212,7 @@ fn opaque(color: Color) -> [u8; 4] {
     [red, green, blue, u8::MAX]
 }
 
-/// The pixels of a row of squares that have tiles of these widths and this height. One without a tile is left out.
+/// Joins the tiles of a row of squares. Missing and invalid tiles are transparent.
 fn join_tiles(rows: &[Row], widths: &[u32], height: u32) -> Vec<u8> {
     let line = widths.iter().sum::<u32>() as usize * 4;
     let mut band = vec![0; line * height as usize];
@@ -227,7 +233,7 @@ fn join_tiles(rows: &[Row], widths: &[u32], height: u32) -> Vec<u8> {
     band
 }
 
-/// The pixels of a tile, if it is what it should be.
+/// Decodes a tile; `None` if it is invalid or has another size or color type.
 fn decode(png: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
     let mut reader = png::Decoder::new(Cursor::new(png)).read_info().ok()?;
     let info = reader.info();
@@ -239,8 +245,8 @@ fn decode(png: &[u8], width: u32, height: u32) -> Option<Vec<u8>> {
     Some(pixels)
 }
 
-impl Pieces for Picture {
-    fn put(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
+impl ResultWriter for PngWriter {
+    fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let pixels = match &self.tiles {
             Some((widths, heights)) => join_tiles(rows, widths, heights.get(self.row).copied().unwrap_or_default()),
             None => self.pixels(rows),
@@ -249,13 +255,13 @@ impl Pieces for Picture {
         if let Some(writer) = &mut self.writer {
             io::Write::write_all(writer, &pixels)?;
         }
-        Ok(self.sink.take())
+        Ok(self.buffer.take())
     }
 
     fn end(&mut self) -> io::Result<Vec<u8>> {
         if let Some(writer) = self.writer.take() {
             writer.finish().map_err(io::Error::other)?;
         }
-        Ok(self.sink.take())
+        Ok(self.buffer.take())
     }
 }
