@@ -8,7 +8,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{self, AttemptResult};
+use super::attempt::{Attempt, AttemptResult};
 use super::chunk_run::{ChunkRun, Tried};
 use crate::journal::JournalError;
 use crate::live::Pending;
@@ -32,17 +32,28 @@ impl ChunkRun<'_> {
         let mut started = Instant::now();
         let mut sliced = started;
         let mut is_stopping = self.worker.context.stopping.is_cancelled();
-        let cancelled = self.batch.cancellation(self.lap());
-        for task in self.batch.pending(self.assignment.lease().positions()) {
+        let (batch, of_chunk) = (self.batch, self.task());
+        let cancelled = batch.cancellation(self.lap());
+        for task in batch.pending(self.assignment.lease().positions()) {
             if task.position >= self.end {
                 break;
             }
-            if is_stopping || !self.batch.is_running() || !self.may_start().await {
+            if is_stopping || !batch.is_running() || !self.may_start().await {
                 self.give_back_from(task.position);
                 break;
             }
             let next = Position(task.position.0 + 1);
-            let Timed { result, waited, ended } = self.attempt(work, task, started, &cancelled).await?;
+            let Pending { position, index, attempt } = task;
+            self.worker.status.start(position, attempt, self.at(started));
+            let of_task = Task { index, attempt, ..of_chunk };
+            let mut attempt = Attempt::new(work, of_task, &batch.panics);
+            // Most short tasks are ready at the first poll, and all that waiting takes costs more than they do.
+            let Timed { result, waited, ended } = match futures::poll!(&mut attempt) {
+                Poll::Ready(result) => {
+                    Timed { result: AttemptResult::Ended(result), waited: false, ended: Instant::now() }
+                }
+                Poll::Pending => self.wait(attempt, next, started, &cancelled).await?,
+            };
             self.worker.status.end();
             tried.has_waited |= waited;
             let mut now = ended;
@@ -74,31 +85,25 @@ impl ChunkRun<'_> {
         Ok(tried)
     }
 
-    /// Runs one attempt. While it waits, buffered results are written, and the following tasks are released if the chunk takes too long.
-    async fn attempt(
+    /// Waits for the end of an attempt. Meanwhile buffered results are written, and the tasks from `next` on are released if the chunk takes
+    /// too long.
+    async fn wait(
         &mut self,
-        work: &dyn AsyncWork,
-        Pending { position, index, attempt }: Pending,
+        attempt: Attempt<'_>,
+        next: Position,
         started: Instant,
         cancelled: &CancellationToken,
     ) -> Result<Timed, JournalError> {
-        let (batch, worker) = (self.batch, self.worker);
-        let task = Task { index, attempt, ..self.task() };
-        worker.status.start(position, attempt, self.at(started));
+        let context = &self.worker.context;
         let cancelled = async {
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => {}
-                () = worker.context.aborting.cancelled() => {}
+                () = context.aborting.cancelled() => {}
             }
         };
-        let trying = attempt::run(work, task, started, self.time(), cancelled, &batch.panics);
-        let mut trying = std::pin::pin!(trying);
-        if let Poll::Ready(result) = futures::poll!(&mut trying) {
-            return Ok(Timed { result, waited: false, ended: Instant::now() });
-        }
-        let _waiting = batch.estimate.wait();
-        let next = Position(position.0 + 1);
+        let mut trying = std::pin::pin!(attempt.end(started, self.time(), cancelled));
+        let _waiting = self.batch.estimate.wait();
         if self.assignment.is_probe() {
             self.give_back_from(next);
         }

@@ -18,24 +18,53 @@ pub(super) enum AttemptResult {
     Cancelled,
 }
 
-/// The future of an attempt. It runs only within [`PanicLog::catch`], including its destructors.
-struct Attempt<'a> {
-    /// `None` once it has ended.
-    future: Option<BoxFuture<'a, Result<Done, TaskError>>>,
+/// An attempt. The code of its work runs only within [`PanicLog::catch`], including its destructors.
+pub(super) struct Attempt<'a> {
+    state: State<'a>,
     task: Task,
     panics: &'a PanicLog,
+}
+
+enum State<'a> {
+    New(&'a dyn AsyncWork),
+    Running(BoxFuture<'a, Result<Done, TaskError>>),
+    Ended,
+}
+
+impl<'a> Attempt<'a> {
+    /// An attempt that starts with its first poll. Panics are errors that may be retried.
+    pub(super) fn new(work: &'a dyn AsyncWork, task: Task, panics: &'a PanicLog) -> Self {
+        Self { state: State::New(work), task, panics }
+    }
+
+    /// Waits until it ends or is cancelled. A timeout is an error that may be retried.
+    pub(super) async fn end(
+        self,
+        started: Instant,
+        time: Duration,
+        cancellation: impl Future<Output = ()>,
+    ) -> AttemptResult {
+        tokio::select! {
+            biased;
+            () = cancellation => AttemptResult::Cancelled,
+            result = timeout_at(started + time, self) => AttemptResult::Ended(result.unwrap_or_else(|_| Err(too_slow(time)))),
+        }
+    }
 }
 
 impl Future for Attempt<'_> {
     type Output = Result<Done, TaskError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { future, task, panics } = &mut *self;
+        let Self { state, task, panics } = &mut *self;
         let polled = panics.catch(task, || {
-            let Some(running) = future else { return Poll::Pending };
-            let polled = running.as_mut().poll(context);
+            if let State::New(work) = state {
+                *state = State::Running(work.run(*task));
+            }
+            let State::Running(future) = state else { return Poll::Pending };
+            let polled = future.as_mut().poll(context);
             if polled.is_ready() {
-                *future = None;
+                *state = State::Ended;
             }
             polled
         });
@@ -45,34 +74,10 @@ impl Future for Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if let Some(future) = self.future.take() {
+        if let State::Running(future) = std::mem::replace(&mut self.state, State::Ended) {
             // The panic is counted. The error has no recipient.
             let _ = self.panics.catch(&self.task, || drop(future));
         }
-    }
-}
-
-/// Runs one attempt until it ends or is cancelled. Panics and timeouts are errors that may be retried.
-pub(super) async fn run(
-    work: &dyn AsyncWork,
-    task: Task,
-    started: Instant,
-    time: Duration,
-    cancellation: impl Future<Output = ()>,
-    panics: &PanicLog,
-) -> AttemptResult {
-    let mut attempt = match panics.catch(&task, || work.run(task)) {
-        Ok(future) => Attempt { future: Some(future), task, panics },
-        Err(panicked) => return AttemptResult::Ended(Err(panicked)),
-    };
-    // Most short tasks are ready at the first poll, and a timer costs more than they do.
-    if let Poll::Ready(result) = futures::poll!(&mut attempt) {
-        return AttemptResult::Ended(result);
-    }
-    tokio::select! {
-        biased;
-        () = cancellation => AttemptResult::Cancelled,
-        result = timeout_at(started + time, attempt) => AttemptResult::Ended(result.unwrap_or_else(|_| Err(too_slow(time)))),
     }
 }
 
