@@ -132,6 +132,11 @@ pub(crate) struct NodeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     process_slots: Option<u32>,
 
+    /// Memory for data that tasks share, in bytes: decoded images. At least one of the largest size fits [default: 536870912]
+    #[arg(long, value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_memory: Option<u64>,
+
     /// How long running tasks may take to end on shutdown, in milliseconds [default: 5000]
     #[arg(long, value_name = "MS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -109,6 +109,7 @@ pub(crate) struct RawConfig {
     max_channels: u32,
     max_body: u32,
     max_input: u32,
+    max_memory: u64,
 }
 
 impl Default for RawConfig {
@@ -149,6 +150,7 @@ impl Default for RawConfig {
             max_channels: 10_000,
             max_body: 1 << 20,
             max_input: 64 << 20,
+            max_memory: WorkPolicy::default().max_memory,
         }
     }
 }
@@ -349,7 +351,8 @@ impl RawConfig {
         let commands = CommandPolicy { named: self.commands.clone(), allow_any_program: false };
         commands.check().map_err(ConfigError::Command)?;
         let fetch = FetchPolicy { allowed_networks: networks.collect::<Result<_, _>>()? };
-        Ok(WorkPolicy { fetch, commands })
+        check_range("max_memory", self.max_memory, kinds::MIN_SHARED_MEMORY, 1 << 40)?;
+        Ok(WorkPolicy { fetch, commands, max_memory: self.max_memory })
     }
 
     fn nats_options(&self, node: &Node) -> Result<Option<Options>, ConfigError> {

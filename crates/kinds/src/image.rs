@@ -10,11 +10,14 @@ use bytes::Bytes;
 use engine::work::{Field, FieldKind, Form, Kind, Launch, Work, parameters};
 use quilt::{BatchSpec, WorkSpec};
 
-use self::cache::CachedImage;
+use self::cache::ImageCache;
 use self::decode::dimensions;
 use self::parameters::ImageParameters;
 use self::tiles::ImageWork;
 pub use self::tiles::{PixelRange, tile_range};
+
+/// The size of the largest image in memory, in bytes: four for each pixel.
+pub const MAX_DECODED_BYTES: u64 = decode::MAX_PIXELS * 4;
 
 const NAME: &str = "image";
 
@@ -22,7 +25,17 @@ const NAME: &str = "image";
 const MAX_TILE_PIXELS: u64 = 1 << 17;
 
 /// The `image` kind.
-pub struct ImageKind;
+pub struct ImageKind {
+    images: ImageCache,
+}
+
+impl ImageKind {
+    /// With at most this many bytes of decoded images in memory.
+    #[must_use]
+    pub fn new(max_memory: u64) -> Self {
+        Self { images: ImageCache::new(max_memory) }
+    }
+}
 
 #[async_trait]
 impl Kind for ImageKind {
@@ -94,7 +107,7 @@ impl Kind for ImageKind {
             ));
         }
         let ImageParameters { filter, effect, .. } = parameters;
-        Ok(Work::blocking(ImageWork { grid, width, height, filter, effect, file, decoded: CachedImage::new() }))
+        Ok(Work::blocking(ImageWork { grid, width, height, filter, effect, file, decoded: self.images.place() }))
     }
 }
 
@@ -123,6 +136,10 @@ mod tests {
     use super::tiles::mean_color;
     use super::*;
 
+    fn image_kind() -> ImageKind {
+        ImageKind::new(1 << 30)
+    }
+
     /// An image in which all adjacent pixels differ, with a transparent corner.
     fn sample(width: u32, height: u32) -> RgbaImage {
         RgbaImage::from_fn(width, height, |x, y| {
@@ -143,14 +160,14 @@ mod tests {
 
     async fn prepare(parameters: serde_json::Value, file: Bytes) -> Result<Launch, String> {
         let parameters = parameters.as_object().expect("an object").clone();
-        ImageKind.prepare(WorkSpec { kind: "image".into(), parameters }, Some(file)).await
+        image_kind().prepare(WorkSpec { kind: "image".into(), parameters }, Some(file)).await
     }
 
     /// Runs all tasks and assembles the tiles.
     async fn resized_in_tiles(parameters: serde_json::Value, file: Bytes, rows: u16, columns: u16) -> RgbaImage {
         let launch = prepare(parameters, file).await.expect("valid");
         let spec = BatchSpec::new(launch.work, Grid::new(rows, columns).expect("small"), 1);
-        let Work::Blocking(work) = ImageKind.build(&spec, launch.input).expect("valid") else {
+        let Work::Blocking(work) = image_kind().build(&spec, launch.input).expect("valid") else {
             panic!("blocking work")
         };
         let (width, height) = (spec.work.parameters["width"].as_u64(), spec.work.parameters["height"].as_u64());
@@ -263,7 +280,7 @@ mod tests {
         let png = file(&sample(64, 64), ImageFormat::Png);
         let launch = prepare(json!({}), png.slice(..png.len() / 2)).await.expect("a valid header");
         let spec = BatchSpec::new(launch.work, Grid::new(2, 2).expect("small"), 1);
-        let Work::Blocking(work) = ImageKind.build(&spec, launch.input).expect("valid") else {
+        let Work::Blocking(work) = image_kind().build(&spec, launch.input).expect("valid") else {
             panic!("blocking work")
         };
         let context = TaskContext { deadline: Instant::now(), cancelled: CancellationToken::new() };
@@ -276,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn unsuitable_grids_are_refused() {
         let launch = prepare(json!({}), file(&sample(600, 600), ImageFormat::Png)).await.expect("valid");
-        let build = |grid| ImageKind.build(&BatchSpec::new(launch.work.clone(), grid, 1), launch.input.clone());
+        let build = |grid| image_kind().build(&BatchSpec::new(launch.work.clone(), grid, 1), launch.input.clone());
         let refused = |grid| build(grid).err().expect("refused");
         assert!(refused(Grid::new(1, 601).expect("small")).contains("too few"));
         assert!(refused(Grid::new(1, 1).expect("small")).contains("360000 pixels"));

@@ -20,20 +20,36 @@ pub mod render;
 use engine::work::Registry;
 
 /// What the operator of a node allows.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct WorkPolicy {
     /// Which addresses may be fetched.
     pub fetch: fetch::FetchPolicy,
     /// Which commands may run.
     pub commands: command::CommandPolicy,
+    /// The memory for data that tasks share, in bytes: decoded images. At least [`MIN_SHARED_MEMORY`].
+    pub max_memory: u64,
 }
+
+impl Default for WorkPolicy {
+    /// 512 MiB of memory.
+    fn default() -> Self {
+        Self {
+            fetch: fetch::FetchPolicy::default(),
+            commands: command::CommandPolicy::default(),
+            max_memory: 512 << 20,
+        }
+    }
+}
+
+/// The memory for one image of the largest size, in bytes.
+pub const MIN_SHARED_MEMORY: u64 = image::MAX_DECODED_BYTES;
 
 /// Returns all kinds of work.
 #[must_use]
 pub fn registry(policy: WorkPolicy) -> Registry {
     Registry::default()
         .with(render::RenderKind)
-        .with(image::ImageKind)
+        .with(image::ImageKind::new(policy.max_memory))
         .with(fetch::FetchKind::new(policy.fetch))
         .with(command::CommandKind::new(policy.commands))
 }

@@ -1,14 +1,12 @@
 //! Decoded images of all batches, within one budget of memory.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
 
 use fast_image_resize::images::Image;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
-
-/// The most bytes of decoded images that stay in memory. Images that running tasks use count beside them.
-const BUDGET_BYTES: u64 = 512 << 20;
 
 /// About how many images there are; only an estimate for the first allocation.
 const EXPECTED_IMAGES: usize = 16;
@@ -24,39 +22,53 @@ impl Weighter<u64, Decoded> for ByBytes {
     }
 }
 
-static IMAGES: LazyLock<Cache<u64, Decoded, ByBytes>> = LazyLock::new(|| {
-    let mut options = OptionsBuilder::new();
-    // With several shards the budget of one would be too small for a large image.
-    options.estimated_items_capacity(EXPECTED_IMAGES).weight_capacity(BUDGET_BYTES).shards(1);
-    match options.build() {
-        Ok(options) => {
-            Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default())
-        }
-        Err(_) => Cache::with_weighter(EXPECTED_IMAGES, BUDGET_BYTES, ByBytes),
+/// The decoded images of a node. Clones share them.
+#[derive(Clone)]
+pub(super) struct ImageCache(Arc<Shared>);
+
+struct Shared {
+    images: Cache<u64, Decoded, ByBytes>,
+    ids: AtomicU64,
+}
+
+impl ImageCache {
+    /// Keeps at most `budget` bytes of decoded images. Images that running tasks use count beside them.
+    pub(super) fn new(budget: u64) -> Self {
+        let mut options = OptionsBuilder::new();
+        // With several shards the budget of one would be too small for a large image.
+        options.estimated_items_capacity(EXPECTED_IMAGES).weight_capacity(budget).shards(1);
+        let images = match options.build() {
+            Ok(options) => {
+                Cache::with_options(options, ByBytes, DefaultHashBuilder::default(), DefaultLifecycle::default())
+            }
+            Err(_) => Cache::with_weighter(EXPECTED_IMAGES, budget, ByBytes),
+        };
+        Self(Arc::new(Shared { images, ids: AtomicU64::new(0) }))
     }
-});
 
-static IDS: AtomicU64 = AtomicU64::new(0);
+    /// A place for one image.
+    pub(super) fn place(&self) -> CachedImage {
+        CachedImage { id: self.0.ids.fetch_add(1, Ordering::Relaxed), cache: self.clone() }
+    }
+}
 
-/// A place for one image. The image is decoded when it is needed and not there, and forgotten with the place.
-pub(super) struct CachedImage(u64);
+/// A place for one image. The image is decoded when it is needed and not there, and removed with the place.
+pub(super) struct CachedImage {
+    id: u64,
+    cache: ImageCache,
+}
 
 impl CachedImage {
-    pub(super) fn new() -> Self {
-        Self(IDS.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// The image. Of several callers one decodes it, and the others wait.
     pub(super) fn get(&self, decode: impl FnOnce() -> Decoded) -> Decoded {
-        IMAGES
-            .get_or_insert_with(&self.0, || Ok::<_, std::convert::Infallible>(decode()))
-            .unwrap_or_else(|never| match never {})
+        let images = &self.cache.0.images;
+        images.get_or_insert_with(&self.id, || Ok::<_, Infallible>(decode())).unwrap_or_else(|never| match never {})
     }
 }
 
 impl Drop for CachedImage {
     fn drop(&mut self) {
-        IMAGES.remove(&self.0);
+        self.cache.0.images.remove(&self.id);
     }
 }
 
@@ -70,10 +82,12 @@ mod tests {
     fn the_images_of_many_batches_stay_within_the_budget() {
         let decode = |side: u32| Ok(Arc::new(Image::new(side, side, PixelType::U8x4)));
         // 36 MB each, so that 14 fit.
-        let images: Vec<CachedImage> = (0..20).map(|_| CachedImage::new()).collect();
+        let budget = 512 << 20;
+        let cache = ImageCache::new(budget);
+        let images: Vec<CachedImage> = (0..20).map(|_| cache.place()).collect();
         for image in &images {
             assert_eq!(image.get(|| decode(3_000)).expect("decoded").width(), 3_000);
-            assert!(IMAGES.weight() <= BUDGET_BYTES);
+            assert!(cache.0.images.weight() <= budget);
         }
         let again = images.iter().filter(|image| {
             let mut is_decoded = false;
@@ -86,8 +100,8 @@ mod tests {
             is_decoded
         });
         assert!(again.count() < 20, "some are still there");
-        let ids: Vec<u64> = images.iter().map(|image| image.0).collect();
+        let ids: Vec<u64> = images.iter().map(|image| image.id).collect();
         drop(images);
-        assert!(ids.iter().all(|id| IMAGES.peek(id).is_none()), "nothing outlives its batch");
+        assert!(ids.iter().all(|id| cache.0.images.peek(id).is_none()), "nothing outlives its batch");
     }
 }
