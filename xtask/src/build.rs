@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::output::{report, say};
+use crate::paths;
 use crate::project::{Project, cargo, host_target};
 use crate::site_files::{Compression, SiteFiles};
 use crate::{bindgen, compact, style};
@@ -150,7 +151,11 @@ pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFile
     let leptos = &project.leptos;
     let wasm_profile = profile.wasm(project);
     say("building the WebAssembly (a minute or two the first time)");
-    cargo(&["build", "--package", &leptos.lib_package, "--lib", "--target", WASM_TARGET, "--profile", wasm_profile])?;
+    let shortened = if profile == Profile::Release { paths::shortened() } else { Vec::new() };
+    let mut parameters = vec!["build", "--package", &leptos.lib_package, "--lib"];
+    parameters.extend(["--target", WASM_TARGET, "--profile", wasm_profile]);
+    parameters.extend(shortened.iter().flat_map(|setting| ["--config", setting]));
+    cargo(&parameters)?;
     let built = project.target_dir.join(WASM_TARGET).join(wasm_profile);
     let module = built.join(format!("{}.wasm", leptos.lib_package.replace('-', "_")));
     let mut module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;

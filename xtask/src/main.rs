@@ -9,6 +9,7 @@ mod build;
 mod compact;
 mod lint;
 mod output;
+mod paths;
 mod project;
 mod site_files;
 mod style;

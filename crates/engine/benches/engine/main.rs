@@ -1,13 +1,14 @@
 //! What a task costs, from its launch to its place in a finished, durable quilt.
 //!
-//! For each size of batch, three things are measured in the same run: the bare loop of the work on one thread, which is the floor;
-//! the engine on a journal in memory; and the engine on its SQLite file. A ratio tells more than a time, which is that of
+//! For each size of batch, four things are measured in the same run: the bare loop of the work on one thread, which is the floor; the
+//! loop with the two commits that a batch takes at least (`commits`); the engine on a journal in memory; and the engine on its SQLite file. A ratio tells more than a time, which is that of
 //! this machine at this moment.
 //!
 //! Then: what work costs that computes (`compute`), what failures cost (`failures`), how long a small batch takes alone and behind a large one (`fairness`), and how long a start takes (`recovery`).
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
 
+mod commits;
 mod compute;
 mod failures;
 mod fairness;
@@ -100,12 +101,13 @@ fn measure_cost(runtime: &Runtime, sizes: &[u32]) {
         let batches = (TASKS / grid.squares()).clamp(1, MOST_BATCHES);
         let folder = tempfile::tempdir().expect("a folder for the journal");
         let floor = runtime.block_on(bare_loop(grid, batches));
+        let commits = runtime.block_on(commits::bare(grid, batches, folder.path()));
         let in_memory = runtime.block_on(on_journal("in memory", Arc::new(MemoryJournal::default()), grid, batches));
         let file = folder.path().join("quilt.db");
         let journal = SqliteJournal::open(&file).expect("a new file");
         let mut durable = runtime.block_on(on_journal("durable", Arc::new(journal), grid, batches));
         durable.journal_bytes = Some(journal_bytes(&file));
-        for measured in [&floor, &in_memory, &durable] {
+        for measured in [&floor, &commits, &in_memory, &durable] {
             print(measured, &floor, grid.squares(), batches);
         }
     }
