@@ -1,20 +1,20 @@
-//! What can be done with a batch.
+//! The commands that the owner of a batch can send.
 
 use quilt::Square;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// What to do with a batch.
+/// A command on a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Fields", try_from = "Fields")]
 pub enum Command {
     /// Start no more tasks.
     Pause,
-    /// Go on after a pause.
+    /// Start tasks again after a pause.
     Resume,
-    /// Stop; finished tasks keep their outcomes.
+    /// Stop the batch. Finished tasks keep their outcomes.
     Cancel,
-    /// Limit how many tasks run at the same time: the number as typed, empty for no limit.
+    /// Limit how many tasks run at the same time. The text is the number as typed, empty for no limit.
     SetConcurrency(String),
     /// Run the failed squares again, as a new lap.
     RetryFailed,
@@ -22,16 +22,16 @@ pub enum Command {
     RetrySquare(Square),
     /// Run the squares that were not run when the batch was stopped, as a new lap.
     Continue,
-    /// Launch a batch like this one, with an order and colors of its own or with the same ones.
+    /// Launch a batch with the same specification and input.
     RunAgain {
-        /// Whether order and colors are the same.
+        /// Whether to reuse the seed, and with it the order and the colors.
         same_seed: bool,
     },
-    /// Delete a batch that is over.
+    /// Delete a finished batch.
     Remove,
 }
 
-/// A command as the fields `command[name]`, `command[row]` and so on of a form.
+/// A command as form fields: `command[name]`, `command[row]` and so on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Fields {
     name: String,
@@ -45,7 +45,7 @@ struct Fields {
     same_seed: bool,
 }
 
-/// The fields are no command.
+/// The fields do not form a command.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 enum CommandError {
     #[error("there is no command '{0}'")]
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_survives_its_form() {
+    fn commands_round_trip_through_form_fields() {
         let square = Square { row: 3, column: 4 };
         for command in [
             Command::Pause,
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_refused() {
+    fn invalid_commands_are_refused() {
         for (posted, reason) in [
             (r#"{"name": "explode"}"#, "there is no command 'explode'"),
             (r#"{"name": "retry-square", "row": 1}"#, "retry-square needs a row and a column"),

@@ -1,18 +1,18 @@
 //! The page: server functions, the signals of a live batch, components, islands and pages.
 //!
-//! With the feature `ssr` this renders pages on the server; with `hydrate` it is the islands in the browser.
+//! With the feature `ssr` this crate renders pages on the server; with `hydrate` it runs the islands in the browser.
 //!
 //! # Layout
 //!
 //! An arrow reads "is used by": `functions`, `live` → `components` → `islands` → `pages`.
 //!
-//! - [`model`]: what the server hands to islands, and why an action was refused; `command`: what can be done with a batch
-//! - [`functions`]: the server functions, compiled on both sides; `actions` (with `ssr`): what they do
-//! - `live`: the signals of a batch: its channel, how the visitor looks at it, and what follows from both; no views
+//! - [`model`]: the data that the server passes to islands, and the errors of actions; `command`: the commands on a batch
+//! - [`functions`]: the server functions, compiled for both sides; `actions` (with `ssr`): their implementations
+//! - `live`: the signals of a batch: its channel, the visitor's view of it, and effects of both; no components
 //! - `components`: the views
-//! - [`islands`]: the components that live on in the browser
+//! - [`islands`]: the components that are hydrated in the browser
 //! - `pages` (with `ssr`): the documents
-//! - [`server`], `status` (with `ssr`): what pages and actions use of the server
+//! - [`server`], `status` (with `ssr`): what pages and actions need from the server
 
 #[cfg(feature = "ssr")]
 mod actions;
@@ -34,17 +34,17 @@ pub use pages::{App, shell};
 
 /// Prepares the browser for the islands; call once, before any of them is hydrated.
 ///
-/// A server function that answers with the address of this page must not reload it: what changed arrives on the channel.
+/// A server function that redirects to the current page must not reload it, because changes arrive on the channel.
 #[cfg(feature = "hydrate")]
 pub fn prepare() {
     let hook = |target: &str| {
         let location = leptos::prelude::window().location();
         let is_here = location.pathname().is_ok_and(|path| path == target);
         if !is_here {
-            // Refused only for addresses that are none.
+            // Fails only for invalid URLs.
             let _ = location.assign(target);
         }
     };
-    // It is the first one, so it is taken.
+    // Fails only if a hook was set before.
     let _ = leptos::server_fn::redirect::set_redirect_hook(hook);
 }

@@ -1,4 +1,4 @@
-//! What the server hands to islands, and why an action was refused.
+//! The data that the server passes to islands, and the errors of actions.
 
 use bytes::Bytes;
 use leptos::server_fn::codec::Post;
@@ -10,40 +10,40 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// A batch when its page was rendered.
+/// A batch as of when its page was rendered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BatchView {
     /// The batch.
     pub id: BatchId,
-    /// Whether this visitor launched it, and so may control it.
+    /// Whether this visitor launched it and may control it.
     pub is_own: bool,
-    /// Its state without the squares.
+    /// Its state, without the squares.
     pub summary: Summary,
-    /// The server's clock.
+    /// The server's time when the page was rendered.
     pub now: Timestamp,
 }
 
-/// A [`BatchView`] as it is written into the page: a text with the bytes of the wire, because the browser decodes those for the channel anyway.
+/// A [`BatchView`] as text in the page. It contains the summary in the wire format, which the browser has to decode for the channel anyway.
 ///
-/// A type of its own, so that the browser has no code to encode one.
+/// This is a separate type so that the WebAssembly contains no encoder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct EncodedView(String);
 
-/// The text is no [`BatchView`].
+/// The text does not encode a [`BatchView`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("this is not the view of a batch")]
 pub struct NotAView;
 
 impl BatchView {
-    /// Without what only its own page displays: parameters can be large.
+    /// Removes the parameters, which can be large and which lists do not display.
     #[must_use]
     pub fn for_list(mut self) -> Self {
         self.summary.spec.work.parameters.clear();
         self
     }
 
-    /// As it is written into the page.
+    /// Encodes the view for the page.
     #[must_use]
     pub fn encode(&self) -> EncodedView {
         let Self { id, is_own, summary, now } = self;
@@ -53,11 +53,11 @@ impl BatchView {
 }
 
 impl EncodedView {
-    /// Reads it.
+    /// Decodes the view.
     ///
     /// # Errors
     ///
-    /// When the text is no view.
+    /// Returns [`NotAView`] if the text does not encode a view.
     pub fn decode(&self) -> Result<BatchView, NotAView> {
         let mut parts = self.0.split(' ');
         let mut part = || parts.next().ok_or(NotAView);
@@ -72,16 +72,16 @@ impl EncodedView {
     }
 }
 
-/// Why an action was refused, in a sentence for the visitor.
+/// Why an action failed. The `Display` text is a sentence for the visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ActionError {
     /// There is no such batch.
     #[error("There is no batch here. It may have been removed, or the link is not complete.")]
     NotFound,
-    /// The server refused it for this reason.
+    /// The server refused the action for this reason.
     #[error("{0}")]
     Refused(String),
-    /// The server did not answer, or not in a form that the page understands.
+    /// The server did not respond, or the page cannot parse the response.
     #[error("The server could not be asked: {0}")]
     Transport(String),
 }
@@ -91,7 +91,7 @@ impl FromServerFnError for ActionError {
 
     fn from_server_fn_error(error: ServerFnErrorErr) -> Self {
         match error {
-            // Faults of the request.
+            // Errors in the request.
             ServerFnErrorErr::Args(reason)
             | ServerFnErrorErr::Deserialization(reason)
             | ServerFnErrorErr::MissingArg(reason) => {
@@ -104,11 +104,10 @@ impl FromServerFnError for ActionError {
     }
 }
 
-/// How server functions answer.
+/// The response encoding of the server functions.
 pub type Answer = Post<Json>;
 
-/// JSON that is read as text, like everything else that the browser reads: the encoding of `server_fn` reads bytes, for which the browser would
-/// need a second parser.
+/// JSON that is parsed from text. The encoding in `server_fn` parses bytes, for which the WebAssembly would need a second JSON parser.
 #[derive(Debug)]
 pub struct Json;
 
@@ -132,7 +131,7 @@ impl<T: DeserializeOwned> Decodes<T> for Json {
     type Error = serde_json::Error;
 
     fn decode(bytes: Bytes) -> Result<T, Self::Error> {
-        // Bytes that are not UTF-8 are refused as an empty text is.
+        // Invalid UTF-8 is parsed as an empty text, which is an error.
         serde_json::from_str(str::from_utf8(&bytes).unwrap_or_default())
     }
 }
@@ -144,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_view_survives_its_page() {
+    fn views_round_trip_through_the_page() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
         let summary = Summary::of_launch(Launched::new(spec, Timestamp(1_000)));

@@ -1,4 +1,4 @@
-//! What server functions and pages use on the server.
+//! Access to the server's state for server functions and pages.
 
 use std::sync::Arc;
 
@@ -15,32 +15,32 @@ use crate::status::set_status;
 /// Provided as context to every page and server function.
 #[derive(Clone)]
 pub struct AppContext {
-    /// Runs the batches.
+    /// The engine, which runs the batches.
     pub engine: Engine,
-    /// What a launch may ask for.
+    /// The limits of a launch.
     pub limits: Limits,
-    /// The files that every page loads; nothing where no site was built.
+    /// The names of the files that every page loads; `None` if no site was built.
     pub site: Option<Names>,
 }
 
-/// The engine of this server.
+/// Returns the engine of this server.
 pub(crate) fn engine() -> Engine {
     expect_context::<AppContext>().engine
 }
 
-/// The limits of this server.
+/// Returns the limits of this server.
 pub(crate) fn limits() -> Limits {
     expect_context::<AppContext>().limits
 }
 
-/// The visitor of this request, as the session layer found it.
+/// Returns the visitor of this request, as identified by the session layer.
 pub(crate) fn visitor() -> Result<OwnerId, ActionError> {
     use_context::<Parts>()
         .and_then(|parts| parts.extensions.get::<OwnerId>().copied())
         .ok_or_else(|| refuse(StatusCode::UNAUTHORIZED, "this request has no session".into()))
 }
 
-/// The batch, or an answer with the right status.
+/// Opens a batch. On failure it sets the status of the response.
 pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
     match engine().open(id).await {
         Ok(Some(batch)) => Ok(batch),
@@ -49,13 +49,13 @@ pub(crate) async fn open(id: BatchId) -> Result<Arc<LiveBatch>, ActionError> {
     }
 }
 
-/// There is no such batch, and the answer's status says so.
+/// Returns the error for a missing batch and sets the status of the response to 404.
 pub(crate) fn not_found() -> ActionError {
     set_status(StatusCode::NOT_FOUND);
     ActionError::NotFound
 }
 
-/// The request cannot be done as it is, for a reason that whoever sent it can understand.
+/// Returns a refusal with a reason for the visitor and sets the status of the response.
 pub(crate) fn refuse(status: StatusCode, reason: String) -> ActionError {
     set_status(status);
     ActionError::Refused(reason)

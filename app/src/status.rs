@@ -1,4 +1,4 @@
-//! The status of an answer.
+//! The status code of a response.
 
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
@@ -6,7 +6,7 @@ use axum::http::{Method, StatusCode};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
 
-/// Sets the status of the answer, unless it has to be a redirection: a form that was posted without JavaScript goes back to its page.
+/// Sets the status of the response, except for a form that was posted without JavaScript, which is redirected to its page.
 pub(crate) fn set_status(status: StatusCode) {
     if let Some(response) = use_context::<ResponseOptions>().filter(|_| !is_plain_form_post()) {
         response.set_status(status);

@@ -1,8 +1,8 @@
-//! The WebAssembly entry point: brings the islands of the page that the server rendered to life.
+//! The WebAssembly entry point: hydrates the islands of the page that the server rendered.
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
-/// Called by the page once the module is loaded, before it brings its islands to life one by one.
+/// Prepares the module. The page calls it once after loading the module, before it hydrates each island.
 #[wasm_bindgen]
 pub fn hydrate() {
     #[cfg(target_arch = "wasm32")]

@@ -1,4 +1,4 @@
-//! The launch form as it is posted: every field is text until it was checked, and an empty one counts as left out.
+//! Parses the posted launch form. Every field is text, and an empty field counts as omitted.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use api::{LaunchRequest, WorkSpec};
 use engine::work::{FieldKind, Form};
 use serde_json::{Map, Number, Value, json};
 
-/// What comes before the names of the fields that are the kind's own.
-pub(crate) const PARAMETER: &str = "parameters.";
+/// The prefix of the names of the fields that belong to the kind of work.
+pub(crate) const PARAMETER_PREFIX: &str = "parameters.";
 
-/// The request that a form describes.
+/// Converts posted fields into a launch request.
 ///
 /// # Errors
 ///
-/// The first field that cannot be understood, in a sentence.
+/// Returns a sentence about the first field that cannot be parsed.
 pub(super) fn request(form: &Form, fields: &HashMap<String, String>) -> Result<LaunchRequest, String> {
     let fields = Fields(fields);
     let (rows, columns) = match fields.text("size") {
@@ -25,7 +25,7 @@ pub(super) fn request(form: &Form, fields: &HashMap<String, String>) -> Result<L
     };
     let mut parameters = Map::new();
     for field in &form.fields {
-        let name = format!("{PARAMETER}{}", field.name);
+        let name = format!("{PARAMETER_PREFIX}{}", field.name);
         if let Some(value) = fields.parameter(&name, field.label, &field.kind)? {
             parameters.insert(field.name.into(), value);
         }
@@ -71,13 +71,13 @@ impl Fields<'_> {
                 let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
                 lines.map(Value::from).collect()
             }),
-            // It comes beside the fields.
+            // A file is not among the text fields.
             FieldKind::File { .. } => None,
         })
     }
 }
 
-/// A number in a field that can be left empty.
+/// Parses a number from a field that may be empty.
 pub(super) fn optional_number(field: &str, text: &str) -> Result<Option<Number>, String> {
     if text.trim().is_empty() { Ok(None) } else { number(field, text).map(Some) }
 }
@@ -86,11 +86,11 @@ fn number(field: &str, text: &str) -> Result<Number, String> {
     text.trim().parse().map_err(|_| format!("{field} must be a number, not '{}'", text.trim()))
 }
 
-/// A number in another unit; a whole one where it can be.
+/// Converts a number to another unit. The result is an integer if it has no fraction.
 fn scaled(number: &Number, factor: f64) -> Number {
     let scaled = number.as_f64().unwrap_or_default() * factor;
     let whole = (scaled.fract() == 0.0 && (0.0..9e15).contains(&scaled)).then_some(scaled as u64);
-    // A factor does not make a number infinite that a form field can hold.
+    // A form field cannot hold a number so large that the factor makes it infinite.
     whole.map(Into::into).or_else(|| Number::from_f64(scaled)).unwrap_or_else(|| 0.into())
 }
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn difficulties_become_parameters_of_the_work() {
+    fn fields_of_the_kind_become_parameters() {
         let posted = [
             ("size", "8x8"),
             ("parameters.failure_rate", "25"),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_told_in_the_units_of_people() {
+    fn limits_are_converted_from_percent_and_seconds() {
         let posted = [("size", "8x8"), ("concurrency", "4"), ("tolerated_percent", "5"), ("deadline_s", "1.5")];
         let request = request_of(&posted).expect("valid");
         assert_eq!(request.concurrency, Some(4.into()));

@@ -12,10 +12,10 @@ use super::form::request;
 use crate::model::ActionError;
 use crate::server::{engine, limits, refuse, visitor};
 
-/// The most fields of a form.
+/// The maximum number of fields in a form.
 const MAX_FIELDS: usize = 100;
 
-/// Launches the batch that a posted form describes, and returns its id.
+/// Launches the batch that a posted form describes and returns its id.
 pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> {
     let unprocessable = |reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason);
     let form = form.into_inner().ok_or_else(|| malformed("it has no parts"))?;
@@ -30,14 +30,14 @@ pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> 
     Ok(id)
 }
 
-/// The fields, and the file if one was chosen.
+/// Reads the fields, and the file if one was chosen.
 async fn read(mut form: Multipart<'static>) -> Result<(HashMap<String, String>, Option<Bytes>), ActionError> {
     let mut fields = HashMap::new();
     let mut upload = None;
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         let name = field.name().unwrap_or_default().to_owned();
         if field.file_name().is_some() {
-            // Browsers send an empty file where none was chosen.
+            // Browsers send an empty file if none was chosen.
             upload = Some(field.bytes().await.map_err(malformed)?).filter(|file| !file.is_empty());
         } else {
             fields.insert(name, field.text().await.map_err(malformed)?);

@@ -1,4 +1,4 @@
-//! What the server functions do, on the server.
+//! The implementations of the server functions.
 
 mod form;
 mod launch;
@@ -12,21 +12,21 @@ use crate::model::{ActionError, BatchView, EncodedView};
 use crate::server::{engine, limits, open, refuse, visitor};
 use form::optional_number;
 
-pub(crate) use form::PARAMETER;
+pub(crate) use form::PARAMETER_PREFIX;
 pub(crate) use launch::launch;
 
-/// How many batches the front page lists.
-const LISTED: u32 = 12;
+/// The maximum number of batches that the front page lists.
+const MAX_LISTED_BATCHES: u32 = 12;
 
-/// This visitor's newest batches.
+/// Returns this visitor's newest batches.
 pub(crate) async fn list() -> Result<Vec<EncodedView>, ActionError> {
-    let batches = engine().list(visitor()?, None, LISTED).await?.batches;
+    let batches = engine().list(visitor()?, None, MAX_LISTED_BATCHES).await?.batches;
     let now = engine::now();
     let view = |(id, summary): (BatchId, Summary)| BatchView { id, is_own: true, summary, now }.for_list().encode();
     Ok(batches.into_iter().map(view).collect())
 }
 
-/// Runs a command on a batch of this visitor and returns the path of the page that shows the result.
+/// Runs a command on a batch of this visitor. Returns the path of the page that shows the result.
 pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionError> {
     let (engine, visitor) = (engine(), visitor()?);
     match command {
@@ -49,7 +49,7 @@ pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionE
     Ok(path_of(id))
 }
 
-/// A limit as it was typed; empty for none.
+/// Parses a concurrency limit as typed. An empty text means no limit.
 fn concurrency(typed: &str) -> Result<Option<u32>, ActionError> {
     let number = optional_number("the number of tasks at the same time", typed)
         .map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
@@ -64,7 +64,7 @@ async fn run_again(id: BatchId, visitor: OwnerId, same_seed: bool) -> Result<Str
     };
     let request: LaunchRequest = spec.into();
     let request = LaunchRequest { seed: request.seed.filter(|_| same_seed), not_before: None, ..request };
-    // Where the last row is shorter, the number of tasks says more than rows and columns.
+    // Rows and columns do not determine the number of tasks if the last row is shorter.
     let spec = BatchSpec::from_request(request, &limits(), rand::random(), Some(tasks), engine::now())?;
     let input = engine().input(id).await?;
     let id = BatchId::from_bytes(rand::random());

@@ -1,4 +1,4 @@
-//! Forms about a batch. They post without JavaScript as well.
+//! Forms that send commands. They also work without JavaScript.
 
 use leptos::form::ActionForm;
 use leptos::prelude::*;
@@ -13,7 +13,7 @@ pub(crate) fn CommandForm(
     /// The command's name.
     #[prop(into)]
     name: Signal<String>,
-    /// Its fields and its button.
+    /// The fields and the button.
     children: Children,
 ) -> impl IntoView {
     let batch = use_batch();
@@ -26,13 +26,13 @@ pub(crate) fn CommandForm(
     }
 }
 
-/// The button of a command's form. While the command is on its way it does nothing, and keeps the keyboard focus.
+/// The submit button of a command form. While a command is pending it ignores clicks but keeps the keyboard focus.
 #[component]
 pub(crate) fn Submit(
-    /// Its words.
+    /// The text of the button.
     #[prop(into)]
     label: Signal<String>,
-    /// More classes.
+    /// Additional CSS classes.
     #[prop(optional)]
     class: &'static str,
 ) -> impl IntoView {
@@ -53,12 +53,12 @@ pub(crate) fn Submit(
     }
 }
 
-/// The part of the page that a command belongs to, and where its refusal is shown.
+/// The part of the page that a command belongs to. Its refusal is displayed there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The buttons at the top.
     Tools,
-    /// The limit of tasks at the same time.
+    /// The form with the concurrency limit.
     Concurrency,
     /// The finish banner.
     Banner,
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// Why the last command was refused, if it was, and where that is shown.
+/// The place and reason of the last command's refusal, if it was refused.
 #[derive(Clone, Copy)]
 pub(crate) struct Refusals(Memo<Option<(Place, String)>>);
 
@@ -85,15 +85,15 @@ impl Refusals {
     /// `posted` is the refusal of a form that was posted without JavaScript.
     pub(crate) fn new(batch: Batch, posted: Option<String>) -> Self {
         let (input, value, pending) = (batch.control.input(), batch.control.value(), batch.control.pending());
-        // The input is there while the command is on its way.
+        // The input exists only while the command is pending.
         let place = Memo::new(move |before: Option<&Place>| {
             let place = input.with(|input| input.as_ref().map(|input| Place::of(&input.command)));
             place.or(before.copied()).unwrap_or(Place::Tools)
         });
         Self(Memo::new(move |_| {
-            // Read while there is an input, which is gone when there is a value.
+            // This must be read while the input exists, because it is cleared when the value arrives.
             let place = place.get();
-            // The same refusal again is announced again.
+            // Clearing the text makes screen readers announce the same refusal again.
             if pending.get() {
                 return None;
             }
@@ -105,14 +105,14 @@ impl Refusals {
     }
 }
 
-/// Announces a reason, unless it is empty.
+/// Displays and announces a reason, unless it is empty.
 #[component]
 pub(crate) fn RefusalText(reason: Signal<String>) -> impl IntoView {
     let has_reason = flag(move || reason.with(|reason| !reason.is_empty()));
     view! { <p class="refusal" role="alert"><When condition=has_reason>{reason}</When></p> }
 }
 
-/// Shows why a command of this place was refused.
+/// Displays why a command of this place was refused.
 #[component]
 pub(crate) fn Refusal(place: Place) -> impl IntoView {
     let Refusals(refusals) = expect_context();

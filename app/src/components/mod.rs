@@ -1,4 +1,4 @@
-//! The views. Each folder is one part of the page; the style has a file for each.
+//! The views. Each folder contains one part of the page and has a style sheet of the same name.
 
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
 #![allow(clippy::needless_pass_by_value, reason = "properties are values")]

@@ -1,11 +1,11 @@
-//! What keeps the WebAssembly small. Leptos compiles its code anew for each type of child, attribute and event handler, and every closure is a
-//! type of its own. Texts, flags and handlers that go into a view have one type each here.
+//! Boxed types that keep the WebAssembly small. Leptos instantiates its code for each type of child, attribute and event handler, and every
+//! closure has its own type. These functions give all texts, flags and handlers in views one type each.
 
 use std::sync::Arc;
 
 use leptos::prelude::*;
 
-/// A text that is computed, for a child or an attribute.
+/// A computed text, for a child or an attribute.
 pub(crate) fn text(compute: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
     derived(Box::new(compute))
 }
@@ -14,13 +14,13 @@ fn derived(compute: Box<dyn Fn() -> String + Send + Sync>) -> Signal<String> {
     Signal::derive(compute)
 }
 
-/// A text that is computed only when something that it reads has changed, and passed on only when it differs.
+/// A computed text that notifies its readers only if the result differs.
 pub(crate) fn memo_text(compute: impl Fn() -> String + Send + Sync + 'static) -> Signal<String> {
     let compute = derived(Box::new(compute));
     Memo::new(move |_| compute.get()).into()
 }
 
-/// A condition, passed on only when it changes.
+/// A condition that notifies its readers only when it changes.
 pub(crate) fn flag(compute: impl Fn() -> bool + Send + Sync + 'static) -> Signal<bool> {
     condition(Box::new(compute))
 }
@@ -29,7 +29,7 @@ fn condition(compute: Box<dyn Fn() -> bool + Send + Sync>) -> Signal<bool> {
     Memo::new(move |_| compute()).into()
 }
 
-/// An attribute that is there or not: `Some` of its value.
+/// An optional attribute. `None` removes it.
 pub(crate) fn optional(compute: impl Fn() -> Option<String> + Send + Sync + 'static) -> Signal<Option<String>> {
     attribute(Box::new(compute))
 }
@@ -52,7 +52,7 @@ pub(crate) fn on<E: 'static>(handle: impl FnMut(E) + 'static) -> Box<dyn FnMut(E
     Box::new(handle)
 }
 
-/// A view that is there or not.
+/// An optional view.
 pub(crate) fn maybe<V: IntoView + 'static>(view: Option<V>) -> AnyView {
     match view {
         Some(view) => view.into_any(),
@@ -60,7 +60,7 @@ pub(crate) fn maybe<V: IntoView + 'static>(view: Option<V>) -> AnyView {
     }
 }
 
-/// Views one after the other.
+/// A sequence of views.
 pub(crate) fn all<V: IntoView + 'static>(views: impl IntoIterator<Item = V>) -> AnyView {
     let views: Vec<AnyView> = views.into_iter().map(IntoAny::into_any).collect();
     views.into_any()
@@ -72,17 +72,17 @@ pub(crate) fn When(condition: Signal<bool>, children: ChildrenFn) -> impl IntoVi
     move || condition.get().then(|| children())
 }
 
-/// Renders a view for each key. An element stays for as long as its key is there.
+/// Renders a view for each key. An element is reused for as long as the list contains its key.
 #[component]
 pub(crate) fn Each(keys: Signal<Vec<String>>, view: EachView) -> impl IntoView {
     view! { <For each=move || keys.get() key=|key| key.clone() children=move |key| (view.0)(key) /> }
 }
 
-/// How [`Each`] renders a key.
+/// The function with which [`Each`] renders a key.
 #[derive(Clone)]
 pub(crate) struct EachView(Arc<dyn Fn(String) -> AnyView + Send + Sync>);
 
-/// A view for each key.
+/// Boxes the function for [`Each`].
 pub(crate) fn each<V: IntoView + 'static>(view: impl Fn(String) -> V + Send + Sync + 'static) -> EachView {
     EachView(Arc::new(move |key| view(key).into_any()))
 }

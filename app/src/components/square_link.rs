@@ -1,4 +1,4 @@
-//! A button that leads to a square.
+//! Buttons that move the keyboard focus to a square.
 
 use leptos::prelude::*;
 use quilt::Square;
@@ -6,13 +6,13 @@ use quilt::Square;
 use crate::components::shared::{When, flag, on, text};
 use crate::live::use_batch;
 
-/// A square's name, which leads to it.
+/// A button with the name of a fixed square.
 #[component]
 pub(crate) fn SquareLink(square: Square) -> impl IntoView {
     view! { <SquareButton square=Signal::stored(Some(square)) /> }
 }
 
-/// A button that leads to a square. It keeps the keyboard focus when the square changes, and is not there without one.
+/// A button with the name of a square. It keeps the keyboard focus when the square changes, and is absent if there is none.
 #[component]
 pub(crate) fn SquareButton(square: Signal<Option<Square>>) -> impl IntoView {
     let batch = use_batch();

@@ -6,7 +6,7 @@ use quilt::BatchId;
 use crate::command::Command;
 use crate::model::{ActionError, Answer};
 
-/// Does something with a batch of this visitor, and leads to the page that shows the result.
+/// Runs a command on a batch of this visitor and redirects to the page that shows the result.
 #[server(prefix = "/actions", endpoint = "control", output = Answer)]
 pub async fn control(id: BatchId, command: Command) -> Result<(), ActionError> {
     let target = crate::actions::run(id, command).await?;

@@ -1,4 +1,4 @@
-//! The server functions. Each works as the target of a plain form as well as from the page.
+//! The server functions. Each can be called by the page and as the target of a plain form.
 
 #![allow(missing_docs, unreachable_pub, reason = "the server macro makes types and functions of its own")]
 

@@ -1,4 +1,4 @@
-//! The visitor's batches.
+//! The list of the visitor's batches.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::functions::list_batches;
 use crate::live::shared::effect;
 use crate::model::{BatchView, EncodedView};
 
-/// How often the list is loaded again while a batch in it may change.
-const REFRESH: Duration = Duration::from_secs(2);
+/// How often the list is loaded again while it contains a running batch.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Lists the newest batches, and follows those that run. Without JavaScript it stays as it was rendered.
+/// Lists the newest batches and updates those that run. Without JavaScript it stays as rendered.
 #[island]
 pub fn BatchList(batches: Vec<EncodedView>) -> impl IntoView {
     let batches = RwSignal::new(decoded(&batches));
-    // Runs again whenever the list was loaded. Effects run in the browser alone.
+    // Runs again after each load. Effects run only in the browser.
     effect(move || {
         if batches.with(|batches| batches.iter().any(|batch| !batch.summary.status.is_over())) {
             refresh_later(batches);
@@ -45,7 +45,7 @@ pub fn BatchList(batches: Vec<EncodedView>) -> impl IntoView {
     }
 }
 
-/// What cannot be read is left out.
+/// Decodes the batches and skips those that cannot be decoded.
 fn decoded(batches: &[EncodedView]) -> Vec<BatchView> {
     batches.iter().filter_map(|batch| batch.decode().ok()).collect()
 }
@@ -55,12 +55,12 @@ fn refresh_later(batches: RwSignal<Vec<BatchView>>) {
         spawn_local(async move {
             match list_batches().await {
                 Ok(loaded) => drop(batches.try_set(decoded(&loaded))),
-                // The server may answer in a moment.
+                // Triggers the effect again, which retries after the interval.
                 Err(_) => batches.notify(),
             }
         });
     };
-    if let Ok(timer) = set_timeout_with_handle(load, REFRESH) {
+    if let Ok(timer) = set_timeout_with_handle(load, REFRESH_INTERVAL) {
         on_cleanup(move || timer.clear());
     }
 }

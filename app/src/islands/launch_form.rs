@@ -10,7 +10,8 @@ use crate::components::shared::{flag, on, optional, text};
 use crate::functions::{Launch, launch};
 use crate::live::shared::effect;
 
-/// A plain form around its fields. In the browser it is posted in place, and shows why it was refused; a launch leads to the batch's page.
+/// A plain form around its fields. With JavaScript it is posted without leaving the page: a refusal is displayed, and a launch navigates to
+/// the batch's page.
 #[island]
 pub fn LaunchForm(
     /// Why the form was refused when it was posted without JavaScript.
@@ -23,10 +24,10 @@ pub fn LaunchForm(
         async move { launch(fields.into()).await }
     });
     let (pending, value) = (action.pending(), action.value());
-    // A launch leads to another page: until the browser is there, the form is busy.
+    // After a launch the form stays busy until the browser has navigated to the batch's page.
     let is_busy = flag(move || pending.get() || value.with(|launched| matches!(launched, Some(Ok(())))));
     effect(move || {
-        // Somebody came back, and the browser had kept the page.
+        // The browser restored the page from its back/forward cache.
         let shown = window_event_listener_untyped("pageshow", move |_| {
             if value.with_untracked(Option::is_some) {
                 value.set(None);
@@ -36,7 +37,7 @@ pub fn LaunchForm(
     });
     let submit = move |event: SubmitEvent| {
         let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
-        // What cannot be read here is posted as a plain form.
+        // If the fields cannot be read, the browser posts the plain form.
         let Some(Ok(fields)) = form.map(|form| FormData::new_with_form(&form)) else { return };
         event.prevent_default();
         if !is_busy.get_untracked() {
@@ -67,7 +68,8 @@ pub fn LaunchForm(
     }
 }
 
-/// Fills in the fields that go with a preset: its attribute has their names and values, as in a query. `None` for other changes.
+/// Fills in the fields of a chosen preset, whose `data-values` attribute contains names and values like a query string. Returns `None` for
+/// changes of other fields.
 fn fill_in(event: &Event) -> Option<()> {
     let preset = event.target()?.dyn_into::<HtmlInputElement>().ok()?;
     let form = preset.form()?;

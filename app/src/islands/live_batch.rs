@@ -20,16 +20,16 @@ use crate::live::view::View;
 use crate::live::{Batch, use_channel};
 use crate::model::{BatchView, EncodedView};
 
-/// Connects to a batch, and follows it to its finish line and beyond.
+/// The live page of a batch: connects to its channel and follows it through all laps.
 #[island]
 pub fn LiveBatch(
-    /// The batch when the page was rendered.
+    /// The batch as of when the page was rendered.
     view: EncodedView,
-    /// The kind's own columns in the table of results.
+    /// The columns that the kind of work adds to the table of results.
     columns: Vec<Column>,
-    /// Why a form of this page was refused when it was posted without JavaScript.
+    /// Why a form that was posted without JavaScript was refused.
     refusal: Option<String>,
-    /// The squares as they were when the page was rendered.
+    /// The squares as of when the page was rendered.
     children: Children,
 ) -> impl IntoView {
     match view.decode() {
@@ -57,13 +57,13 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     let needs_attempts = flag(move || batch.view.is_race_open.get() || batch.view.look.get().needs_attempts());
     follow_when(batch.channel, needs_attempts);
     let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
-    let (told, progress) = (batch.channel.told, batch.channel.progress);
+    let (signals, progress) = (batch.channel.signals, batch.channel.progress);
     let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());
     view! {
         <article
             class="batch"
             data-status=text(move || batch.channel.status.get().as_str().into())
-            data-lap=text(move || told.summary.get().lap.to_string())
+            data-lap=text(move || signals.summary.get().lap.to_string())
             data-done=text(move || progress.get().done.to_string())
             data-failed=text(move || progress.get().failed.to_string())
             data-total=text(move || progress.get().tasks.to_string())
@@ -112,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    /// A request moves between the threads of the server while its page is rendered.
+    /// The server moves a request between threads while it renders the page.
     #[test]
     fn a_page_may_move_to_another_thread() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };

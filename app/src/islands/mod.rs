@@ -1,4 +1,4 @@
-//! The components that live on in the browser, with everything below them.
+//! The components that are hydrated in the browser, with everything below them.
 
 #![allow(missing_docs, unreachable_pub, reason = "the island macro exports a function for each island")]
 #![allow(clippy::needless_pass_by_value, reason = "the properties of an island are values")]

@@ -1,4 +1,4 @@
-//! The view in the address, so that a link opens the same view.
+//! Synchronizes the view with the URL, so that a link opens the same view.
 
 use leptos::prelude::*;
 use viewer::address::View as Query;
@@ -7,16 +7,16 @@ use wasm_bindgen::JsValue;
 use super::context::Batch;
 use super::shared::effect;
 
-/// Reads the view from the address once, and writes it there whenever it changes.
+/// Reads the view from the URL once, and updates the URL whenever the view changes.
 pub(crate) fn use_address(batch: Batch) {
     let view = batch.view;
-    // What the address says; `None` before it was read.
+    // The query in the URL; `None` before it was read.
     let mut known: Option<String> = None;
     effect(move || {
         let (look, chosen) = (view.look.get(), view.chosen.get());
         let scale = view.zoom.get().filter(|zoom| !zoom.is_whole()).map(|zoom| zoom.scale);
         if known.is_none() {
-            // Effects run in the browser alone, and this one before anything is painted.
+            // Effects run only in the browser, and this one runs before the first paint.
             read(batch);
             known = Some(String::new());
         } else if batch.stage.wanted_scale.with(|scale| scale.is_none()) == Some(true) {
@@ -37,7 +37,7 @@ fn read(batch: Batch) {
     batch.stage.wanted_scale.with(|wanted| *wanted = scale);
 }
 
-/// Writes a query. Browsers refuse that when it is done hundreds of times within seconds; the next change tries again.
+/// Replaces the query of the URL. Browsers refuse this if it happens hundreds of times within seconds; the next change tries again.
 fn write(query: &str) -> bool {
     let location = window().location();
     let (Ok(path), Ok(history)) = (location.pathname(), window().history()) else { return false };

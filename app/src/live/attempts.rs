@@ -1,4 +1,4 @@
-//! Reads the attempts of a batch: those of the past from its journal, later ones from its channel.
+//! Reads the attempts of a batch: past ones from its journal, later ones from its channel.
 
 use std::time::Duration;
 
@@ -11,21 +11,21 @@ use super::following::Following;
 use super::shared::{effect, later};
 use crate::model::ActionError;
 
-/// How much of a journal is folded at a time, in bytes. It takes some milliseconds at most.
-const BUDGET: usize = 16 * 1024;
+/// How many bytes of a journal are folded at a time. This takes at most a few milliseconds.
+const FOLD_CHUNK_BYTES: usize = 16 * 1024;
 
-/// Follows the attempts from the moment on at which something needs them, and reads the journal again when some were missed.
+/// Starts to follow the attempts once they are needed, and reads the journal again after a gap.
 pub(crate) fn follow_when(channel: Channel, is_needed: Signal<bool>) {
     effect(move || {
-        if is_needed.get() && channel.told.following.get() == Following::No {
-            read_on(channel);
+        if is_needed.get() && channel.signals.following.get() == Following::No {
+            read_journal(channel);
         }
     });
 }
 
-/// Reads the journal from where the viewer is.
-fn read_on(channel: Channel) {
-    channel.told.following.set(Following::Reading);
+/// Reads the journal from the viewer's offset.
+fn read_journal(channel: Channel) {
+    channel.signals.following.set(Following::Reading);
     let Some(after) = channel.quilt.with_untracked(|viewer| viewer.race().offset().0) else { return };
     spawn_local(async move {
         match journal(channel, after).await {
@@ -35,16 +35,16 @@ fn read_on(channel: Channel) {
     });
 }
 
-/// The events of the batch's journal after the first `after`.
+/// Fetches the batch's journal after its first `after` events.
 pub(super) async fn journal(channel: Channel, after: u64) -> Result<Vec<u8>, ActionError> {
     fetch::bytes(&format!("/api/batches/{}/journal?after={after}", channel.id)).await
 }
 
-/// Folds a journal from `start` on, a part at a time, so that the page stays responsive.
+/// Folds a journal from byte `start` in several steps, so that the page stays responsive.
 fn fold(channel: Channel, journal: Vec<u8>, start: usize) {
     let folded = channel.quilt.update(|viewer| {
         let mut rest = journal.get(start..).unwrap_or_default();
-        viewer.read_journal(&mut rest, BUDGET).map(|()| journal.len() - rest.len())
+        viewer.read_journal(&mut rest, FOLD_CHUNK_BYTES).map(|()| journal.len() - rest.len())
     });
     match folded {
         Some(Ok(next)) if next < journal.len() => {
@@ -56,12 +56,12 @@ fn fold(channel: Channel, journal: Vec<u8>, start: usize) {
             channel.send_follow();
         }
         Some(Err(_)) => set_following(channel, Following::Failed),
-        // The page is gone.
+        // The page was closed.
         None => {}
     }
 }
 
 fn set_following(channel: Channel, following: Following) {
-    channel.told.following.try_set(following);
+    channel.signals.following.try_set(following);
     channel.race_changed();
 }

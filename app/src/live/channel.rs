@@ -16,10 +16,10 @@ use super::shared::{Shared, effect};
 use super::socket::{Event, Socket, use_socket};
 use crate::model::{ActionError, BatchView};
 
-/// How often the clock on the page moves, in milliseconds.
+/// How often the clock on the page is updated, in milliseconds.
 const TICK_MS: u64 = 200;
 
-/// A signal that counts, around a fold that is no signal: nothing of a million squares is in the reactive graph.
+/// The viewer with a version signal, so that its up to a million squares stay out of the reactive graph.
 #[derive(Clone, Copy)]
 pub(crate) struct QuiltSignal {
     version: RwSignal<u32>,
@@ -31,91 +31,91 @@ impl QuiltSignal {
         Self { version: RwSignal::new(0), viewer: Shared::new(Viewer::new(summary)) }
     }
 
-    /// Looks at the viewer, again whenever it has changed. `None` where the owner is gone.
+    /// Reads the viewer and tracks its changes. `None` if the reactive owner is gone.
     pub(crate) fn with<T>(self, look: impl FnOnce(&Viewer) -> T) -> Option<T> {
         self.track();
         self.with_untracked(look)
     }
 
-    /// Looks at the viewer once.
+    /// Reads the viewer without tracking it.
     pub(crate) fn with_untracked<T>(self, look: impl FnOnce(&Viewer) -> T) -> Option<T> {
         self.viewer.with(|viewer| look(viewer))
     }
 
-    /// Follows the viewer.
+    /// Tracks changes of the viewer.
     pub(crate) fn track(self) {
         self.version.track();
     }
 
-    /// Changes the viewer; those who look at it follow after [`QuiltSignal::notify`]. `None` where the owner is gone.
+    /// Changes the viewer. Readers are updated by [`QuiltSignal::notify`]. `None` if the reactive owner is gone.
     pub(crate) fn update<T>(self, change: impl FnOnce(&mut Viewer) -> T) -> Option<T> {
         self.viewer.with(change)
     }
 
-    /// Tells those who look at the viewer that it has changed.
+    /// Notifies readers that the viewer has changed.
     pub(crate) fn notify(self) {
         self.version.try_update(|version| *version = version.wrapping_add(1));
     }
 }
 
-/// What the server has told about the batch. Written once a frame.
+/// The state of the batch as received from the server. Written at most once per frame.
 #[derive(Clone, Copy)]
-pub(crate) struct Told {
-    /// The state without the squares.
+pub(crate) struct ChannelSignals {
+    /// The state of the batch, without the squares.
     pub(crate) summary: RwSignal<Arc<Summary>>,
     /// The state of the connection.
     pub(crate) connection: RwSignal<Connection>,
-    /// The server's clock, a few times a second while the batch runs.
+    /// The server's time, updated a few times per second while the batch runs.
     pub(crate) now: RwSignal<Timestamp>,
-    /// What the workers do.
+    /// The state of the workers.
     pub(crate) load: RwSignal<Option<Arc<Load>>>,
     /// How fast tasks finish.
     pub(crate) pace: RwSignal<Option<Pace>>,
-    /// How far the attempts are known.
+    /// Whether the attempts are known.
     pub(crate) following: RwSignal<Following>,
-    /// Grows with the attempts and the load.
+    /// Incremented when the attempts or the load change.
     pub(crate) race_version: RwSignal<u32>,
-    /// Whether the batch crossed its finish line while the visitor watched.
+    /// Whether the batch crossed its finish line while the page was open.
     pub(crate) has_seen_finish: RwSignal<bool>,
 }
 
-/// A live batch. A handle: all copies are the same channel.
+/// A handle to the channel of a batch. All copies refer to the same channel.
 #[derive(Clone, Copy)]
 pub(crate) struct Channel {
     /// The batch.
     pub(crate) id: BatchId,
     /// The squares and their attempts.
     pub(crate) quilt: QuiltSignal,
-    /// Counts of tasks.
+    /// The counts of tasks.
     pub(crate) progress: Memo<Progress>,
     /// The batch's status.
     pub(crate) status: Memo<Status>,
     /// The state of the connection.
     pub(crate) connection: Signal<Connection>,
-    /// Everything else.
-    pub(crate) told: Told,
-    news: Shared<News>,
+    /// The signals that are written once per frame.
+    pub(crate) signals: ChannelSignals,
+    pending: Shared<PendingChanges>,
     frames: Shared<Option<Frames>>,
     socket: Shared<Option<Socket>>,
 }
 
-/// What arrived since the signals were last written.
+/// Changes that arrived since the signals were last written, and state that needs no signal.
 #[derive(Default)]
-struct News {
-    has_changed: bool,
+struct PendingChanges {
+    has_quilt_changed: bool,
     load: Option<Load>,
-    has_raced: bool,
+    has_race_changed: bool,
     connection: Option<Connection>,
     /// The difference from the browser's clock to the server's, in milliseconds.
     clock_skew: i64,
     samples: Samples,
 }
 
-/// Connects to a batch and follows it to its finish line and beyond, for as long as the owner lives.
+/// Connects to a batch and follows it through all laps, until the reactive owner is disposed.
 pub(crate) fn use_channel(view: &BatchView) -> Channel {
     let BatchView { id, summary, now, .. } = view;
     let quilt = QuiltSignal::new(summary);
-    let told = Told {
+    let signals = ChannelSignals {
         summary: RwSignal::new(Arc::new(summary.clone())),
         connection: RwSignal::new(Connection::Connecting),
         now: RwSignal::new(*now),
@@ -128,11 +128,11 @@ pub(crate) fn use_channel(view: &BatchView) -> Channel {
     let channel = Channel {
         id: *id,
         quilt,
-        progress: Memo::new(move |_| told.summary.get().progress),
-        status: Memo::new(move |_| told.summary.get().status),
-        connection: told.connection.into(),
-        told,
-        news: Shared::new(News::default()),
+        progress: Memo::new(move |_| signals.summary.get().progress),
+        status: Memo::new(move |_| signals.summary.get().status),
+        connection: signals.connection.into(),
+        signals,
+        pending: Shared::new(PendingChanges::default()),
         frames: Shared::new(None),
         socket: Shared::new(None),
     };
@@ -151,33 +151,33 @@ impl Channel {
         !self.status.get().is_over()
     }
 
-    /// How long this lap has run, or took, in milliseconds.
+    /// The duration of this lap so far, in milliseconds.
     pub(crate) fn elapsed(self) -> u64 {
-        let summary = self.told.summary.get();
-        summary.ended_at.unwrap_or_else(|| self.told.now.get()).millis_since(summary.started_at)
+        let summary = self.signals.summary.get();
+        summary.ended_at.unwrap_or_else(|| self.signals.now.get()).millis_since(summary.started_at)
     }
 
-    /// Asks the server for the attempts after those that are known.
+    /// Requests the attempts after the known ones from the server.
     pub(super) fn send_follow(self) {
-        if self.told.following.try_get_untracked() == Some(Following::Live)
+        if self.signals.following.try_get_untracked() == Some(Following::Live)
             && let Some(after) = self.quilt.with_untracked(|viewer| viewer.race().offset())
         {
             self.send(&ClientFrame::Follow { after });
         }
     }
 
-    /// Notes that attempts were folded, to be shown in the next frame.
+    /// Schedules an update of the attempts for the next frame.
     pub(super) fn race_changed(self) {
-        self.note(|news| news.has_raced = true);
+        self.record(|pending| pending.has_race_changed = true);
     }
 
-    /// Runs the frame's work again in the next frame.
+    /// Schedules an update of the quilt for the next frame.
     pub(crate) fn request_frame(self) {
-        self.note(|news| news.has_changed = true);
+        self.record(|pending| pending.has_quilt_changed = true);
     }
 
-    fn note(self, note: impl FnOnce(&mut News)) {
-        self.news.with(note);
+    fn record(self, record: impl FnOnce(&mut PendingChanges)) {
+        self.pending.with(record);
         if let Some(frames) = self.frames.with(|frames| *frames).flatten() {
             frames.request();
         }
@@ -195,52 +195,52 @@ impl Channel {
 
     fn on_event(self, event: Event<'_>) {
         match event {
-            Event::Opened => self.greet(),
+            Event::Opened => self.send_hello(),
             Event::Message(message) => self.receive(message),
             Event::Closed(code) => self.closed(code),
         }
     }
 
-    fn greet(self) {
+    fn send_hello(self) {
         let from = self.quilt.update(|viewer| {
             viewer.connected();
             viewer.step()
         });
         let Some(from) = from else { return };
-        if self.told.following.try_get_untracked() == Some(Following::Failed) {
-            self.told.following.set(Following::No);
+        if self.signals.following.try_get_untracked() == Some(Following::Failed) {
+            self.signals.following.set(Following::No);
         }
         self.send(&ClientFrame::Hello { from });
         self.send_follow();
     }
 
     fn receive(self, message: &[u8]) {
-        let is_reading = self.told.following.try_get_untracked() == Some(Following::Reading);
+        let is_reading = self.signals.following.try_get_untracked() == Some(Following::Reading);
         let Some(received) = self.quilt.update(|viewer| viewer.receive(message, is_reading)) else { return };
         match received {
             Received::Changed(step) => {
                 self.send(&ClientFrame::Ack { step });
                 self.with_socket(Socket::succeeded);
-                self.note(|news| {
-                    news.has_changed = true;
-                    news.connection = Some(Connection::Live);
+                self.record(|pending| {
+                    pending.has_quilt_changed = true;
+                    pending.connection = Some(Connection::Live);
                 });
             }
             Received::Load(load) => {
                 self.set_clock(load.now);
-                // Nothing else arrives for a page that has seen everything.
+                // An up-to-date page receives no other message that confirms the connection.
                 let is_live = self.quilt.with_untracked(|viewer| viewer.step().is_some()) == Some(true);
-                self.note(|news| {
-                    news.load = Some(load);
-                    news.has_raced = true;
-                    news.connection = is_live.then_some(Connection::Live).or(news.connection);
+                self.record(|pending| {
+                    pending.load = Some(load);
+                    pending.has_race_changed = true;
+                    pending.connection = is_live.then_some(Connection::Live).or(pending.connection);
                 });
             }
             Received::Raced => self.race_changed(),
             Received::Missed => {
-                if self.told.following.try_get_untracked() == Some(Following::Live) {
-                    // They are in the journal, which is read again.
-                    self.told.following.set(Following::No);
+                if self.signals.following.try_get_untracked() == Some(Following::Live) {
+                    // The journal contains the missed attempts. This state causes it to be read again.
+                    self.signals.following.set(Following::No);
                 }
             }
             Received::OutOfStep => {
@@ -248,7 +248,7 @@ impl Channel {
                 self.with_socket(Socket::reopen_later);
             }
             Received::Newer => {
-                // The page of that version can. A reload fails only where the browser forbids it.
+                // The reloaded page is of the server's version. A reload fails only if the browser forbids it.
                 let _ = window().location().reload();
             }
             Received::Part => {}
@@ -256,11 +256,11 @@ impl Channel {
     }
 
     fn closed(self, code: u16) {
-        let Some(connection) = self.told.connection.try_get_untracked() else { return };
-        let connection = self.news.with(|news| news.connection).flatten().unwrap_or(connection).closed(code);
+        let Some(connection) = self.signals.connection.try_get_untracked() else { return };
+        let connection = self.pending.with(|pending| pending.connection).flatten().unwrap_or(connection).closed(code);
         self.set_connection(connection);
         self.with_socket(Socket::reopen_later);
-        // A browser does not say why a connection was refused.
+        // The browser does not report why a connection was refused, so this checks whether the batch still exists.
         spawn_local(async move {
             let asked = fetch::bytes(&format!("/api/batches/{}", self.id)).await;
             if asked == Err(ActionError::NotFound) {
@@ -273,76 +273,76 @@ impl Channel {
         if connection == Connection::Removed {
             self.with_socket(Socket::finish);
         }
-        self.note(|news| news.connection = Some(connection));
+        self.record(|pending| pending.connection = Some(connection));
     }
 
     fn set_clock(self, server_now: Timestamp) {
         let clock_skew = server_now.0 as i64 - js_sys::Date::now() as i64;
-        self.news.with(|news| news.clock_skew = clock_skew);
+        self.pending.with(|pending| pending.clock_skew = clock_skew);
     }
 
-    /// Writes the signals, before the browser draws.
+    /// Writes the pending changes to the signals, before the browser draws.
     fn flush(self) {
-        let Some(mut news) = self.news.with(|news| News {
-            has_changed: std::mem::take(&mut news.has_changed),
-            has_raced: std::mem::take(&mut news.has_raced),
-            load: news.load.take(),
-            connection: news.connection.take(),
-            ..News::default()
+        let Some(mut pending) = self.pending.with(|pending| PendingChanges {
+            has_quilt_changed: std::mem::take(&mut pending.has_quilt_changed),
+            has_race_changed: std::mem::take(&mut pending.has_race_changed),
+            load: pending.load.take(),
+            connection: pending.connection.take(),
+            ..PendingChanges::default()
         }) else {
             return;
         };
-        if let Some(connection) = news.connection.take() {
-            set_if_new(self.told.connection, connection);
+        if let Some(connection) = pending.connection.take() {
+            set_if_changed(self.signals.connection, connection);
         }
-        if let Some(load) = news.load.take() {
-            self.told.load.set(Some(Arc::new(load)));
+        if let Some(load) = pending.load.take() {
+            self.signals.load.set(Some(Arc::new(load)));
         }
-        if news.has_changed {
+        if pending.has_quilt_changed {
             self.publish();
         }
-        if news.has_raced {
-            self.told.race_version.update(|version| *version = version.wrapping_add(1));
+        if pending.has_race_changed {
+            self.signals.race_version.update(|version| *version = version.wrapping_add(1));
         }
-        if news.has_changed || news.has_raced {
+        if pending.has_quilt_changed || pending.has_race_changed {
             self.quilt.notify();
         }
     }
 
-    /// Brings the summary up to the quilt.
+    /// Updates the summary from the quilt.
     fn publish(self) {
         let summary = self.quilt.with_untracked(|viewer| viewer.quilt().map(quilt::Quilt::summary)).flatten();
         let Some(summary) = summary else { return };
-        let before = self.told.summary.get_untracked();
+        let before = self.signals.summary.get_untracked();
         if (summary.lap, summary.status) != (before.lap, before.status) {
-            // The lap was running when this page last looked.
+            // Whether the lap was still running at this page's last update.
             let was_running = !before.status.is_over() || before.lap < summary.lap;
-            self.told.has_seen_finish.set(was_running && summary.status == Status::Finished);
-            self.told.race_version.update(|version| *version = version.wrapping_add(1));
+            self.signals.has_seen_finish.set(was_running && summary.status == Status::Finished);
+            self.signals.race_version.update(|version| *version = version.wrapping_add(1));
         }
         if summary != *before {
-            self.told.summary.set(Arc::new(summary));
+            self.signals.summary.set(Arc::new(summary));
         }
     }
 
-    /// Moves the clock on.
+    /// Updates the clock and the pace.
     fn tick(self) {
-        let Some(summary) = self.told.summary.try_get_untracked().filter(|summary| !summary.status.is_over()) else {
+        let Some(summary) = self.signals.summary.try_get_untracked().filter(|summary| !summary.status.is_over()) else {
             return;
         };
         let settled = summary.progress.settled();
-        let ticked = self.news.with(|news| {
-            let now = Timestamp((js_sys::Date::now() as u64).saturating_add_signed(news.clock_skew));
-            (now, news.samples.sample(now, settled))
+        let ticked = self.pending.with(|pending| {
+            let now = Timestamp((js_sys::Date::now() as u64).saturating_add_signed(pending.clock_skew));
+            (now, pending.samples.sample(now, settled))
         });
         if let Some((now, pace)) = ticked {
-            self.told.now.set(now);
-            set_if_new(self.told.pace, pace);
+            self.signals.now.set(now);
+            set_if_changed(self.signals.pace, pace);
         }
     }
 }
 
-fn set_if_new<T: PartialEq + Clone + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
+fn set_if_changed<T: PartialEq + Clone + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {
     if signal.with_untracked(|known| *known != value) {
         signal.set(value);
     }

@@ -1,4 +1,4 @@
-//! Everything about a live batch, for the components below it.
+//! The context of a batch's components.
 
 use leptos::prelude::*;
 use quilt::{BatchId, Square, Status};
@@ -9,7 +9,7 @@ use super::stage::Stage;
 use super::view::View;
 use crate::functions::Control;
 
-/// A live batch and how the visitor looks at it. A handle: all copies are the same.
+/// A handle to a live batch and the visitor's view of it. All copies refer to the same batch.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch {
     /// Its id.
@@ -18,15 +18,15 @@ pub(crate) struct Batch {
     pub(crate) is_own: bool,
     /// Its state.
     pub(crate) channel: Channel,
-    /// How the visitor looks at it.
+    /// The visitor's view of it.
     pub(crate) view: View,
-    /// Where it is painted.
+    /// The painter of its quilt.
     pub(crate) stage: Stage,
-    /// Sends commands. There is one for all of them, because each type of action is code of its own.
+    /// Sends commands. All commands share one action, because each type of action adds code to the WebAssembly.
     pub(crate) control: ServerAction<Control>,
 }
 
-/// The batch of the page.
+/// Returns the batch of the page from the context.
 pub(crate) fn use_batch() -> Batch {
     expect_context()
 }
@@ -42,7 +42,7 @@ impl Batch {
         self.is_own && self.channel.is_running() && !self.is_removed()
     }
 
-    /// Whether it stops already, and only what runs has yet to end.
+    /// Whether the batch is stopping and only waits for running tasks.
     pub(crate) fn is_draining(self) -> bool {
         self.channel.status.get() == Status::Draining
     }
@@ -52,7 +52,7 @@ impl Batch {
         self.is_own && self.channel.status.get().is_over() && !self.is_removed()
     }
 
-    /// Whether it was deleted while the page was open.
+    /// Whether the batch was deleted while the page was open.
     pub(crate) fn is_removed(self) -> bool {
         self.channel.connection.get() == Connection::Removed
     }
@@ -62,7 +62,7 @@ impl Batch {
         self.stage.focus(self.channel, self.view, square);
     }
 
-    /// Moves the keyboard to a square and shows its details.
+    /// Moves the keyboard focus to a square and opens its details.
     pub(crate) fn choose(self, square: Square) {
         if self.view.chosen.get_untracked() != Some(square) {
             self.view.chosen.set(Some(square));
@@ -70,7 +70,7 @@ impl Batch {
         self.focus(square);
     }
 
-    /// Closes the details of the chosen square, and moves the keyboard back to it. Whether one was chosen.
+    /// Closes the details of the chosen square and moves the keyboard focus back to it. Returns whether one was chosen.
     pub(crate) fn close_square(self) -> bool {
         let chosen = self.view.chosen.get_untracked();
         if let Some(square) = chosen {
@@ -80,7 +80,7 @@ impl Batch {
         chosen.is_some()
     }
 
-    /// Moves the keyboard to a square, if the quilt has it.
+    /// Moves the keyboard focus to a square, if the quilt contains it.
     pub(crate) fn show(self, square: Square) {
         if self.grid().index(square).is_some() {
             self.focus(square);
@@ -89,7 +89,7 @@ impl Batch {
         }
     }
 
-    /// Moves the keyboard to the next failed square.
+    /// Moves the keyboard focus to the next failed square.
     pub(crate) fn show_next_failure(self) {
         let here = self.view.focused.get_untracked();
         match self.channel.quilt.with_untracked(|viewer| viewer.next_failure(here)).flatten() {
@@ -98,17 +98,17 @@ impl Batch {
         }
     }
 
-    /// Whether one cell stands for all squares.
+    /// Whether the quilt is drawn on a canvas, where a single cell represents all squares.
     pub(crate) fn is_on_canvas(self) -> bool {
         self.grid().squares() > viewer::MAX_ELEMENTS
     }
 
-    /// The shape of the quilt now.
+    /// The current shape of the quilt.
     pub(crate) fn grid(self) -> quilt::Grid {
-        self.channel.told.summary.get_untracked().spec.grid
+        self.channel.signals.summary.get_untracked().spec.grid
     }
 
-    /// Enlarges by a factor, around the focused square where that is visible.
+    /// Enlarges by a factor, around the focused square if it is visible.
     pub(crate) fn zoom(self, factor: f64) {
         let focused = self.view.focused.get_untracked();
         self.view.update_zoom(|zoom| zoom.stepped_at(factor, focused));
@@ -116,7 +116,7 @@ impl Batch {
 
     /// Shows the whole quilt.
     pub(crate) fn zoom_to_whole(self) {
-        // As small as it gets.
+        // The zoom clamps this to its minimum.
         self.zoom(0.0);
     }
 }

@@ -6,15 +6,15 @@ use serde::de::DeserializeOwned;
 
 use crate::model::ActionError;
 
-/// A document of the API that is loaded whenever its path or its version changes. There is one type of resource for all documents,
-/// because each type is code of its own.
+/// A document of the API that is loaded whenever its path or its version changes. All documents share one type of resource, because each
+/// type adds code to the WebAssembly.
 #[derive(Clone, Copy)]
 pub(crate) struct Document {
     path: Memo<(Option<String>, String)>,
     loaded: LocalResource<(Option<String>, Result<String, ActionError>)>,
 }
 
-/// Loads the document at a path, which may be `None`, and again when `version` changes.
+/// Loads the document at a path, and reloads it when `version` changes. A path of `None` loads nothing.
 pub(crate) fn use_document(path: Signal<Option<String>>, version: Signal<String>) -> Document {
     let path = Memo::new(move |_| (path.get(), version.get()));
     let loaded = LocalResource::new(move || {
@@ -31,14 +31,14 @@ pub(crate) fn use_document(path: Signal<Option<String>>, version: Signal<String>
 }
 
 impl Document {
-    /// The document; `None` while it, and not another version of it, is loading.
+    /// The document. `None` before the first version at the current path is loaded; while a newer version loads, the previous one is returned.
     pub(crate) fn get<T: DeserializeOwned>(self) -> Option<Result<T, ActionError>> {
         let (path, loaded) = self.loaded.get()?;
         let is_wanted = path.is_some() && self.path.with(|(wanted, _)| *wanted == path);
         is_wanted.then(|| serde_json::from_str(&loaded?).map_err(transport))
     }
 
-    /// The documents, one a line (NDJSON).
+    /// The documents of an NDJSON response, one per line.
     pub(crate) fn get_lines<T: DeserializeOwned>(self) -> Option<Result<Vec<T>, ActionError>> {
         let (path, loaded) = self.loaded.get()?;
         let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).map_err(transport)).collect();

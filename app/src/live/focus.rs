@@ -1,4 +1,4 @@
-//! The keyboard focus, when the control that has it goes away.
+//! Restores the keyboard focus when the control that has it is removed.
 
 use leptos::prelude::*;
 use quilt::Square;
@@ -9,28 +9,28 @@ use web_sys::{FocusEvent, HtmlElement};
 use super::context::Batch;
 use super::shared::{Shared, before_frame, effect};
 
-/// Knows which element of the page has the keyboard focus.
+/// The element of the page that had the keyboard focus last.
 #[derive(Clone, Copy)]
 pub(crate) struct Focus(Shared<Option<SendWrapper<HtmlElement>>>);
 
-/// Moves the keyboard focus to the quilt when the control that has it is removed; browsers would start again at the top of the page.
+/// Moves the keyboard focus to the quilt when the control that has it is removed. Browsers would reset it to the top of the page.
 pub(crate) fn use_focus(batch: Batch) -> Focus {
     let focus = Focus(Shared::new(None));
     let view = batch.view;
     effect(move || {
-        // What controls depend on.
+        // The signals that add or remove controls.
         let _ = (batch.can_control(), batch.can_retry(), batch.is_removed());
         view.playback.with(Option::is_some);
         view.chosen.track();
-        batch.channel.told.summary.track();
-        // They are removed before the next frame.
+        batch.channel.signals.summary.track();
+        // Controls are removed before the next frame.
         before_frame(move || focus.restore(batch));
     });
     focus
 }
 
 impl Focus {
-    /// Notes where the focus is.
+    /// Records the focused element.
     pub(crate) fn moved(self, event: &FocusEvent) {
         let element = event.target().and_then(|target| target.dyn_into().ok());
         self.0.with(|focused| *focused = element.map(SendWrapper::new));

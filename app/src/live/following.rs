@@ -1,14 +1,14 @@
-//! How far the attempts are known.
+//! The state of following the attempts.
 
-/// How far the viewer is with the attempts, which it receives only on request.
+/// Whether the viewer knows the attempts, which it receives only on request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Following {
-    /// Not requested.
+    /// They are not requested.
     No,
     /// The journal is being read.
     Reading,
     /// All are known, and later ones arrive as they happen.
     Live,
-    /// The journal could not be read. It is tried again with the next connection.
+    /// The journal could not be read. The next connection retries.
     Failed,
 }

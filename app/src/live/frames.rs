@@ -1,4 +1,4 @@
-//! Runs something once a frame, however often it is requested.
+//! Runs a function at most once per frame, however often it is requested.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use super::shared::{Shared, before_frame, effect, later};
 
-/// How often a hidden page runs it: it has no frames.
+/// The delay of a run while the page is hidden, because a hidden page has no frames.
 const HIDDEN_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Requests that the function given to [`use_frames`] runs before the browser draws the next frame.
@@ -18,7 +18,7 @@ pub(crate) struct Frames {
     is_requested: Shared<bool>,
 }
 
-/// Calls `run` once before each frame in which that was requested, and at once when a hidden page becomes visible or is hidden.
+/// Calls `run` once before each frame for which it was requested, and immediately when the page becomes visible or hidden.
 pub(crate) fn use_frames(run: impl Fn() + Send + Sync + 'static) -> Frames {
     let frames = Frames { run: StoredValue::new(Arc::new(run)), is_requested: Shared::new(false) };
     effect(move || {
@@ -29,7 +29,7 @@ pub(crate) fn use_frames(run: impl Fn() + Send + Sync + 'static) -> Frames {
 }
 
 impl Frames {
-    /// Requests a run. Does nothing if one is requested already, or the owner is gone.
+    /// Requests a run. Does nothing if one is already requested or the reactive owner is gone.
     pub(crate) fn request(self) {
         let was_requested = self.is_requested.with(|requested| std::mem::replace(requested, true));
         if was_requested != Some(false) {

@@ -1,4 +1,4 @@
-//! Keys that work wherever the focus is, except in fields.
+//! Keyboard shortcuts that work everywhere on the page except in fields.
 
 use leptos::html::{Dialog, Input};
 use leptos::prelude::*;
@@ -9,18 +9,18 @@ use super::context::Batch;
 use super::playback;
 use super::shared::effect;
 
-/// What keys open or focus.
+/// The elements that keys open or focus, and the switch for single keys.
 #[derive(Clone, Copy)]
 pub(crate) struct Targets {
-    /// The list of keys.
+    /// The dialog with the list of keys.
     pub(crate) help: NodeRef<Dialog>,
     /// The field for a row and a column.
     pub(crate) go_to: NodeRef<Input>,
-    /// Whether keys without a modifier work. Those who speak to their machine, or hit keys by accident, can switch them off.
+    /// Whether keys without a modifier work. Visitors who use speech input, or press keys by accident, can switch them off.
     pub(crate) has_single_keys: Signal<bool>,
 }
 
-/// Listens for as long as the owner lives.
+/// Listens for keys until the reactive owner is disposed.
 pub(crate) fn use_keys(batch: Batch, targets: Targets) {
     effect(move || {
         let pressed = window_event_listener(leptos::ev::keydown, move |event| on_key(batch, targets, &event));
@@ -47,13 +47,13 @@ fn on_key(batch: Batch, targets: Targets, event: &KeyboardEvent) {
         "f" => batch.show_next_failure(),
         "/" => {
             if let Some(field) = targets.go_to.get_untracked() {
-                // Where it cannot be focused, nothing is lost.
+                // A failure to focus is harmless.
                 let _ = field.focus();
             }
         }
         "?" => open(targets.help),
-        "+" | "=" => batch.zoom(viewer::zoom::STEP),
-        "-" => batch.zoom(1.0 / viewer::zoom::STEP),
+        "+" | "=" => batch.zoom(viewer::zoom::STEP_FACTOR),
+        "-" => batch.zoom(1.0 / viewer::zoom::STEP_FACTOR),
         "0" => batch.zoom_to_whole(),
         _ => return,
     }
@@ -63,7 +63,7 @@ fn on_key(batch: Batch, targets: Targets, event: &KeyboardEvent) {
 /// Opens a dialog.
 pub(crate) fn open(dialog: NodeRef<Dialog>) {
     if let Some(dialog) = dialog.get_untracked() {
-        // Refused only where it is open.
+        // Fails only if the dialog is open already.
         let _ = dialog.show_modal();
     }
 }

@@ -1,17 +1,18 @@
-//! The signals of a live batch: no views.
+//! The signals of a live batch. This module contains no components.
 //!
-//! Data flows one way. A message is folded and acknowledged at once; before the browser draws the next frame the signals are written, and
-//! the effects and components that depend on them follow. What the visitor does changes a signal of [`view::View`].
+//! Data flows in one direction. A message is folded and acknowledged immediately. Before the browser draws the next frame, the signals are
+//! written, which updates effects and components. The visitor's input changes a signal of [`view::View`].
 //!
 //! # Layout
 //!
-//! - [`channel`]: [`use_channel`], the state of the batch as signals; `socket`: its WebSocket; `frames`: once a frame
-//! - `attempts`: reads attempts from the journal; `playback`: plays it
-//! - [`view`]: how the visitor looks at the batch; `address`, `keys`, `pointer`: the address, the keyboard and the pointer change it; `focus`: where the keyboard goes
+//! - [`channel`]: [`use_channel`], the state of the batch as signals; `socket`: its WebSocket; `frames`: updates once per frame
+//! - `attempts`: reads attempts from the journal, `following` is its state; `playback`: replays the journal
+//! - [`view`]: the visitor's view of the batch; `address`, `keys`, `pointer`: change it from the URL, the keyboard and the pointer
+//! - `focus`: restores the keyboard focus
 //! - [`stage`]: paints the quilt when one of these signals changes
-//! - `tab`: title, icon and notification; `setting`: what the browser keeps
+//! - `tab`: title, icon and notification; `setting`: settings in local storage
 //! - [`shared`]: stored values and effects; [`fetch`]: typed requests to the HTTP API
-//! - [`context`]: all of it, for the components
+//! - [`context`]: the handle to all of this for components
 
 pub(crate) mod address;
 pub(crate) mod attempts;

@@ -9,7 +9,7 @@ use web_sys::{Element, Event, HtmlElement, MouseEvent, PointerEvent, WheelEvent}
 use super::context::Batch;
 use super::shared::Shared;
 
-/// The factor for one pixel of the wheel.
+/// The zoom factor per pixel of wheel movement.
 const WHEEL_FACTOR: f64 = 1.002;
 
 /// Handles the pointer events of the quilt.
@@ -34,7 +34,7 @@ impl Pointer {
         }
     }
 
-    /// Notes which square the pointer is over.
+    /// Records which square is under the pointer.
     pub(crate) fn hover(self, event: &MouseEvent) {
         let square = self.square_under(event);
         if square != self.batch.view.pointed_at.get_untracked() {
@@ -42,7 +42,7 @@ impl Pointer {
         }
     }
 
-    /// Moves or enlarges the quilt.
+    /// Pans or zooms the quilt.
     pub(crate) fn act(self, event: &PointerEvent) {
         let Some(zoom) = self.batch.view.zoom.get_untracked() else { return };
         let action = match event.type_().as_str() {
@@ -59,16 +59,16 @@ impl Pointer {
         });
         if let Some((Some(moved), is_drag)) = acted {
             if is_drag && let Some(quilt) = element(event) {
-                // The pointer may leave the quilt; one that is gone by now needs no capture.
+                // Captured because the pointer may leave the quilt. This fails only if the pointer is already gone.
                 let _ = quilt.set_pointer_capture(event.pointer_id());
             }
             self.batch.view.zoom.set(Some(moved));
         }
     }
 
-    /// Enlarges around the pointer. Where the whole quilt is visible, turning the other way scrolls the page.
+    /// Zooms around the pointer. If the whole quilt is visible already, zooming out scrolls the page instead.
     pub(crate) fn wheel(self, event: &WheelEvent) {
-        // The browser's own power: Rust's would be 1 kB of what it downloads.
+        // The browser's function, because Rust's would add 1 kB to the download.
         let factor = js_sys::Math::pow(WHEEL_FACTOR, -event.delta_y());
         let zoom = self.batch.view.zoom.get_untracked().filter(|zoom| factor > 1.0 || !zoom.is_whole());
         if let Some(zoom) = zoom {
@@ -89,7 +89,7 @@ impl Pointer {
     }
 }
 
-/// The square of the cell that an event came from: its place among its siblings, and that of its row among the rows.
+/// The square of the cell that an event came from. The column is the cell's index in its row, the row is the index of that row.
 pub(crate) fn square_of(event: &Event) -> Option<Square> {
     let cell = element(event).filter(|cell| cell.get_attribute("role").as_deref() == Some("gridcell"))?;
     let row = cell.parent_element()?;

@@ -1,27 +1,27 @@
-//! Settings that the browser keeps for this site.
+//! Settings in the browser's local storage.
 
 use leptos::prelude::*;
 use web_sys::Storage;
 
 use super::shared::effect;
 
-/// What is stored for a switch that is off.
-const OFF: &str = "off";
+/// The stored value of a switch that is off.
+const STORED_OFF: &str = "off";
 
-/// A switch. A handle: all copies are the same.
+/// A handle to a switch. All copies refer to the same switch.
 #[derive(Clone, Copy)]
 pub(crate) struct Switch {
     name: &'static str,
     is_on: RwSignal<bool>,
 }
 
-/// The switch of a name. It is on until the visitor has switched it off.
+/// The switch with this name. It is on until the visitor switches it off.
 pub(crate) fn use_switch(name: &'static str) -> Switch {
     let switch = Switch { name, is_on: RwSignal::new(true) };
-    // Effects run in the browser alone.
+    // Effects run only in the browser.
     effect(move || {
         let stored = storage().and_then(|storage| storage.get_item(name).ok()?);
-        if stored.as_deref() == Some(OFF) {
+        if stored.as_deref() == Some(STORED_OFF) {
             switch.is_on.set(false);
         }
     });
@@ -34,17 +34,17 @@ impl Switch {
         self.is_on.into()
     }
 
-    /// Switches it, for as long as the browser keeps it.
+    /// Sets and stores the switch.
     pub(crate) fn set(self, is_on: bool) {
         self.is_on.set(is_on);
         if let Some(storage) = storage() {
-            // Without room for it, it is kept until the page is left.
-            let _ = if is_on { storage.remove_item(self.name) } else { storage.set_item(self.name, OFF) };
+            // If it cannot be stored, the setting lasts until the page is left.
+            let _ = if is_on { storage.remove_item(self.name) } else { storage.set_item(self.name, STORED_OFF) };
         }
     }
 }
 
-/// Visitors may have switched it off.
+/// The local storage. `None` if the visitor has disabled it.
 fn storage() -> Option<Storage> {
     window().local_storage().ok().flatten()
 }

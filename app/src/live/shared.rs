@@ -1,12 +1,12 @@
-//! What keeps the WebAssembly small: Leptos compiles its storage anew for each closure that looks into it, and effects for each closure that
-//! they run. Here it is one instance for each type that is stored.
+//! Storage and effects that keep the WebAssembly small. Leptos instantiates its storage for each closure that accesses it, and its effects
+//! for each closure that they run. Here there is one instance per stored type.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use leptos::prelude::*;
 
-/// A value that belongs to the reactive owner and is no signal. A handle: all copies are the same value.
+/// A handle to a value that belongs to the reactive owner and is not a signal. All copies refer to the same value.
 pub(crate) struct Shared<T: Send + 'static>(StoredValue<Arc<Mutex<T>>>);
 
 impl<T: Send + 'static> Clone for Shared<T> {
@@ -18,12 +18,12 @@ impl<T: Send + 'static> Clone for Shared<T> {
 impl<T: Send + 'static> Copy for Shared<T> {}
 
 impl<T: Send + 'static> Shared<T> {
-    /// Stores a value until the owner is gone.
+    /// Stores a value until the reactive owner is disposed.
     pub(crate) fn new(value: T) -> Self {
         Self(StoredValue::new(Arc::new(Mutex::new(value))))
     }
 
-    /// Looks at the value, or changes it. `None` where the owner is gone. It must not be called again from `act`.
+    /// Reads or changes the value. `None` if the reactive owner is gone. `act` must not call it again: that would deadlock.
     pub(crate) fn with<R>(self, act: impl FnOnce(&mut T) -> R) -> Option<R> {
         let value = self.0.try_get_value()?;
         Some(act(&mut lock(&value)))
@@ -31,11 +31,11 @@ impl<T: Send + 'static> Shared<T> {
 }
 
 fn lock<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic ends the page in the browser, and the request on the server.
+    // A panic ends the page or the request, so nobody reads an inconsistent value.
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Runs something now, and again whenever a signal that it reads has changed.
+/// Runs a function as an effect, again whenever a signal that it reads changes.
 pub(crate) fn effect(run: impl FnMut() + 'static) {
     boxed(Box::new(run));
 }
@@ -44,7 +44,7 @@ fn boxed(mut run: Box<dyn FnMut()>) {
     Effect::new(move |_| run());
 }
 
-/// Runs something once after a time.
+/// Runs a function once after a delay.
 pub(crate) fn later(run: impl FnOnce() + 'static, time: Duration) {
     timer(Box::new(run), time);
 }
@@ -53,7 +53,7 @@ fn timer(run: Box<dyn FnOnce()>, time: Duration) {
     set_timeout(run, time);
 }
 
-/// Runs something once before the next frame.
+/// Runs a function once before the next frame.
 pub(crate) fn before_frame(run: impl FnOnce() + 'static) {
     frame(Box::new(run));
 }

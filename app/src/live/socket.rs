@@ -1,4 +1,4 @@
-//! The WebSocket of a channel: connects, reconnects with backoff, and notices silence.
+//! The WebSocket of a channel: connects, reconnects with backoff, and detects silent connections.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use viewer::backoff;
 
 use super::shared::{Shared, effect, later};
 
-/// The server sends something at least this often, in milliseconds; a connection that is silent for longer is dead.
+/// A connection that is silent for longer than this many milliseconds counts as lost. The server sends messages more often.
 const MAX_SILENCE_MS: f64 = 15_000.0;
 
-/// How often silence is checked, in milliseconds.
+/// How often the connection is checked for silence, in milliseconds.
 const SILENCE_CHECK_MS: u64 = 3_000;
 
-/// Frames of this side as bytes. Those of the other side are taken as they are: a frame may come in several messages.
+/// Encodes the client's frames. The server's messages are not decoded here, because a frame may span several messages.
 struct Wire;
 
 impl Encoder<ClientFrame> for Wire {
@@ -39,14 +39,14 @@ impl Decoder<()> for Wire {
     }
 }
 
-/// What happens on a socket.
+/// An event on a socket.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event<'a> {
-    /// It is open.
+    /// The connection was opened.
     Opened,
     /// A message arrived.
     Message(&'a [u8]),
-    /// It closed with this code, or was given up for its silence (1006).
+    /// The connection was closed with this code, or was silent for too long (1006).
     Closed(u16),
 }
 
@@ -54,49 +54,49 @@ pub(super) enum Event<'a> {
 type SendFrame = Arc<dyn Fn(&ClientFrame) + Send + Sync>;
 
 /// Opens or closes the connection.
-type Act = Arc<dyn Fn() + Send + Sync>;
+type SocketAction = Arc<dyn Fn() + Send + Sync>;
 
-/// The socket.
+/// A handle to a socket. All copies refer to the same socket.
 #[derive(Clone, Copy)]
 pub(super) struct Socket {
     send: StoredValue<SendFrame>,
-    open: StoredValue<Act>,
-    close: StoredValue<Act>,
+    open: StoredValue<SocketAction>,
+    close: StoredValue<SocketAction>,
     state: Shared<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Connections in a row that brought nothing new.
+    /// The number of consecutive connections that delivered nothing new.
     failures: u32,
     /// Whether a reconnect is scheduled.
     is_waiting: bool,
-    /// Whether it must not connect again.
+    /// Whether the socket must not connect again.
     is_finished: bool,
-    /// When something last arrived, by the browser's clock.
-    heard_at: f64,
+    /// When a message last arrived, in milliseconds of the browser's clock.
+    last_received_at: f64,
 }
 
-/// The code for a connection that broke without a close frame.
-const ABNORMAL: u16 = 1006;
+/// The close code of a connection that was lost without a close frame (RFC 6455).
+const ABNORMAL_CLOSURE: u16 = 1006;
 
-/// Connects to a batch's channel for as long as the owner lives. `on_event` must not panic; what it starts belongs to the owner.
+/// Connects to a batch's channel until the reactive owner is disposed. `on_event` must not panic; what it starts belongs to the owner.
 pub(super) fn use_socket(id: BatchId, on_event: impl Fn(Event<'_>) + Send + Sync + Clone + 'static) -> Socket {
     let state = Shared::new(State::default());
-    let heard = move || {
-        state.with(|state| state.heard_at = js_sys::Date::now());
+    let note_received = move || {
+        state.with(|state| state.last_received_at = js_sys::Date::now());
     };
     let (on_open, on_message, on_close) = (on_event.clone(), on_event.clone(), on_event.clone());
     let options = UseWebSocketOptions::default()
         .immediate(false)
-        // With our own backoff, which spreads many pages out.
+        // Reconnects use the random backoff below, so that many pages do not reconnect at once.
         .reconnect_limit(ReconnectLimit::Limited(0))
         .on_open(move |_| {
-            heard();
+            note_received();
             on_open(Event::Opened);
         })
         .on_message_raw_bytes(Arc::new(move |message: &[u8]| {
-            heard();
+            note_received();
             on_message(Event::Message(message));
         }))
         .on_close(move |event: web_sys::CloseEvent| on_close(Event::Closed(event.code())));
@@ -108,12 +108,12 @@ pub(super) fn use_socket(id: BatchId, on_event: impl Fn(Event<'_>) + Send + Sync
         close: StoredValue::new(Arc::new(close)),
         state,
     };
-    // Effects run in the browser alone.
+    // Effects run only in the browser.
     effect(move || socket.open());
     use_interval_fn(
         move || {
             if socket.is_silent() {
-                on_event(Event::Closed(ABNORMAL));
+                on_event(Event::Closed(ABNORMAL_CLOSURE));
             }
         },
         SILENCE_CHECK_MS,
@@ -129,12 +129,12 @@ impl Socket {
         }
     }
 
-    /// The connection works: the next reconnect waits for the shortest time again.
+    /// Resets the backoff after a working connection.
     pub(super) fn succeeded(self) {
         self.state.with(|state| state.failures = 0);
     }
 
-    /// Connects again after a pause that grows with each failure in a row.
+    /// Reconnects after a delay that grows with each consecutive failure.
     pub(super) fn reopen_later(self) {
         let failures = self.state.with(|state| {
             let failures = state.failures;
@@ -148,7 +148,7 @@ impl Socket {
         }
     }
 
-    /// Closes it for good.
+    /// Closes the connection permanently.
     pub(super) fn finish(self) {
         self.state.with(|state| state.is_finished = true);
         if let Some(close) = self.close.try_get_value() {
@@ -159,7 +159,7 @@ impl Socket {
     fn open(self) {
         let may_open = self.state.with(|state| {
             state.is_waiting = false;
-            state.heard_at = js_sys::Date::now();
+            state.last_received_at = js_sys::Date::now();
             !state.is_finished
         });
         if may_open == Some(true)
@@ -171,7 +171,7 @@ impl Socket {
 
     fn is_silent(self) -> bool {
         let is_silent = |state: &State| {
-            !state.is_waiting && !state.is_finished && js_sys::Date::now() - state.heard_at > MAX_SILENCE_MS
+            !state.is_waiting && !state.is_finished && js_sys::Date::now() - state.last_received_at > MAX_SILENCE_MS
         };
         self.state.with(|state| is_silent(state)) == Some(true)
     }

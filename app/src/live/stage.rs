@@ -1,4 +1,4 @@
-//! Where the quilt is painted.
+//! Paints the quilt when its signals change.
 
 use leptos::prelude::*;
 use leptos_use_media_query::use_media_query;
@@ -12,17 +12,17 @@ use super::channel::Channel;
 use super::shared::{Shared, effect};
 use super::view::View;
 
-/// The painter. A handle: all copies are the same.
+/// A handle to the painter. All copies refer to the same painter.
 #[derive(Clone, Copy)]
 pub(crate) struct Stage {
-    /// Empty on the server: a request moves between threads, and elements of a document must not.
+    /// Empty on the server, where a request moves between threads. DOM elements must stay on one thread.
     painter: Shared<Option<SendWrapper<Painter>>>,
-    /// The scale from the address, until the painter knows how large its window is.
+    /// The scale from the URL, until the painter exists and can apply it.
     pub(super) wanted_scale: Shared<Option<f64>>,
 }
 
 impl Stage {
-    /// Paints nothing yet.
+    /// A stage without a painter. It is created with the first snapshot.
     pub(crate) fn new() -> Self {
         Self { painter: Shared::new(None), wanted_scale: Shared::new(None) }
     }
@@ -37,12 +37,12 @@ impl Stage {
             element
         });
         if let Some(element) = element.flatten() {
-            // Focusing calls the handlers of the quilt, so nothing may be borrowed here. Where it fails, the focus stays where it is.
+            // Focusing calls the quilt's event handlers, so nothing may be borrowed here. If it fails, the focus stays where it is.
             let _ = element.focus();
         }
     }
 
-    /// Fits the drawing into a window of another size.
+    /// Adapts the painter to a changed window size.
     fn resize(self, view: View) {
         let zoom = self.painter.with(|painter| {
             let painter = painter.as_mut()?;
@@ -52,12 +52,12 @@ impl Stage {
         view.zoom.try_set(zoom.flatten());
     }
 
-    /// Paints what has changed, or as much of it as this frame has time for.
+    /// Paints changed squares, as many as this frame has time for.
     fn paint(self, channel: Channel, view: View, zoom: Option<Zoom>) {
         let is_done = self.painter.with(|painter| {
             let painter = painter.as_mut()?;
             let dirty = channel.quilt.update(Viewer::take_dirty)?;
-            let finish = channel.told.summary.get_untracked().last_across;
+            let finish = channel.signals.summary.get_untracked().last_across;
             let finish = finish.filter(|_| view.playback.get_untracked().is_none());
             let look = view.look.get_untracked();
             let paint = |viewer: &Viewer| {
@@ -80,7 +80,7 @@ impl Stage {
         }
     }
 
-    /// Creates the painter with the first snapshot.
+    /// Creates the painter once a snapshot has arrived.
     fn create_painter(self, channel: Channel, view: View, grid: &HtmlElement) {
         if self.painter.with(|painter| painter.is_some()) == Some(true) {
             return;
@@ -100,7 +100,7 @@ impl Stage {
         if let Some(Some(painter)) = painter {
             self.painter.with(|place| *place = Some(SendWrapper::new(painter)));
             self.wanted_scale.with(|scale| *scale = None);
-            // Nothing is painted yet.
+            // A new painter has to paint all squares.
             channel.quilt.update(Viewer::repaint);
         }
     }
@@ -114,10 +114,10 @@ impl Stage {
     }
 }
 
-/// Paints the quilt into `grid`, the element with that role, whenever the batch or the look changes.
+/// Paints the quilt into `grid`, the element with the ARIA role `grid`, whenever the batch or the look changes.
 pub(crate) fn use_painter(stage: Stage, channel: Channel, view: View, grid: NodeRef<leptos::html::Div>) {
     let mut painted_look = view.look.get_untracked();
-    // The quilt is painted in this frame: the signals are written before the browser draws, and effects run right after.
+    // This paints in the same frame, because the signals are written before the browser draws and effects run right after.
     effect(move || {
         let look = view.look.get();
         if painted_look != look {

@@ -1,4 +1,4 @@
-//! The browser's tab: its title and icon show the progress, also while nobody looks; and a notification at the finish line.
+//! The browser tab, whose title and icon show the progress, and a notification at the finish line.
 
 use leptos::prelude::*;
 use leptos_use_favicon::use_favicon;
@@ -10,13 +10,13 @@ use web_sys::{Notification, NotificationOptions, NotificationPermission};
 use super::context::Batch;
 use super::shared::effect;
 
-/// Keeps title and icon up to date, and notifies the visitor of the finish line if that is permitted.
+/// Updates the title and the icon, and displays a notification at the finish line if the visitor permits it.
 pub(crate) fn use_tab(batch: Batch) {
-    let told = batch.channel.told;
+    let signals = batch.channel.signals;
     let (_, set_icon) = use_favicon();
     let (mut shown_title, mut shown_icon) = (String::new(), String::new());
     effect(move || {
-        let summary = told.summary.get();
+        let summary = signals.summary.get();
         let (title, icon) = (words::title(&summary), icon(&summary));
         if title != shown_title {
             document().set_title(&title);
@@ -28,20 +28,20 @@ pub(crate) fn use_tab(batch: Batch) {
         }
     });
     effect(move || {
-        if told.has_seen_finish.get() {
-            let summary = told.summary.get_untracked();
+        if signals.has_seen_finish.get() {
+            let summary = signals.summary.get_untracked();
             show_notification(&words::headline(&summary), &format::shape(summary.spec.grid));
         }
     });
 }
 
-/// Asks for the permission to notify, and returns what to tell the visitor.
+/// Requests permission for notifications. Returns the notice to display.
 pub(crate) async fn request_permission() -> &'static str {
     if !has_notifications() {
         return "This browser has no notifications.";
     }
     if let Ok(asked) = Notification::request_permission() {
-        // The answer is the permission below.
+        // The result is read from `Notification::permission` below.
         let _ = wasm_bindgen_futures::JsFuture::from(asked).await;
     }
     match Notification::permission() {
@@ -54,17 +54,17 @@ fn show_notification(headline: &str, body: &str) {
     if has_notifications() && Notification::permission() == NotificationPermission::Granted {
         let options = NotificationOptions::new();
         options.set_body(body);
-        // Some browsers leave this to service workers; then there is none.
+        // Fails in browsers that allow notifications only from service workers.
         let _ = Notification::new_with_options(headline, &options);
     }
 }
 
-/// A browser may have no notifications at all.
+/// Whether the browser supports notifications.
 fn has_notifications() -> bool {
     js_sys::Reflect::has(&window(), &JsValue::from_str("Notification")) == Ok(true)
 }
 
-/// A square that fills up, as an address that contains the image.
+/// The icon as a data URL: a square that fills up with the progress.
 fn icon(summary: &Summary) -> String {
     let progress = summary.progress;
     let (color, share) = match summary.status {

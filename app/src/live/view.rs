@@ -1,4 +1,4 @@
-//! How the visitor looks at a batch.
+//! The visitor's view of a batch.
 
 use std::time::Duration;
 
@@ -7,59 +7,59 @@ use leptos::prelude::*;
 use quilt::{Grid, Square};
 use viewer::{Look, Zoom};
 
-/// Quilts up to this size show the race from the start; for larger ones there is more to read first than everybody wants.
-const RACE_OPEN_UP_TO: u32 = 65_536;
+/// The race panel starts open in quilts of up to this many squares. For larger ones, reading the journal takes too long to do it unasked.
+const MAX_SQUARES_WITH_OPEN_RACE: u32 = 65_536;
 
-/// How long a message is displayed.
-const NOTICE_TIME: Duration = Duration::from_secs(10);
+/// How long a notice is displayed.
+const NOTICE_DURATION: Duration = Duration::from_secs(10);
 
-/// A message about something that the visitor just did. The number makes the same words a new message, so that they are announced again.
+/// A message about the visitor's last action. The number makes a repeated text a new notice, so that it is announced again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Notice {
     pub(crate) number: u32,
     pub(crate) words: &'static str,
 }
 
-/// A moment of the batch's past, and whether it moves.
+/// The state of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Playback {
-    /// The moment, in milliseconds since the launch.
+    /// The displayed moment, in milliseconds since the launch.
     pub(crate) at_ms: f64,
-    /// The length of the batch, in milliseconds.
+    /// The duration of the batch, in milliseconds.
     pub(crate) length_ms: f64,
-    /// Whether it moves.
+    /// Whether the replay is playing.
     pub(crate) is_playing: bool,
-    /// How many times faster than it was.
+    /// The speed relative to real time.
     pub(crate) speed: f64,
-    /// Grows each time it starts to move, so that an earlier motion ends.
-    pub(super) run: u32,
+    /// Incremented each time the replay starts to play, so that an earlier animation loop ends.
+    pub(super) generation: u32,
 }
 
 /// The signals that the visitor changes.
 #[derive(Clone, Copy)]
 pub(crate) struct View {
-    /// What the colors show.
+    /// Which value colors show, and the filter.
     pub(crate) look: RwSignal<Look>,
-    /// The visible part, where the quilt is on a canvas.
+    /// The visible part, if the quilt is on a canvas.
     pub(crate) zoom: RwSignal<Option<Zoom>>,
-    /// The square that the keyboard is at.
+    /// The square with the keyboard focus.
     pub(crate) focused: RwSignal<Option<Square>>,
     /// The square under the pointer, or else the focused one.
     pub(crate) pointed_at: RwSignal<Option<Square>>,
     /// The square whose details are open.
     pub(crate) chosen: RwSignal<Option<Square>>,
-    /// The replay, if there is one.
+    /// The replay, if one is open.
     pub(crate) playback: RwSignal<Option<Playback>>,
-    /// Whether the race is open.
+    /// Whether the race panel is open.
     pub(crate) is_race_open: RwSignal<bool>,
     /// Whether the table of results is open.
     pub(crate) is_results_open: RwSignal<bool>,
-    /// The latest message.
+    /// The latest notice.
     pub(crate) notice: RwSignal<Notice>,
 }
 
 impl View {
-    /// As a page opens.
+    /// The view of a newly opened page.
     pub(crate) fn new(grid: Grid) -> Self {
         Self {
             look: RwSignal::new(Look::default()),
@@ -68,35 +68,35 @@ impl View {
             pointed_at: RwSignal::new(None),
             chosen: RwSignal::new(None),
             playback: RwSignal::new(None),
-            is_race_open: RwSignal::new(grid.squares() <= RACE_OPEN_UP_TO),
+            is_race_open: RwSignal::new(grid.squares() <= MAX_SQUARES_WITH_OPEN_RACE),
             is_results_open: RwSignal::new(false),
             notice: RwSignal::new(Notice::default()),
         }
     }
 
-    /// Shows a message for a while.
+    /// Displays a notice for [`NOTICE_DURATION`].
     pub(crate) fn notify(self, words: &'static str) {
         let Some(before) = self.notice.try_get_untracked() else { return };
         let number = before.number.wrapping_add(1);
         self.notice.set(Notice { number, words });
-        later(move || self.clear_notice(number), NOTICE_TIME);
+        later(move || self.clear_notice(number), NOTICE_DURATION);
     }
 
-    /// Removes the message, unless another one took its place.
+    /// Removes the notice, unless another one replaced it.
     fn clear_notice(self, number: u32) {
         if self.notice.try_get_untracked().is_some_and(|notice| notice.number == number) {
             self.notice.set(Notice { number, words: "" });
         }
     }
 
-    /// Changes the visible part, where the quilt is on a canvas.
+    /// Changes the visible part, if the quilt is on a canvas.
     pub(crate) fn update_zoom(self, change: impl FnOnce(Zoom) -> Zoom) {
         if let Some(zoom) = self.zoom.get_untracked() {
             self.zoom.set(Some(change(zoom)));
         }
     }
 
-    /// Changes what the colors show.
+    /// Changes the look.
     pub(crate) fn update_look(self, change: impl FnOnce(Look) -> Look) {
         let look = change(self.look.get_untracked());
         if look != self.look.get_untracked() {

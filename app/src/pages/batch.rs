@@ -1,4 +1,4 @@
-//! `/batches/{id}`: one batch. It is rendered as it is now, and lives on as an island.
+//! `/batches/{id}`: one batch. The server renders its current state, and an island keeps it up to date.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
@@ -28,7 +28,7 @@ pub(super) fn BatchPage() -> impl IntoView {
     })
 }
 
-/// The batch with its squares as HTML, both as of the same moment, for the view that the address asks for.
+/// Loads the batch and renders its squares, both as of the same moment, for the view that the URL requests.
 async fn load(id: Option<BatchId>, asked: View) -> Result<(BatchView, String), ActionError> {
     let Some(id) = id else { return Err(crate::server::not_found()) };
     let visitor = crate::server::visitor()?;
@@ -52,8 +52,8 @@ fn Batch(view: BatchView, rows: String) -> impl IntoView {
     let columns = kind.map(|kind| kind.columns()).unwrap_or_default();
     let columns: Vec<Column> =
         columns.iter().map(|column| Column { name: column.name.into(), label: column.label.into() }).collect();
-    // Without JavaScript the page reloads itself until the batch is over. Nothing moves while a batch is paused, and its owner may be
-    // filling in the form.
+    // Without JavaScript the page reloads itself while the batch runs. It does not while the batch is paused: nothing changes, and a reload
+    // would clear a form that the owner is filling in.
     let refresh = (view.summary.status == Status::Running).then(|| {
         view! {
             <meta http-equiv="refresh" content="2" />

@@ -1,8 +1,8 @@
-//! The top of every page.
+//! The header of every page.
 
 use leptos::prelude::*;
 
-/// The name, and the way home.
+/// The product's name, which links to the front page.
 #[component]
 pub(crate) fn Header() -> impl IntoView {
     view! {
@@ -15,7 +15,7 @@ pub(crate) fn Header() -> impl IntoView {
     }
 }
 
-/// The mark: a quilt block of four by four.
+/// The logo: a quilt block.
 #[component]
 fn Patch() -> impl IntoView {
     view! {

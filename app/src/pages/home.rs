@@ -1,4 +1,4 @@
-//! `/`: what this is, the launch form, and this visitor's batches.
+//! `/`: an introduction, the launch form, and this visitor's batches.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -7,8 +7,8 @@ use super::launch_form::{LaunchTabs, Launchable};
 use super::refusal::posted_refusal;
 use crate::islands::BatchList;
 
-/// The kind of work that is offered unless another one was chosen.
-const FIRST: &str = "color";
+/// The kind of work whose form is displayed unless another one is chosen.
+const DEFAULT_KIND: &str = "color";
 
 #[component]
 pub(super) fn HomePage() -> impl IntoView {
@@ -18,7 +18,7 @@ pub(super) fn HomePage() -> impl IntoView {
         kinds.filter_map(|kind| Some(Launchable { kind: kind.name(), form: kind.form()? })).collect();
     let chosen = use_query_map().with_untracked(|query| query.get("work"));
     let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == chosen));
-    let chosen = chosen.unwrap_or_else(|| FIRST.into());
+    let chosen = chosen.unwrap_or_else(|| DEFAULT_KIND.into());
     view! {
         <div class="home">
             <section class="hero">

@@ -1,5 +1,5 @@
 ((js, wasm) => {
-  // The children that an island was rendered with on the server are told when theirs come to life.
+  // Callbacks of the enclosing <leptos-children> elements, innermost last. One is called before an island below it is hydrated.
   const onHydrate = [];
 
   async function hydrate(node, module) {
@@ -19,20 +19,20 @@
     if (tag === "leptos-children") onHydrate.pop();
   }
 
-  // What happens before the islands are alive is told to them once they are: keys and buttons, and fields that were changed, which browsers
-  // also do when a page is loaded again. A batch's page is alive when it has heard of its batch; it does not wait long for that.
-  const patience = 2000;
-  const early = [];
-  const touched = new Set();
+  // Key presses, clicks and changed fields before hydration are replayed to the islands after it. Browsers also change fields when they
+  // restore a reloaded page. On a batch's page, replaying waits up to `maxConnectMs` until the channel has connected.
+  const maxConnectMs = 2000;
+  const earlyEvents = [];
+  const editedFields = new Set();
 
-  function remember(event) {
+  function recordEvent(event) {
     if (!event.isTrusted) return;
     if (event.type === "input") {
-      touched.add(event.target);
+      editedFields.add(event.target);
     } else if (event.type === "keydown" || event.target.closest?.("button[type=button], [role=grid]")) {
-      // Nobody else hears of it before its time.
+      // Handlers get only the replayed event.
       event.stopImmediatePropagation();
-      if (early.length < 100) early.push(event);
+      if (earlyEvents.length < 100) earlyEvents.push(event);
     }
   }
 
@@ -47,13 +47,13 @@
   }
 
   function collectChanges() {
-    touched.clear();
+    editedFields.clear();
     const fields = [...document.querySelectorAll("leptos-island :is(input, select, textarea)")].filter(isChanged);
     return fields.map((field) => ({ field, value: field.value, checked: field.checked }));
   }
 
-  function tellChanges(changes) {
-    for (const { field, value, checked } of changes.filter(({ field }) => !touched.has(field))) {
+  function replayChanges(changes) {
+    for (const { field, value, checked } of changes.filter(({ field }) => !editedFields.has(field))) {
       if (field.type !== "file") field.value = value;
       if (checked !== undefined) field.checked = checked;
       for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
@@ -61,41 +61,41 @@
     for (const details of document.querySelectorAll("leptos-island details")) details.dispatchEvent(new Event("toggle"));
   }
 
-  function tellEarly(since) {
-    const isWaiting = document.querySelector("[data-connection=connecting]") && performance.now() - since < patience;
-    if (isWaiting) return requestAnimationFrame(() => tellEarly(since));
-    for (const type of types) document.removeEventListener(type, remember, true);
-    for (const event of early) event.target.dispatchEvent(new event.constructor(event.type, event));
+  function replayEarlyEvents(since) {
+    const isWaiting = document.querySelector("[data-connection=connecting]") && performance.now() - since < maxConnectMs;
+    if (isWaiting) return requestAnimationFrame(() => replayEarlyEvents(since));
+    for (const type of eventTypes) document.removeEventListener(type, recordEvent, true);
+    for (const event of earlyEvents) event.target.dispatchEvent(new event.constructor(event.type, event));
   }
 
-  const types = ["keydown", "click", "input"];
-  for (const type of types) document.addEventListener(type, remember, true);
+  const eventTypes = ["keydown", "click", "input"];
+  for (const type of eventTypes) document.addEventListener(type, recordEvent, true);
 
-  // What the server has rendered is drawn first. A page that nobody sees draws nothing, and an idle moment may be long in coming.
-  function isDrawn() {
+  // Resolves once the server-rendered page is drawn. The timeout is for hidden pages, which draw nothing.
+  function afterFirstPaint() {
     return new Promise((resolve) => {
       requestAnimationFrame(() => setTimeout(resolve));
       setTimeout(resolve, 200);
     });
   }
 
-  // Going to a batch does not wait until the page before is drawn for a transition: its squares fill in meanwhile.
+  // A view transition would delay the page of a batch while its squares already fill in, so it is skipped.
   addEventListener("pageswap", ({ viewTransition, activation }) => {
     const destination = activation?.entry?.url;
     if (destination && new URL(destination).pathname.startsWith("/batches/")) viewTransition?.skipTransition();
   });
 
   async function start() {
-    await isDrawn();
+    await afterFirstPaint();
     const module = await import(js);
     await module.default({ module_or_path: wasm });
     const changes = collectChanges();
     module.hydrate();
     await hydrate(document.body, module);
-    // After the effects of the islands.
+    // Runs after the effects of the islands.
     setTimeout(() => {
-      tellChanges(changes);
-      tellEarly(performance.now());
+      replayChanges(changes);
+      replayEarlyEvents(performance.now());
     });
   }
 

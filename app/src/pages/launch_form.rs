@@ -1,13 +1,13 @@
-//! The fields of the form that launches a batch, rendered on the server from what each kind says of itself.
+//! The fields of the launch form, rendered on the server from the description of each kind of work.
 
 use engine::work::{Field, FieldKind, Form, Preset};
 use leptos::prelude::*;
 use viewer::format;
 
-use crate::actions::PARAMETER;
+use crate::actions::PARAMETER_PREFIX;
 use crate::islands::LaunchForm;
 
-/// A kind of work that can be launched from here.
+/// A kind of work that has a launch form.
 pub(crate) struct Launchable {
     pub(crate) kind: &'static str,
     pub(crate) form: Form,
@@ -16,11 +16,11 @@ pub(crate) struct Launchable {
 /// The kinds to choose from, and the form of the chosen one.
 #[component]
 pub(crate) fn LaunchTabs(
-    /// All kinds there are to choose from.
+    /// All kinds to choose from.
     kinds: Vec<Launchable>,
-    /// The kind that was chosen.
+    /// The name of the chosen kind.
     chosen: String,
-    /// Why the form was refused that was posted without JavaScript.
+    /// Why a form that was posted without JavaScript was refused.
     refusal: Option<String>,
 ) -> impl IntoView {
     let tabs: Vec<_> = kinds
@@ -81,12 +81,12 @@ fn KindForm(kind: &'static str, form: Form, refusal: Option<String>) -> impl Int
     }
 }
 
-/// A choice that fills in the fields that it names.
+/// A choice that fills in the fields named in its `data-values` attribute.
 fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>) -> impl IntoView + use<> {
     let Preset { name, size: (rows, columns), values } = preset;
     let size = format!("{rows}x{columns}");
     let squares = format!("{} tasks", format::count(u32::from(*rows) * u32::from(*columns)));
-    let values: Vec<String> = values.iter().map(|(name, value)| format!("{PARAMETER}{name}={value}")).collect();
+    let values: Vec<String> = values.iter().map(|(name, value)| format!("{PARAMETER_PREFIX}{name}={value}")).collect();
     view! {
         <label class="preset">
             <input type="radio" name="size" value=size.clone() checked=place == 0 data-values=values.join("&") />
@@ -100,11 +100,11 @@ fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>) -> impl IntoV
     }
 }
 
-/// The inputs of a parameter. What the first preset says stands in them to begin with.
+/// The inputs of a parameter. Their initial values are those of the first preset.
 fn field_view(field: Field, first: &[(&'static str, &'static str)]) -> AnyView {
     let Field { name, label, kind, .. } = field;
     let preset = |name: &str| first.iter().find_map(|(of, value)| (*of == name).then_some(*value));
-    let input = format!("{PARAMETER}{name}");
+    let input = format!("{PARAMETER_PREFIX}{name}");
     match kind {
         FieldKind::Number { unit, value, min, max, step } => {
             let value = preset(name).unwrap_or(value);
@@ -162,7 +162,7 @@ fn field_view(field: Field, first: &[(&'static str, &'static str)]) -> AnyView {
     }
 }
 
-/// A number with its unit. One without a value can be left empty.
+/// A number input with its unit. It is required if it has an initial value.
 #[component]
 fn NumberField(
     name: String,

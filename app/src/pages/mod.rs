@@ -1,4 +1,4 @@
-//! The pages, one for each kind of address, and the document around them. Rendered on the server alone.
+//! The pages, one per route, and the document around them. They are rendered only on the server.
 
 #![allow(unreachable_pub, reason = "the component macro makes the types of properties public")]
 #![allow(clippy::needless_pass_by_value, reason = "properties are values")]
@@ -24,7 +24,7 @@ use header::Header;
 use home::HomePage;
 use not_found::NotFound;
 
-/// The document around every page.
+/// The HTML document around every page.
 #[must_use]
 pub fn shell(options: LeptosOptions) -> impl IntoView {
     let names = use_context::<AppContext>().and_then(|context| context.site);
@@ -50,13 +50,13 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     }
 }
 
-/// Loads the script and the WebAssembly, and then hydrates the islands.
+/// Loads the script and the WebAssembly module, then hydrates the islands.
 ///
-/// It does what `HydrationScripts` does with `islands=true`. That one reads the names of hashed files from beside the binary, where a binary that
-/// holds its site has none, and puts the nonce into `crossorigin`.
+/// This replaces `HydrationScripts` with `islands=true`, which reads the hashed file names from a file beside the binary, where a binary with
+/// an embedded site has none, and puts the nonce into `crossorigin`.
 #[component]
 fn IslandScripts(names: Names) -> impl IntoView {
-    // What is rendered outside of islands is not hydrated, and needs no data to be.
+    // Content outside of islands is not hydrated, so no data is serialized for it.
     if let Some(context) = Owner::current_shared_context() {
         context.set_is_hydrating(false);
     }
@@ -71,7 +71,7 @@ fn IslandScripts(names: Names) -> impl IntoView {
     }
 }
 
-/// The whole page, whatever its address.
+/// The page: the header and the route's content.
 #[component]
 #[must_use]
 pub fn App() -> impl IntoView {

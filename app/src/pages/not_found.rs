@@ -1,16 +1,16 @@
-//! What stands where nothing is.
+//! The page for unknown URLs and missing batches.
 
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-/// For addresses that lead nowhere.
+/// The fallback for unknown URLs, with status 404.
 #[component]
 pub(super) fn NotFound() -> impl IntoView {
     crate::status::set_status(axum::http::StatusCode::NOT_FOUND);
     view! { <Missing reason="This address leads nowhere.".to_string() /> }
 }
 
-/// Says what is missing, and leads home.
+/// Displays what is missing, with a link to the front page.
 #[component]
 pub(super) fn Missing(
     /// What is wrong, in a sentence.

@@ -6,7 +6,7 @@ use leptos_router::hooks::use_query_map;
 
 use crate::model::ActionError;
 
-/// Why the form that was posted from this page, without JavaScript, was refused: the server redirects to it with the reason in the address.
+/// Returns why a form that was posted without JavaScript was refused. The server redirects to the form's page with the error in the query.
 pub(super) fn posted_refusal() -> Option<String> {
     let query = use_query_map();
     query.with_untracked(|query| {

@@ -1,4 +1,4 @@
-//! The squares of a quilt as inert HTML: text, because thousands of them as views would take the server as much time as the rest of the page.
+//! The squares of a quilt as static HTML. Rendering thousands of views would take the server as long as the rest of the page.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use quilt::{BatchId, Grid, Index, SquareState};
 use viewer::address::View;
 use viewer::{Look, TaskState, words};
 
-/// The rows of the grid with a cell for each square. The Tab key reaches the first cell, and the arrow keys lead to the others.
+/// The rows of the grid with a cell for each square. Only the first cell is a tab stop; arrow keys reach the others.
 pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState<'quilt>) -> String {
     // A cell takes about 110 bytes.
     let mut html = String::with_capacity(grid.squares() as usize * 112);
@@ -21,8 +21,8 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
     html
 }
 
-/// The canvas of a quilt that has too many squares for elements. Until it is painted, a picture stands in for it,
-/// unless another view than that of the whole quilt is asked for.
+/// The canvas of a quilt with too many squares for elements. A picture is displayed until the canvas is painted, unless the URL requests a
+/// view other than the default one.
 pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, view: View) -> String {
     let is_whole = view.look == Look::default() && view.scale.is_none();
     let picture = format!(
@@ -46,7 +46,7 @@ pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, view:
     html
 }
 
-/// A cell with more attributes, as HTML with a space before each.
+/// Appends a cell. `attributes` is HTML with a space before each attribute.
 fn push_cell(html: &mut String, grid: Grid, index: Index, state: SquareState<'_>, attributes: &str) {
     let tabindex = if index.0 == 0 { 0 } else { -1 };
     let name = TaskState::of(state, None).as_str();

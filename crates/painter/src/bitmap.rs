@@ -9,13 +9,13 @@ use crate::browser::{context, now};
 use crate::theme::Theme;
 
 /// How long painting may take in one frame, in milliseconds.
-const BUDGET_MS: f64 = 7.0;
+const FRAME_BUDGET_MS: f64 = 7.0;
 
 /// How many squares are painted between two looks at the clock.
-const CHUNK: usize = 2_048;
+const CLOCK_CHECK_SQUARES: usize = 2_048;
 
 /// The share of a dimmed square's color that is left, of 256.
-const DIMMED: u32 = 40;
+const DIMMED_OPACITY: u32 = 40;
 
 /// A canvas with a pixel for each square, and the squares that wait to be painted.
 pub(crate) struct Bitmap {
@@ -77,24 +77,24 @@ impl Bitmap {
     pub(crate) fn work(&mut self, scene: Scene<'_>, theme: &Theme, mut painted: impl FnMut(Position, Paint)) {
         let started = now();
         let mut area = None;
-        while !self.is_done() && now() - started <= BUDGET_MS {
-            let all = self.all_from..self.grid.squares().min(self.all_from.saturating_add(CHUNK as u32));
+        while !self.is_done() && now() - started <= FRAME_BUDGET_MS {
+            let all = self.all_from..self.grid.squares().min(self.all_from.saturating_add(CLOCK_CHECK_SQUARES as u32));
             self.all_from = all.end;
-            let rest = self.waiting.len().saturating_sub(CHUNK - all.len());
+            let rest = self.waiting.len().saturating_sub(CLOCK_CHECK_SQUARES - all.len());
             let squares = self.waiting.split_off(rest);
             for position in all.map(Position).chain(squares) {
                 let paint = scene.paint(position);
-                let square = self.set(scene, position, color_of(paint, theme));
+                let square = self.set_pixel(scene, position, color_of(paint, theme));
                 area = Some(Area::with(area, square));
                 painted(position, paint);
             }
         }
         if let Some(area) = area {
-            self.put(area);
+            self.copy_to_canvas(area);
         }
     }
 
-    fn set(&mut self, scene: Scene<'_>, position: Position, [red, green, blue]: [u8; 3]) -> Square {
+    fn set_pixel(&mut self, scene: Scene<'_>, position: Position, [red, green, blue]: [u8; 3]) -> Square {
         let index = scene.quilt.order().index(position);
         let place = index.0 as usize * 4;
         if let Some(pixel) = self.pixels.get_mut(place..place + 4) {
@@ -104,7 +104,7 @@ impl Bitmap {
     }
 
     /// Copies the painted rows to the canvas, and of those only the painted columns.
-    fn put(&self, Area { first, last }: Area) {
+    fn copy_to_canvas(&self, Area { first, last }: Area) {
         let columns = usize::from(self.grid.columns());
         let rows = usize::from(first.row)..usize::from(last.row) + 1;
         let bytes = self.pixels.get(rows.start * columns * 4..rows.end * columns * 4).unwrap_or_default();
@@ -148,7 +148,7 @@ fn color_of(paint: Paint, theme: &Theme) -> [u8; 3] {
         return [red, green, blue];
     }
     let ground = channels(theme.color(TaskState::Pending));
-    let mix = |color: u8, ground: u8| ((u32::from(color) * DIMMED + u32::from(ground) * (256 - DIMMED)) / 256) as u8;
+    let mix = |color: u8, ground: u8| ((u32::from(color) * DIMMED_OPACITY + u32::from(ground) * (256 - DIMMED_OPACITY)) / 256) as u8;
     [mix(red, ground[0]), mix(green, ground[1]), mix(blue, ground[2])]
 }
 

@@ -9,11 +9,11 @@ use web_sys::HtmlElement;
 
 use crate::bitmap::Bitmap;
 use crate::browser::device_pixels;
-use crate::marks::{DETAILED, Marks};
+use crate::marks::{DETAIL_MIN_SCALE, Marks};
 use crate::theme::Theme;
 
 /// The smallest side of the cell's outline, in CSS pixels, so that it is visible around a smaller square.
-const MIN_CELL: f64 = 10.0;
+const MIN_CELL_PX: f64 = 10.0;
 
 /// The pixels and everything above them.
 pub struct CanvasPainter {
@@ -25,7 +25,7 @@ pub struct CanvasPainter {
     marks: Marks,
     cell: HtmlElement,
     /// The square that the Tab key reaches.
-    entry: Square,
+    tab_stop: Square,
 }
 
 impl CanvasPainter {
@@ -40,9 +40,9 @@ impl CanvasPainter {
             marks: Marks::new(find(".marks")?.dyn_into().ok()?),
             cell: find("[role=gridcell]")?.dyn_into().ok()?,
             window: window.clone(),
-            entry: Square { row: 0, column: 0 },
+            tab_stop: Square { row: 0, column: 0 },
         };
-        painter.place();
+        painter.apply_zoom();
         Some(painter)
     }
 
@@ -57,19 +57,19 @@ impl CanvasPainter {
     pub(crate) fn resize(&mut self) {
         let (width, height) = size_of(&self.window);
         self.zoom = self.zoom.resized(width, height);
-        self.place();
+        self.apply_zoom();
     }
 
     pub(crate) fn set_zoom(&mut self, scene: Scene<'_>, zoom: Zoom) {
         self.zoom = zoom;
-        self.place();
+        self.apply_zoom();
         self.draw_marks(scene);
     }
 
     pub(crate) fn move_to(&mut self, scene: Scene<'_>, index: Index) -> HtmlElement {
-        self.entry = scene.grid().square(index);
-        self.set_zoom(scene, self.zoom.showing(self.entry));
-        self.describe(scene);
+        self.tab_stop = scene.grid().square(index);
+        self.set_zoom(scene, self.zoom.showing(self.tab_stop));
+        self.update_label(scene);
         self.cell.clone()
     }
 
@@ -101,10 +101,10 @@ impl CanvasPainter {
             // A valid name. It hides the picture that stood in for the canvas.
             let _ = self.window.set_attribute("data-painted", "");
         }
-        if is_done || has_filter || self.zoom.scale >= DETAILED {
+        if is_done || has_filter || self.zoom.scale >= DETAIL_MIN_SCALE {
             self.draw_marks(scene);
         }
-        self.describe(scene);
+        self.update_label(scene);
         is_done
     }
 
@@ -113,7 +113,7 @@ impl CanvasPainter {
     }
 
     /// Moves everything to where the zoom says.
-    fn place(&self) {
+    fn apply_zoom(&self) {
         let Zoom { scale, left, top, .. } = self.zoom;
         let set = |element: &HtmlElement, name: &str, value: &str| {
             // The names are valid.
@@ -126,11 +126,11 @@ impl CanvasPainter {
         set(bitmap, "image-rendering", if is_averaged { "auto" } else { "pixelated" });
         // Where the whole quilt is visible, a finger scrolls the page.
         set(&self.window, "touch-action", if self.zoom.is_whole() { "pan-y" } else { "none" });
-        set(&self.threads, "display", if scale >= DETAILED { "block" } else { "none" });
+        set(&self.threads, "display", if scale >= DETAIL_MIN_SCALE { "block" } else { "none" });
         set(&self.threads, "background-size", &format!("{scale}px {scale}px"));
         set(&self.threads, "background-position", &format!("{left}px {top}px"));
-        let (x, y) = self.zoom.corner(self.entry);
-        let side = scale.max(MIN_CELL);
+        let (x, y) = self.zoom.corner(self.tab_stop);
+        let side = scale.max(MIN_CELL_PX);
         let (x, y) = (x - (side - scale) / 2.0, y - (side - scale) / 2.0);
         set(&self.cell, "transform", &format!("translate({x}px, {y}px)"));
         set(&self.cell, "width", &format!("{side}px"));
@@ -138,14 +138,14 @@ impl CanvasPainter {
     }
 
     /// Labels the cell with the square that it stands for.
-    fn describe(&self, scene: Scene<'_>) {
-        let Some(index) = scene.grid().index(self.entry) else { return };
+    fn update_label(&self, scene: Scene<'_>) {
+        let Some(index) = scene.grid().index(self.tab_stop) else { return };
         let label = scene.label(index);
         if self.cell.get_attribute("aria-label").as_deref() == Some(&label) {
             return;
         }
-        let Square { row, column } = self.entry;
-        let state = scene.state_of(self.entry).map_or("", |state| state.as_str());
+        let Square { row, column } = self.tab_stop;
+        let state = scene.state_of(self.tab_stop).map_or("", |state| state.as_str());
         // These are valid names.
         let _ = self.cell.set_attribute("aria-label", &label);
         let _ = self.cell.set_attribute("data-state", state);

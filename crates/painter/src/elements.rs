@@ -6,7 +6,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
 /// The property with a square's color: not a custom one, with which styling thousands of squares takes longer.
-const COLOR: &str = "background-color";
+const COLOR_PROPERTY: &str = "background-color";
 
 /// The elements of all squares.
 pub struct ElementPainter {
@@ -14,13 +14,13 @@ pub struct ElementPainter {
     /// In reading order.
     cells: Vec<HtmlElement>,
     /// The cell that the Tab key reaches.
-    entry: Index,
+    tab_stop: Index,
     last_across: Option<Index>,
 }
 
 impl ElementPainter {
     pub(crate) fn new(grid: &HtmlElement) -> Self {
-        Self { grid: grid.clone(), cells: find_cells(grid), entry: Index(0), last_across: None }
+        Self { grid: grid.clone(), cells: find_cells(grid), tab_stop: Index(0), last_across: None }
     }
 
     pub(crate) fn paint(&mut self, scene: Scene<'_>, dirty: Dirty) {
@@ -37,10 +37,10 @@ impl ElementPainter {
     }
 
     pub(crate) fn move_to(&mut self, index: Index) -> Option<HtmlElement> {
-        let (before, now) = (self.cell(self.entry)?, self.cell(index)?.clone());
+        let (before, now) = (self.cell(self.tab_stop)?, self.cell(index)?.clone());
         before.set_tab_index(-1);
         now.set_tab_index(0);
-        self.entry = index;
+        self.tab_stop = index;
         Some(now)
     }
 
@@ -70,8 +70,8 @@ impl ElementPainter {
         // None of these calls can fail: the names are valid.
         let style = cell.style();
         let _ = match paint.color {
-            Some(color) => style.set_property(COLOR, &color.to_string()),
-            None => style.remove_property(COLOR).map(drop),
+            Some(color) => style.set_property(COLOR_PROPERTY, &color.to_string()),
+            None => style.remove_property(COLOR_PROPERTY).map(drop),
         };
         // Setting an attribute to the value it has would make the browser compute styles for nothing.
         if cell.has_attribute("data-dimmed") != paint.is_dimmed {

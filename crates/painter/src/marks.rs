@@ -8,13 +8,13 @@ use crate::browser::{context, device_pixels, now};
 use crate::theme::Theme;
 
 /// From this size in CSS pixels on, squares have threads between them and marks on them.
-pub(crate) const DETAILED: f64 = 7.0;
+pub(crate) const DETAIL_MIN_SCALE: f64 = 7.0;
 
-/// Squares that stand out have rings while there are at most this many, so that a single one is visible among a million.
+/// Squares that stand out have rings while there are at most this many, so that a single one is visible_squares among a million.
 const MAX_RINGS: usize = 500;
 
 /// How often squares are counted again that were too many for rings, in milliseconds.
-const RECOUNT_MS: f64 = 1_000.0;
+const RECOUNT_INTERVAL_MS: f64 = 1_000.0;
 
 /// The canvas above the pixels.
 pub(crate) struct Marks {
@@ -45,14 +45,14 @@ impl Marks {
 
     /// Counts the squares that stand out again, if there were too many and the last count is old: by now there may be few.
     pub(crate) fn recount(&mut self, scene: Scene<'_>) {
-        if self.rings.len() > MAX_RINGS && now() - self.counted_at > RECOUNT_MS {
+        if self.rings.len() > MAX_RINGS && now() - self.counted_at > RECOUNT_INTERVAL_MS {
             let all = (0..scene.tasks()).map(Position);
             self.rings = all.filter(|position| !scene.paint(*position).is_dimmed).take(MAX_RINGS + 1).collect();
             self.counted_at = now();
         }
     }
 
-    /// Draws all marks for the visible part.
+    /// Draws all marks for the visible_squares part.
     pub(crate) fn draw(&self, scene: Scene<'_>, theme: &Theme, window: &HtmlElement, zoom: Zoom) {
         let Some(context) = context(&self.canvas) else { return };
         let pixels = device_pixels();
@@ -65,25 +65,25 @@ impl Marks {
         // Valid numbers, which is all that could be wrong.
         let _ = context.set_transform(pixels, 0.0, 0.0, pixels, 0.0, 0.0);
         context.clear_rect(0.0, 0.0, width.into(), height.into());
-        if zoom.scale >= DETAILED {
+        if zoom.scale >= DETAIL_MIN_SCALE {
             draw_states(scene, theme, &context, zoom);
         }
-        if scene.look.only.is_some() && self.rings.len() <= MAX_RINGS && zoom.scale < DETAILED {
+        if scene.look.only.is_some() && self.rings.len() <= MAX_RINGS && zoom.scale < DETAIL_MIN_SCALE {
             context.set_stroke_style_str(&theme.ink);
             context.set_line_width(1.5);
             // Some may have changed since they were noted.
             for position in self.rings.iter().filter(|position| !scene.paint(**position).is_dimmed) {
-                ring(&context, zoom, scene.quilt.place_of(*position), 4.0);
+                draw_ring(&context, zoom, scene.quilt.place_of(*position), 4.0);
             }
         }
         if let Some(last) = self.last_across {
             let square = scene.grid().square(last);
             context.set_line_width(5.0);
             context.set_stroke_style_str(&theme.paper);
-            ring(&context, zoom, square, 6.0);
+            draw_ring(&context, zoom, square, 6.0);
             context.set_line_width(2.5);
             context.set_stroke_style_str(&theme.ink);
-            ring(&context, zoom, square, 6.0);
+            draw_ring(&context, zoom, square, 6.0);
         }
     }
 }
@@ -99,21 +99,21 @@ fn draw_states(scene: Scene<'_>, theme: &Theme, context: &CanvasRenderingContext
         context.set_stroke_style_str(color);
         context.set_fill_style_str(color);
         context.begin_path();
-        for square in visible(scene, zoom).filter(|square| scene.state_of(*square) == Some(state)) {
-            trace(context, state, zoom.corner(square), zoom.scale);
+        for square in visible_squares(scene, zoom).filter(|square| scene.state_of(*square) == Some(state)) {
+            trace_mark(context, state, zoom.corner(square), zoom.scale);
         }
         if state == TaskState::Pending { context.fill() } else { context.stroke() }
     }
 }
 
-fn visible(scene: Scene<'_>, zoom: Zoom) -> impl Iterator<Item = Square> {
+fn visible_squares(scene: Scene<'_>, zoom: Zoom) -> impl Iterator<Item = Square> {
     let (first, last) = zoom.in_sight();
     let squares = (first.row..=last.row)
         .flat_map(move |row| (first.column..=last.column).map(move |column| Square { row, column }));
     squares.filter(move |square| scene.grid().index(*square).is_some())
 }
 
-fn trace(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64, f64), side: f64) {
+fn trace_mark(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64, f64), side: f64) {
     let (near, middle, far) = (side * 0.25, side * 0.5, side * 0.75);
     match state {
         TaskState::Failed => {
@@ -133,8 +133,8 @@ fn trace(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64, f64
     }
 }
 
-/// A ring around a square, with a radius of at least `least` pixels.
-fn ring(context: &CanvasRenderingContext2d, zoom: Zoom, square: Square, least: f64) {
+/// A draw_ring around a square, with a radius of at least `least` pixels.
+fn draw_ring(context: &CanvasRenderingContext2d, zoom: Zoom, square: Square, least: f64) {
     let (x, y) = zoom.corner(square);
     let half = zoom.scale / 2.0;
     context.begin_path();

@@ -28,22 +28,22 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// Reads the theme at an element of the page. A property that the page does not have is black.
+    /// Reads the theme at an element of the page. A computed_property that the page does not have is black.
     #[must_use]
     pub fn read(element: &Element) -> Self {
         let style = web_sys::window().and_then(|window| window.get_computed_style(element).ok().flatten());
         let style = style.as_ref();
-        let color = |name| parse(&property(style, name)).unwrap_or(Color::from_rgb(0));
+        let color = |name| parse_color(&computed_property(style, name)).unwrap_or(Color::from_rgb(0));
         Self {
             pending: color("--square"),
             retrying: color("--retrying"),
             done: color("--done"),
             failed: color("--failed"),
-            pending_mark: property(style, "--square-thread"),
-            retrying_mark: property(style, "--retrying-ink"),
-            failed_mark: property(style, "--accent-ink"),
-            ink: property(style, "--ink"),
-            paper: property(style, "--card"),
+            pending_mark: computed_property(style, "--square-thread"),
+            retrying_mark: computed_property(style, "--retrying-ink"),
+            failed_mark: computed_property(style, "--accent-ink"),
+            ink: computed_property(style, "--ink"),
+            paper: computed_property(style, "--card"),
         }
     }
 
@@ -60,17 +60,17 @@ impl Theme {
     }
 }
 
-fn property(style: Option<&CssStyleDeclaration>, name: &str) -> String {
+fn computed_property(style: Option<&CssStyleDeclaration>, name: &str) -> String {
     style.and_then(|style| style.get_property_value(name).ok()).unwrap_or_default().trim().to_owned()
 }
 
 /// A computed color: `rgb(1, 2, 3)`, or `#010203` from a browser that does not compute custom properties.
-fn parse(text: &str) -> Option<Color> {
+fn parse_color(text: &str) -> Option<Color> {
     if let Some(digits) = text.strip_prefix('#').filter(|digits| digits.len() == 6) {
         return u32::from_str_radix(digits, 16).ok().map(Color::from_rgb);
     }
     let channels = text.strip_prefix("rgb(")?.strip_suffix(')')?;
-    let mut channels = channels.split([',', ' ']).filter(|channel| !channel.is_empty()).map(str::parse::<u8>);
+    let mut channels = channels.split([',', ' ']).filter(|channel| !channel.is_empty()).map(str::parse_color::<u8>);
     let mut channel = || channels.next()?.ok();
     let (red, green, blue) = (channel()?, channel()?, channel()?);
     Some(Color::from_rgb(u32::from_be_bytes([0, red, green, blue])))
@@ -84,10 +84,10 @@ mod tests {
     fn colors_are_read_as_browsers_compute_them() {
         let color = Some(Color::from_rgb(0x0001_0203));
         for text in ["rgb(1, 2, 3)", "rgb(1 2 3)", "#010203"] {
-            assert_eq!(parse(text), color, "{text}");
+            assert_eq!(parse_color(text), color, "{text}");
         }
         for text in ["", "red", "rgb(1, 2)", "rgb(1, 2, 300)", "#12", "light-dark(#010203, #040506)"] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(parse_color(text), None, "{text}");
         }
     }
 }

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-const BASE: Duration = Duration::from_millis(250);
-const CAP: Duration = Duration::from_secs(10);
+const MIN_DELAY: Duration = Duration::from_millis(250);
+const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// The wait before a connection is tried again after `failures` in a row. It grows exponentially from a quarter of a second to
 /// ten; `random`, from 0 to 1, takes up to half of it away, so that many pages do not come back at the same moment.
 #[must_use]
 pub fn delay(failures: u32, random: f64) -> Duration {
-    let full = (BASE * 2_u32.pow(failures.min(8))).min(CAP);
-    full.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0).max(BASE)
+    let full = (MIN_DELAY * 2_u32.pow(failures.min(8))).min(MAX_DELAY);
+    full.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0).max(MIN_DELAY)
 }
 
 #[cfg(test)]
@@ -23,6 +23,6 @@ mod tests {
         assert_eq!(longest, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
         let shortest: Vec<u128> = (0..8).map(|failures| delay(failures, 1.0).as_millis()).collect();
         assert_eq!(shortest, [250, 250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
-        assert_eq!(delay(u32::MAX, 0.0), CAP);
+        assert_eq!(delay(u32::MAX, 0.0), MAX_DELAY);
     }
 }

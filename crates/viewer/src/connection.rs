@@ -44,7 +44,7 @@ impl Connection {
     #[must_use]
     pub const fn closed(self, code: u16) -> Self {
         match (code, self) {
-            (REMOVED, _) | (_, Self::Removed) => Self::Removed,
+            (BATCH_REMOVED, _) | (_, Self::Removed) => Self::Removed,
             (SERVICE_RESTART, _) | (_, Self::Restarting) => Self::Restarting,
             _ => Self::Reconnecting,
         }
@@ -55,7 +55,7 @@ impl Connection {
 const SERVICE_RESTART: u16 = 1012;
 
 /// The close code for a deleted batch, in the range that is free for applications.
-const REMOVED: u16 = 4404;
+const BATCH_REMOVED: u16 = 4404;
 
 #[cfg(test)]
 mod tests {

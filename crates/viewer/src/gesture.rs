@@ -3,7 +3,7 @@
 use crate::zoom::Zoom;
 
 /// A press that moves farther than this many pixels is a drag, not a tap.
-const SLACK: f64 = 5.0;
+const DRAG_THRESHOLD_PX: f64 = 5.0;
 
 /// What a pointer did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Gesture {
         let (_, before) = self.down.iter_mut().find(|(down, _)| *down == id)?;
         let (old_x, old_y) = std::mem::replace(before, (x, y));
         self.traveled += (x - old_x).hypot(y - old_y);
-        self.has_dragged |= self.traveled > SLACK;
+        self.has_dragged |= self.traveled > DRAG_THRESHOLD_PX;
         match other {
             // The point between the two stays between them.
             Some((other_x, other_y)) => {

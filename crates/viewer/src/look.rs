@@ -128,7 +128,7 @@ impl TaskState {
 }
 
 /// The color of a finished square of which the attempt is not known.
-const UNKNOWN: Color = Color::from_rgb(0x0080_8080);
+const UNKNOWN_ATTEMPT_COLOR: Color = Color::from_rgb(0x0080_8080);
 
 impl Look {
     /// How a square with this outcome is drawn, of which `last` was the last attempt.
@@ -141,7 +141,7 @@ impl Look {
             (ColorBy::Duration, _, Some(last)) => Some(duration_color(last.took_ms)),
             (ColorBy::Attempts, _, Some(last)) => Some(attempts_color(last.number)),
             (ColorBy::Worker, _, Some(last)) => Some(worker_color(last.lane)),
-            (ColorBy::Duration | ColorBy::Attempts | ColorBy::Worker, SquareState::Done(_), None) => Some(UNKNOWN),
+            (ColorBy::Duration | ColorBy::Attempts | ColorBy::Worker, SquareState::Done(_), None) => Some(UNKNOWN_ATTEMPT_COLOR),
             _ => None,
         };
         Paint { state, color, is_dimmed: self.only.is_some_and(|only| only != state) }

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use quilt::Timestamp;
 
 /// The rate is that of the last seconds, in milliseconds.
-const WINDOW: u64 = 10_000;
+const WINDOW_MS: u64 = 10_000;
 
 /// Below this many milliseconds a rate would be noise.
-const MINIMUM: u64 = 300;
+const MIN_ELAPSED_MS: u64 = 300;
 
 /// Into how many parts the window is cut, to tell how much the rate varies.
-const PARTS: u64 = 4;
+const WINDOW_PARTS: u64 = 4;
 
 /// Settled squares a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,19 +38,19 @@ impl Samples {
             self.samples.clear();
         }
         self.samples.push_back((now, settled));
-        while self.samples.get(1).is_some_and(|(at, _)| now.millis_since(*at) >= WINDOW) {
+        while self.samples.get(1).is_some_and(|(at, _)| now.millis_since(*at) >= WINDOW_MS) {
             self.samples.pop_front();
         }
         let first = *self.samples.front()?;
         let elapsed = now.millis_since(first.0);
-        if elapsed < MINIMUM {
+        if elapsed < MIN_ELAPSED_MS {
             return None;
         }
         let rate = per_second(first, (now, settled));
         let mut pace = Pace { rate, slowest: rate, fastest: rate };
         let mut start = first;
         for sample in self.samples.iter().skip(1) {
-            if sample.0.millis_since(start.0) >= (elapsed / PARTS).max(MINIMUM) {
+            if sample.0.millis_since(start.0) >= (elapsed / WINDOW_PARTS).max(MIN_ELAPSED_MS) {
                 let rate = per_second(start, *sample);
                 pace.slowest = pace.slowest.min(rate);
                 pace.fastest = pace.fastest.max(rate);

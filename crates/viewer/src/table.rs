@@ -10,25 +10,25 @@ use serde::{Deserialize, Serialize};
 pub const MAX_ROWS: usize = 20_000;
 
 /// The height of a row, in CSS pixels.
-pub const ROW_HEIGHT: usize = 34;
+pub const ROW_HEIGHT_PX: usize = 34;
 
 /// How many rows are rendered: those in sight, and some above and below.
-pub const WINDOW: usize = 48;
+pub const WINDOW_ROWS: usize = 48;
 
 /// How many of those are above what is in sight.
-const ABOVE: usize = 12;
+const ROWS_ABOVE: usize = 12;
 
 /// The window moves by this many rows at a time.
-const STEP: usize = 8;
+const WINDOW_STEP_ROWS: usize = 8;
 
 /// The place of the column that names the square.
-pub const SQUARE: usize = 0;
+pub const SQUARE_COLUMN: usize = 0;
 
 /// The place of the column that has the state.
-pub const STATE: usize = 2;
+pub const STATE_COLUMN: usize = 2;
 
 /// The columns of every kind of work: a name, and a label above it.
-const COMMON: [(&str, &str); 4] = [("square", "Square"), ("item", "Item"), ("state", "State"), ("failed", "Reason")];
+const COMMON_COLUMNS: [(&str, &str); 4] = [("square", "Square"), ("item", "Item"), ("state", "State"), ("failed", "Reason")];
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +89,7 @@ pub struct Row {
 }
 
 /// Makes texts that differ in case alone the same, such as [`str::to_lowercase`]. A browser has the tables for that itself.
-pub type Fold = fn(&str) -> String;
+pub type FoldCase = fn(&str) -> String;
 
 /// The direction in which a column is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl Direction {
 /// The table.
 #[derive(Debug)]
 pub struct Table {
-    fold: Fold,
+    fold_case: FoldCase,
     columns: Vec<Column>,
     rows: Vec<Row>,
     sort: Option<(usize, Direction)>,
@@ -127,10 +127,10 @@ pub struct Table {
 impl Table {
     /// An empty table with the columns of all kinds and those of one kind, whose filter folds case.
     #[must_use]
-    pub fn new(own: Vec<Column>, fold: Fold) -> Self {
-        let common = COMMON.map(|(name, label)| Column { name: name.into(), label: label.into() });
+    pub fn new(own: Vec<Column>, fold_case: FoldCase) -> Self {
+        let common = COMMON_COLUMNS.map(|(name, label)| Column { name: name.into(), label: label.into() });
         Self {
-            fold,
+            fold_case,
             columns: common.into_iter().chain(own).collect(),
             rows: Vec::new(),
             sort: None,
@@ -143,12 +143,12 @@ impl Table {
     /// Replaces the rows, which are in the order of the squares.
     pub fn set_results(&mut self, results: &[ResultLine]) {
         self.rows = results.iter().map(|result| self.row(result)).collect();
-        self.arrange();
+        self.update_order();
     }
 
     fn row(&self, result: &ResultLine) -> Row {
         let square = Square { row: place(result.row), column: place(result.column) };
-        let own = self.columns.iter().skip(COMMON.len()).map(|column| {
+        let own = self.columns.iter().skip(COMMON_COLUMNS.len()).map(|column| {
             let value = result.detail.as_ref().and_then(|detail| detail.get(&column.name));
             value.map_or(Value::Nothing, Value::from)
         });
@@ -161,7 +161,7 @@ impl Table {
         let cells: Vec<Value> = common.into_iter().chain(own).collect();
         // A filter has no line breaks, so it matches within a cell.
         let searched: String = cells.iter().flat_map(|cell| [cell.to_string(), "\n".into()]).collect();
-        Row { square, searched: (self.fold)(&searched), cells }
+        Row { square, searched: (self.fold_case)(&searched), cells }
     }
 
     /// All rows, whether they match or not.
@@ -186,7 +186,7 @@ impl Table {
     #[must_use]
     pub fn used_columns(&self) -> Vec<(usize, &Column)> {
         let is_used = |place: usize| {
-            place == SQUARE
+            place == SQUARE_COLUMN
                 || self.rows.iter().any(|row| row.cells.get(place).is_some_and(|cell| *cell != Value::Nothing))
         };
         self.columns.iter().enumerate().filter(|(place, _)| is_used(*place)).collect()
@@ -200,33 +200,33 @@ impl Table {
 
     /// The rows to render when the first one is `first`.
     pub fn window(&self, first: usize) -> impl Iterator<Item = &Row> {
-        self.order.iter().skip(first).take(WINDOW).filter_map(|row| self.rows.get(*row as usize))
+        self.order.iter().skip(first).take(WINDOW_ROWS).filter_map(|row| self.rows.get(*row as usize))
     }
 
     /// The first row to render when the table is scrolled by `top` pixels and rendered from `first` on. It stays where it is for small moves.
     #[must_use]
     pub fn first_at(&self, top: usize, first: usize) -> usize {
-        let wanted = (top / ROW_HEIGHT).saturating_sub(ABOVE).min(self.order.len().saturating_sub(1));
-        if wanted.abs_diff(first) >= STEP || wanted == 0 { wanted } else { first }
+        let wanted = (top / ROW_HEIGHT_PX).saturating_sub(ROWS_ABOVE).min(self.order.len().saturating_sub(1));
+        if wanted.abs_diff(first) >= WINDOW_STEP_ROWS || wanted == 0 { wanted } else { first }
     }
 
     /// How far to scroll, in pixels, to bring the row of a square into sight; `None` if it does not match.
     #[must_use]
     pub fn scroll_to(&self, square: Square) -> Option<usize> {
         let of_square = |row: &u32| self.rows.get(*row as usize).is_some_and(|row| row.square == square);
-        Some(self.order.iter().position(of_square)?.saturating_sub(3) * ROW_HEIGHT)
+        Some(self.order.iter().position(of_square)?.saturating_sub(3) * ROW_HEIGHT_PX)
     }
 
     /// Only rows that contain this text match; case is ignored.
     pub fn set_filter(&mut self, filter: &str) {
-        self.filter = (self.fold)(filter);
-        self.arrange();
+        self.filter = (self.fold_case)(filter);
+        self.update_order();
     }
 
     /// Only squares in this state match, in words; an empty text for all of them.
     pub fn set_only(&mut self, only: &str) {
         self.only = Some(only.to_owned()).filter(|only| !only.is_empty());
-        self.arrange();
+        self.update_order();
     }
 
     /// Sorts by a column: ascending, on the next call descending, then not at all.
@@ -236,12 +236,12 @@ impl Table {
             Some((known, Direction::Descending)) if known == column => None,
             _ => Some((column, Direction::Ascending)),
         };
-        self.arrange();
+        self.update_order();
     }
 
-    fn arrange(&mut self) {
+    fn update_order(&mut self) {
         let matches = |row: &Row| {
-            let is_in = |only: &str| matches!(row.cells.get(STATE), Some(Value::Text(state)) if state == only);
+            let is_in = |only: &str| matches!(row.cells.get(STATE_COLUMN), Some(Value::Text(state)) if state == only);
             self.only.as_deref().is_none_or(is_in) && row.searched.contains(&self.filter)
         };
         let matching = self.rows.iter().enumerate().filter(|(_, row)| matches(row));
@@ -251,7 +251,7 @@ impl Table {
             let cell = |place: &u32| rows.get(*place as usize).and_then(|row| row.cells.get(column));
             self.order.sort_by(|a, b| match column {
                 // The squares are in their order already.
-                SQUARE => directed(a.cmp(b), direction),
+                SQUARE_COLUMN => directed(a.cmp(b), direction),
                 _ => compare(cell(a), cell(b), direction),
             });
         }
@@ -340,12 +340,12 @@ mod tests {
         let results: Vec<ResultLine> =
             (0..1_000).filter_map(|column| serde_json::from_value(line(column)).ok()).collect();
         table.set_results(&results);
-        assert_eq!(table.window(0).count(), WINDOW);
+        assert_eq!(table.window(0).count(), WINDOW_ROWS);
         let top = table.scroll_to(Square { row: 0, column: 500 }).expect("it matches");
-        assert_eq!(top, 497 * ROW_HEIGHT);
+        assert_eq!(top, 497 * ROW_HEIGHT_PX);
         let first = table.first_at(top, 0);
         assert!(table.window(first).any(|row| row.square.column == 500));
-        assert_eq!(table.first_at(top + ROW_HEIGHT, first), first);
+        assert_eq!(table.first_at(top + ROW_HEIGHT_PX, first), first);
         table.set_filter("nowhere");
         assert_eq!(table.first_at(top, first), 0);
         assert_eq!(table.scroll_to(Square { row: 0, column: 500 }), None);

@@ -67,15 +67,15 @@ impl Viewer {
         &self.race
     }
 
-    /// The quilt that is shown: the present one, or a moment of the past.
-    fn shown(&self) -> Option<&Quilt> {
+    /// The quilt that is displayed: the present one, or a moment of the past.
+    fn displayed(&self) -> Option<&Quilt> {
         self.replay.as_ref().map(Replay::quilt).or(self.quilt.as_ref())
     }
 
     /// What there is to draw, once a snapshot has arrived.
     #[must_use]
     pub fn scene(&self, look: Look) -> Option<Scene<'_>> {
-        Some(Scene { quilt: self.shown()?, race: &self.race, look, is_past: self.replay.is_some() })
+        Some(Scene { quilt: self.displayed()?, race: &self.race, look, is_past: self.replay.is_some() })
     }
 
     /// The step to resume from after a reconnect.
@@ -153,7 +153,7 @@ impl Viewer {
         while journal.len() > rest {
             let Some(event) = FramedEvent::take(journal)? else { break };
             if event.is_attempts() || event.is_lap_start() {
-                self.race_on(&event.decode()?);
+                self.apply_to_race(&event.decode()?);
             }
             self.race.set_offset(Offset(self.race.offset().0 + 1));
         }
@@ -224,7 +224,7 @@ impl Viewer {
                 if after != self.race.offset() {
                     return Received::Missed;
                 }
-                events.iter().for_each(|event| self.race_on(event));
+                events.iter().for_each(|event| self.apply_to_race(event));
                 self.race.set_offset(upto);
                 Received::Raced
             }
@@ -232,7 +232,7 @@ impl Viewer {
     }
 
     /// Attempts can change how a square without an outcome looks.
-    fn race_on(&mut self, event: &Event) {
+    fn apply_to_race(&mut self, event: &Event) {
         self.race.apply(event);
         if let Event::Attempted { runs, .. } = event
             && self.replay.is_none()

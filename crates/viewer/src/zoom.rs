@@ -11,7 +11,7 @@ const MAX_SCALE: f64 = 48.0;
 const MIN_SIDE: f64 = 24.0;
 
 /// How much larger one step of the keys and buttons makes.
-pub const STEP: f64 = 1.5;
+pub const STEP_FACTOR: f64 = 1.5;
 
 /// Where a quilt lies behind the window through which it is seen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -35,7 +35,7 @@ impl Zoom {
     pub fn new(grid: Grid, width: f64, height: f64) -> Self {
         let (rows, columns) = (grid.rows().max(1).into(), grid.columns().max(1).into());
         let zoom = Self { rows, columns, width, height, scale: 1.0, left: 0.0, top: 0.0 };
-        Self { scale: zoom.least(), ..zoom }.settled()
+        Self { scale: zoom.min_scale(), ..zoom }.clamped()
     }
 
     /// The same part of the quilt in a window of another size.
@@ -44,15 +44,15 @@ impl Zoom {
         let is_whole = self.is_whole();
         let center = self.at(self.width / 2.0, self.height / 2.0);
         let resized = Self { width, height, ..self };
-        if is_whole { Self { scale: resized.least(), ..resized }.settled() } else { resized.centered(center) }
+        if is_whole { Self { scale: resized.min_scale(), ..resized }.clamped() } else { resized.centered(center) }
     }
 
     /// Larger or smaller by a factor, around a point of the window.
     #[must_use]
     pub fn scaled(self, factor: f64, x: f64, y: f64) -> Self {
-        let scale = (self.scale * factor).clamp(self.least(), self.most());
+        let scale = (self.scale * factor).clamp(self.min_scale(), self.max_scale());
         let ratio = scale / self.scale;
-        Self { scale, left: x - (x - self.left) * ratio, top: y - (y - self.top) * ratio, ..self }.settled()
+        Self { scale, left: x - (x - self.left) * ratio, top: y - (y - self.top) * ratio, ..self }.clamped()
     }
 
     /// Larger or smaller by a factor, around the middle.
@@ -75,7 +75,7 @@ impl Zoom {
     /// Moved by so much.
     #[must_use]
     pub fn moved(self, right: f64, down: f64) -> Self {
-        Self { left: self.left + right, top: self.top + down, ..self }.settled()
+        Self { left: self.left + right, top: self.top + down, ..self }.clamped()
     }
 
     /// Moved as far as it takes to see a square and its neighbors.
@@ -94,7 +94,7 @@ impl Zoom {
     /// So that a square has this size, and is in the middle.
     #[must_use]
     pub fn at_scale(self, scale: f64, square: Square) -> Self {
-        let scale = scale.clamp(self.least(), self.most());
+        let scale = scale.clamp(self.min_scale(), self.max_scale());
         let center = (f64::from(square.column) + 0.5, f64::from(square.row) + 0.5);
         Self { scale, ..self }.centered(center)
     }
@@ -108,7 +108,7 @@ impl Zoom {
     /// Whether the whole quilt is in sight.
     #[must_use]
     pub fn is_whole(self) -> bool {
-        self.scale <= self.least() * 1.001
+        self.scale <= self.min_scale() * 1.001
     }
 
     /// The square at a point of the window, if one is there.
@@ -143,27 +143,27 @@ impl Zoom {
 
     fn centered(self, (column, row): (f64, f64)) -> Self {
         let left = self.width / 2.0 - column * self.scale;
-        Self { left, top: self.height / 2.0 - row * self.scale, ..self }.settled()
+        Self { left, top: self.height / 2.0 - row * self.scale, ..self }.clamped()
     }
 
     /// The scale at which the whole quilt is in sight, or as much of it as can be with a side that is wide enough to see.
-    fn least(self) -> f64 {
+    fn min_scale(self) -> f64 {
         let whole = (self.width / self.columns).min(self.height / self.rows);
         let wide_enough = MIN_SIDE / self.columns.min(self.rows);
         whole.max(wide_enough.min(MIN_SIDE)).max(f64::MIN_POSITIVE)
     }
 
-    fn most(self) -> f64 {
-        self.least().max(MAX_SCALE)
+    fn max_scale(self) -> f64 {
+        self.min_scale().max(MAX_SCALE)
     }
 
     /// With no more room beside the quilt than it takes to center it.
-    fn settled(self) -> Self {
-        let settle = |start: f64, length: f64, room: f64| {
+    fn clamped(self) -> Self {
+        let clamp_axis = |start: f64, length: f64, room: f64| {
             if length <= room { (room - length) / 2.0 } else { start.clamp(room - length, 0.0) }
         };
-        let left = settle(self.left, self.columns * self.scale, self.width);
-        Self { left, top: settle(self.top, self.rows * self.scale, self.height), ..self }
+        let left = clamp_axis(self.left, self.columns * self.scale, self.width);
+        Self { left, top: clamp_axis(self.top, self.rows * self.scale, self.height), ..self }
     }
 }
 

@@ -9,13 +9,13 @@ use crate::components::shared::{Each, When, all, each, flag, keys, maybe, text};
 use crate::components::square_link::SquareLink;
 use crate::live::{Following, use_batch};
 
-/// How many pieces of confetti there are.
-const CONFETTI: u32 = 36;
+/// The number of pieces of confetti.
+const CONFETTI_PIECES: u32 = 36;
 
-/// Appears when a lap is over, once for each.
+/// Shows a banner when a lap ends, once per lap.
 #[component]
 pub(crate) fn Banner() -> impl IntoView {
-    let summary = use_batch().channel.told.summary;
+    let summary = use_batch().channel.signals.summary;
     let laps = keys(move || {
         let summary = summary.get();
         summary.status.is_over().then(|| summary.lap.to_string()).into_iter().collect()
@@ -30,16 +30,16 @@ pub(crate) fn Banner() -> impl IntoView {
 #[component]
 fn Lap() -> impl IntoView {
     let batch = use_batch();
-    let told = batch.channel.told;
-    let has_confetti = told.has_seen_finish.get_untracked();
-    // There is one from the finish line on, and it stays.
-    let last_across = told.summary.get_untracked().last_across;
+    let signals = batch.channel.signals;
+    let has_confetti = signals.has_seen_finish.get_untracked();
+    // It is set at the finish line and does not change afterwards, so it is read once.
+    let last_across = signals.summary.get_untracked().last_across;
     view! {
-        <div class="banner" data-banner=text(move || told.summary.get().status.as_str().into())>
+        <div class="banner" data-banner=text(move || signals.summary.get().status.as_str().into())>
             {maybe(has_confetti.then(confetti))}
-            <h2>{text(move || words::headline(&told.summary.get()))}</h2>
-            <p>{text(move || words::detail(&told.summary.get()))}</p>
-            // What arrives a moment later is not announced by itself.
+            <h2>{text(move || words::headline(&signals.summary.get()))}</h2>
+            <p>{text(move || words::detail(&signals.summary.get()))}</p>
+            // This content arrives later. Screen readers do not announce it separately.
             <div class="banner-more" aria-live="off">
                 {maybe(last_across.map(|square| view! { <p>"Last across: " <SquareLink square />{behind_median()}</p> }))}
                 <Receipt />
@@ -50,17 +50,17 @@ fn Lap() -> impl IntoView {
     }
 }
 
-/// The end of the sentence: how long after half of the others the last square came, once that is known.
+/// The end of the "Last across" sentence: the delay of the last square behind the median, once the attempts are known.
 fn behind_median() -> Signal<String> {
     let channel = use_batch().channel;
     text(move || {
-        let told = channel.told;
-        if told.following.get() != Following::Live {
+        let signals = channel.signals;
+        if signals.following.get() != Following::Live {
             return ".".into();
         }
-        told.race_version.track();
+        signals.race_version.track();
         let median = channel.quilt.with(|viewer| viewer.race().median_ms()).flatten();
-        let summary = told.summary.get();
+        let summary = signals.summary.get();
         let took = summary.ended_at.map(|ended_at| ended_at.millis_since(summary.started_at));
         took.zip(median).map_or_else(
             || ".".into(),
@@ -108,10 +108,10 @@ fn Actions() -> impl IntoView {
 }
 
 fn confetti() -> impl IntoView {
-    // Multiples of numbers that have nothing in common with the moduli are random enough for paper.
+    // Multiples of numbers coprime to the moduli look random enough.
     let piece = |number: u32| {
         let (left, turn, fall, wait) = (number * 61 % 100, number * 222 % 360, 10 + number * 37 % 17, number * 97 % 60);
         view! { <i style=format!("left:{left}%;--turn:{turn}deg;--fall:{fall}rem;animation-delay:{wait}0ms")></i> }
     };
-    view! { <span class="confetti" aria-hidden="true">{all((0..CONFETTI).map(piece))}</span> }
+    view! { <span class="confetti" aria-hidden="true">{all((0..CONFETTI_PIECES).map(piece))}</span> }
 }

@@ -1,4 +1,4 @@
-//! What the owner can do while the batch runs.
+//! The owner's controls while the batch runs.
 
 use leptos::prelude::*;
 use quilt::Status;
@@ -7,14 +7,14 @@ use crate::components::forms::{CommandForm, Place, Refusal, Submit};
 use crate::components::shared::{When, flag, memo_text, text};
 use crate::live::use_batch;
 
-/// Pauses or resumes, and cancels.
+/// The buttons to pause or resume and to cancel.
 #[component]
 pub(crate) fn Controls() -> impl IntoView {
     let batch = use_batch();
     let (can_control, can_stop) = (flag(move || batch.can_control()), flag(move || batch.can_stop()));
     let stop = text(move || if batch.is_draining() { "Stop now" } else { "Cancel" }.into());
     let is_paused = flag(move || batch.channel.status.get() == Status::Paused);
-    // One button with two names keeps the keyboard focus.
+    // One button with two labels keeps the keyboard focus when it is pressed.
     let choose = move |pause: &'static str, resume: &'static str| {
         text(move || if is_paused.get() { resume } else { pause }.into())
     };
@@ -33,12 +33,12 @@ pub(crate) fn Controls() -> impl IntoView {
     }
 }
 
-/// Limits how many tasks run at the same time.
+/// The form that limits how many tasks run at the same time.
 #[component]
 pub(crate) fn Concurrency() -> impl IntoView {
     let batch = use_batch();
     let can_control = flag(move || batch.can_control());
-    let summary = batch.channel.told.summary;
+    let summary = batch.channel.signals.summary;
     let limit = memo_text(move || summary.get().concurrency.map_or(String::new(), |limit| limit.to_string()));
     view! {
         <div class="concurrency">
@@ -46,7 +46,7 @@ pub(crate) fn Concurrency() -> impl IntoView {
                 <CommandForm name="set-concurrency">
                     <label>
                         <span>"Tasks at the same time"</span>
-                        // The attribute for the first value, the property for those that follow: what is typed stays until then.
+                        // The attribute sets the first value, the property later ones. Typed text stays until the limit changes.
                         <input
                             type="number"
                             inputmode="numeric"

@@ -6,10 +6,10 @@ use viewer::words;
 use crate::components::shared::text;
 use crate::live::use_batch;
 
-/// The shape of the quilt, and what its tasks are.
+/// The name of the batch, and a line about its shape and tasks.
 #[component]
 pub(crate) fn Heading() -> impl IntoView {
-    let summary = use_batch().channel.told.summary;
+    let summary = use_batch().channel.signals.summary;
     view! {
         <div>
             <h1>{text(move || words::name(&summary.get()))}</h1>
@@ -18,7 +18,7 @@ pub(crate) fn Heading() -> impl IntoView {
     }
 }
 
-/// A dot and a word, which is announced when it changes.
+/// The state of the connection. Screen readers announce changes.
 #[component]
 pub(crate) fn ConnectionState() -> impl IntoView {
     let connection = use_batch().channel.connection;

@@ -1,4 +1,4 @@
-//! The keys, in a dialog.
+//! The dialog with the keyboard shortcuts.
 
 use leptos::html::{Dialog, Input};
 use leptos::prelude::*;
@@ -8,8 +8,8 @@ use crate::live::keys::{Targets, use_keys};
 use crate::live::setting::use_switch;
 use crate::live::use_batch;
 
-/// What the keys do.
-const KEYS: &str = concat!(
+/// The list of keys, as HTML.
+const KEYS_HTML: &str = concat!(
     "<dt><kbd>↑</kbd> <kbd>↓</kbd> <kbd>←</kbd> <kbd>→</kbd></dt><dd>to the next square</dd>",
     "<dt><kbd>Home</kbd> <kbd>End</kbd></dt><dd>to the ends of a row; with <kbd>Ctrl</kbd>, of the quilt</dd>",
     "<dt><kbd>Page ↑</kbd> <kbd>Page ↓</kbd></dt><dd>to the ends of a column</dd>",
@@ -21,7 +21,7 @@ const KEYS: &str = concat!(
     "<dt><kbd>Esc</kbd></dt><dd>back: close the square, end the replay, show all squares</dd>",
 );
 
-/// Opened with `?`. Handles the keys of the page as well, because their switch is here.
+/// The dialog that `?` opens. It also installs the key handlers, because it contains their switch.
 #[component]
 pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
     let single_keys = use_switch("single-keys");
@@ -31,7 +31,7 @@ pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoVie
         <dialog class="help" aria-labelledby="help-title" node_ref=help>
             <form method="dialog">
                 <h2 id="help-title">"Keys"</h2>
-                <dl inner_html=KEYS></dl>
+                <dl inner_html=KEYS_HTML></dl>
                 <p>
                     <label>
                         <input

@@ -1,4 +1,4 @@
-//! What is shown about a batch beside its quilt.
+//! The parts of the page around the quilt: heading, controls, progress and finish banner.
 
 mod banner;
 mod controls;

@@ -1,4 +1,4 @@
-//! How far the batch is, how fast it goes, and how long it will take.
+//! The progress of a batch: counts, rate and time left.
 
 use leptos::prelude::*;
 use viewer::{format, words};
@@ -6,35 +6,35 @@ use viewer::{format, words};
 use crate::components::shared::{When, flag, text};
 use crate::live::use_batch;
 
-/// A part of a whole as CSS, such as `12.500%`.
+/// `part` of `whole` as a CSS percentage, such as `12.500%`.
 pub(crate) fn percent(part: u32, whole: u32) -> String {
     format!("{:.3}%", f64::from(part) * 100.0 / f64::from(whole.max(1)))
 }
 
-/// The squares that are left, and what they are called: one takes the place of the other when a batch is stopped, so that nothing moves.
-fn left(progress: quilt::Progress) -> (&'static str, u32) {
+/// The label and number of the squares without an outcome. "Not run" replaces "Pending" when a batch is stopped, so that the layout stays.
+fn unsettled(progress: quilt::Progress) -> (&'static str, u32) {
     match progress.pending() {
         0 if progress.not_run > 0 => ("Not run", progress.not_run),
         pending => ("Pending", pending),
     }
 }
 
-/// The bar and the figures below it.
+/// The progress bar and the figures below it.
 #[component]
 pub(crate) fn ProgressPanel() -> impl IntoView {
     let channel = use_batch().channel;
-    let (told, progress) = (channel.told, channel.progress);
+    let (signals, progress) = (channel.signals, channel.progress);
     let count = move |count: fn(quilt::Progress) -> u32| text(move || format::count(count(progress.get())));
-    let rate = text(move || words::rate(&told.summary.get(), told.pace.get(), channel.elapsed()));
-    let time_left = text(move || words::time_left(&told.summary.get(), told.pace.get()));
+    let rate = text(move || words::rate(&signals.summary.get(), signals.pace.get(), channel.elapsed()));
+    let time_left = text(move || words::time_left(&signals.summary.get(), signals.pace.get()));
     let elapsed = text(move || format::duration(channel.elapsed()));
-    let running = text(move || match told.load.get() {
+    let running = text(move || match signals.load.get() {
         Some(load) if channel.is_running() => {
             format!("{} of {}", format::count(load.running()), format::count(load.slots()))
         }
         _ => "–".into(),
     });
-    let unresponsive = move || told.load.get().map_or(0, |load| load.unresponsive);
+    let unresponsive = move || signals.load.get().map_or(0, |load| load.unresponsive);
     let share =
         move |count: fn(quilt::Progress) -> u32| text(move || percent(count(progress.get()), progress.get().tasks));
     view! {
@@ -46,7 +46,7 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
                 aria-valuemin="0"
                 aria-valuemax=text(move || progress.get().tasks.to_string())
                 aria-valuenow=text(move || progress.get().settled().to_string())
-                aria-valuetext=text(move || words::progress(&told.summary.get()))
+                aria-valuetext=text(move || words::progress(&signals.summary.get()))
             >
                 <span class="bar-done" style:width=share(|progress| progress.done)></span>
                 <span class="bar-failed" style:width=share(|progress| progress.failed)></span>
@@ -55,8 +55,8 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
                 <Figure name="Done" value=count(|progress| progress.done) />
                 <Figure name="Failed" value=count(|progress| progress.failed) />
                 <div class="figure">
-                    <dt>{text(move || left(progress.get()).0.into())}</dt>
-                    <dd>{count(|progress| left(progress).1)}</dd>
+                    <dt>{text(move || unsettled(progress.get()).0.into())}</dt>
+                    <dd>{count(|progress| unsettled(progress).1)}</dd>
                 </div>
                 <Figure name="Rate" value=rate />
                 <Figure name="Elapsed" value=elapsed />

@@ -11,15 +11,15 @@ use crate::live::fetch::use_document;
 use crate::live::shared::effect;
 use crate::live::use_batch;
 
-/// Folded away: it arrives a moment after the banner, which was announced already. Without JavaScript it is in the API.
+/// The receipt, collapsed, because it arrives after the banner was announced. Without JavaScript it is available from the API only.
 #[component]
 pub(crate) fn Receipt() -> impl IntoView {
     let batch = use_batch();
-    // The server renders no `Suspense`: what it would wait for is loaded by the browser alone.
+    // Only the browser loads the receipt, so the server must not render a `Suspense` that waits for it.
     let is_live = RwSignal::new(false);
     effect(move || is_live.set(true));
     let path = Signal::derive(move || {
-        let summary = batch.channel.told.summary.get();
+        let summary = batch.channel.signals.summary.get();
         let lap = summary.last_across.map(|_| summary.lap)?;
         Some(format!("/api/batches/{}/receipt?lap={lap}", batch.id))
     });
@@ -35,7 +35,7 @@ fn Loaded(path: Signal<Option<String>>) -> impl IntoView {
     let receipt = use_document(path, Signal::stored(String::new()));
     view! {
         <Transition>
-            // There is none of a batch that was deleted.
+            // A deleted batch has no receipt.
             {move || maybe(receipt.get::<ReceiptDocument>().and_then(Result::ok).map(|receipt| view! { <Details receipt /> }))}
         </Transition>
     }
@@ -76,7 +76,7 @@ fn Details(receipt: ReceiptDocument) -> impl IntoView {
     }
 }
 
-/// A square of the API, if its row and column are those of a grid.
+/// Converts a row and a column of the API. `None` if they exceed the limits of a grid.
 fn square(row: u32, column: u32) -> Option<Square> {
     Some(Square { row: row.try_into().ok()?, column: column.try_into().ok()? })
 }

@@ -1,4 +1,4 @@
-//! A batch in the visitor's list.
+//! An item in the visitor's list of batches.
 
 use leptos::prelude::*;
 use quilt::Progress;
@@ -8,7 +8,7 @@ use crate::components::batch::percent;
 use crate::components::shared::text;
 use crate::model::BatchView;
 
-/// How a batch stands, with a link to its page. Its elements stay while the batch changes.
+/// The progress of a batch, with a link to its page. Updates reuse the elements.
 #[component]
 pub(crate) fn BatchItem(id: String, batch: Signal<Option<BatchView>>) -> impl IntoView {
     let of =
@@ -32,14 +32,14 @@ pub(crate) fn BatchItem(id: String, batch: Signal<Option<BatchView>>) -> impl In
     }
 }
 
-/// The picture of a batch that is over does not change, and is cached under an address of its own. That of others is loaded again when
-/// squares have settled: an address that names no end is not cached.
+/// The URL of a batch's thumbnail. The query makes it unique per state: a finished batch's picture is cached under its end time, a running
+/// batch's picture is loaded again when squares have settled.
 fn picture(batch: &BatchView) -> String {
     let at = batch.summary.ended_at.map_or_else(|| batch.summary.progress.settled().into(), |at| at.0);
     format!("/batches/{}/quilt.png?side=48&at={at}", batch.id)
 }
 
-/// The share of the tasks that a count is.
+/// A count as a share of all tasks, as a CSS percentage.
 fn share(batch: &BatchView, count: fn(Progress) -> u32) -> String {
     let progress = batch.summary.progress;
     percent(count(progress), progress.tasks)
@@ -52,7 +52,7 @@ fn counts(batch: &BatchView) -> String {
     format!("{} of {}{failed}", format::count(progress.done), format::count(progress.tasks))
 }
 
-/// How long ago, roughly.
+/// An age in milliseconds as text, rounded down to minutes, hours or days.
 fn age(millis: u64) -> String {
     let minutes = millis / 60_000;
     let (value, unit) = match minutes {

@@ -1,4 +1,4 @@
-//! What is known of the chosen square, with every attempt at it.
+//! The details of the chosen square, with all its attempts.
 
 use api::{Attempt, SquareDocument};
 use leptos::prelude::*;
@@ -13,7 +13,7 @@ use crate::live::fetch::use_document;
 use crate::live::use_batch;
 use crate::model::ActionError;
 
-/// Nothing until a square is chosen.
+/// The details panel. It is empty until a square is chosen.
 #[component]
 pub(crate) fn SquareDetails() -> impl IntoView {
     let batch = use_batch();
@@ -36,7 +36,7 @@ pub(crate) fn SquareDetails() -> impl IntoView {
     }
 }
 
-/// The state of the chosen square on this page.
+/// The state of the chosen square as the quilt displays it.
 fn use_state() -> Signal<Option<TaskState>> {
     let batch = use_batch();
     Signal::derive(move || {
@@ -45,7 +45,7 @@ fn use_state() -> Signal<Option<TaskState>> {
     })
 }
 
-/// Loads the details, and loads them again when the square has changed.
+/// Loads the details, and reloads them when the square changes.
 #[component]
 fn Loaded() -> impl IntoView {
     let batch = use_batch();
@@ -55,11 +55,10 @@ fn Loaded() -> impl IntoView {
         let Square { row, column } = chosen.get()?;
         Some(format!("/api/batches/{}/squares/{row}/{column}", batch.id))
     });
-    // Loaded again when one of these changes.
     let version = text(move || {
         let attempt = chosen.get().map(|square| batch.channel.quilt.with(|viewer| viewer.last_attempt(square)));
-        // The attempts of two laps may be alike.
-        let lap = batch.channel.told.summary.get().lap;
+        // State and attempt number can be the same in two laps.
+        let lap = batch.channel.signals.summary.get().lap;
         format!("{:?} {attempt:?} {lap}", state.get())
     });
     let details = use_document(path, version);
@@ -72,11 +71,11 @@ fn Loaded() -> impl IntoView {
     }
 }
 
-/// For the owner of a finished batch, where the square has failed.
+/// The button to retry a failed square, for the owner of a finished batch.
 #[component]
 fn Retry() -> impl IntoView {
     let batch = use_batch();
-    // Now, and not at the moment of a replay.
+    // The present state, not that of a replay.
     let has_failed = move || {
         let square = batch.view.chosen.get()?;
         batch.channel.quilt.with(|viewer| viewer.has_failed(square))
@@ -126,10 +125,10 @@ fn Answer(details: Result<SquareDocument, ActionError>) -> impl IntoView {
     .into_any()
 }
 
-/// A value that the task has recorded, with its name.
+/// A name and value from the task's result.
 fn value_view((name, value): (String, Value)) -> impl IntoView {
     let text = viewer::table::Value::from(&value).to_string();
-    // The output of a program has lines.
+    // The output of a program can have several lines.
     let value = if text.contains('\n') { view! { <pre>{text}</pre> }.into_any() } else { text.into_any() };
     view! {
         <dt>{name}</dt>
@@ -147,13 +146,13 @@ fn Attempts(attempts: Vec<Attempt>) -> impl IntoView {
         let Attempt { lap, attempt, worker, started_at, took_ms, error } = attempt;
         let lap = if lap > 1 { format!("lap {lap}, ") } else { String::new() };
         let state = if error.is_some() { "failed" } else { "done" };
-        // Of `2026-09-21T14:13:20.123Z`, the time of day.
+        // The time of day of a text such as `2026-09-21T14:13:20.123Z`.
         let at = started_at.get(11..).unwrap_or_default().trim_end_matches('Z').to_owned();
         view! {
             <li data-state=state>
                 <span class="attempt-name">{format!("{lap}attempt {attempt}")}</span>
                 <span class="attempt-outcome">{error.unwrap_or_else(|| "done".into())}</span>
-                // As long as the attempt, beside the longest one.
+                // The bar's length is the duration relative to the longest attempt.
                 <span class="attempt-bar" style=format!("--share:{}", percent(took_ms, longest)) aria-hidden="true"></span>
                 <span class="quiet">{format!("{at} UTC · {} · {worker}", format::duration(took_ms.into()))}</span>
             </li>

@@ -1,4 +1,4 @@
-//! What the colors show, and which squares stand out.
+//! The legend: what the colors mean, and a filter for each state.
 
 use leptos::prelude::*;
 use quilt::{Color, Progress};
@@ -8,20 +8,20 @@ use viewer::{ColorBy, Look, TaskState, format};
 use crate::components::shared::{Each, When, all, each, flag, keys, on, text};
 use crate::live::{Following, use_batch};
 
-/// The most workers that are named.
-const MAX_WORKERS: usize = 12;
+/// The maximum number of workers that the scale names.
+const MAX_NAMED_WORKERS: usize = 12;
 
-/// The states that every batch can have squares in.
-const ALWAYS: [TaskState; 3] = [TaskState::Retrying, TaskState::Done, TaskState::Failed];
+/// The states that always have a filter button.
+const COMMON_STATES: [TaskState; 3] = [TaskState::Retrying, TaskState::Done, TaskState::Failed];
 
-/// The choice of what colors show, and a button for each state, which makes its squares stand out.
+/// The color menu, and a button per state that dims all squares in other states.
 #[component]
 pub(crate) fn Legend() -> impl IntoView {
     let view = use_batch().view;
     let by = text(move || view.look.get().by.as_str().into());
     let progress = use_batch().channel.progress;
     let has_not_run = flag(move || progress.get().not_run > 0);
-    // The one takes the place of the other when a batch is stopped, so that nothing moves.
+    // "Not run" replaces "pending" when a batch is stopped, so that the layout stays.
     let has_pending = flag(move || progress.get().pending() > 0 || progress.get().not_run == 0);
     let option = |choice: ColorBy| view! { <option value=choice.as_str()>{choice.as_str()}</option> };
     view! {
@@ -43,7 +43,7 @@ pub(crate) fn Legend() -> impl IntoView {
                 <When condition=has_pending>
                     <Filter state=TaskState::Pending />
                 </When>
-                {all(ALWAYS.map(|state| view! { <Filter state /> }))}
+                {all(COMMON_STATES.map(|state| view! { <Filter state /> }))}
                 <When condition=has_not_run>
                     <Filter state=TaskState::NotRun />
                 </When>
@@ -59,7 +59,7 @@ fn Filter(state: TaskState) -> impl IntoView {
     let view = batch.view;
     let is_on = text(move || (view.look.get().only == Some(state)).to_string());
     let count = text(move || {
-        batch.channel.told.race_version.track();
+        batch.channel.signals.race_version.track();
         let unsuccessful =
             batch.channel.quilt.with_untracked(|viewer| viewer.race().unsuccessful()).unwrap_or_default();
         format::count(count(state, batch.channel.progress.get(), unsuccessful))
@@ -79,7 +79,7 @@ fn Filter(state: TaskState) -> impl IntoView {
     }
 }
 
-/// The squares in a state. Of those that are retried only the known ones are told from pending ones.
+/// The number of squares in a state. Retried squares count as pending until their attempts are known.
 fn count(state: TaskState, progress: Progress, unsuccessful: u32) -> u32 {
     let retrying = unsuccessful.saturating_sub(progress.failed).min(progress.pending());
     match state {
@@ -91,12 +91,12 @@ fn count(state: TaskState, progress: Progress, unsuccessful: u32) -> u32 {
     }
 }
 
-/// What each color stands for.
+/// The colors of the current scale and their meaning.
 #[component]
 fn Scale() -> impl IntoView {
     let batch = use_batch();
     let (look, channel) = (batch.view.look, batch.channel);
-    let following = channel.told.following;
+    let following = channel.signals.following;
     let entries = keys(move || match look.get().by {
         ColorBy::Result | ColorBy::State => Vec::new(),
         ColorBy::Duration => {
@@ -109,7 +109,7 @@ fn Scale() -> impl IntoView {
             numbers.map(|(name, number)| entry(attempts_color(number), name)).to_vec()
         }
         ColorBy::Worker => {
-            channel.told.race_version.track();
+            channel.signals.race_version.track();
             channel.quilt.with_untracked(|viewer| workers(viewer.race().lanes())).unwrap_or_default()
         }
     });
@@ -118,9 +118,9 @@ fn Scale() -> impl IntoView {
         Following::Reading | Following::No => "reading the attempts…".into(),
         Following::Failed => "The attempts could not be read.".into(),
         Following::Live => {
-            channel.told.race_version.track();
+            channel.signals.race_version.track();
             let lanes = channel.quilt.with_untracked(|viewer| viewer.race().lanes().len()).unwrap_or_default();
-            match lanes.saturating_sub(MAX_WORKERS) {
+            match lanes.saturating_sub(MAX_NAMED_WORKERS) {
                 others if others > 0 && look.get().by == ColorBy::Worker => format!("and {others} more"),
                 _ => String::new(),
             }
@@ -147,13 +147,13 @@ fn Scale() -> impl IntoView {
     }
 }
 
-/// A color, a space, and what it stands for.
+/// A color, a space, and its meaning.
 fn entry(color: Color, name: &str) -> String {
     format!("{color} {name}")
 }
 
 fn workers(lanes: &[quilt::race::Lane]) -> Vec<String> {
-    let named = lanes.iter().take(MAX_WORKERS).enumerate();
+    let named = lanes.iter().take(MAX_NAMED_WORKERS).enumerate();
     named.map(|(lane, known)| entry(worker_color(lane as u16), &known.worker)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The quilt, what is known of a square, and how it is looked at.
+//! The quilt, its legend and tools, and the details of a square.
 
 mod details;
 mod legend;

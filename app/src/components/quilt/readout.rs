@@ -1,15 +1,15 @@
-//! The words for the square under the pointer, and messages.
+//! The description of the square under the pointer, and notices.
 
 use leptos::prelude::*;
 
 use crate::components::shared::{Each, each, keys, text};
 use crate::live::use_batch;
 
-/// Shown while there is no square to describe.
+/// Displayed while there is no square to describe.
 const HINT: &str =
     "Point at a square, or go to the quilt and use the arrow keys. Choose one to see its attempts. Press ? for help.";
 
-/// Describes the square under the pointer, or the focused one. For those who see: a screen reader announces the square itself.
+/// Describes the square under the pointer or the focused square. It is hidden from screen readers, which announce the square's label.
 #[component]
 pub(crate) fn Readout() -> impl IntoView {
     let batch = use_batch();
@@ -26,7 +26,7 @@ pub(crate) fn Readout() -> impl IntoView {
     view! { <div class="readout" aria-hidden="true">{words}</div> }
 }
 
-/// The latest message. Each is an element of its own, so that the same words are announced again.
+/// The latest notice. Each notice is a new element, so that a repeated text is announced again.
 #[component]
 pub(crate) fn NoticeLine() -> impl IntoView {
     let notice = use_batch().view.notice;

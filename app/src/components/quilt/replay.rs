@@ -1,4 +1,4 @@
-//! Moves through a finished batch's time.
+//! The controls that replay a finished batch.
 
 use leptos::prelude::*;
 use viewer::format;
@@ -8,10 +8,10 @@ use crate::live::playback;
 use crate::live::use_batch;
 use crate::live::view::Playback;
 
-/// The speeds to choose from, besides the one at first.
+/// The speeds to choose from, in addition to the initial speed.
 const SPEEDS: [f64; 5] = [0.1, 0.5, 1.0, 4.0, 16.0];
 
-/// A button once the batch is over; and when it was pressed, what moves through the batch's time.
+/// The replay button of a finished batch and, once a replay is open, its controls.
 #[component]
 pub(crate) fn ReplayControls() -> impl IntoView {
     let batch = use_batch();
@@ -76,7 +76,7 @@ fn Moment() -> impl IntoView {
 #[component]
 fn Speed() -> impl IntoView {
     let batch = use_batch();
-    // The speed at first is a choice as well, unless it is one of the others.
+    // The initial speed is an additional choice, unless it is one of the others.
     let first = batch.view.playback.get_untracked().map_or(1.0, |playback| playback.speed);
     let is = |one: f64, other: f64| (one - other).abs() < f64::EPSILON;
     let own = (!SPEEDS.into_iter().any(|speed| is(speed, first))).then_some(first);
@@ -97,7 +97,7 @@ fn Speed() -> impl IntoView {
     }
 }
 
-/// Speeds have up to two digits after their point.
+/// A speed in hundredths: speeds have at most two decimals.
 fn hundredths(speed: f64) -> u32 {
     (speed * 100.0).round() as u32
 }

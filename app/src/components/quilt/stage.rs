@@ -1,4 +1,4 @@
-//! The quilt itself: elements, which come with the page, or a canvas.
+//! The quilt: server-rendered elements or a canvas.
 
 use leptos::html::Div;
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::live::pointer::{Pointer, square_of};
 use crate::live::stage::use_painter;
 use crate::live::{Batch, use_batch};
 
-/// An ARIA grid. Its rows are painted, not rendered: thousands of components would be thousands of effects.
+/// An ARIA grid. The painter updates its rows, because components would need an effect for each of thousands of squares.
 #[component]
 pub(crate) fn QuiltGrid(
     /// The squares as they were when the page was rendered.
@@ -21,7 +21,7 @@ pub(crate) fn QuiltGrid(
     let element = NodeRef::<Div>::new();
     use_painter(batch.stage, batch.channel, batch.view, element);
     let pointer = Pointer::new(batch);
-    let summary = batch.channel.told.summary;
+    let summary = batch.channel.signals.summary;
     let grid = move || summary.get().spec.grid;
     let act = move || on(move |event| pointer.act(&event));
     view! {
@@ -55,7 +55,7 @@ pub(crate) fn QuiltGrid(
 
 fn on_key(batch: Batch, event: &KeyboardEvent) {
     if event.alt_key() || event.meta_key() {
-        // The browser's own, such as going back.
+        // These are the browser's shortcuts, such as going back.
         return;
     }
     let here = batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 });
@@ -69,11 +69,11 @@ fn on_key(batch: Batch, event: &KeyboardEvent) {
     event.prevent_default();
 }
 
-/// The focus came to a cell, by the Tab key or by a press.
+/// Handles focus on a cell, from the Tab key or a click.
 fn on_focus(batch: Batch, cell: Option<Square>) {
     let view = batch.view;
     let focused = view.focused.get_untracked();
-    // On a canvas one cell stands for all squares.
+    // On a canvas, a single cell represents all squares.
     let is_canvas = batch.is_on_canvas();
     let square = cell.filter(|_| !is_canvas).or(focused).unwrap_or(Square { row: 0, column: 0 });
     if focused == Some(square) {
@@ -83,7 +83,7 @@ fn on_focus(batch: Batch, cell: Option<Square>) {
     }
 }
 
-/// Decides on gaps and effects: few squares can afford more of them.
+/// The value of `data-size`, which selects gaps and effects in the style sheet. Small grids get more of them.
 fn size_class(grid: Grid) -> &'static str {
     match grid.rows().max(grid.columns()) {
         0..=16 => "large",

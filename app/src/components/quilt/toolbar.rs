@@ -1,4 +1,4 @@
-//! What can be done with the view.
+//! The tools below the quilt.
 
 use leptos::html::{Dialog, Input};
 use leptos::prelude::*;
@@ -9,13 +9,13 @@ use crate::components::shared::{When, flag, on, text};
 use crate::live::keys::open;
 use crate::live::{Batch, tab, use_batch};
 
-/// Going to a square, zooming, and what can be taken along.
+/// Controls to go to a square, zoom, copy a link, download a picture and get notified.
 #[component]
 pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
     let batch = use_batch();
-    let kind = batch.channel.told.summary.get_untracked().spec.work.kind.clone();
+    let kind = batch.channel.signals.summary.get_untracked().spec.work.kind.clone();
     let id = batch.id;
-    // Tasks that draw have drawn it pixel by pixel. Of others there is a picture that is large enough to see.
+    // The tasks of these kinds render a picture at its full resolution. For other kinds the server draws one pixel per square, enlarged.
     let picture = match kind.as_str() {
         "image" | "render" => format!("/api/batches/{id}/results?format=png"),
         _ => format!("/batches/{id}/quilt.png"),
@@ -43,7 +43,7 @@ pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl Into
             <button type="button" class="link" on:click=on(move |_| copy_link(batch))>"Copy link"</button>
             <a class="link" id="download" href=picture download=format!("quilt-{id}.png")>"Download PNG"</a>
             <button type="button" class="link" on:click=on(move |_| open(help))>"Keys"</button>
-            // Hidden ones keep their places, so that nothing moves when they appear.
+            // Hidden buttons keep their space, so that the layout stays when they appear.
             <button type="button" class="link" class:reserved=has_none_failed on:click=on(move |_| batch.show_next_failure())>
                 "Next failure"
             </button>
@@ -54,7 +54,7 @@ pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl Into
     }
 }
 
-/// Where the quilt is on a canvas.
+/// The zoom buttons, if the quilt is on a canvas.
 #[component]
 fn ZoomButtons() -> impl IntoView {
     let batch = use_batch();
@@ -64,9 +64,9 @@ fn ZoomButtons() -> impl IntoView {
     view! {
         <When condition=has_zoom>
             <div class="zoom" role="group" aria-label="Zoom">
-                <button type="button" aria-label="Smaller" on:click=on(move |_| batch.zoom(1.0 / viewer::zoom::STEP))>"−"</button>
+                <button type="button" aria-label="Smaller" on:click=on(move |_| batch.zoom(1.0 / viewer::zoom::STEP_FACTOR))>"−"</button>
                 <button type="button" on:click=on(move |_| batch.zoom_to_whole())>"Whole quilt"</button>
-                <button type="button" aria-label="Larger" on:click=on(move |_| batch.zoom(viewer::zoom::STEP))>"+"</button>
+                <button type="button" aria-label="Larger" on:click=on(move |_| batch.zoom(viewer::zoom::STEP_FACTOR))>"+"</button>
             </div>
             <span class="quiet scale-now">{scale}</span>
         </When>

@@ -9,13 +9,13 @@ use viewer::format;
 use crate::components::shared::text;
 use crate::live::use_batch;
 
-/// Both charts. Their paths change; their elements stay.
+/// Both charts. Updates change the paths and reuse the elements.
 #[component]
 pub(crate) fn Charts() -> impl IntoView {
     let channel = use_batch().channel;
     let of_race = move |draw: fn(&Race) -> (String, String)| {
         Memo::new(move |_| {
-            channel.told.race_version.track();
+            channel.signals.race_version.track();
             channel.quilt.with_untracked(|viewer| draw(viewer.race())).unwrap_or_default()
         })
     };
@@ -43,7 +43,7 @@ pub(crate) fn Charts() -> impl IntoView {
     }
 }
 
-/// The path of the tasks that were done over time, and its caption.
+/// The SVG path of the number of tasks done over time, and a caption.
 fn curve(race: &Race) -> (String, String) {
     let total: u32 = race.done().iter().sum();
     let bins = 1 + race.done().iter().rposition(|count| *count > 0).unwrap_or_default();
@@ -60,7 +60,7 @@ fn curve(race: &Race) -> (String, String) {
     (path, format!("{} squares done in {took}", format::count(total)))
 }
 
-/// The path of the bars of attempts by duration, and its caption.
+/// The SVG path of the histogram of attempts by duration, and a caption.
 fn histogram(race: &Race) -> (String, String) {
     let durations = race.durations();
     let is_used = |count: &u32| *count > 0;
@@ -72,7 +72,7 @@ fn histogram(race: &Race) -> (String, String) {
     for (place, count) in
         durations.iter().skip(first).take(last - first + 1).enumerate().filter(|(_, count)| is_used(count))
     {
-        // At least a line, so that a few are visible beside many.
+        // A minimum height keeps small counts visible.
         let height = (f64::from(*count) * 38.0 / most).max(0.7);
         let (x, y, bar) = (place as f64 * width, 40.0 - height, width * 0.9);
         let _ = write!(path, "M{x:.2} {y:.2}h{bar:.2}v{height:.2}h-{bar:.2}z");

@@ -1,4 +1,4 @@
-//! The race: how tasks got done over time, how long attempts took, who ran what, and who is still on the way.
+//! The race panel: charts of progress and durations, the workers, the nodes and the stragglers.
 
 mod charts;
 mod lanes;
@@ -15,18 +15,18 @@ use lanes::Lanes;
 use nodes::Nodes;
 use stragglers::Stragglers;
 
-/// Empty while it is closed: there is much to compute.
+/// The race panel. Its content is only computed while it is open.
 #[component]
 pub(crate) fn Race() -> impl IntoView {
     let batch = use_batch();
-    let (told, is_open) = (batch.channel.told, batch.view.is_race_open);
+    let (signals, is_open) = (batch.channel.signals, batch.view.is_race_open);
     let was_open = is_open.get_untracked();
     let is_empty = flag(move || {
-        told.race_version.track();
+        signals.race_version.track();
         batch.channel.quilt.with_untracked(|viewer| viewer.race().lanes().is_empty()) != Some(false)
     });
     let waiting = text(move || {
-        match told.following.get() {
+        match signals.following.get() {
             Following::No | Following::Reading => "Reading the attempts…",
             Following::Live => "No attempt has ended yet.",
             Following::Failed => "The attempts could not be read. Please load the page again.",

@@ -1,4 +1,4 @@
-//! The processes that take part.
+//! The list of nodes.
 
 use leptos::prelude::*;
 use quilt::wire::NodeLoad;
@@ -7,10 +7,10 @@ use viewer::format;
 use crate::components::shared::{Each, When, each, flag, keys};
 use crate::live::use_batch;
 
-/// Shown where there is more than one.
+/// The nodes of the cluster, if there is more than one.
 #[component]
 pub(crate) fn Nodes() -> impl IntoView {
-    let load = use_batch().channel.told.load;
+    let load = use_batch().channel.signals.load;
     let nodes = keys(move || {
         let load = load.get().filter(|load| load.nodes.len() > 1);
         let mut nodes: Vec<String> = load.iter().flat_map(|load| load.nodes.iter().map(describe)).collect();
@@ -29,7 +29,7 @@ pub(crate) fn Nodes() -> impl IntoView {
     }
 }
 
-/// A node in words, its name first: names have no spaces.
+/// The text for a node. It starts with the name, which contains no spaces.
 fn describe(node: &NodeLoad) -> String {
     let does = match node.slots {
         0 => "serves".into(),
@@ -39,7 +39,7 @@ fn describe(node: &NodeLoad) -> String {
     format!("{} {does}, on {}, version {}", node.name, node.host, node.version)
 }
 
-/// A node's name stands out.
+/// Renders the text of [`describe`] with the name in bold.
 fn item(node: String) -> impl IntoView {
     let (name, words) = node.split_once(' ').unwrap_or_default();
     let (name, words) = (name.to_owned(), format!(" {words}"));

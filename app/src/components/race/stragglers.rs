@@ -1,4 +1,4 @@
-//! The tasks that are left at the end.
+//! The last running tasks of a batch.
 
 use leptos::prelude::*;
 use quilt::wire::{Load, Running};
@@ -10,22 +10,22 @@ use crate::components::shared::{Each, When, each, flag, keys, maybe, text};
 use crate::components::square_link::SquareLink;
 use crate::live::use_batch;
 
-/// When less than this part of the tasks is left, those are named.
+/// Stragglers are displayed when at most one in this many tasks is left.
 const STRAGGLING_SHARE: u32 = 100;
 
-/// The most tasks that are named.
+/// The maximum number of tasks to list.
 const MAX_STRAGGLERS: usize = 12;
 
-/// Nothing until only a few are left.
+/// The list of stragglers. It is empty until few tasks are left.
 #[component]
 pub(crate) fn Stragglers() -> impl IntoView {
     let channel = use_batch().channel;
     let stragglers = Memo::new(move |_| {
-        channel.told.race_version.track();
+        channel.signals.race_version.track();
         let progress = channel.progress.get();
         let few = (progress.tasks / STRAGGLING_SHARE).max(1);
-        let load = channel.told.load.get().filter(|_| channel.is_running() && progress.pending() <= few)?;
-        channel.quilt.with_untracked(|viewer| find(viewer, &load))
+        let load = channel.signals.load.get().filter(|_| channel.is_running() && progress.pending() <= few)?;
+        channel.quilt.with_untracked(|viewer| find_stragglers(viewer, &load))
     });
     let is_late = flag(move || stragglers.with(Option::is_some));
     let squares = keys(move || {
@@ -53,12 +53,12 @@ pub(crate) fn Stragglers() -> impl IntoView {
     }
 }
 
-/// The running tasks without an outcome, longest first.
-fn find(viewer: &Viewer, load: &Load) -> Vec<(Square, String)> {
+/// The running tasks without an outcome, longest-running first, with a description of each.
+fn find_stragglers(viewer: &Viewer, load: &Load) -> Vec<(Square, String)> {
     let Some(quilt) = viewer.quilt() else { return Vec::new() };
     let is_pending =
         |running: &&Running| square_of(viewer, running).is_some() && quilt.at(running.position) == SquareState::Pending;
-    let running = once_each(load.longest.iter().filter(is_pending));
+    let running = longest_per_task(load.longest.iter().filter(is_pending));
     let describe = |running: &Running| {
         let since = format::duration(load.now.millis_since(running.started_at));
         let words = format!(", attempt {}, for {since} on {}", running.attempt, running.worker);
@@ -67,15 +67,15 @@ fn find(viewer: &Viewer, load: &Load) -> Vec<(Square, String)> {
     running.into_iter().take(MAX_STRAGGLERS).filter_map(describe).collect()
 }
 
-/// The longest run of each task: two workers may run the same one. Longest first, as they come.
-fn once_each<'load>(running: impl Iterator<Item = &'load Running>) -> Vec<&'load Running> {
-    let mut once: Vec<&Running> = Vec::new();
+/// Removes all but the first, longest run of each task, because two workers can run the same task.
+fn longest_per_task<'load>(running: impl Iterator<Item = &'load Running>) -> Vec<&'load Running> {
+    let mut longest: Vec<&Running> = Vec::new();
     for running in running {
-        if once.iter().all(|known| known.position != running.position) {
-            once.push(running);
+        if longest.iter().all(|known| known.position != running.position) {
+            longest.push(running);
         }
     }
-    once
+    longest
 }
 
 #[cfg(test)]
@@ -93,6 +93,6 @@ mod tests {
             started_at: Timestamp(started_at),
         };
         let all = [running("c", 7, 10), running("b", 3, 20), running("a", 7, 30)];
-        assert_eq!(once_each(all.iter()), [&all[0], &all[1]]);
+        assert_eq!(longest_per_task(all.iter()), [&all[0], &all[1]]);
     }
 }

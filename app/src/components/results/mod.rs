@@ -14,7 +14,7 @@ use rows::Rows;
 use state::Results;
 use tools::Tools;
 
-/// Empty until it is opened.
+/// The table of results. It is empty until it is opened.
 #[component]
 pub(crate) fn ResultsPanel(columns: Vec<Column>) -> impl IntoView {
     let batch = use_batch();

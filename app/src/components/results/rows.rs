@@ -1,17 +1,17 @@
-//! The rows of the table, of which only those in sight are rendered.
+//! The rows of the table. Only a window around the visible ones is rendered.
 
 use leptos::html::Div;
 use leptos::prelude::*;
 use quilt::Square;
 use viewer::Table;
-use viewer::table::{Column, Direction, ROW_HEIGHT, SQUARE, STATE, WINDOW};
+use viewer::table::{Column, Direction, ROW_HEIGHT_PX, SQUARE_COLUMN, STATE_COLUMN, WINDOW_ROWS};
 
 use super::state::Results;
 use crate::components::shared::{Each, When, all, each, flag, keys, on, optional, text};
 use crate::live::shared::{before_frame, effect};
 use crate::live::{Batch, use_batch};
 
-/// The table in a box that scrolls.
+/// The table in a scrolling container.
 #[component]
 pub(super) fn Rows(results: Results) -> impl IntoView {
     let batch = use_batch();
@@ -23,7 +23,7 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
             first.set(wanted);
         }
     };
-    // A key is the place of a column, and of a row the place among those that match and the version of the table.
+    // The key of a column is its index; that of a row is its index among the matching rows and the table's version.
     let columns =
         keys(move || results.with(|table| table.used_columns().iter().map(|(place, _)| place.to_string()).collect()));
     let rows = keys(move || {
@@ -32,19 +32,19 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
     });
     let count = move || results.with(Table::matching);
     let before = Signal::derive(move || first.get());
-    let after = Signal::derive(move || count().saturating_sub(first.get() + WINDOW));
-    // The chosen square's row comes into sight when it is chosen and when the rows were loaded, and not when they are sorted or filtered.
+    let after = Signal::derive(move || count().saturating_sub(first.get() + WINDOW_ROWS));
+    // Scrolls to the chosen square's row when it is chosen or the rows are loaded, but not when they are sorted or filtered.
     effect(move || {
         let chosen = batch.view.chosen.get();
         results.loaded.track();
         let top = chosen.and_then(|square| results.with_untracked(|table| table.scroll_to(square)));
         if let Some((top, scroller)) = top.zip(scroller.get()) {
             follow(top);
-            // The row is rendered first.
+            // The row has to be rendered before the container can scroll to it.
             before_frame(move || scroller.set_scroll_top(i32::try_from(top).unwrap_or(i32::MAX)));
         }
     });
-    // Fewer rows match.
+    // Moves the window to the top when a filter leaves no rows in it.
     effect(move || {
         if count() <= first.get_untracked() {
             follow(0);
@@ -79,19 +79,19 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
     }
 }
 
-/// The room of rows that are not rendered.
+/// An empty row as high as `rows` rows that are not rendered.
 #[component]
 fn Space(rows: Signal<usize>) -> impl IntoView {
     view! {
         <When condition=flag(move || { rows.get() > 0 })>
-            <tr aria-hidden="true" class="space" style:height=text(move || format!("{}px", rows.get() * ROW_HEIGHT))>
+            <tr aria-hidden="true" class="space" style:height=text(move || format!("{}px", rows.get() * ROW_HEIGHT_PX))>
                 <td></td>
             </tr>
         </When>
     }
 }
 
-/// The head of a column, which sorts by it.
+/// The header of a column. A click sorts by the column.
 fn head(results: Results, place: &str) -> impl IntoView + use<> {
     let place: usize = place.parse().unwrap_or_default();
     let column = results.with_untracked(|table| {
@@ -121,7 +121,7 @@ fn head(results: Results, place: &str) -> impl IntoView + use<> {
     }
 }
 
-/// A row: its cells in the columns that are used.
+/// The row with this key, with its cells in the used columns.
 fn row(batch: Batch, results: Results, key: &str) -> AnyView {
     let place = Results::place(key);
     let known = results.with_untracked(|table| {
@@ -138,11 +138,11 @@ fn row(batch: Batch, results: Results, key: &str) -> AnyView {
 
 fn cell(batch: Batch, square: Square, column: usize, text: String) -> AnyView {
     match column {
-        SQUARE => {
+        SQUARE_COLUMN => {
             let choose = on(move |_| batch.choose(square));
             view! { <th scope="row"><button type="button" class="link" on:click=choose>{text}</button></th> }.into_any()
         }
-        STATE => {
+        STATE_COLUMN => {
             let state = text.replace(' ', "-");
             view! { <td><span class="chip" data-state=state aria-hidden="true"></span>{text}</td> }.into_any()
         }

@@ -1,4 +1,4 @@
-//! The table and what is loaded into it.
+//! The state of the table, and how its rows are loaded.
 
 use api::ResultLine;
 use leptos::prelude::*;
@@ -10,21 +10,21 @@ use crate::live::Batch;
 use crate::live::fetch::use_document;
 use crate::live::shared::{Shared, effect};
 
-/// The table. A signal that counts, around rows that are no signals.
+/// The table with a version signal, so that the rows themselves stay out of the reactive graph.
 #[derive(Clone, Copy)]
 pub(super) struct Results {
     version: RwSignal<u32>,
     table: Shared<Table>,
-    /// Grows when the rows are to be loaded again.
+    /// Incremented to request that the rows are loaded again.
     pub(super) loads: RwSignal<u32>,
-    /// Grows when they were loaded.
+    /// Incremented after the rows were loaded.
     pub(super) loaded: RwSignal<u32>,
-    /// Why they were not loaded; empty if they were.
+    /// Why loading failed; empty if it succeeded.
     pub(super) failure: RwSignal<String>,
 }
 
 impl Results {
-    /// Without rows; they are loaded when the table is opened.
+    /// An empty table. Its rows are loaded when it is first opened.
     pub(super) fn new(batch: Batch, columns: Vec<Column>) -> Self {
         let results = Self {
             version: RwSignal::new(0),
@@ -38,9 +38,9 @@ impl Results {
         let path = Signal::derive(move || {
             was_opened.get().then(|| format!("/api/batches/{}/results?format=ndjson&limit={MAX_ROWS}", batch.id))
         });
-        // Loaded when the table is first opened, and again when a lap is over.
+        // The rows are also loaded again when a lap ends.
         let version = text(move || {
-            let summary = batch.channel.told.summary.get();
+            let summary = batch.channel.signals.summary.get();
             let lap = (summary.lap, summary.status.is_over());
             format!("{lap:?} {}", results.loads.get())
         });
@@ -57,35 +57,35 @@ impl Results {
         results
     }
 
-    /// Looks at the table, again whenever it has changed.
+    /// Reads the table and tracks its changes.
     pub(super) fn with<T: Default>(self, look: impl FnOnce(&Table) -> T) -> T {
         self.version.track();
         self.with_untracked(look)
     }
 
-    /// Looks at the table once.
+    /// Reads the table without tracking it.
     pub(super) fn with_untracked<T: Default>(self, look: impl FnOnce(&Table) -> T) -> T {
         self.table.with(|table| look(table)).unwrap_or_default()
     }
 
-    /// A key of the row at a place among those that match: another one when the table has changed.
+    /// The key of the matching row at an index. It differs after every change of the table.
     pub(super) fn key(self, place: usize) -> String {
         format!("{place} {}", self.version.get_untracked())
     }
 
-    /// The place in a key.
+    /// The index in a key.
     pub(super) fn place(key: &str) -> usize {
         key.split_once(' ').and_then(|(place, _)| place.parse().ok()).unwrap_or_default()
     }
 
-    /// Changes the table.
+    /// Changes the table and notifies its readers.
     pub(super) fn update(self, change: impl FnOnce(&mut Table)) {
         self.table.with(change);
         self.version.update(|version| *version += 1);
     }
 }
 
-/// As the browser does it. Rust's own tables would be 6 kB of what it downloads.
+/// Calls the browser's implementation: Rust's tables would add 6 kB to the download.
 fn to_lower_case(text: &str) -> String {
     js_sys::JsString::from(text).to_lower_case().into()
 }

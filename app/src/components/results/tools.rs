@@ -1,4 +1,4 @@
-//! Finding, filtering, and the results as files.
+//! Search, filter and downloads of the results.
 
 use api::TaskState;
 use leptos::prelude::*;
@@ -9,10 +9,10 @@ use super::state::Results;
 use crate::components::shared::{all, on, text};
 use crate::live::use_batch;
 
-/// The states to choose from, after all squares.
-const STATES: [TaskState; 4] = [TaskState::Done, TaskState::Failed, TaskState::Pending, TaskState::NotRun];
+/// The states in the filter menu, after the entry for all squares.
+const FILTER_STATES: [TaskState; 4] = [TaskState::Done, TaskState::Failed, TaskState::Pending, TaskState::NotRun];
 
-/// Above the table.
+/// The tools above the table.
 #[component]
 pub(super) fn Tools(results: Results) -> impl IntoView {
     let batch = use_batch();
@@ -47,7 +47,7 @@ pub(super) fn Tools(results: Results) -> impl IntoView {
                     on:change=on(move |event| results.update(|table| table.set_only(&event_target_value(&event))))
                 >
                     <option value="">"all squares"</option>
-                    {all(STATES.map(|state| view! { <option value=state.words()>{state.words()}</option> }))}
+                    {all(FILTER_STATES.map(|state| view! { <option value=state.words()>{state.words()}</option> }))}
                 </select>
             </span>
             <div class="results-count" role="status" aria-label="Rows">
@@ -65,7 +65,7 @@ pub(super) fn Tools(results: Results) -> impl IntoView {
     }
 }
 
-/// How many of the loaded rows match.
+/// The text about how many of the loaded rows match.
 fn count(matching: usize, rows: usize, tasks: u32) -> String {
     if rows == 0 {
         return String::new();
