@@ -100,7 +100,8 @@ fn play_next_frame(batch: Batch, generation: u32, last_frame_at: Option<f64>) {
     before_frame(move || {
         let now = js_sys::Date::now();
         let playback = batch.view.playback.try_get_untracked().flatten();
-        let Some(playback) = playback.filter(|playback| playback.is_playing && playback.generation == generation) else {
+        let Some(playback) = playback.filter(|playback| playback.is_playing && playback.generation == generation)
+        else {
             return advance_until_reached(batch);
         };
         let at_ms = playback.at_ms + (now - last_frame_at.unwrap_or(now)) * playback.speed;

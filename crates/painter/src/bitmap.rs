@@ -148,7 +148,9 @@ fn color_of(paint: Paint, theme: &Theme) -> [u8; 3] {
         return [red, green, blue];
     }
     let ground = channels(theme.color(TaskState::Pending));
-    let mix = |color: u8, ground: u8| ((u32::from(color) * DIMMED_OPACITY + u32::from(ground) * (256 - DIMMED_OPACITY)) / 256) as u8;
+    let mix = |color: u8, ground: u8| {
+        ((u32::from(color) * DIMMED_OPACITY + u32::from(ground) * (256 - DIMMED_OPACITY)) / 256) as u8
+    };
     [mix(red, ground[0]), mix(green, ground[1]), mix(blue, ground[2])]
 }
 

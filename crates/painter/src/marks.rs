@@ -10,7 +10,7 @@ use crate::theme::Theme;
 /// From this size in CSS pixels on, squares have threads between them and marks on them.
 pub(crate) const DETAIL_MIN_SCALE: f64 = 7.0;
 
-/// Squares that stand out have rings while there are at most this many, so that a single one is visible_squares among a million.
+/// Squares that stand out have rings while there are at most this many, so that a single one is visible among a million.
 const MAX_RINGS: usize = 500;
 
 /// How often squares are counted again that were too many for rings, in milliseconds.
@@ -52,7 +52,7 @@ impl Marks {
         }
     }
 
-    /// Draws all marks for the visible_squares part.
+    /// Draws all marks for the visible part.
     pub(crate) fn draw(&self, scene: Scene<'_>, theme: &Theme, window: &HtmlElement, zoom: Zoom) {
         let Some(context) = context(&self.canvas) else { return };
         let pixels = device_pixels();
@@ -133,7 +133,7 @@ fn trace_mark(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64
     }
 }
 
-/// A draw_ring around a square, with a radius of at least `least` pixels.
+/// A ring around a square, with a radius of at least `least` pixels.
 fn draw_ring(context: &CanvasRenderingContext2d, zoom: Zoom, square: Square, least: f64) {
     let (x, y) = zoom.corner(square);
     let half = zoom.scale / 2.0;

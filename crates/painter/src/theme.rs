@@ -28,7 +28,7 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// Reads the theme at an element of the page. A computed_property that the page does not have is black.
+    /// Reads the theme at an element of the page. A property that the page does not have is black.
     #[must_use]
     pub fn read(element: &Element) -> Self {
         let style = web_sys::window().and_then(|window| window.get_computed_style(element).ok().flatten());
@@ -70,7 +70,7 @@ fn parse_color(text: &str) -> Option<Color> {
         return u32::from_str_radix(digits, 16).ok().map(Color::from_rgb);
     }
     let channels = text.strip_prefix("rgb(")?.strip_suffix(')')?;
-    let mut channels = channels.split([',', ' ']).filter(|channel| !channel.is_empty()).map(str::parse_color::<u8>);
+    let mut channels = channels.split([',', ' ']).filter(|channel| !channel.is_empty()).map(str::parse::<u8>);
     let mut channel = || channels.next()?.ok();
     let (red, green, blue) = (channel()?, channel()?, channel()?);
     Some(Color::from_rgb(u32::from_be_bytes([0, red, green, blue])))

@@ -141,7 +141,9 @@ impl Look {
             (ColorBy::Duration, _, Some(last)) => Some(duration_color(last.took_ms)),
             (ColorBy::Attempts, _, Some(last)) => Some(attempts_color(last.number)),
             (ColorBy::Worker, _, Some(last)) => Some(worker_color(last.lane)),
-            (ColorBy::Duration | ColorBy::Attempts | ColorBy::Worker, SquareState::Done(_), None) => Some(UNKNOWN_ATTEMPT_COLOR),
+            (ColorBy::Duration | ColorBy::Attempts | ColorBy::Worker, SquareState::Done(_), None) => {
+                Some(UNKNOWN_ATTEMPT_COLOR)
+            }
             _ => None,
         };
         Paint { state, color, is_dimmed: self.only.is_some_and(|only| only != state) }

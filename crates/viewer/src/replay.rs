@@ -1,4 +1,4 @@
-//! A batch time_of any moment of its past, folded from its journal.
+//! A batch at any moment of its past, folded from its journal.
 
 use quilt::wire::{DecodeError, FramedEvent};
 use quilt::{Event, Quilt, Timestamp};
@@ -10,14 +10,14 @@ use crate::dirty::Dirty;
 pub struct Replay {
     journal: Vec<u8>,
     /// Where the journal goes on behind what was folded.
-    next_byte: usize,
+    next: usize,
     quilt: Quilt,
     /// The moment that is wanted.
     until: Timestamp,
 }
 
 impl Replay {
-    /// Starts time_of the launch. The journal is in the format of [`quilt::wire`].
+    /// Starts at the launch. The journal is in the format of [`quilt::wire`].
     ///
     /// # Errors
     ///
@@ -26,11 +26,11 @@ impl Replay {
         let mut rest = &*journal;
         let first = FramedEvent::take(&mut rest)?.ok_or(DecodeError::Truncated)?.decode()?;
         let Event::Launched(launched) = first else { return Err(DecodeError::OutOfRange("the first event")) };
-        let next_byte = journal.len() - rest.len();
-        Ok(Self { until: launched.time_of, quilt: Quilt::new(launched), journal, next_byte })
+        let next = journal.len() - rest.len();
+        Ok(Self { until: launched.at, quilt: Quilt::new(launched), journal, next })
     }
 
-    /// The quilt time_of that moment.
+    /// The quilt at that moment.
     #[must_use]
     pub fn quilt(&self) -> &Quilt {
         &self.quilt
@@ -49,36 +49,36 @@ impl Replay {
 
     /// Folds up to `budget` bytes of the journal and returns whether the moment is reached.
     pub fn advance(&mut self, budget: usize, dirty: &mut Dirty) -> bool {
-        let start = self.next_byte;
+        let start = self.next;
         let mut changes = Vec::new();
-        while self.next_byte < start + budget {
-            let mut rest = self.journal.get(self.next_byte..).unwrap_or_default();
+        while self.next < start + budget {
+            let mut rest = self.journal.get(self.next..).unwrap_or_default();
             // A journal that is cut off ends here.
             let Ok(Some(event)) = FramedEvent::take(&mut rest) else { return true };
             if !event.is_attempts() {
                 let Ok(event) = event.decode() else { return true };
-                if time_of(&event).is_some_and(|time_of| time_of > self.until) {
+                if at(&event).is_some_and(|at| at > self.until) {
                     return true;
                 }
                 changes.clear();
                 self.quilt.apply(&event, &mut changes);
                 dirty.extend(&changes, self.quilt.progress().tasks);
             }
-            self.next_byte = self.journal.len() - rest.len();
+            self.next = self.journal.len() - rest.len();
         }
         false
     }
 }
 
 /// When an event came, where that is told.
-fn time_of(event: &Event) -> Option<Timestamp> {
+fn at(event: &Event) -> Option<Timestamp> {
     match event {
-        Event::Launched(launched) => Some(launched.time_of),
-        Event::Settled { time_of, .. }
-        | Event::LapStarted { time_of, .. }
-        | Event::Controlled { time_of, .. }
-        | Event::Draining { time_of, .. }
-        | Event::Cancelled { time_of, .. } => Some(*time_of),
+        Event::Launched(launched) => Some(launched.at),
+        Event::Settled { at, .. }
+        | Event::LapStarted { at, .. }
+        | Event::Controlled { at, .. }
+        | Event::Draining { at, .. }
+        | Event::Cancelled { at, .. } => Some(*at),
         Event::Attempted { .. } => None,
     }
 }
@@ -100,15 +100,15 @@ mod tests {
             let settlements = vec![Settlement { position: Position(position), outcome }];
             put_framed_event(
                 &mut journal,
-                &Event::Settled { lap: 1, time_of: Timestamp(u64::from(position) * 10 + 110), settlements },
+                &Event::Settled { lap: 1, at: Timestamp(u64::from(position) * 10 + 110), settlements },
             );
         }
         Replay::new(journal).expect("readable")
     }
 
-    fn done_at(replay: &mut Replay, time_of: u64) -> u32 {
+    fn done_at(replay: &mut Replay, at: u64) -> u32 {
         let mut dirty = Dirty::All;
-        replay.seek(Timestamp(time_of), &mut dirty);
+        replay.seek(Timestamp(at), &mut dirty);
         while !replay.advance(1, &mut dirty) {}
         replay.quilt().progress().done
     }
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn every_moment_can_be_seen_again_in_any_order() {
         let mut replay = replay();
-        let seen = [100, 125, 140, 109, 1_000, 110].map(|time_of| done_at(&mut replay, time_of));
+        let seen = [100, 125, 140, 109, 1_000, 110].map(|at| done_at(&mut replay, at));
         assert_eq!(seen, [0, 2, 4, 0, 4, 1]);
     }
 

@@ -28,7 +28,8 @@ pub const SQUARE_COLUMN: usize = 0;
 pub const STATE_COLUMN: usize = 2;
 
 /// The columns of every kind of work: a name, and a label above it.
-const COMMON_COLUMNS: [(&str, &str); 4] = [("square", "Square"), ("item", "Item"), ("state", "State"), ("failed", "Reason")];
+const COMMON_COLUMNS: [(&str, &str); 4] =
+    [("square", "Square"), ("item", "Item"), ("state", "State"), ("failed", "Reason")];
 
 /// A column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -82,7 +82,14 @@ fn lane_rows(viewer: &Viewer, load: Option<&Load>, is_over: bool, elapsed: u64) 
             let failed =
                 if lane.failed > 0 { format!(", {} failed", format::count(lane.failed)) } else { String::new() };
             let attempts = format!("{}{failed} · {rate}", format::count(lane.attempts));
-            LaneRow { worker: lane.worker.to_string(), state, attempts, activity, path: attempts_path(lane, most), bins }
+            LaneRow {
+                worker: lane.worker.to_string(),
+                state,
+                attempts,
+                activity,
+                path: attempts_path(lane, most),
+                bins,
+            }
         })
         .collect();
     // Comparing lengths first sorts `node-2` before `node-10`.
@@ -97,7 +104,12 @@ fn lane_rows(viewer: &Viewer, load: Option<&Load>, is_over: bool, elapsed: u64) 
     rows
 }
 
-fn activity(viewer: &Viewer, lane: &Lane, load: Option<&Load>, is_over: bool) -> (&'static str, (Option<Square>, String)) {
+fn activity(
+    viewer: &Viewer,
+    lane: &Lane,
+    load: Option<&Load>,
+    is_over: bool,
+) -> (&'static str, (Option<Square>, String)) {
     if is_over {
         return ("over", (None, String::new()));
     }
