@@ -151,7 +151,7 @@ pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFile
     let leptos = &project.leptos;
     let wasm_profile = profile.wasm(project);
     say("building the WebAssembly (a minute or two the first time)");
-    let shortened = if profile == Profile::Release { paths::shortened() } else { Vec::new() };
+    let shortened = if profile == Profile::Release { paths::shortened(WASM_TARGET) } else { Vec::new() };
     let mut parameters = vec!["build", "--package", &leptos.lib_package, "--lib"];
     parameters.extend(["--target", WASM_TARGET, "--profile", wasm_profile]);
     parameters.extend(shortened.iter().flat_map(|setting| ["--config", setting]));

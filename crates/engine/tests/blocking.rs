@@ -158,7 +158,7 @@ async fn cancelling_a_batch_stops_its_chunks_between_two_tasks_and_settles_no_mo
         fn run(&self, task: Task, context: &TaskContext) -> Result<Done, TaskError> {
             STARTED.fetch_add(1, Ordering::SeqCst);
             // The first tasks let the chunks become long.
-            let ends = std::time::Instant::now() + Duration::from_millis(if task.index.0 % 2 == 0 { 1 } else { 0 });
+            let ends = std::time::Instant::now() + Duration::from_millis(u64::from(task.index.0.is_multiple_of(2)));
             while std::time::Instant::now() < ends && !context.is_over() {
                 std::hint::spin_loop();
             }
