@@ -18,7 +18,7 @@ pub(crate) struct Backend {
     journal: Arc<dyn Journal>,
     cluster: Option<Cluster>,
     /// See [`Settings::first_epoch`].
-    first_epoch: u64,
+    first_epoch: Option<u64>,
     /// Signs session cookies.
     pub(crate) key: Key,
     /// The lock of the data folder. The operating system releases it when the process ends, even after a crash.
@@ -38,7 +38,7 @@ impl Backend {
         let lock = lock(folder)?;
         let key = load_key(&folder.join("session.key"))?;
         let journal = SqliteJournal::open(&folder.join("quilt.db"))?;
-        let first_epoch = journal.first_epoch();
+        let first_epoch = Some(journal.first_epoch());
         Ok(Self { key, journal: Arc::new(journal), cluster: None, first_epoch, lock: Some(lock) })
     }
 
@@ -46,7 +46,7 @@ impl Backend {
         let nats = JetStream::connect(options).await?;
         let key = shared_key(&nats.shared("session.key", &fresh_key()).await?)?;
         let (journal, cluster) = (Arc::new(nats.journal()), Some(nats.join(name).await?));
-        Ok(Self { key, journal, cluster, first_epoch: 0, lock: None })
+        Ok(Self { key, journal, cluster, first_epoch: None, lock: None })
     }
 
     /// Starts an engine on this backend.

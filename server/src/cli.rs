@@ -243,7 +243,7 @@ pub(crate) struct ServeOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
     max_body: Option<u32>,
 
-    /// Maximum size of the body of a launch request, with its list or image, in bytes [default: 67108864]
+    /// Maximum size of the body of a launch, with its list or image, in bytes [default: 67108864]
     #[arg(long, value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     max_input: Option<u32>,
@@ -273,7 +273,7 @@ mod tests {
         for (key, default) in defaults.as_object().expect("a struct") {
             let flag = format!("--{} ", key.replace('_', "-"));
             let (_, after) = help.split_once(&flag).unwrap_or_else(|| panic!("{flag} is not in the help:\n{help}"));
-            let (_, shown) = after.split_once("[default: ").expect("a default follows");
+            let (_, shown) = after.split_once("[default: ").unwrap_or_else(|| panic!("no default follows {flag}"));
             let shown = shown.split(']').next().expect("it is closed");
             match default {
                 serde_json::Value::Null => {}

@@ -29,8 +29,8 @@ pub struct Settings {
     /// The time of day.
     pub clock: Clock,
     /// The epoch of the first lap that this process coordinates; those of later laps follow it. Must be larger than the epochs of earlier
-    /// processes with the same journal. Unused in a cluster, which assigns epochs itself.
-    pub first_epoch: u64,
+    /// processes with the same journal. `None` derives it from the time of day. Unused in a cluster, which assigns epochs itself.
+    pub first_epoch: Option<u64>,
 }
 
 impl Settings {
@@ -64,7 +64,7 @@ impl Default for Settings {
             pauses_unfinished: false,
             crash_log: None,
             clock: Clock::System,
-            first_epoch: 0,
+            first_epoch: None,
         }
     }
 }

@@ -22,6 +22,9 @@ use crate::slots::BySlotClass;
 use crate::work::Registry;
 use crate::worker::{WorkSource, WorkerContext, WorkerPool};
 
+/// The shift that turns milliseconds into an epoch, which leaves bits for a counter of laps.
+const EPOCH_BITS: u32 = 16;
+
 /// How long a node that shuts down waits for coordinators to acknowledge released leases.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
 
@@ -74,7 +77,7 @@ impl Engine {
             pool,
             context: Arc::new(context),
             cluster,
-            epochs: AtomicU64::new(settings.first_epoch),
+            epochs: AtomicU64::new(settings.first_epoch.unwrap_or(settings.clock.now().0 << EPOCH_BITS)),
             scheduler,
             registry,
             peers,
