@@ -270,6 +270,8 @@ mod tests {
         let defaults = serde_json::to_value(RawConfig::default()).expect("plain");
         let mut command = Cli::command();
         let help = command.find_subcommand_mut("serve").expect("there is one").render_long_help().to_string();
+        // Its lines are wrapped.
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for (key, default) in defaults.as_object().expect("a struct") {
             let flag = format!("--{} ", key.replace('_', "-"));
             let (_, after) = help.split_once(&flag).unwrap_or_else(|| panic!("{flag} is not in the help:\n{help}"));
