@@ -86,18 +86,29 @@ impl ChunkRun<'_> {
                 end = &mut ended => return Ok((end, returned + self.collect(&shared))),
                 () = shared.due() => {
                     returned += self.collect(&shared);
-                    // `None` if the thread goes on.
+                    // While the journal is away, the thread starts no more tasks than otherwise. `None` if it goes on.
+                    let mut cut = None;
                     let end = {
+                        let overtime = self.overtime;
                         let mut writing = std::pin::pin!(self.write());
-                        tokio::select! {
-                            biased;
-                            end = &mut ended => {
-                                writing.await?;
-                                Some(end)
+                        loop {
+                            tokio::select! {
+                                biased;
+                                end = &mut ended => {
+                                    writing.await?;
+                                    break Some(end);
+                                }
+                                written = &mut writing => break written.map(|()| None)?,
+                                () = sleep_until(overtime), if !is_cut => {
+                                    is_cut = true;
+                                    cut = Some(shared.cut());
+                                }
                             }
-                            written = &mut writing => written.map(|()| None)?,
                         }
                     };
+                    if let Some(cut) = cut {
+                        self.give_back_from(cut);
+                    }
                     if let Some(end) = end {
                         return Ok((end, returned + self.collect(&shared)));
                     }
