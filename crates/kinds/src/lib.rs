@@ -41,8 +41,8 @@ impl Default for WorkPolicy {
     }
 }
 
-/// The memory for one image of the largest size, in bytes.
-pub const MIN_SHARED_MEMORY: u64 = image::MAX_DECODED_BYTES;
+/// The memory with which an image of the largest size is kept, in bytes. The cache keeps nothing that takes almost all of it.
+pub const MIN_SHARED_MEMORY: u64 = image::MAX_DECODED_BYTES / 10 * 11;
 
 /// Returns all kinds of work.
 #[must_use]

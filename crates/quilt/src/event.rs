@@ -15,7 +15,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offset(pub u64);
 
-/// The rules by which a journal is folded. They are fixed at its launch, so a batch keeps those that it began with.
+/// The rules by which a journal is folded, as far as they decide outcomes and the digest. They are fixed at its launch, so a batch keeps those that it began with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JournalVersion {
     /// Reasons are whole messages, and 1,024 of them are told apart.

@@ -70,7 +70,7 @@ impl Dispatcher {
             }
             known.confirmed = known.confirmed.max(contact.live);
             if lease.end.0 < known.positions.end {
-                self.shrink(lease.id, contact.holder, lease.end);
+                self.shrink(lease.id, contact.holder, lease.end, now);
             }
             return Adoption::Known;
         }

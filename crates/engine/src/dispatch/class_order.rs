@@ -31,6 +31,9 @@ impl Pick {
     }
 }
 
+/// The first owner in the order of ids.
+const FIRST_OWNER: OwnerId = OwnerId::from_bytes([0; 16]);
+
 /// The groups that share the slots of one class, their owners, and the laps of these.
 #[derive(Default)]
 pub(super) struct ClassOrder {
@@ -109,12 +112,17 @@ impl ClassOrder {
             }
         }
         let laps = &self.laps;
+        let has_laps = |group: &ShareGroup| {
+            let first = laps.range((*group, FIRST_OWNER)..).next();
+            first.is_some_and(|((of, _), _)| of == group)
+        };
+        // Charges of owners are compared within their group alone, so those of the groups decide for how long owners are kept.
+        self.groups.forget(|group| !has_laps(group));
+        let groups = &self.groups;
         self.owners.retain(|group, owners| {
             owners.forget(|owner| !laps.contains_key(&(*group, *owner)));
-            !owners.is_empty()
+            groups.knows(*group)
         });
-        let owners = &self.owners;
-        self.groups.forget(|group| !owners.contains_key(group));
     }
 
     fn laps_of(&mut self, path: SharePath) -> Option<&mut FairOrder<LapId>> {
@@ -126,5 +134,37 @@ fn set<K: Copy + Ord>(order: &mut FairOrder<K>, key: K, weight: Option<u32>) {
     match weight {
         Some(weight) => order.set_ready(key, weight),
         None => order.set_idle(key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quilt::BatchId;
+
+    use super::*;
+
+    fn path(number: u32) -> SharePath {
+        let bytes = u128::from(number).to_be_bytes();
+        SharePath::new(None, OwnerId::from_bytes(bytes), LapId { batch: BatchId::from_bytes(bytes), lap: 1 })
+    }
+
+    #[test]
+    fn owners_whose_laps_are_over_are_forgotten_once_others_have_had_as_much() {
+        let mut order = ClassOrder::default();
+        let busy = path(0);
+        order.set_ready(busy, Some(1));
+        for number in 1..=1_000 {
+            let path = path(number);
+            order.set_ready(path, Some(1));
+            for path in [path, busy] {
+                let pick = order.pick(SlotClass::Async, path, 10_000_000_000);
+                order.settle(path, pick, 0);
+            }
+            order.remove(path);
+        }
+        assert!(order.owners.len() <= 2, "{} owners are kept", order.owners.len());
+        assert_eq!(order.laps.len(), 1);
+        order.remove(busy);
+        assert_eq!(order.ready(), 0);
     }
 }

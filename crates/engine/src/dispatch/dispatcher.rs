@@ -168,9 +168,14 @@ impl Dispatcher {
         (now < end && !self.in_flight.is_empty()).then_some(end)
     }
 
+    /// Whether the next lease is a probe of everything. One that another node holds may take seconds to start, and would hold up all tasks.
+    fn is_probe(&self, asker: &Asker) -> bool {
+        self.probe.is_none() && asker.holder() == Holder::Here && !self.of.batch.estimate.is_known()
+    }
+
     /// Lets other chunks start although the first one has not ended.
-    pub(super) fn end_probe(&mut self) {
-        self.probe = self.probe.map(|end| end.min(Instant::now()));
+    pub(super) fn end_probe(&mut self, now: Instant) {
+        self.probe = self.probe.map(|end| end.min(now));
     }
 
     /// The time until the batch may start. Computed at each call, because the system clock can be set.
@@ -241,7 +246,7 @@ impl Dispatcher {
         let (chunk, key) = self.next_chunk(asker, suspects, now)?;
         let mode = match self.probe {
             _ if chunk.is_poison() => LeaseMode::FailAsPoison,
-            None if !self.of.batch.estimate.is_known() => LeaseMode::Probe,
+            None if self.is_probe(asker) => LeaseMode::Probe,
             None | Some(_) => LeaseMode::Run,
         };
         let Suspect { positions, record } = chunk;
@@ -281,7 +286,7 @@ impl Dispatcher {
             let mut pending = folded.quilt.pending_in(Position(positions.start)..Position(positions.end));
             pending.next().map(|first| first.0..positions.end)
         };
-        let is_probe = self.probe.is_none();
+        let is_probe = self.is_probe(asker);
         let size = |positions: &Range<u32>| batch.chunk_size(positions.len() as u32, asker.workers, is_probe).max(1);
         while let Some(Suspect { positions, record }) = self.suspects.pop_for(suspects) {
             let Some(mut positions) = pending(&positions) else { continue };

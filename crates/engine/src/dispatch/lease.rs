@@ -36,15 +36,13 @@ pub struct Lease {
     /// The number of workers that were lost while they ran this chunk or a larger one around it.
     pub unclean_stops: u32,
     /// How the chunk is run.
-    #[serde(default)]
     pub mode: LeaseMode,
 }
 
 /// How a chunk is run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaseMode {
     /// All of it.
-    #[default]
     Run,
     /// Until a task waits, or for a short time: the running time of its tasks is unknown. The rest is given back.
     Probe,

@@ -37,14 +37,14 @@ impl InFlight {
 
 impl Dispatcher {
     /// Shortens a lease. Its tail, from a position on, becomes unassigned.
-    pub(super) fn shrink(&mut self, id: LeaseId, holder: Holder, end: Position) {
+    pub(super) fn shrink(&mut self, id: LeaseId, holder: Holder, end: Position, now: Instant) {
         let Some(lease) = self.in_flight.get_mut(&id).filter(|lease| lease.holder == holder) else { return };
         let end = end.0.clamp(lease.positions.start, lease.positions.end);
         let tail = end..std::mem::replace(&mut lease.positions.end, end);
         let record = lease.record;
         self.hand_back(tail, record);
         // A task of the first chunk waits, so others are not held up any longer.
-        self.end_probe();
+        self.end_probe(now);
     }
 
     /// Ends a lease. Returns `None` if the node does not hold it.

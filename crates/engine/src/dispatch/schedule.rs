@@ -116,7 +116,10 @@ impl Schedule {
         if adoption == Adoption::New {
             // It may be for a slot of another class, if this one is not known. Its time is charged all the same.
             let class = dispatcher.class.unwrap_or(SlotClass::Async);
-            let pick = self.orders[class].pick(class, dispatcher.of.path, 0);
+            let order = &mut self.orders[class];
+            // It is charged with its weight, although the lap is not ready yet.
+            order.set_ready(dispatcher.of.path, Some(dispatcher.priority.weight()));
+            let pick = order.pick(class, dispatcher.of.path, 0);
             dispatcher.set_pick(lease.id, pick);
         }
         self.refresh(lease.lap, now);

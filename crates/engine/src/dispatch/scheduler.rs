@@ -154,7 +154,7 @@ impl Scheduler {
     pub(crate) fn shrink(&self, lap: LapId, lease: LeaseId, holder: Holder, end: Position) {
         self.change(|state, now| {
             if let Some(dispatcher) = state.dispatchers.get_mut(&lap) {
-                dispatcher.shrink(lease, holder, end);
+                dispatcher.shrink(lease, holder, end, now);
                 state.log.shrink(lease, dispatcher);
                 state.refresh(lap, now);
             }

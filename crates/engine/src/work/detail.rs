@@ -24,6 +24,25 @@ pub enum Detail {
     Picture(Bytes),
 }
 
+impl Detail {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Record(values) => values.iter().map(|(name, value)| name.len() + value_bytes(value)).sum(),
+            Self::Picture(png) => png.len(),
+        }
+    }
+}
+
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_bytes).sum(),
+        Value::Object(values) => values.iter().map(|(name, value)| name.len() + value_bytes(value)).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => 8,
+    }
+}
+
 /// Data stored with the outcome of a square.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum StoredDetail {

@@ -38,7 +38,7 @@ impl ChunkRun<'_> {
             if task.position >= self.end {
                 break;
             }
-            if is_stopping || !batch.is_running() || !self.may_start().await {
+            if is_stopping || !batch.is_running() || !self.may_start().await? {
                 self.give_back_from(task.position);
                 break;
             }

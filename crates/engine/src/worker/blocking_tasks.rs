@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use quilt::Position;
 use tokio::time::sleep_until;
+use tokio_util::sync::CancellationToken;
 
 use super::blocking_thread::{BlockingThread, Returned, Shared, Tasks, ThreadEnd};
 use super::chunk_run::{ChunkRun, Tried};
@@ -20,8 +21,11 @@ impl ChunkRun<'_> {
         let mut left = pending.as_slice();
         // A thread ends early if a task exceeds its time limit, or if the lease has to be confirmed.
         while let Some(first) = left.first().filter(|first| first.position < self.end) {
+            if tried.tasks > 0 {
+                self.write().await?;
+            }
             let is_stopping = self.worker.context.stopping.is_cancelled();
-            if is_stopping || !self.batch.is_running() || !self.may_start().await {
+            if is_stopping || !self.batch.is_running() || !self.may_start().await? {
                 self.give_back_from(first.position);
                 break;
             }
@@ -45,7 +49,7 @@ impl ChunkRun<'_> {
                 }
             }
         }
-        tried.elapsed = self.started.1.elapsed();
+        tried.elapsed = self.last_ended - self.started.1;
         Ok(tried)
     }
 
@@ -69,12 +73,13 @@ impl ChunkRun<'_> {
         };
         let thread = BlockingThread::spawn(tasks, self.end);
         let shared = thread.shared();
-        let cancelled = batch.cancellation(self.lap());
+        let (cancelled, refused) = (batch.cancellation(self.lap()), CancellationToken::new());
         let cancelled = async {
             tokio::select! {
                 biased;
                 () = cancelled.cancelled() => {}
                 () = context.aborting.cancelled() => {}
+                () = refused.cancelled() => {}
             }
         };
         let mut ended = std::pin::pin!(thread.ended(cancelled, context.stopping.cancelled()));
@@ -98,7 +103,17 @@ impl ChunkRun<'_> {
                                     writing.await?;
                                     break Some(end);
                                 }
-                                written = &mut writing => break written.map(|()| None)?,
+                                written = &mut writing => match written {
+                                    Ok(()) => break None,
+                                    Err(error) => {
+                                        // The results cannot be stored. The thread must not outlive its chunk.
+                                        refused.cancel();
+                                        if let ThreadEnd::Unresponsive { thread, .. } = ended.await {
+                                            context.stopping.run_until_cancelled(thread).await;
+                                        }
+                                        return Err(error);
+                                    }
+                                },
                                 () = sleep_until(overtime), if !is_cut => {
                                     is_cut = true;
                                     cut = Some(shared.cut());
@@ -126,6 +141,7 @@ impl ChunkRun<'_> {
         let returned = shared.collect();
         let count = returned.len() as u32;
         for Returned { task, started, ended, result } in returned {
+            self.last_ended = ended;
             self.record(task, started, ended - started, result);
         }
         count

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::attempt::{too_slow, unstoppable};
 use super::status::WorkerStatus;
-use super::write_buffer::FLUSH_INTERVAL;
+use super::write_buffer::{FLUSH_INTERVAL, MAX_BYTES};
 use crate::dispatch::Validity;
 use crate::live::{LiveBatch, Pending};
-use crate::work::{BlockingWork, Done, Task, TaskContext, TaskError};
+use crate::work::{BlockingWork, Detail, Done, Task, TaskContext, TaskError};
 
 /// How long a task has to return after its deadline or cancellation.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -68,6 +68,8 @@ enum Halt {
 
 struct State {
     returned: Vec<Returned>,
+    /// The size of their details.
+    bytes: usize,
     running: Option<(Pending, Instant)>,
     /// The position of the task that was started last, or is to be started first.
     current: Position,
@@ -79,7 +81,7 @@ struct State {
 /// The state that the thread shares with its worker.
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Notified when there is a first result to collect.
+    /// Notified when there is a first result to collect, and when the results have become large.
     has_returned: Notify,
 }
 
@@ -90,17 +92,30 @@ impl Shared {
 
     /// Takes the results so far.
     pub(super) fn collect(&self) -> Vec<Returned> {
-        std::mem::take(&mut self.state().returned)
+        let mut state = self.state();
+        state.bytes = 0;
+        std::mem::take(&mut state.returned)
     }
 
     /// Waits until results must be written.
     pub(super) async fn due(&self) {
         loop {
             // The permit of a notification may be older than the last collection.
-            let first = self.state().returned.first().map(|returned| returned.ended);
-            match first {
-                Some(first) => return sleep_until(first + FLUSH_INTERVAL).await,
-                None => self.has_returned.notified().await,
+            let (first, is_full) = {
+                let state = self.state();
+                (state.returned.first().map(|returned| returned.ended), state.bytes >= MAX_BYTES)
+            };
+            let time = async {
+                match first {
+                    Some(first) => sleep_until(first + FLUSH_INTERVAL).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = std::future::ready(()), if is_full => return,
+                () = time => return,
+                () = self.has_returned.notified() => {}
             }
         }
     }
@@ -119,11 +134,13 @@ impl Shared {
         if state.halt == Halt::Discard {
             return false;
         }
-        let is_first = state.returned.is_empty();
+        let before = (state.returned.is_empty(), state.bytes >= MAX_BYTES);
+        state.bytes += returned.result.as_ref().map_or(0, |done| done.detail.as_ref().map_or(0, Detail::bytes));
         state.returned.push(returned);
+        let is_news = before != (false, state.bytes >= MAX_BYTES);
         let goes_on = state.halt == Halt::No;
         drop(state);
-        if is_first {
+        if is_news {
             self.has_returned.notify_one();
         }
         goes_on
@@ -132,7 +149,8 @@ impl Shared {
     /// Notes that a task starts. Returns `false` if it must not.
     fn start(&self, task: Pending, now: Instant) -> bool {
         let mut state = self.state();
-        let starts = state.halt == Halt::No && task.position < state.end;
+        // Results that are not collected yet, because the journal is away, must not fill the memory.
+        let starts = state.halt == Halt::No && task.position < state.end && state.bytes < 4 * MAX_BYTES;
         if starts {
             state.running = Some((task, now));
             state.current = task.position;
@@ -147,8 +165,6 @@ pub(super) struct BlockingThread {
     /// Cancelled when the running task must return. The thread ends then.
     token: CancellationToken,
     thread: JoinHandle<()>,
-    /// When it was requested.
-    spawned: Instant,
     time: Duration,
 }
 
@@ -156,13 +172,13 @@ impl BlockingThread {
     /// Starts a thread that runs tasks up to a position.
     pub(super) fn spawn(tasks: Tasks, end: Position) -> Self {
         let current = tasks.pending.first().map_or(end, |task| task.position);
-        let state = State { returned: Vec::new(), running: None, current, end, halt: Halt::No };
+        let state = State { returned: Vec::new(), bytes: 0, running: None, current, end, halt: Halt::No };
         let shared = Arc::new(Shared { state: Mutex::new(state), has_returned: Notify::new() });
         let token = CancellationToken::new();
-        let (spawned, time) = (Instant::now(), tasks.time);
+        let time = tasks.time;
         let of_thread = (Arc::clone(&shared), token.clone());
         let thread = tokio::task::spawn_blocking(move || run(&tasks, &of_thread.0, of_thread.1));
-        Self { shared, token, thread, spawned, time }
+        Self { shared, token, thread, time }
     }
 
     /// The state that is shared with the thread.
@@ -182,8 +198,8 @@ impl BlockingThread {
         let mut is_stopping = false;
         let is_too_slow = loop {
             let running = self.shared.state().running;
-            // A thread that is not started yet is not waited for forever either.
-            let deadline = running.map_or_else(Instant::now, |(_, started)| started).max(self.spawned) + self.time;
+            // Checked again then, because other tasks have been started since.
+            let deadline = running.map_or_else(Instant::now, |(_, started)| started) + self.time;
             tokio::select! {
                 biased;
                 ended = &mut self.thread => return if ended.is_ok() { ThreadEnd::Returned } else { ThreadEnd::NeverRan },

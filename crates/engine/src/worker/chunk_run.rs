@@ -90,6 +90,8 @@ pub(super) struct ChunkRun<'a> {
     pub(super) started: (Timestamp, Instant),
     /// When the rest of the chunk is released.
     pub(super) overtime: Instant,
+    /// When the last task ended.
+    pub(super) last_ended: Instant,
 }
 
 impl<'a> ChunkRun<'a> {
@@ -111,6 +113,7 @@ impl<'a> ChunkRun<'a> {
             again: Vec::new(),
             key_pause: None,
             started,
+            last_ended: started.1,
             overtime: started.1 + if assignment.is_probe() { PROBE_TIME } else { OVERTIME },
         }
     }
@@ -150,14 +153,15 @@ impl<'a> ChunkRun<'a> {
         self.assignment.lease().lap.lap
     }
 
-    /// Whether the lease is still valid. After a stall this waits for its coordinator's confirmation.
-    pub(super) async fn may_start(&self) -> bool {
-        let validity = self.assignment.validity();
-        if validity.holds() {
-            return true;
+    /// Whether the lease is still valid. After a stall this writes the results, because other workers would run the tasks again if the lease
+    /// is lost, and waits for its coordinator's confirmation.
+    pub(super) async fn may_start(&mut self) -> Result<bool, JournalError> {
+        if self.assignment.validity().holds() {
+            return Ok(true);
         }
-        let confirmed = validity.is_confirmed(CONFIRMATION_PATIENCE);
-        self.worker.context.stopping.run_until_cancelled(confirmed).await.unwrap_or(false)
+        self.write().await?;
+        let confirmed = self.assignment.validity().is_confirmed(CONFIRMATION_PATIENCE);
+        Ok(self.worker.context.stopping.run_until_cancelled(confirmed).await.unwrap_or(false))
     }
 
     /// Converts a moment of this run to a timestamp.

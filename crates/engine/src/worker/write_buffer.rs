@@ -12,7 +12,7 @@ use crate::journal::SquareDetail;
 pub(super) const FLUSH_INTERVAL: Duration = Duration::from_millis(16);
 
 /// Maximum size of buffered details in bytes, not counting the last one.
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// Attempts and outcomes that are written together.
 #[derive(Default)]

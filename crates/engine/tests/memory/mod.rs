@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::journal::{
-    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
-    OpenBatch, Retention, Sequence, SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, Ending, EventLog, EventPage, Journal, JournalError,
+    Offset, OpenBatch, Retention, Sequence, SquareDetail,
 };
 use futures::stream::{self, BoxStream};
 use quilt::{BatchId, Event, Launched, OwnerId, Receipt, Summary};
@@ -79,6 +79,22 @@ impl EventLog for MemoryJournal {
         }
         batch.events.send_modify(|all| all.extend(events));
         Ok(Sequence(batch.events.borrow().len() as u64))
+    }
+
+    /// As a backend with transactions.
+    async fn append_ending(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+        Ending { after, lap, summary, receipts }: Ending,
+    ) -> Result<Sequence, JournalError> {
+        let count = events.len() as u64;
+        let sequence = self.append(batch, events, details).await?;
+        if after.0 + count == sequence.0 {
+            self.finalize(batch, lap, summary, receipts).await?;
+        }
+        Ok(sequence)
     }
 
     fn follow(&self, batch: BatchId, after: Offset) -> BoxStream<'static, Result<EventPage, JournalError>> {

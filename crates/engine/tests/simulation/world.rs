@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::journal::{
-    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, EventLog, EventPage, Journal, JournalError, Offset,
-    OpenBatch, Retention, Sequence, SquareDetail,
+    BatchListItem, BatchMeta, Blobs, Catalog, Cleanup, Creation, Ending, EventLog, EventPage, Journal, JournalError,
+    Offset, OpenBatch, Retention, Sequence, SquareDetail,
 };
 use futures::StreamExt;
 use futures::stream::BoxStream;
@@ -158,6 +158,19 @@ impl EventLog for Interface {
     ) -> Result<Sequence, JournalError> {
         self.0.may_refuse().await?;
         let answer = self.0.journal.append(batch, events, details).await;
+        self.0.step().await;
+        answer
+    }
+
+    async fn append_ending(
+        &self,
+        batch: BatchId,
+        events: Vec<Event>,
+        details: Vec<SquareDetail>,
+        ending: Ending,
+    ) -> Result<Sequence, JournalError> {
+        self.0.may_refuse().await?;
+        let answer = self.0.journal.append_ending(batch, events, details, ending).await;
         self.0.step().await;
         answer
     }
