@@ -13,33 +13,30 @@ use crate::slots::SlotClass;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pick {
     pub(super) class: SlotClass,
-    weights: Weights,
-}
-
-/// The weights of a group, an owner and a lap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Weights {
-    group: u32,
-    owner: u32,
-    lap: u32,
+    group_weight: u32,
+    owner_weight: u32,
+    lap_weight: u32,
 }
 
 impl Pick {
     /// Before it is charged.
     pub(super) fn of(class: SlotClass) -> Self {
-        Self { class, weights: Weights { group: 1, owner: 1, lap: 1 } }
+        Self { class, group_weight: 1, owner_weight: 1, lap_weight: 1 }
     }
 }
 
-/// The first owner in the order of ids.
-const FIRST_OWNER: OwnerId = OwnerId::from_bytes([0; 16]);
-
-/// The groups that share the slots of one class, their owners, and the laps of these.
+/// The groups that share the slots of one class.
 #[derive(Default)]
 pub(super) struct ClassOrder {
     groups: FairOrder<ShareGroup>,
-    owners: BTreeMap<ShareGroup, FairOrder<OwnerId>>,
-    laps: BTreeMap<(ShareGroup, OwnerId), FairOrder<LapId>>,
+    members: BTreeMap<ShareGroup, GroupOrder>,
+}
+
+/// The owners of a group, and their laps.
+#[derive(Default)]
+struct GroupOrder {
+    owners: FairOrder<OwnerId>,
+    laps: BTreeMap<OwnerId, FairOrder<LapId>>,
 }
 
 impl ClassOrder {
@@ -50,53 +47,45 @@ impl ClassOrder {
 
     /// The first lap in the order for which `can_serve` is true.
     pub(super) fn first(&self, can_serve: impl Fn(&LapId) -> bool) -> Option<LapId> {
-        let first_of_owner = |group, owner| self.laps.get(&(group, owner))?.in_order().find(&can_serve);
-        let first_of_group = |group| self.owners.get(&group)?.in_order().find_map(|owner| first_of_owner(group, owner));
-        self.groups.in_order().find_map(first_of_group)
+        self.groups.in_order().find_map(|group| self.members.get(&group)?.first(&can_serve))
     }
 
     /// Adds a lap with a weight to the order, or removes it. Its share is kept.
     pub(super) fn set_ready(&mut self, SharePath { group, owner, lap }: SharePath, weight: Option<u32>) {
-        let laps = self.laps.entry((group, owner)).or_default();
-        set(laps, lap, weight);
-        let owners = self.owners.entry(group).or_default();
-        set(owners, owner, laps.largest_weight());
-        set(&mut self.groups, group, owners.largest_weight());
+        let members = self.members.entry(group).or_default();
+        let laps = members.laps.entry(owner).or_default();
+        set_weight(laps, lap, weight);
+        set_weight(&mut members.owners, owner, laps.largest_weight());
+        set_weight(&mut self.groups, group, members.owners.largest_weight());
     }
 
     /// Charges the expected working time of a lease for a slot of a class.
     pub(super) fn pick(&mut self, class: SlotClass, path: SharePath, expected: i128) -> Pick {
-        let group = self.groups.pick(path.group, expected);
-        let owner = self.owners.get_mut(&path.group).map_or(1, |owners| owners.pick(path.owner, expected));
-        let lap = self.laps_of(path).map_or(1, |laps| laps.pick(path.lap, expected));
-        Pick { class, weights: Weights { group, owner, lap } }
+        let group_weight = self.groups.pick(path.group, expected);
+        let members = self.members.get_mut(&path.group);
+        let (owner_weight, lap_weight) = members.map_or((1, 1), |members| members.pick(path, expected));
+        Pick { class, group_weight, owner_weight, lap_weight }
     }
 
     /// Charges running work.
-    pub(super) fn charge(&mut self, path: SharePath, Pick { weights, .. }: Pick, nanos: i128) {
-        self.groups.charge(path.group, nanos, weights.group);
-        if let Some(owners) = self.owners.get_mut(&path.group) {
-            owners.charge(path.owner, nanos, weights.owner);
-        }
-        if let Some(laps) = self.laps_of(path) {
-            laps.charge(path.lap, nanos, weights.lap);
+    pub(super) fn charge(&mut self, path: SharePath, pick: Pick, nanos: i128) {
+        self.groups.charge(path.group, nanos, pick.group_weight);
+        if let Some(members) = self.members.get_mut(&path.group) {
+            members.charge(path, pick, nanos);
         }
     }
 
     /// Settles the charge of work that has ended.
-    pub(super) fn settle(&mut self, path: SharePath, Pick { weights, .. }: Pick, nanos: i128) {
-        self.groups.settle(path.group, nanos, weights.group);
-        if let Some(owners) = self.owners.get_mut(&path.group) {
-            owners.settle(path.owner, nanos, weights.owner);
-        }
-        if let Some(laps) = self.laps_of(path) {
-            laps.settle(path.lap, nanos, weights.lap);
+    pub(super) fn settle(&mut self, path: SharePath, pick: Pick, nanos: i128) {
+        self.groups.settle(path.group, nanos, pick.group_weight);
+        if let Some(members) = self.members.get_mut(&path.group) {
+            members.settle(path, pick, nanos);
         }
     }
 
     /// Takes a lap out of the order that needs slots of another class. What runs of it is still settled here.
     pub(super) fn set_idle(&mut self, path: SharePath) {
-        if self.laps.contains_key(&(path.group, path.owner)) {
+        if self.members.get(&path.group).is_some_and(|members| members.laps.contains_key(&path.owner)) {
             self.set_ready(path, None);
         }
     }
@@ -105,32 +94,54 @@ impl ClassOrder {
     /// kept.
     pub(super) fn remove(&mut self, path: SharePath) {
         self.set_idle(path);
-        if let Some(laps) = self.laps_of(path) {
-            laps.remove(path.lap);
-            if laps.is_empty() {
-                self.laps.remove(&(path.group, path.owner));
-            }
+        if let Some(members) = self.members.get_mut(&path.group) {
+            members.remove(path);
         }
-        let laps = &self.laps;
-        let has_laps = |group: &ShareGroup| {
-            let first = laps.range((*group, FIRST_OWNER)..).next();
-            first.is_some_and(|((of, _), _)| of == group)
-        };
-        // Charges of owners are compared within their group alone, so those of the groups decide for how long owners are kept.
-        self.groups.forget(|group| !has_laps(group));
+        // Charges of owners are compared within their group alone, so the charge of the group decides for how long its last owner is kept.
+        let members = &self.members;
+        self.groups.forget(|group| members.get(group).is_none_or(|members| members.laps.is_empty()));
         let groups = &self.groups;
-        self.owners.retain(|group, owners| {
-            owners.forget(|owner| !laps.contains_key(&(*group, *owner)));
-            groups.knows(*group)
-        });
-    }
-
-    fn laps_of(&mut self, path: SharePath) -> Option<&mut FairOrder<LapId>> {
-        self.laps.get_mut(&(path.group, path.owner))
+        self.members.retain(|group, _| groups.knows(*group));
     }
 }
 
-fn set<K: Copy + Ord>(order: &mut FairOrder<K>, key: K, weight: Option<u32>) {
+impl GroupOrder {
+    fn first(&self, can_serve: impl Fn(&LapId) -> bool) -> Option<LapId> {
+        self.owners.in_order().find_map(|owner| self.laps.get(&owner)?.in_order().find(&can_serve))
+    }
+
+    fn pick(&mut self, SharePath { owner, lap, .. }: SharePath, expected: i128) -> (u32, u32) {
+        let owner_weight = self.owners.pick(owner, expected);
+        (owner_weight, self.laps.get_mut(&owner).map_or(1, |laps| laps.pick(lap, expected)))
+    }
+
+    fn charge(&mut self, SharePath { owner, lap, .. }: SharePath, pick: Pick, nanos: i128) {
+        self.owners.charge(owner, nanos, pick.owner_weight);
+        if let Some(laps) = self.laps.get_mut(&owner) {
+            laps.charge(lap, nanos, pick.lap_weight);
+        }
+    }
+
+    fn settle(&mut self, SharePath { owner, lap, .. }: SharePath, pick: Pick, nanos: i128) {
+        self.owners.settle(owner, nanos, pick.owner_weight);
+        if let Some(laps) = self.laps.get_mut(&owner) {
+            laps.settle(lap, nanos, pick.lap_weight);
+        }
+    }
+
+    fn remove(&mut self, SharePath { owner, lap, .. }: SharePath) {
+        if let Some(laps) = self.laps.get_mut(&owner) {
+            laps.remove(lap);
+            if laps.is_empty() {
+                self.laps.remove(&owner);
+            }
+        }
+        let laps = &self.laps;
+        self.owners.forget(|owner| !laps.contains_key(owner));
+    }
+}
+
+fn set_weight<K: Copy + Ord>(order: &mut FairOrder<K>, key: K, weight: Option<u32>) {
     match weight {
         Some(weight) => order.set_ready(key, weight),
         None => order.set_idle(key),
@@ -162,8 +173,8 @@ mod tests {
             }
             order.remove(path);
         }
-        assert!(order.owners.len() <= 2, "{} owners are kept", order.owners.len());
-        assert_eq!(order.laps.len(), 1);
+        assert!(order.members.len() <= 2, "{} groups are kept", order.members.len());
+        assert_eq!(order.members.values().map(|members| members.laps.len()).sum::<usize>(), 1);
         order.remove(busy);
         assert_eq!(order.ready(), 0);
     }
