@@ -109,17 +109,10 @@ impl Order {
         if self.kind == TaskOrder::Input {
             return;
         }
-        let low_mask = (1 << self.low_bits) - 1;
-        let high_mask = (1 << self.high_bits) - 1;
         for lanes in values.chunks_mut(LANES) {
             for round in rounds() {
                 for value in lanes.iter_mut() {
-                    let (low, high) = (*value & low_mask, *value >> self.low_bits);
-                    *value ^= if round % 2 == 0 {
-                        self.mix(high, round) & low_mask
-                    } else {
-                        (self.mix(low, round) & high_mask) << self.low_bits
-                    };
+                    *value = self.run_round(*value, round);
                 }
             }
             for value in lanes.iter_mut() {
@@ -130,24 +123,25 @@ impl Order {
         }
     }
 
+    fn permute(&self, value: u32, rounds: impl Iterator<Item = u32>) -> u32 {
+        match self.kind {
+            TaskOrder::Input => value,
+            TaskOrder::Random => rounds.fold(value, |value, round| self.run_round(value, round)),
+        }
+    }
+
     /// Each round changes one half by a function of the other, so that running the rounds
     /// backwards undoes them.
-    fn permute(&self, value: u32, rounds: impl Iterator<Item = u32>) -> u32 {
-        if self.kind == TaskOrder::Input {
-            return value;
-        }
+    fn run_round(&self, value: u32, round: u32) -> u32 {
         let low_mask = (1 << self.low_bits) - 1;
         let high_mask = (1 << self.high_bits) - 1;
-        let mut low = value & low_mask;
-        let mut high = value >> self.low_bits;
-        for round in rounds {
-            if round % 2 == 0 {
-                low ^= self.mix(high, round) & low_mask;
+        let (low, high) = (value & low_mask, value >> self.low_bits);
+        value
+            ^ if round % 2 == 0 {
+                self.mix(high, round) & low_mask
             } else {
-                high ^= self.mix(low, round) & high_mask;
+                (self.mix(low, round) & high_mask) << self.low_bits
             }
-        }
-        high << self.low_bits | low
     }
 
     /// The finalizer of SplitMix64 over seed, round and half.
