@@ -20,10 +20,12 @@ use super::share_path::SharePath;
 use super::suspects::{Record, Suspect, Suspects};
 use super::validity::Validity;
 use crate::clock::Clock;
+use crate::estimate::MAX_CHUNK;
 use crate::journal::Sequence;
 use crate::lease_id::LeaseId;
 use crate::live::LiveBatch;
 use crate::slots::SlotClass;
+use crate::work::Work;
 
 /// The maximum delay before a retry. Longer delays are reduced to it.
 pub(super) const MAX_RETRY_DELAY: Duration = Duration::from_secs(24 * 3_600);
@@ -168,9 +170,14 @@ impl Dispatcher {
         (now < end && !self.in_flight.is_empty()).then_some(end)
     }
 
-    /// Whether the next lease is a probe of everything. One that another node holds may take seconds to start, and would hold up all tasks.
+    /// Whether the next lease is a probe of as many tasks as possible. Only tasks that may wait are probed, because the rest is given back as
+    /// soon as one does. A probe on another node may take seconds to start, and would hold up all tasks.
     fn is_probe(&self, asker: &Asker) -> bool {
-        self.probe.is_none() && asker.holder() == Holder::Here && !self.of.batch.estimate.is_known()
+        let batch = &self.of.batch;
+        self.probe.is_none()
+            && asker.holder() == Holder::Here
+            && !batch.estimate.is_known()
+            && matches!(batch.work, Ok(Work::Async(_)))
     }
 
     /// Lets other chunks start although the first one has not ended.
@@ -287,7 +294,10 @@ impl Dispatcher {
             pending.next().map(|first| first.0..positions.end)
         };
         let is_probe = self.is_probe(asker);
-        let size = |positions: &Range<u32>| batch.chunk_size(positions.len() as u32, asker.workers, is_probe).max(1);
+        let size = |positions: &Range<u32>| match positions.len() as u32 {
+            left if is_probe => left.min(MAX_CHUNK),
+            left => batch.chunk_size(left, asker.workers).max(1),
+        };
         while let Some(Suspect { positions, record }) = self.suspects.pop_for(suspects) {
             let Some(mut positions) = pending(&positions) else { continue };
             // The tasks of a suspect are divided further with each loss, until the cause is alone.

@@ -66,11 +66,14 @@ pub(super) fn write(transaction: &Transaction<'_>, write: &Write, clock: &Clock)
             create(transaction, *batch, *owner, launched, input.as_deref())
         }
         Write::Append { batch, events, details, ending } => {
-            let before = append(transaction, *batch, events, details)?;
-            if let (Written::Appended(sequence), Some(ending)) = (before, ending) {
-                end(transaction, *batch, ending, (sequence, events.len()), clock)?;
+            let written = append(transaction, *batch, events, details)?;
+            if let Some(Ending { after, summary, receipts }) = ending.as_deref()
+                // No other events were appended before these.
+                && written == Written::Appended(Sequence(after.0 + events.len() as u64))
+            {
+                finalize(transaction, *batch, summary.lap, summary, receipts, clock)?;
             }
-            Ok(before)
+            Ok(written)
         }
         Write::Conclude { batch, lap, summary, receipts } => {
             finalize(transaction, *batch, *lap, summary, receipts, clock)
@@ -123,20 +126,6 @@ fn add_events(transaction: &Transaction<'_>, record: &Record, events: &[Event]) 
     }
     record.save_counts(transaction, counts)?;
     Ok(Sequence(counts.events.into()))
-}
-
-/// Stores the end of a lap with its last events, unless other events were appended before them.
-fn end(
-    transaction: &Transaction<'_>,
-    batch: BatchId,
-    Ending { after, lap, summary, receipts }: &Ending,
-    (sequence, events): (Sequence, usize),
-    clock: &Clock,
-) -> Result<(), Failure> {
-    if after.0 + events as u64 == sequence.0 {
-        finalize(transaction, batch, *lap, summary, receipts, clock)?;
-    }
-    Ok(())
 }
 
 /// Stores a final summary and receipts. Writes nothing if they are stored already.

@@ -12,7 +12,7 @@ use quilt::{
 use tokio::time::timeout;
 
 use super::error::ControlError;
-use super::laps::{Start, final_summary, is_past};
+use super::laps::{Start, is_past};
 use super::running::Share;
 use super::shared::{Engine, to_the_end};
 use crate::dispatch::{LEASE_TTL, LapId};
@@ -185,7 +185,7 @@ impl Engine {
         let _one_at_a_time = self.shared.changing.lock(id).await;
         let batch = self.open_own(id, owner).await?;
         // The final summary may not have been stored yet.
-        let (summary, receipts) = final_summary(&batch).ok_or(ControlError::NotOver)?;
+        let (summary, receipts) = batch.final_summary().ok_or(ControlError::NotOver)?;
         self.shared.journal.finalize(id, summary.lap, summary, receipts).await?;
         if !self.shared.journal.remove(id).await? {
             // Another node is starting a lap.

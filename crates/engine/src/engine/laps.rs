@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use quilt::{Position, Quilt, Receipt, Summary};
+use quilt::{Position, Quilt};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -284,7 +284,7 @@ impl Engine {
 
     /// Stores the final summary of a batch, and the receipts of its laps.
     async fn finalize(&self, lap: LapId, batch: &LiveBatch) -> Result<(), JournalError> {
-        let Some((summary, receipts)) = final_summary(batch) else { return Ok(()) };
+        let Some((summary, receipts)) = batch.final_summary() else { return Ok(()) };
         let progress = summary.progress;
         tracing::info!(batch = %batch.id(), lap = summary.lap, status = summary.status.as_str(), progress.done, progress.failed, "a lap is over");
         batch.panics.report();
@@ -293,12 +293,6 @@ impl Engine {
         self.abandon(lap).await;
         Ok(())
     }
-}
-
-/// The final summary of a batch, and the receipts of its laps. `None` if the batch has not finished.
-pub(super) fn final_summary(batch: &LiveBatch) -> Option<(Summary, Vec<Receipt>)> {
-    let folded = batch.folded();
-    folded.quilt.status().is_over().then(|| (folded.quilt.summary(), folded.stats.receipts().to_vec()))
 }
 
 /// Whether a lap that has started has ended.

@@ -9,9 +9,7 @@ use super::sequence::Sequence;
 pub struct Ending {
     /// The sequence of the journal before these events. If there are others in between, the rest does not apply.
     pub after: Sequence,
-    /// The lap that ends.
-    pub lap: u32,
-    /// The final summary of the batch.
+    /// The final summary of the batch, in the lap that ends.
     pub summary: Summary,
     /// The receipts of its laps.
     pub receipts: Vec<Receipt>,

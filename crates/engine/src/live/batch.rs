@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::batch_state::BatchState;
 use super::frames::{Frames, Messages, Next};
-use crate::estimate::{MAX_CHUNK, TaskTimeEstimate};
+use crate::estimate::TaskTimeEstimate;
 use crate::journal::{EventPage, Sequence};
 use crate::panics::PanicLog;
 use crate::slots::SlotClass;
@@ -252,12 +252,8 @@ impl LiveBatch {
     }
 
     /// The number of consecutive tasks, out of `left`, for the next chunk. I/O-bound tasks are divided among all workers, so that one
-    /// worker does not end up with all of the last ones. A chunk of I/O-bound tasks with which their running time is probed is as large as
-    /// possible, because its rest is given back as soon as a task waits.
-    pub(crate) fn chunk_size(&self, left: u32, workers: u32, is_probe: bool) -> u32 {
-        if is_probe && !self.estimate.is_known() && matches!(self.work, Ok(Work::Async(_))) {
-            return left.min(MAX_CHUNK);
-        }
+    /// worker does not end up with all of the last ones.
+    pub(crate) fn chunk_size(&self, left: u32, workers: u32) -> u32 {
         let share = if self.is_cpu_bound() { left } else { left.div_ceil(workers.max(1)) };
         self.estimate.chunk_size().min(share)
     }

@@ -1,15 +1,21 @@
-//! The end of a lap, derived before its last events are stored.
+//! The end of a lap: its final summary and receipts.
 
-use quilt::Event;
+use quilt::{Event, LapStats, Quilt, Receipt, Summary};
 
 use super::batch::LiveBatch;
 use crate::journal::Ending;
 
-/// The maximum number of squares of a batch whose state is copied for this.
+/// The maximum number of squares of a batch whose state is copied to derive its end before it is stored.
 const MAX_COPIED: u32 = 4_096;
 
 impl LiveBatch {
-    /// The final summary after some more events, if they end the lap. `None` also for large batches, whose state is too large to copy.
+    /// The final summary of the batch, and the receipts of its laps. `None` if it has not finished.
+    pub(crate) fn final_summary(&self) -> Option<(Summary, Vec<Receipt>)> {
+        let folded = self.folded();
+        final_summary(&folded.quilt, &folded.stats)
+    }
+
+    /// The end of the lap with some more events. `None` if they do not end it, and for large batches, whose state is too large to copy.
     pub(crate) fn ending(&self, events: &[Event]) -> Option<Ending> {
         let folded = self.folded();
         let progress = folded.quilt.progress();
@@ -26,13 +32,13 @@ impl LiveBatch {
             quilt.apply(event, &mut changes);
             stats.apply(&quilt, event, &changes);
         }
-        quilt.status().is_over().then(|| Ending {
-            after,
-            lap: quilt.lap_number(),
-            summary: quilt.summary(),
-            receipts: stats.receipts().to_vec(),
-        })
+        let (summary, receipts) = final_summary(&quilt, &stats)?;
+        Some(Ending { after, summary, receipts })
     }
+}
+
+fn final_summary(quilt: &Quilt, stats: &LapStats) -> Option<(Summary, Vec<Receipt>)> {
+    quilt.status().is_over().then(|| (quilt.summary(), stats.receipts().to_vec()))
 }
 
 fn settlements(event: &Event) -> usize {

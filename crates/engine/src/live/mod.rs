@@ -4,7 +4,7 @@
 //!
 //! - [`LiveBatch`]: one batch; [`Viewer`]: a viewer of it, which is counted
 //! - [`BatchState`]: the state derived from its events
-//! - `ending`: the end of a lap, before it is stored
+//! - `ending`: the end of a lap
 //! - `frames`: the frames for its viewers; `attempt_buffer`: its latest attempts
 //! - `batches`: all batches in memory; `unused`: keeps recently used batches in memory for a while
 

@@ -87,12 +87,12 @@ impl EventLog for MemoryJournal {
         batch: BatchId,
         events: Vec<Event>,
         details: Vec<SquareDetail>,
-        Ending { after, lap, summary, receipts }: Ending,
+        Ending { after, summary, receipts }: Ending,
     ) -> Result<Sequence, JournalError> {
         let count = events.len() as u64;
         let sequence = self.append(batch, events, details).await?;
         if after.0 + count == sequence.0 {
-            self.finalize(batch, lap, summary, receipts).await?;
+            self.finalize(batch, summary.lap, summary, receipts).await?;
         }
         Ok(sequence)
     }
