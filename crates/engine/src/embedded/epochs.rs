@@ -1,16 +1,14 @@
 //! The epochs of coordinators without a cluster. They increase from process to process, whatever the system clock says.
 
-use quilt::BatchId;
+use quilt::{BatchId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::checksum::{Checksum, Kind};
+use crate::lease_id::first_epoch;
 use crate::now;
 
 /// The number of epochs reserved for a process: one for each lap that it starts.
 const RESERVED: u64 = 1 << 36;
-
-/// The shift that turns milliseconds since 1970 into epochs. Epochs of files without stored ones were made this way.
-const MILLIS_SHIFT: u32 = 16;
 
 /// Returns an epoch that is larger than all epochs of earlier processes, and stores it for the next process. `None` if the stored one is
 /// damaged.
@@ -26,16 +24,16 @@ pub(super) fn begin(connection: &Connection) -> rusqlite::Result<Option<u64>> {
     if last.is_some_and(|(epoch, checksum)| sum(epoch) != checksum) {
         return Ok(None);
     }
-    let epoch = following(last.map(|(epoch, _)| epoch), now().0);
+    let epoch = following(last.map(|(epoch, _)| epoch), now());
     if let Err(error) = store(connection, epoch) {
         tracing::debug!(%error, "cannot store the epoch of this process");
     }
     Ok(Some(epoch))
 }
 
-fn following(last: Option<u64>, time_of_day: u64) -> u64 {
+fn following(last: Option<u64>, time_of_day: Timestamp) -> u64 {
     let after_last = last.map_or(0, |last| last.saturating_add(RESERVED));
-    after_last.max(time_of_day << MILLIS_SHIFT)
+    after_last.max(first_epoch(time_of_day))
 }
 
 fn store(connection: &Connection, epoch: u64) -> rusqlite::Result<()> {
@@ -56,12 +54,12 @@ mod tests {
 
     #[test]
     fn epochs_increase_also_when_the_clock_is_set_back_or_stands_still() {
-        let now = 1_790_000_000_000;
+        let now = Timestamp(1_790_000_000_000);
         let first = following(None, now);
-        assert_eq!(first, now << MILLIS_SHIFT, "larger than those of versions that stored none");
-        let later = following(Some(first), now + 86_400_000);
-        assert_eq!(later, first + RESERVED.max(86_400_000 << MILLIS_SHIFT));
-        for time_of_day in [0, now - 1, now] {
+        assert_eq!(first, now.0 << 16, "larger than those of versions that stored none");
+        let later = following(Some(first), now.plus_millis(86_400_000));
+        assert_eq!(later, first + RESERVED.max(86_400_000 << 16));
+        for time_of_day in [Timestamp(0), Timestamp(now.0 - 1), now] {
             assert!(following(Some(later), time_of_day) >= later + RESERVED);
         }
     }

@@ -16,14 +16,12 @@ use super::shared::{Engine, OtherNodes, Shared};
 use crate::cluster::{Cluster, PeerLoad, Peers, Remote, Service};
 use crate::dispatch::{CrashLog, LapId, Scheduler};
 use crate::journal::{Journal, JournalError};
+use crate::lease_id::first_epoch;
 use crate::live::LiveBatches;
 use crate::panics::install_hook;
 use crate::slots::BySlotClass;
 use crate::work::Registry;
 use crate::worker::{WorkSource, WorkerContext, WorkerPool};
-
-/// The shift that turns milliseconds into an epoch, which leaves bits for a counter of laps.
-const EPOCH_BITS: u32 = 16;
 
 /// How long a node that shuts down waits for coordinators to acknowledge released leases.
 const FLUSH_TIME: Duration = Duration::from_secs(2);
@@ -77,7 +75,7 @@ impl Engine {
             pool,
             context: Arc::new(context),
             cluster,
-            epochs: AtomicU64::new(settings.first_epoch.unwrap_or(settings.clock.now().0 << EPOCH_BITS)),
+            epochs: AtomicU64::new(settings.first_epoch.unwrap_or_else(|| first_epoch(settings.clock.now()))),
             scheduler,
             registry,
             peers,
