@@ -94,15 +94,8 @@ impl ChunkRun<'_> {
         started: Instant,
         cancelled: &CancellationToken,
     ) -> Result<Timed, JournalError> {
-        let context = &self.worker.context;
-        let cancelled = async {
-            tokio::select! {
-                biased;
-                () = cancelled.cancelled() => {}
-                () = context.aborting.cancelled() => {}
-            }
-        };
-        let mut trying = std::pin::pin!(attempt.end(started, self.time(), cancelled));
+        let interrupted = self.worker.context.interrupted(cancelled);
+        let mut trying = std::pin::pin!(attempt.end(started, self.time(), interrupted));
         let _waiting = self.batch.estimate.wait();
         if self.assignment.is_probe() {
             self.give_back_from(next);

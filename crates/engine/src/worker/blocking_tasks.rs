@@ -1,10 +1,10 @@
 //! Runs the tasks of a chunk that compute, on a thread of their own.
 
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use quilt::Position;
 use tokio::time::sleep_until;
-use tokio_util::sync::CancellationToken;
 
 use super::blocking_thread::{BlockingThread, Returned, Shared, Tasks, ThreadEnd};
 use super::chunk_run::{ChunkRun, Tried};
@@ -73,16 +73,8 @@ impl ChunkRun<'_> {
         };
         let thread = BlockingThread::spawn(tasks, self.end);
         let shared = thread.shared();
-        let (cancelled, refused) = (batch.cancellation(self.lap()), CancellationToken::new());
-        let cancelled = async {
-            tokio::select! {
-                biased;
-                () = cancelled.cancelled() => {}
-                () = context.aborting.cancelled() => {}
-                () = refused.cancelled() => {}
-            }
-        };
-        let mut ended = std::pin::pin!(thread.ended(cancelled, context.stopping.cancelled()));
+        let cancelled = batch.cancellation(self.lap()).child_token();
+        let mut ended = pin!(thread.ended(context.interrupted(&cancelled), context.stopping.cancelled()));
         let mut returned = 0;
         let mut is_cut = false;
         loop {
@@ -91,41 +83,22 @@ impl ChunkRun<'_> {
                 end = &mut ended => return Ok((end, returned + self.collect(&shared))),
                 () = shared.due() => {
                     returned += self.collect(&shared);
-                    // While the journal is away, the thread starts no more tasks than otherwise. `None` if it goes on.
-                    let mut cut = None;
-                    let end = {
-                        let overtime = self.overtime;
-                        let mut writing = std::pin::pin!(self.write());
-                        loop {
-                            tokio::select! {
-                                biased;
-                                end = &mut ended => {
-                                    writing.await?;
-                                    break Some(end);
-                                }
-                                written = &mut writing => match written {
-                                    Ok(()) => break None,
-                                    Err(error) => {
-                                        // The results cannot be stored. The thread must not outlive its chunk.
-                                        refused.cancel();
-                                        if let ThreadEnd::Unresponsive { thread, .. } = ended.await {
-                                            context.stopping.run_until_cancelled(thread).await;
-                                        }
-                                        return Err(error);
-                                    }
-                                },
-                                () = sleep_until(overtime), if !is_cut => {
-                                    is_cut = true;
-                                    cut = Some(shared.cut());
-                                }
+                    let (end, written) = self.write_beside(ended.as_mut(), &shared, &mut is_cut).await;
+                    match (end, written) {
+                        (None, Ok(())) => {}
+                        (Some(end), Ok(())) => return Ok((end, returned + self.collect(&shared))),
+                        (end, Err(error)) => {
+                            // The results cannot be stored. The thread must not outlive its chunk.
+                            cancelled.cancel();
+                            let end = match end {
+                                Some(end) => end,
+                                None => ended.await,
+                            };
+                            if let ThreadEnd::Unresponsive { thread, .. } = end {
+                                context.stopping.run_until_cancelled(thread).await;
                             }
+                            return Err(error);
                         }
-                    };
-                    if let Some(cut) = cut {
-                        self.give_back_from(cut);
-                    }
-                    if let Some(end) = end {
-                        return Ok((end, returned + self.collect(&shared)));
                     }
                 }
                 () = sleep_until(self.overtime), if !is_cut => {
@@ -134,6 +107,36 @@ impl ChunkRun<'_> {
                 }
             }
         }
+    }
+
+    /// Writes the results so far. While the journal is away, the thread starts no more tasks than otherwise. Returns how the thread ended if
+    /// it did meanwhile.
+    async fn write_beside(
+        &mut self,
+        mut ended: Pin<&mut impl Future<Output = ThreadEnd>>,
+        shared: &Shared,
+        is_cut: &mut bool,
+    ) -> (Option<ThreadEnd>, Result<(), JournalError>) {
+        let overtime = self.overtime;
+        let mut cut = None;
+        let written = {
+            let mut writing = pin!(self.write());
+            loop {
+                tokio::select! {
+                    biased;
+                    end = &mut ended => break (Some(end), writing.await),
+                    written = &mut writing => break (None, written),
+                    () = sleep_until(overtime), if !*is_cut => {
+                        *is_cut = true;
+                        cut = Some(shared.cut());
+                    }
+                }
+            }
+        };
+        if let Some(cut) = cut {
+            self.give_back_from(cut);
+        }
+        written
     }
 
     /// Records the results of the thread so far, and returns their number.

@@ -78,11 +78,19 @@ struct State {
     halt: Halt,
 }
 
+impl State {
+    /// When the results must be written. `None` if there are none.
+    fn due(&self) -> Option<Instant> {
+        let first = self.returned.first()?.ended;
+        Some(if self.bytes >= MAX_BYTES { first } else { first + FLUSH_INTERVAL })
+    }
+}
+
 /// The state that the thread shares with its worker.
 pub(super) struct Shared {
     state: Mutex<State>,
-    /// Notified when there is a first result to collect, and when the results have become large.
-    has_returned: Notify,
+    /// Notified when the wait for the next collection has to be computed again: at a first result, and when results have become large.
+    has_changed: Notify,
 }
 
 impl Shared {
@@ -101,21 +109,15 @@ impl Shared {
     pub(super) async fn due(&self) {
         loop {
             // The permit of a notification may be older than the last collection.
-            let (first, is_full) = {
-                let state = self.state();
-                (state.returned.first().map(|returned| returned.ended), state.bytes >= MAX_BYTES)
-            };
-            let time = async {
-                match first {
-                    Some(first) => sleep_until(first + FLUSH_INTERVAL).await,
-                    None => std::future::pending().await,
-                }
+            let due = self.state().due();
+            let Some(due) = due else {
+                self.has_changed.notified().await;
+                continue;
             };
             tokio::select! {
                 biased;
-                () = std::future::ready(()), if is_full => return,
-                () = time => return,
-                () = self.has_returned.notified() => {}
+                () = sleep_until(due) => return,
+                () = self.has_changed.notified() => {}
             }
         }
     }
@@ -134,16 +136,13 @@ impl Shared {
         if state.halt == Halt::Discard {
             return false;
         }
-        let before = (state.returned.is_empty(), state.bytes >= MAX_BYTES);
+        let was_due = state.due();
         state.bytes += returned.result.as_ref().map_or(0, |done| done.detail.as_ref().map_or(0, Detail::bytes));
         state.returned.push(returned);
-        let is_news = before != (false, state.bytes >= MAX_BYTES);
-        let goes_on = state.halt == Halt::No;
-        drop(state);
-        if is_news {
-            self.has_returned.notify_one();
+        if state.due() != was_due {
+            self.has_changed.notify_one();
         }
-        goes_on
+        state.halt == Halt::No
     }
 
     /// Notes that a task starts. Returns `false` if it must not.
@@ -173,7 +172,7 @@ impl BlockingThread {
     pub(super) fn spawn(tasks: Tasks, end: Position) -> Self {
         let current = tasks.pending.first().map_or(end, |task| task.position);
         let state = State { returned: Vec::new(), bytes: 0, running: None, current, end, halt: Halt::No };
-        let shared = Arc::new(Shared { state: Mutex::new(state), has_returned: Notify::new() });
+        let shared = Arc::new(Shared { state: Mutex::new(state), has_changed: Notify::new() });
         let token = CancellationToken::new();
         let time = tasks.time;
         let of_thread = (Arc::clone(&shared), token.clone());

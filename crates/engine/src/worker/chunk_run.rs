@@ -27,8 +27,8 @@ const CONFIRMATION_PATIENCE: Duration = LEASE_TTL.saturating_mul(4);
 /// The maximum number of retry groups of a chunk. Each has its own delay.
 const RETRY_GROUPS: usize = 8;
 
-/// The maximum length of the stored error of an attempt, in bytes. Up to [`MAX_MESSAGE`](crate::work::MAX_MESSAGE) bytes of a failed task's last error are stored
-/// with its square.
+/// The maximum length of the stored error of an attempt, in bytes. Up to [`MAX_MESSAGE`](crate::work::MAX_MESSAGE) bytes of a failed task's
+/// last error are stored with its square.
 const MAX_ATTEMPT_ERROR: usize = 256;
 
 /// The delay before a task is run again.

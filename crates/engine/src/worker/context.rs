@@ -26,6 +26,17 @@ pub(crate) struct WorkerContext {
     pub(crate) aborting: CancellationToken,
 }
 
+impl WorkerContext {
+    /// Completes when running tasks must stop: those of a batch, or all.
+    pub(super) async fn interrupted(&self, cancelled: &CancellationToken) {
+        tokio::select! {
+            biased;
+            () = cancelled.cancelled() => {}
+            () = self.aborting.cancelled() => {}
+        }
+    }
+}
+
 /// Runs one task at a time.
 pub(crate) struct Worker {
     pub(super) context: Arc<WorkerContext>,
