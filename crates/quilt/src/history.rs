@@ -8,7 +8,8 @@ use crate::cell::Cell;
 use crate::event::{Control, Event, Settlement};
 use crate::lap::{CancelCause, Cancellation, LapEnd, LapLimits, LapSet};
 use crate::order::Position;
-use crate::state::{Change, Quilt, SquareState, Step};
+use crate::square_state::SquareState;
+use crate::state::{Change, Quilt, Step};
 use crate::summary::Progress;
 use crate::timestamp::Timestamp;
 

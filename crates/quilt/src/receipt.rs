@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::event::{AttemptRun, Event, JournalVersion};
 use crate::grid::Square;
 use crate::order::Position;
-use crate::state::{Change, Quilt, SquareState};
+use crate::square_state::SquareState;
+use crate::state::{Change, Quilt};
 use crate::timestamp::Timestamp;
 
 /// How many of the slowest tasks a receipt names.

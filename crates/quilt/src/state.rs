@@ -5,7 +5,6 @@ mod lap_start;
 use std::ops::Range;
 
 use crate::cell::{Cell, CellState};
-use crate::color::Color;
 use crate::event::{Control, Event, JournalVersion, Launched, Outcome, Settlement};
 use crate::grid::{Grid, Index, Square};
 use crate::id::ShareGroup;
@@ -13,6 +12,7 @@ use crate::lap::{CancelCause, Cancellation, Finish, Lap, LapEnd, LapLimits};
 use crate::order::{Order, Position};
 use crate::reasons::Reasons;
 use crate::spec::{BatchSpec, Halt, Tolerance};
+use crate::square_state::SquareState;
 use crate::summary::{Progress, Status, Summary};
 use crate::timestamp::Timestamp;
 
@@ -42,31 +42,6 @@ pub enum Change {
     Draining,
     /// The lap was stopped, and what was pending is not run.
     Cancelled,
-}
-
-/// What is known of one square.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SquareState<'quilt> {
-    /// Its task has yet to end.
-    Pending,
-    /// Its task is done.
-    Done(Color),
-    /// Its task failed for good, for this reason.
-    Failed(&'quilt str),
-    /// Its task was pending when the batch was stopped, and no later lap runs it.
-    NotRun,
-}
-
-impl SquareState<'_> {
-    /// Its outcome, if it has one.
-    #[must_use]
-    pub fn outcome(self) -> Option<Outcome> {
-        match self {
-            Self::Pending | Self::NotRun => None,
-            Self::Done(color) => Some(Outcome::Done(color)),
-            Self::Failed(reason) => Some(Outcome::Failed(reason.into())),
-        }
-    }
 }
 
 /// The state of a batch.
