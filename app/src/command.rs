@@ -20,6 +20,15 @@ pub enum Command {
     RetryFailed,
     /// Run one failed square again, as a new lap.
     RetrySquare(Square),
+    /// Run the squares that failed for a reason again, as a new lap. Limits are numbers as typed; an empty one stays as it was.
+    RetryReason {
+        /// The reason.
+        reason: String,
+        /// How often a task is attempted.
+        attempts: String,
+        /// The time limit of one attempt, in seconds.
+        timeout_s: String,
+    },
     /// Run the squares that were not run when the batch was stopped, as a new lap.
     Continue,
     /// Launch a batch with the same specification and input.
@@ -41,6 +50,12 @@ struct Fields {
     row: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     column: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    attempts: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    timeout_s: String,
     #[serde(default)]
     same_seed: bool,
 }
@@ -52,6 +67,8 @@ enum CommandError {
     Unknown(String),
     #[error("retry-square needs a row and a column")]
     NoSquare,
+    #[error("retry-reason needs a reason")]
+    NoReason,
 }
 
 impl Command {
@@ -64,6 +81,7 @@ impl Command {
             Self::SetConcurrency(_) => "set-concurrency",
             Self::RetryFailed => "retry-failed",
             Self::RetrySquare(_) => "retry-square",
+            Self::RetryReason { .. } => "retry-reason",
             Self::Continue => "continue",
             Self::RunAgain { .. } => "run-again",
             Self::Remove => "remove",
@@ -77,6 +95,9 @@ impl From<Command> for Fields {
         match command {
             Command::SetConcurrency(concurrency) => Self { concurrency: Some(concurrency), ..fields },
             Command::RetrySquare(Square { row, column }) => Self { row: Some(row), column: Some(column), ..fields },
+            Command::RetryReason { reason, attempts, timeout_s } => {
+                Self { reason: Some(reason), attempts, timeout_s, ..fields }
+            }
             Command::RunAgain { same_seed } => Self { same_seed, ..fields },
             Command::Pause
             | Command::Resume
@@ -102,6 +123,10 @@ impl TryFrom<Fields> for Command {
                 (Some(row), Some(column)) => Self::RetrySquare(Square { row, column }),
                 _ => return Err(CommandError::NoSquare),
             },
+            "retry-reason" => {
+                let Fields { reason, attempts, timeout_s, .. } = fields;
+                Self::RetryReason { reason: reason.ok_or(CommandError::NoReason)?, attempts, timeout_s }
+            }
             "continue" => Self::Continue,
             "run-again" => Self::RunAgain { same_seed: fields.same_seed },
             "remove" => Self::Remove,
@@ -124,6 +149,7 @@ mod tests {
             Command::SetConcurrency("12".into()),
             Command::RetryFailed,
             Command::RetrySquare(square),
+            Command::RetryReason { reason: "timed out".into(), attempts: "5".into(), timeout_s: String::new() },
             Command::Continue,
             Command::RunAgain { same_seed: true },
             Command::RunAgain { same_seed: false },
@@ -139,6 +165,7 @@ mod tests {
         for (posted, reason) in [
             (r#"{"name": "explode"}"#, "there is no command 'explode'"),
             (r#"{"name": "retry-square", "row": 1}"#, "retry-square needs a row and a column"),
+            (r#"{"name": "retry-reason"}"#, "retry-reason needs a reason"),
         ] {
             let refused = serde_json::from_str::<Command>(posted).expect_err("refused");
             assert!(refused.to_string().contains(reason), "{refused}");

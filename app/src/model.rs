@@ -76,13 +76,13 @@ impl EncodedView {
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ActionError {
     /// There is no such batch.
-    #[error("There is no batch here. It may have been removed, or the link is not complete.")]
+    #[error("Batch not found. It may have been removed, or the link is incomplete.")]
     NotFound,
     /// The server refused the action for this reason.
     #[error("{0}")]
     Refused(String),
     /// The server did not respond, or the page cannot parse the response.
-    #[error("The server could not be asked: {0}")]
+    #[error("Can't reach the server. Nothing was changed. ({0})")]
     Transport(String),
 }
 

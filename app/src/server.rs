@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use axum::http::header::HOST;
 use axum::http::request::Parts;
 use engine::{ControlError, Engine, JournalError, LaunchError, LiveBatch, TooManyRunning};
 use leptos::prelude::{expect_context, use_context};
@@ -21,6 +22,8 @@ pub struct AppContext {
     pub limits: Limits,
     /// The names of the files that every page loads; `None` if no site was built.
     pub site: Option<Names>,
+    /// The configured public origin, such as `https://quilt.example`; `None` to use the `Host` header.
+    pub origin: Option<Arc<str>>,
 }
 
 /// Returns the engine of this server.
@@ -31,6 +34,19 @@ pub(crate) fn engine() -> Engine {
 /// Returns the limits of this server.
 pub(crate) fn limits() -> Limits {
     expect_context::<AppContext>().limits
+}
+
+/// Returns the origin in absolute URLs: the configured one, or that of the request.
+pub(crate) fn origin() -> String {
+    let configured = expect_context::<AppContext>().origin;
+    configured.map_or_else(
+        || {
+            let parts = use_context::<Parts>();
+            let host = parts.as_ref().and_then(|parts| parts.headers.get(HOST)?.to_str().ok());
+            format!("http://{}", host.unwrap_or("localhost"))
+        },
+        |origin| origin.as_ref().to_owned(),
+    )
 }
 
 /// Returns the visitor of this request, as identified by the session layer.

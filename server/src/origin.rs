@@ -47,6 +47,14 @@ impl AllowedOrigins {
         }
     }
 
+    /// The configured origin.
+    pub(crate) fn fixed(&self) -> Option<&str> {
+        match self {
+            Self::HostHeader => None,
+            Self::Fixed(origin) => Some(origin),
+        }
+    }
+
     /// Whether clients are known to use https.
     pub(crate) fn is_secure(&self) -> bool {
         matches!(self, Self::Fixed(origin) if origin.starts_with("https:"))

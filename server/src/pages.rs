@@ -64,7 +64,12 @@ async fn not_found(state: &AppState, request: Request) -> Response {
 
 /// Provides the context of pages and server functions.
 fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
-    let context = AppContext { engine: state.engine.clone(), limits: state.limits, site: state.names.clone() };
+    let context = AppContext {
+        engine: state.engine.clone(),
+        limits: state.limits,
+        site: state.names.clone(),
+        origin: state.origin.fixed().map(Into::into),
+    };
     move || {
         provide_context(context.clone());
         restrict_content();

@@ -87,7 +87,7 @@ fn number(field: &str, text: &str) -> Result<Number, String> {
 }
 
 /// Converts a number to another unit. The result is an integer if it has no fraction.
-fn scaled(number: &Number, factor: f64) -> Number {
+pub(super) fn scaled(number: &Number, factor: f64) -> Number {
     let scaled = number.as_f64().unwrap_or_default() * factor;
     let whole = (scaled.fract() == 0.0 && (0.0..9e15).contains(&scaled)).then_some(scaled as u64);
     // A form field cannot hold a number so large that the factor makes it infinite.

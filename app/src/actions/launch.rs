@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
-use bytes::Bytes;
+use engine::work::Upload;
 use leptos::server_fn::codec::MultipartData;
 use multer::Multipart;
 use quilt::BatchId;
@@ -31,14 +31,16 @@ pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> 
 }
 
 /// Reads the fields, and the file if one was chosen.
-async fn read(mut form: Multipart<'static>) -> Result<(HashMap<String, String>, Option<Bytes>), ActionError> {
+async fn read(mut form: Multipart<'static>) -> Result<(HashMap<String, String>, Option<Upload>), ActionError> {
     let mut fields = HashMap::new();
     let mut upload = None;
     while let Some(field) = form.next_field().await.map_err(malformed)? {
         let name = field.name().unwrap_or_default().to_owned();
-        if field.file_name().is_some() {
+        if let Some(file) = field.file_name() {
+            let name = Some(file.to_owned());
             // Browsers send an empty file if none was chosen.
-            upload = Some(field.bytes().await.map_err(malformed)?).filter(|file| !file.is_empty());
+            let content = field.bytes().await.map_err(malformed)?;
+            upload = (!content.is_empty()).then_some(Upload { name, content });
         } else {
             fields.insert(name, field.text().await.map_err(malformed)?);
         }

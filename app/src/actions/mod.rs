@@ -3,14 +3,18 @@
 mod form;
 mod launch;
 
-use api::LaunchRequest;
-use axum::http::StatusCode;
-use quilt::{BatchId, BatchSpec, Control, Halt, OwnerId, Summary};
+use api::{LapRequest, LaunchRequest};
+use axum::http::header::SET_COOKIE;
+use axum::http::{HeaderValue, StatusCode};
+use leptos::prelude::use_context;
+use leptos_axum::ResponseOptions;
+use quilt::{BatchId, BatchSpec, Control, Halt, LapSet, OwnerId, Summary};
 
 use crate::command::Command;
+use crate::functions::THEME_COOKIE;
 use crate::model::{ActionError, BatchView, EncodedView};
 use crate::server::{engine, limits, open, refuse, visitor};
-use form::optional_number;
+use form::{optional_number, scaled};
 
 pub(crate) use form::PARAMETER_PREFIX;
 pub(crate) use launch::launch;
@@ -26,6 +30,21 @@ pub(crate) async fn list() -> Result<Vec<EncodedView>, ActionError> {
     Ok(batches.into_iter().map(view).collect())
 }
 
+/// Stores the theme of this visitor's pages in a cookie.
+pub(crate) fn set_theme(theme: &str) -> Result<(), ActionError> {
+    let theme = match theme {
+        "light" | "dark" | "system" => theme,
+        other => {
+            return Err(refuse(StatusCode::BAD_REQUEST, format!("the theme is light, dark or system, not '{other}'")));
+        }
+    };
+    let cookie = format!("{THEME_COOKIE}={theme}; Path=/; Max-Age=31536000; SameSite=Lax");
+    if let (Some(response), Ok(cookie)) = (use_context::<ResponseOptions>(), HeaderValue::try_from(cookie)) {
+        response.append_header(SET_COOKIE, cookie);
+    }
+    Ok(())
+}
+
 /// Runs a command on a batch of this visitor. Returns the path of the page that shows the result.
 pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionError> {
     let (engine, visitor) = (engine(), visitor()?);
@@ -39,6 +58,10 @@ pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionE
         Command::Cancel => engine.cancel(id, visitor, Halt::Now).await.map(drop)?,
         Command::RetryFailed => engine.retry_failed(id, visitor).await.map(drop)?,
         Command::RetrySquare(square) => engine.retry_square(id, visitor, square).await.map(drop)?,
+        Command::RetryReason { reason, attempts, timeout_s } => {
+            let request = lap_of_reason(reason, &attempts, &timeout_s)?;
+            engine.start_lap(id, visitor, LapSet::Failed, request, limits()).await.map(drop)?;
+        }
         Command::Continue => engine.continue_stopped(id, visitor).await.map(drop)?,
         Command::RunAgain { same_seed } => return run_again(id, visitor, same_seed).await,
         Command::Remove => {
@@ -47,6 +70,20 @@ pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionE
         }
     }
     Ok(path_of(id))
+}
+
+/// A lap of the squares that failed for a reason, with the limits that were typed.
+fn lap_of_reason(reason: String, attempts: &str, timeout_s: &str) -> Result<LapRequest, ActionError> {
+    let number = |name: &str, typed: &str, unit: f64| {
+        let number = optional_number(name, typed).map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
+        Ok::<_, ActionError>(number.map(|number| scaled(&number, unit).into()))
+    };
+    Ok(LapRequest {
+        reason: Some(reason),
+        attempts: number("max attempts per task", attempts, 1.0)?,
+        timeout_ms: number("the timeout per attempt", timeout_s, 1_000.0)?,
+        ..LapRequest::default()
+    })
 }
 
 /// Parses a concurrency limit as typed. An empty text means no limit.

@@ -26,7 +26,8 @@ pub(crate) fn CommandForm(
     }
 }
 
-/// The submit button of a command form. While a command is pending it ignores clicks but keeps the keyboard focus.
+/// The submit button of a command form. While a command is pending, or the server cannot be reached, it ignores clicks but keeps the
+/// keyboard focus.
 #[component]
 pub(crate) fn Submit(
     /// The text of the button.
@@ -36,14 +37,18 @@ pub(crate) fn Submit(
     #[prop(optional)]
     class: &'static str,
 ) -> impl IntoView {
-    let pending = use_batch().control.pending();
+    let batch = use_batch();
+    let pending = batch.control.pending();
+    let is_blocked = flag(move || pending.get() || batch.is_stale());
+    let reason = optional(move || batch.is_stale().then(|| "The server cannot be reached. Please wait.".into()));
     view! {
         <button
             type="submit"
             class=format!("button {class}")
-            aria-disabled=optional(move || pending.get().then(|| "true".into()))
+            aria-disabled=optional(move || is_blocked.get().then(|| "true".into()))
+            title=reason
             on:click=on(move |event: web_sys::MouseEvent| {
-                if pending.get_untracked() {
+                if is_blocked.get_untracked() {
                     event.prevent_default();
                 }
             })
@@ -64,6 +69,8 @@ pub(crate) enum Place {
     Banner,
     /// The details of a square.
     Square,
+    /// The failures by reason.
+    Failures,
 }
 
 impl Place {
@@ -73,6 +80,7 @@ impl Place {
             Command::SetConcurrency(_) => Self::Concurrency,
             Command::RetryFailed | Command::Continue | Command::RunAgain { .. } | Command::Remove => Self::Banner,
             Command::RetrySquare(_) => Self::Square,
+            Command::RetryReason { .. } => Self::Failures,
         }
     }
 }

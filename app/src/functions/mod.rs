@@ -5,7 +5,9 @@
 mod control;
 mod launch;
 mod list;
+mod theme;
 
 pub use control::{Control, control};
 pub use launch::{Launch, launch};
 pub use list::{ListBatches, list_batches};
+pub use theme::{SetTheme, THEME_COOKIE, set_theme};

@@ -4,7 +4,9 @@ use leptos::html::{Dialog, Input};
 use leptos::prelude::*;
 use viewer::table::Column;
 
-use crate::components::batch::{Banner, Concurrency, ConnectionState, Controls, Heading, Help, ProgressPanel};
+use crate::components::batch::{
+    Banner, BatchState, Concurrency, ConnectionState, Controls, Failures, Help, ProgressPanel,
+};
 use crate::components::forms::Refusals;
 use crate::components::quilt::{Legend, NoticeLine, QuiltGrid, Readout, ReplayControls, SquareDetails, Toolbar};
 use crate::components::race::Race;
@@ -46,6 +48,7 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
         channel: use_channel(&view),
         view: View::new(view.summary.spec.grid),
         stage: Stage::new(),
+        finish: NodeRef::new(),
         control: ServerAction::new(),
     };
     provide_context(batch);
@@ -59,6 +62,10 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
     let (signals, progress) = (batch.channel.signals, batch.channel.progress);
     let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());
+    let shape = text(move || {
+        let grid = signals.summary.get().spec.grid;
+        format!("--rows:{};--columns:{}", grid.rows(), grid.columns())
+    });
     view! {
         <article
             class="batch"
@@ -71,30 +78,33 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
             data-zoom=zoom
             on:focusin=on(move |event| focus.moved(&event))
         >
-            <div class="batch-head">
-                <Heading />
-                <div class="batch-tools">
-                    <ConnectionState />
-                    <Controls />
-                </div>
+            <div class="batch-tools">
+                <BatchState />
+                <ConnectionState />
+                <Controls />
             </div>
-            <div class="batch-body">
-                <div class="batch-side">
-                    <ProgressPanel />
-                    <Concurrency />
-                </div>
+            <div class="batch-body" style=shape>
                 <div class="batch-quilt">
                     <Legend />
                     <QuiltGrid>{children()}</QuiltGrid>
-                    <div class="below-quilt">
-                        <Readout />
-                        <Toolbar help go_to />
-                        <NoticeLine />
-                        <ReplayControls />
-                        <SquareDetails />
-                    </div>
+                    <Readout />
                 </div>
-                <Banner />
+                // Right after the quilt, so that the Tab key leads from a square to its details.
+                <div class="batch-side">
+                    <SquareDetails />
+                    <ProgressPanel />
+                    // The banner takes the place of the control, so that nothing moves at the finish line.
+                    <div class="finish">
+                        <Concurrency />
+                        <Banner />
+                    </div>
+                    <Failures />
+                </div>
+                <div class="below-quilt">
+                    <Toolbar help go_to />
+                    <NoticeLine />
+                    <ReplayControls />
+                </div>
             </div>
             <Race />
             <ResultsPanel columns />

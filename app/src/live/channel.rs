@@ -320,6 +320,10 @@ impl Channel {
             self.signals.has_seen_finish.set(was_running && summary.status == Status::Finished);
             self.signals.race_version.update(|version| *version = version.wrapping_add(1));
         }
+        if summary.concurrency != before.concurrency {
+            // The rate before says nothing about the rate from now on.
+            self.pending.with(|pending| pending.samples = Samples::default());
+        }
         if summary != *before {
             self.signals.summary.set(Arc::new(summary));
         }
@@ -330,6 +334,10 @@ impl Channel {
         let Some(summary) = self.signals.summary.try_get_untracked().filter(|summary| !summary.status.is_over()) else {
             return;
         };
+        if matches!(self.signals.connection.get_untracked(), Connection::Reconnecting | Connection::Restarting) {
+            // The page shows when it was last up to date.
+            return;
+        }
         let settled = summary.progress.settled();
         let ticked = self.pending.with(|pending| {
             let now = Timestamp((js_sys::Date::now() as u64).saturating_add_signed(pending.clock_skew));

@@ -1,10 +1,12 @@
 //! The context of a batch's components.
 
+use leptos::html::H2;
 use leptos::prelude::*;
 use quilt::{BatchId, Square, Status};
 use viewer::Connection;
 
 use super::channel::Channel;
+use super::clock::local_time;
 use super::stage::Stage;
 use super::view::View;
 use crate::functions::Control;
@@ -22,6 +24,8 @@ pub(crate) struct Batch {
     pub(crate) view: View,
     /// The painter of its quilt.
     pub(crate) stage: Stage,
+    /// The headline of the finish banner.
+    pub(crate) finish: NodeRef<H2>,
     /// Sends commands. All commands share one action, because each type of action adds code to the WebAssembly.
     pub(crate) control: ServerAction<Control>,
 }
@@ -50,6 +54,16 @@ impl Batch {
     /// Whether the visitor may start another lap.
     pub(crate) fn can_retry(self) -> bool {
         self.is_own && self.channel.status.get().is_over() && !self.is_removed()
+    }
+
+    /// Whether the connection was lost, so that everything displayed is old.
+    pub(crate) fn is_stale(self) -> bool {
+        matches!(self.channel.connection.get(), Connection::Reconnecting | Connection::Restarting)
+    }
+
+    /// The time of day of the last message, if the connection was lost since.
+    pub(crate) fn stale_since(self) -> Option<String> {
+        self.is_stale().then(|| local_time(self.channel.signals.now.get_untracked()))
     }
 
     /// Whether the batch was deleted while the page was open.

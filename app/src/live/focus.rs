@@ -13,7 +13,7 @@ use super::shared::{Shared, before_frame, effect};
 #[derive(Clone, Copy)]
 pub(crate) struct Focus(Shared<Option<SendWrapper<HtmlElement>>>);
 
-/// Moves the keyboard focus to the quilt when the control that has it is removed. Browsers would reset it to the top of the page.
+/// Moves the keyboard focus to the finish banner, or else to the quilt, when the control that has it is removed. Browsers would reset it to the top of the page.
 pub(crate) fn use_focus(batch: Batch) -> Focus {
     let focus = Focus(Shared::new(None));
     let view = batch.view;
@@ -40,7 +40,11 @@ impl Focus {
         let was_removed = self.0.with(|focused| focused.take_if(|element| !element.is_connected()).is_some());
         let is_nowhere = document().active_element().is_none_or(|element| element.tag_name() == "BODY");
         if was_removed == Some(true) && is_nowhere {
-            batch.focus(batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 }));
+            match batch.finish.get_untracked() {
+                // A failure to focus is harmless.
+                Some(headline) => drop(headline.focus()),
+                None => batch.focus(batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 })),
+            }
         }
     }
 }

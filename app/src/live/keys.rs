@@ -77,7 +77,7 @@ fn close(batch: Batch) {
     if view.playback.get_untracked().is_some() {
         playback::end(batch);
     } else {
-        view.update_look(|look| viewer::Look { only: None, ..look });
+        view.update_look(|look| look.with_only(None));
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`view`]: the visitor's view of the batch; `address`, `keys`, `pointer`: change it from the URL, the keyboard and the pointer
 //! - `focus`: restores the keyboard focus
 //! - [`stage`]: paints the quilt when one of these signals changes
+//! - `clock`: times in the visitor's time zone
 //! - `tab`: title, icon and notification; `setting`: settings in local storage
 //! - [`shared`]: stored values and effects; [`fetch`]: typed requests to the HTTP API
 //! - [`context`]: the handle to all of this for components
@@ -17,6 +18,7 @@
 pub(crate) mod address;
 pub(crate) mod attempts;
 pub(crate) mod channel;
+pub(crate) mod clock;
 pub(crate) mod context;
 pub(crate) mod fetch;
 pub(crate) mod focus;

@@ -2,8 +2,8 @@
 
 use leptos::prelude::*;
 use leptos_use_favicon::use_favicon;
-use quilt::{Status, Summary};
-use viewer::{format, words};
+use quilt::Summary;
+use viewer::words::{self, Verdict};
 use wasm_bindgen::JsValue;
 use web_sys::{Notification, NotificationOptions, NotificationPermission};
 
@@ -17,7 +17,7 @@ pub(crate) fn use_tab(batch: Batch) {
     let (mut shown_title, mut shown_icon) = (String::new(), String::new());
     effect(move || {
         let summary = signals.summary.get();
-        let (title, icon) = (words::title(&summary), icon(&summary));
+        let (title, icon) = (words::title(&summary, batch.is_stale()), icon(&summary));
         if title != shown_title {
             document().set_title(&title);
             shown_title = title;
@@ -30,7 +30,7 @@ pub(crate) fn use_tab(batch: Batch) {
     effect(move || {
         if signals.has_seen_finish.get() {
             let summary = signals.summary.get_untracked();
-            show_notification(&words::headline(&summary), &format::shape(summary.spec.grid));
+            show_notification(&words::headline(&summary), &words::name(&summary));
         }
     });
 }
@@ -67,12 +67,13 @@ fn has_notifications() -> bool {
 /// The icon as a data URL: a square that fills up with the progress.
 fn icon(summary: &Summary) -> String {
     let progress = summary.progress;
-    let (color, share) = match summary.status {
-        Status::Finished if progress.failed == 0 => ("2f8f78", 16),
-        Status::Finished => ("c0392b", 16),
-        Status::Cancelled => ("777788", 16),
-        Status::Running | Status::Paused | Status::Draining => {
-            ("d9783b", u64::from(progress.settled()) * 16 / u64::from(progress.tasks.max(1)))
+    let (color, share) = match Verdict::of(summary) {
+        Verdict::Done => ("2f8f78", 16),
+        Verdict::Partial => ("d9a13b", 16),
+        Verdict::Failed => ("c0392b", 16),
+        Verdict::Stopped | Verdict::Cancelled => ("777788", 16),
+        Verdict::Running | Verdict::Paused | Verdict::Stopping => {
+            ("3b6ea5", u64::from(progress.settled()) * 16 / u64::from(progress.tasks.max(1)))
         }
     };
     format!(

@@ -9,6 +9,7 @@ use viewer::address::View;
 use viewer::table::Column;
 use viewer::{MAX_ELEMENTS, words};
 
+use super::batch_head::BatchHead;
 use super::not_found::Missing;
 use super::refusal::posted_refusal;
 use super::squares::{canvas_html, rows_html};
@@ -61,7 +62,8 @@ fn Batch(view: BatchView, rows: String) -> impl IntoView {
         }
     });
     view! {
-        <Title text=words::title(&view.summary) />
+        <Title text=words::title(&view.summary, false) />
+        <BatchHead view=view.clone() />
         <LiveBatch view=view.encode() columns refusal=posted_refusal()>
             <div class="rows" inner_html=rows></div>
         </LiveBatch>

@@ -19,6 +19,14 @@
     if (tag === "leptos-children") onHydrate.pop();
   }
 
+  // Moments are rendered in UTC, because the server does not know the visitor's time zone.
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (Number.isNaN(moment.valueOf())) continue;
+    time.title = time.textContent;
+    time.textContent = moment.toLocaleString("en-US", { dateStyle: "medium", timeStyle: "short" });
+  }
+
   // Key presses, clicks and changed fields before hydration are replayed to the islands after it. Browsers also change fields when they
   // restore a reloaded page. On a batch's page, replaying waits up to `maxConnectMs` until the channel has connected.
   const maxConnectMs = 2000;
@@ -29,9 +37,10 @@
     if (!event.isTrusted) return;
     if (event.type === "input") {
       editedFields.add(event.target);
-    } else if (event.type === "keydown" || event.target.closest?.("button[type=button], [role=grid]")) {
-      // Handlers get only the replayed event.
+    } else if (event.type === "keydown" || event.target.closest?.("button[type=button], button[aria-haspopup], [role=grid]")) {
+      // Handlers get only the replayed event. A button that asks first must not send its form before it can ask.
       event.stopImmediatePropagation();
+      if (event.target.closest?.("button[aria-haspopup]")) event.preventDefault();
       if (earlyEvents.length < 100) earlyEvents.push(event);
     }
   }

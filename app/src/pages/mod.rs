@@ -4,12 +4,16 @@
 #![allow(clippy::needless_pass_by_value, reason = "properties are values")]
 
 mod batch;
+mod batch_head;
+mod footer;
 mod header;
 mod home;
 mod launch_form;
 mod not_found;
 mod refusal;
 mod squares;
+mod theme;
+mod time;
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
@@ -20,6 +24,7 @@ use site::Names;
 
 use crate::server::AppContext;
 use batch::BatchPage;
+use footer::Footer;
 use header::Header;
 use home::HomePage;
 use not_found::NotFound;
@@ -31,13 +36,14 @@ pub fn shell(options: LeptosOptions) -> impl IntoView {
     let style = names.as_ref().map(|names| view! { <link rel="stylesheet" href=format!("/{}", names.css) /> });
     view! {
         <!DOCTYPE html>
-        <html lang="en">
+        <html lang="en" data-theme=theme::of_request()>
             <head>
                 <meta charset="utf-8" />
                 <meta name="viewport" content="width=device-width, initial-scale=1" />
                 <meta name="color-scheme" content="light dark" />
                 <meta name="description" content="Run many independent tasks and watch every one of them finish." />
                 <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                <link rel="apple-touch-icon" href="/touch-icon.png" />
                 {style}
                 <AutoReload options />
                 {names.map(|names| view! { <IslandScripts names /> })}
@@ -87,6 +93,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/batches/:id") view=BatchPage ssr=SsrMode::Async />
                 </Routes>
             </main>
+            <Footer />
         </Router>
     }
 }

@@ -7,7 +7,7 @@ use leptos_meta::Title;
 #[component]
 pub(super) fn NotFound() -> impl IntoView {
     crate::status::set_status(axum::http::StatusCode::NOT_FOUND);
-    view! { <Missing reason="This address leads nowhere.".to_string() /> }
+    view! { <Missing reason="There is no page at this address.".to_string() /> }
 }
 
 /// Displays what is missing, with a link to the front page.
@@ -20,9 +20,9 @@ pub(super) fn Missing(
         <Title text="Not found · Quilt" />
         <section class="missing">
             <div class="missing-square" aria-hidden="true"></div>
-            <h1>"A square is missing"</h1>
+            <h1>"Not found"</h1>
             <p>{reason}</p>
-            <a href="/" class="button">"To the front page"</a>
+            <a href="/" class="button">"Go home"</a>
         </section>
     }
 }

@@ -13,7 +13,9 @@ use std::time::Instant;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::SlotClass;
-use engine::work::{AsyncWork, Column, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, parameters};
+use engine::work::{
+    AsyncWork, Column, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, counted, parameters,
+};
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -147,6 +149,12 @@ impl Kind for CommandKind {
         }
         let tasks = u32::try_from(items.len()).map_err(|_| "there are too many items")?;
         Ok(launch.with_input(item_list::encode(items.iter().map(String::as_str))).with_tasks(tasks))
+    }
+
+    fn title(&self, requested: &WorkSpec, grid: Grid, _file: Option<&str>) -> String {
+        let text = |name: &str| requested.parameters.get(name).and_then(Value::as_str);
+        let program = text("name").or_else(|| text("program")?.rsplit('/').next()).unwrap_or("a command");
+        format!("{} of {program}", counted(grid.squares(), "run"))
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {

@@ -8,7 +8,7 @@ mod tiles;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{Field, FieldKind, Form, Kind, Launch, Work, parameters};
-use quilt::{BatchSpec, WorkSpec};
+use quilt::{BatchSpec, Grid, WorkSpec};
 
 use self::cache::ImageCache;
 use self::decode::dimensions;
@@ -84,6 +84,16 @@ impl Kind for ImageKind {
         let (width, height) = parameters.output_size(width, height)?;
         let parameters = ImageParameters { width: Some(width), height: Some(height), ..parameters };
         Ok(Launch::with_parameters(&work, &parameters)?.with_input(file))
+    }
+
+    fn title(&self, requested: &WorkSpec, _grid: Grid, file: Option<&str>) -> String {
+        let file = file.unwrap_or("Image");
+        let side = |name: &str| requested.parameters.get(name).and_then(serde_json::Value::as_u64);
+        match (side("width"), side("height")) {
+            (Some(width), Some(height)) => format!("{file} at {width} × {height} px"),
+            (Some(side), None) | (None, Some(side)) => format!("{file} at {side} px"),
+            (None, None) => file.into(),
+        }
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {

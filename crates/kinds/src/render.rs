@@ -117,6 +117,17 @@ impl Kind for RenderKind {
         Launch::with_parameters(&work, &parameters)
     }
 
+    fn title(&self, requested: &WorkSpec, _grid: Grid, _file: Option<&str>) -> String {
+        let text = |name: &str| requested.parameters.get(name).and_then(serde_json::Value::as_str);
+        let view = VIEWS.iter().find(|view| Some(view.name) == text("preset"));
+        let title = match (view, text("fractal")) {
+            (Some(view), _) => view.title,
+            (None, Some("julia")) => "Julia set",
+            (None, _) => "Mandelbrot set",
+        };
+        title.into()
+    }
+
     fn build(&self, spec: &BatchSpec, _input: Option<Bytes>) -> Result<Work, String> {
         let parameters = parameters::<RenderParameters>(&spec.work)?.complete()?;
         Ok(Work::blocking(RenderWork::new(&parameters, spec.grid)?))

@@ -15,9 +15,9 @@ pub(crate) enum CellState {
     NotRun,
 }
 
-/// The place of a failure reason among a quilt's reasons.
+/// The number of a failure reason within a quilt. Every fold of the same journal gives the same numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ReasonId(pub(crate) u32);
+pub struct ReasonId(pub(crate) u32);
 
 impl Cell {
     pub(crate) const PENDING: Self = Self(0);

@@ -27,6 +27,7 @@ pub mod grid;
 pub mod history;
 pub mod id;
 pub mod lap;
+pub mod number;
 pub mod order;
 mod priority;
 pub mod race;
@@ -41,6 +42,7 @@ pub mod summary;
 pub mod timestamp;
 pub mod wire;
 
+pub use cell::ReasonId;
 pub use color::Color;
 pub use event::{AttemptRecord, AttemptRun, Control, Event, JournalVersion, Launched, Offset, Outcome, Settlement};
 pub use grid::{Grid, Index, Square};

@@ -1,5 +1,6 @@
 //! [`Quilt`]: the state of a batch, a pure fold of its journal.
 
+mod failures;
 mod lap_start;
 
 use std::ops::Range;
@@ -287,11 +288,6 @@ impl Quilt {
     #[must_use]
     pub fn limits(&self) -> LapLimits {
         self.limits
-    }
-
-    /// The reasons for which squares have failed, in the order in which they came, with the number of those squares.
-    pub fn reasons(&self) -> impl Iterator<Item = (&str, u32)> {
-        self.reasons.counted()
     }
 
     /// How many controls the batch has been through.

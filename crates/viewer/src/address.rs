@@ -22,6 +22,7 @@ impl View {
         let look = Look {
             by: value(query, "by").and_then(ColorBy::named).unwrap_or_default(),
             only: value(query, "only").and_then(TaskState::named),
+            reason: None,
         };
         Self {
             look,
@@ -80,7 +81,7 @@ mod tests {
         for by in ColorBy::ALL {
             for only in TaskState::ALL.map(Some).into_iter().chain([None]) {
                 let chosen = Some(Square { row: 3, column: 14 });
-                let view = View { look: Look { by, only }, chosen, scale: Some(2.5) };
+                let view = View { look: Look { by, only, reason: None }, chosen, scale: Some(2.5) };
                 assert_eq!(View::from_query(&view.to_query()), view);
             }
         }

@@ -1,22 +1,12 @@
 //! Numbers and times for people.
 
 use quilt::Grid;
+use quilt::number::grouped;
 
 /// `1234567` as `1,234,567`.
 #[must_use]
 pub fn count(value: impl Into<u64>) -> String {
-    grouped(&value.into().to_string())
-}
-
-fn grouped(digits: &str) -> String {
-    let mut grouped = String::with_capacity(digits.len() + 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    grouped(value.into())
 }
 
 /// Rows and columns.

@@ -1,7 +1,7 @@
 //! How a quilt is looked at: what the color of a square shows, and which squares stand out.
 
 use quilt::race::LastAttempt;
-use quilt::{Color, SquareState};
+use quilt::{Color, ReasonId, SquareState};
 
 /// What the color of a square shows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Look {
     pub by: ColorBy,
     /// The state whose squares stand out; all squares if `None`.
     pub only: Option<TaskState>,
+    /// Of failed squares, only those that failed for this reason stand out.
+    pub reason: Option<ReasonId>,
 }
 
 /// How a square is drawn.
@@ -131,6 +133,18 @@ impl TaskState {
 const UNKNOWN_ATTEMPT_COLOR: Color = Color::from_rgb(0x0080_8080);
 
 impl Look {
+    /// A look in which only squares in this state stand out, or all squares.
+    #[must_use]
+    pub fn with_only(self, only: Option<TaskState>) -> Self {
+        Self { only, reason: None, ..self }
+    }
+
+    /// A look in which only squares stand out that failed for this reason.
+    #[must_use]
+    pub fn with_reason(self, reason: ReasonId) -> Self {
+        Self { only: Some(TaskState::Failed), reason: Some(reason), ..self }
+    }
+
     /// How a square with this outcome is drawn, of which `last` was the last attempt.
     #[must_use]
     pub fn paint(&self, outcome: SquareState<'_>, last: Option<LastAttempt>) -> Paint {
@@ -227,7 +241,7 @@ mod tests {
         ];
         quilt.apply(&Event::Settled { lap: 1, at: Timestamp(9), settlements }, &mut Vec::new());
         let drawn = |by, only| {
-            let look = Look { by, only };
+            let look = Look { by, only, reason: None };
             [0, 1, 2, 3].map(Position).map(|position| look.paint(quilt.at(position), race.last_attempt(position)))
         };
         let states = drawn(ColorBy::Result, None).map(|paint| paint.state);

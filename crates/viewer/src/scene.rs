@@ -70,6 +70,8 @@ impl<'a> Scene<'a> {
     /// How a square is drawn.
     #[must_use]
     pub fn paint(self, position: Position) -> Paint {
-        self.look.paint(self.outcome(position), self.last_attempt(position))
+        let mut paint = self.look.paint(self.outcome(position), self.last_attempt(position));
+        paint.is_dimmed |= self.look.reason.is_some_and(|reason| self.quilt.reason_at(position) != Some(reason));
+        paint
     }
 }

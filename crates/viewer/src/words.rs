@@ -1,7 +1,7 @@
 //! Headlines and labels of a batch.
 
 use quilt::race::LastAttempt;
-use quilt::{CancelCause, Grid, Index, Square, SquareState, Status, Summary};
+use quilt::{CancelCause, Grid, Index, Square, SquareState, Status, Summary, Tolerance};
 
 use crate::format;
 use crate::pace::Pace;
@@ -27,71 +27,148 @@ pub fn name(summary: &Summary) -> String {
     summary.spec.title.as_deref().map_or_else(|| format::shape(summary.spec.grid), Into::into)
 }
 
-/// The title of the browser's tab.
-#[must_use]
-pub fn title(summary: &Summary) -> String {
-    let name = name(summary);
-    let percent = u64::from(summary.progress.settled()) * 100 / u64::from(summary.progress.tasks.max(1));
-    match summary.status {
-        Status::Running => format!("{percent}% · {name} · Quilt"),
-        Status::Paused => format!("{percent}% · paused · {name} · Quilt"),
-        Status::Draining => format!("{percent}% · stopping · {name} · Quilt"),
-        Status::Finished => format!("Finished · {name} · Quilt"),
-        Status::Cancelled => format!("Cancelled · {name} · Quilt"),
+/// How a batch is doing. Each has one word, one color and one place in filters, on every page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It runs.
+    Running,
+    /// Its owner paused it.
+    Paused,
+    /// No more tasks start; those that run may end.
+    Stopping,
+    /// All squares are done.
+    Done,
+    /// Some squares failed, or were not run by any lap.
+    Partial,
+    /// All squares failed.
+    Failed,
+    /// A limit of its own stopped it: too many failures, or its deadline.
+    Stopped,
+    /// Its owner cancelled it.
+    Cancelled,
+}
+
+impl Verdict {
+    /// The verdict on a batch.
+    #[must_use]
+    pub fn of(summary: &Summary) -> Self {
+        let progress = summary.progress;
+        match (summary.status, summary.cancelled_because) {
+            (Status::Running, _) => Self::Running,
+            (Status::Paused, _) => Self::Paused,
+            (Status::Draining, _) => Self::Stopping,
+            (Status::Cancelled, Some(CancelCause::Deadline | CancelCause::Failures)) => Self::Stopped,
+            (Status::Cancelled, _) => Self::Cancelled,
+            (Status::Finished, _) if progress.done == progress.tasks => Self::Done,
+            (Status::Finished, _) if progress.failed == progress.tasks => Self::Failed,
+            (Status::Finished, _) => Self::Partial,
+        }
+    }
+
+    /// The value of `data-verdict`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The word on the page.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Paused => "Paused",
+            Self::Stopping => "Stopping",
+            Self::Done => "Done",
+            Self::Partial => "Partly failed",
+            Self::Failed => "Failed",
+            Self::Stopped => "Stopped",
+            Self::Cancelled => "Cancelled",
+        }
     }
 }
 
-/// The line below the heading.
+/// The word for how a batch is doing. A batch of which no square failed and some were never run is incomplete.
 #[must_use]
-pub fn subtitle(summary: &Summary) -> String {
-    let tasks = format::count(summary.progress.tasks);
-    let kind = &summary.spec.work.kind;
-    let lap = if summary.lap > 1 { format!(" · lap {}", summary.lap) } else { String::new() };
-    let status = match summary.status {
-        Status::Paused => " · paused",
-        Status::Draining => " · stopping",
-        Status::Running | Status::Finished | Status::Cancelled => "",
-    };
-    let shape =
-        summary.spec.title.as_ref().map_or(String::new(), |_| format!("{} · ", format::shape(summary.spec.grid)));
-    format!("{shape}{tasks} {kind} tasks{lap}{status}")
+pub fn verdict(summary: &Summary) -> &'static str {
+    match Verdict::of(summary) {
+        Verdict::Partial if summary.progress.failed == 0 => "Incomplete",
+        verdict => verdict.label(),
+    }
+}
+
+/// The title of the browser's tab. A page that is cut off from the server shows old numbers, which `is_stale` marks.
+#[must_use]
+pub fn title(summary: &Summary, is_stale: bool) -> String {
+    let (name, verdict) = (name(summary), verdict(summary));
+    let mark = if is_stale { "⚠ " } else { "" };
+    let percent = u64::from(summary.progress.settled()) * 100 / u64::from(summary.progress.tasks.max(1));
+    match summary.status {
+        Status::Running => format!("{mark}{percent}% · {name} · Quilt"),
+        Status::Paused | Status::Draining => format!("{mark}{percent}% · {verdict} · {name} · Quilt"),
+        Status::Finished | Status::Cancelled => format!("{mark}{verdict} · {name} · Quilt"),
+    }
 }
 
 /// The headline of the finish banner; empty while the batch runs.
 #[must_use]
 pub fn headline(summary: &Summary) -> String {
     let progress = summary.progress;
-    match (summary.status, progress.failed) {
-        (Status::Running | Status::Paused | Status::Draining, _) => String::new(),
-        (Status::Cancelled, _) => format!(
-            "Cancelled with {} of {} settled",
-            format::count(progress.settled()),
-            format::squares(progress.tasks)
-        ),
-        (Status::Finished, failed) => {
-            let done = format::squares(progress.done);
-            let failed = if failed > 0 { format!(", {} failed", format::count(failed)) } else { String::new() };
-            match progress.not_run {
-                0 if failed.is_empty() => format!("All {done} finished"),
-                0 => format!("{done} finished{failed}"),
-                not_run => format!("{done} finished{failed}, {} not run", format::count(not_run)),
-            }
-        }
+    let of_tasks = |number: u32| format!("{} of {}", format::count(number), format::count(progress.tasks));
+    match Verdict::of(summary) {
+        Verdict::Running | Verdict::Paused | Verdict::Stopping => String::new(),
+        Verdict::Done => format!("All {} done", format::count(progress.tasks)),
+        Verdict::Failed => format!("All {} failed", format::count(progress.tasks)),
+        Verdict::Partial if progress.failed == 0 => format!("{} done", of_tasks(progress.done)),
+        Verdict::Partial => format!("{} failed", of_tasks(progress.failed)),
+        Verdict::Stopped => format!("Stopped at {}", of_tasks(progress.settled())),
+        Verdict::Cancelled => format!("Cancelled at {}", of_tasks(progress.settled())),
     }
 }
 
-/// The sentence below the headline: how long it took, or why it stopped.
+/// The sentence below the headline: how long it took, or why it stopped, and what is left.
 #[must_use]
 pub fn detail(summary: &Summary) -> String {
     let Some(ended_at) = summary.ended_at else { return String::new() };
     let took = format::duration(ended_at.millis_since(summary.started_at));
-    match summary.cancelled_because {
-        Some(CancelCause::Asked) => return format!("It had run for {took}."),
-        Some(CancelCause::Deadline) => return format!("Its time of {took} was over."),
-        Some(CancelCause::Failures) => return format!("After {took} more tasks had failed than it tolerates."),
-        None => {}
+    let what = match summary.cancelled_because {
+        Some(CancelCause::Asked) => format!("Its owner cancelled it after {took}."),
+        Some(CancelCause::Deadline) => match summary.spec.deadline_ms {
+            Some(deadline) => format!("The deadline of {} passed.", format::duration(deadline.into())),
+            None => format!("The deadline passed after {took}."),
+        },
+        Some(CancelCause::Failures) => format!("Too many failures after {took}{}.", allowed(summary)),
+        None if summary.lap > 1 => format!("Lap {} took {took}.", summary.lap),
+        None => format!("It took {took}."),
+    };
+    let progress = summary.progress;
+    let failed = match progress.failed {
+        failed if failed > 0 && summary.cancelled_because.is_some() => format!(" {} failed.", format::squares(failed)),
+        _ => String::new(),
+    };
+    let not_run = match progress.not_run {
+        0 => String::new(),
+        1 => " 1 square was not run.".into(),
+        not_run => format!(" {} were not run.", format::squares(not_run)),
+    };
+    format!("{what}{failed}{not_run}")
+}
+
+/// How many failures the batch allows, in parentheses.
+fn allowed(summary: &Summary) -> String {
+    match summary.spec.tolerated_failures {
+        Some(Tolerance::Share(share)) => format!(" ({} % allowed)", (share * 10_000.0).round() / 100.0),
+        Some(Tolerance::Count(count)) => format!(" ({} allowed)", format::count(count)),
+        None => String::new(),
     }
-    if summary.lap > 1 { format!("Lap {} took {took}.", summary.lap) } else { format!("It took {took}.") }
 }
 
 /// The value of the progress bar in words.
@@ -150,12 +227,55 @@ mod tests {
     }
 
     #[test]
-    fn the_headline_counts_what_finished_and_what_failed() {
-        assert_eq!(headline(&summary(Status::Finished, 64, 0)), "All 64 squares finished");
-        assert_eq!(headline(&summary(Status::Finished, 60, 4)), "60 squares finished, 4 failed");
-        assert_eq!(headline(&summary(Status::Cancelled, 10, 0)), "Cancelled with 10 of 64 squares settled");
-        assert_eq!(headline(&summary(Status::Running, 10, 0)), "");
-        assert_eq!(detail(&summary(Status::Finished, 64, 0)), "It took 2.5 s.");
+    fn each_end_has_its_own_words() {
+        let stopped = |because, done, failed| {
+            let mut summary = summary(Status::Cancelled, done, failed);
+            summary.cancelled_because = Some(because);
+            summary.progress.not_run = 64 - done - failed;
+            summary.spec.deadline_ms = Some(1_500);
+            summary.spec.tolerated_failures = Some(Tolerance::Share(0.1));
+            summary
+        };
+        let incomplete = {
+            let mut summary = summary(Status::Finished, 60, 0);
+            summary.progress.not_run = 4;
+            summary
+        };
+        for (summary, word, expected_headline, expected_detail) in [
+            (summary(Status::Finished, 64, 0), "Done", "All 64 done", "It took 2.5 s."),
+            (summary(Status::Finished, 60, 4), "Partly failed", "4 of 64 failed", "It took 2.5 s."),
+            (summary(Status::Finished, 0, 64), "Failed", "All 64 failed", "It took 2.5 s."),
+            (incomplete, "Incomplete", "60 of 64 done", "It took 2.5 s. 4 squares were not run."),
+            (
+                stopped(CancelCause::Asked, 29, 0),
+                "Cancelled",
+                "Cancelled at 29 of 64",
+                "Its owner cancelled it after 2.5 s. 35 squares were not run.",
+            ),
+            (
+                stopped(CancelCause::Deadline, 62, 1),
+                "Stopped",
+                "Stopped at 63 of 64",
+                "The deadline of 1.5 s passed. 1 square failed. 1 square was not run.",
+            ),
+            (
+                stopped(CancelCause::Failures, 20, 9),
+                "Stopped",
+                "Stopped at 29 of 64",
+                "Too many failures after 2.5 s (10 % allowed). 9 squares failed. 35 squares were not run.",
+            ),
+            (summary(Status::Running, 10, 0), "Running", "", ""),
+        ] {
+            assert_eq!(verdict(&summary), word);
+            assert_eq!((headline(&summary), detail(&summary)), (expected_headline.into(), expected_detail.into()));
+        }
+    }
+
+    #[test]
+    fn the_tab_shows_the_end_and_what_is_stale() {
+        assert_eq!(title(&summary(Status::Running, 32, 0), false), "50% · 8 × 8 · Quilt");
+        assert_eq!(title(&summary(Status::Paused, 32, 0), true), "⚠ 50% · Paused · 8 × 8 · Quilt");
+        assert_eq!(title(&summary(Status::Finished, 60, 4), false), "Partly failed · 8 × 8 · Quilt");
     }
 
     #[test]

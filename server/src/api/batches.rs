@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use bytes::Bytes;
+use engine::work::Upload;
 use quilt::request::concurrency_within;
 use quilt::{BatchId, Control, Halt, LapSet, OwnerId};
 use serde::de::DeserializeOwned;
@@ -197,7 +198,7 @@ pub(super) async fn remove(
 }
 
 /// Reads a launch request: JSON, or a multipart form with the JSON in the field `launch` and a file in the field `file`.
-async fn read_launch(headers: &HeaderMap, request: Request) -> Result<(LaunchRequest, Option<Bytes>), Problem> {
+async fn read_launch(headers: &HeaderMap, request: Request) -> Result<(LaunchRequest, Option<Upload>), Problem> {
     if !essence(headers).eq_ignore_ascii_case("multipart/form-data") {
         return Ok((read_json(headers, request.into_body()).await?, None));
     }
@@ -207,10 +208,11 @@ async fn read_launch(headers: &HeaderMap, request: Request) -> Result<(LaunchReq
     let (mut form, mut launch, mut upload) = (form?, None, None);
     while let Some(field) = form.next_field().await.map_err(|error| malformed(error.body_text()))? {
         let name = field.name().unwrap_or_default().to_owned();
+        let file = field.file_name().map(Into::into);
         let content = field.bytes().await.map_err(|error| malformed(error.body_text()))?;
         match name.as_str() {
             "launch" => launch = Some(parse_json(&content)?),
-            "file" => upload = Some(content),
+            "file" => upload = Some(Upload { name: file, content }),
             _ => return Err(malformed(format!("there is no field '{name}'; there are launch and file"))),
         }
     }

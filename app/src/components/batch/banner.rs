@@ -1,8 +1,10 @@
 //! The finish banner.
 
 use leptos::prelude::*;
-use viewer::{format, words};
+use viewer::format;
+use viewer::words::{self, Verdict};
 
+use super::confirm::ConfirmedCommand;
 use super::receipt::Receipt;
 use crate::components::forms::{CommandForm, Place, Refusal, Submit};
 use crate::components::shared::{Each, When, all, each, flag, keys, maybe, text};
@@ -31,17 +33,22 @@ pub(crate) fn Banner() -> impl IntoView {
 fn Lap() -> impl IntoView {
     let batch = use_batch();
     let signals = batch.channel.signals;
-    let has_confetti = signals.has_seen_finish.get_untracked();
+    let has_confetti =
+        signals.has_seen_finish.get_untracked() && Verdict::of(&signals.summary.get_untracked()) == Verdict::Done;
     // It is set at the finish line and does not change afterwards, so it is read once.
     let last_across = signals.summary.get_untracked().last_across;
     view! {
-        <div class="banner" data-banner=text(move || signals.summary.get().status.as_str().into())>
+        <div
+            class="banner"
+            data-banner=text(move || signals.summary.get().status.as_str().into())
+            data-verdict=text(move || Verdict::of(&signals.summary.get()).as_str().into())
+        >
             {maybe(has_confetti.then(confetti))}
-            <h2>{text(move || words::headline(&signals.summary.get()))}</h2>
+            <h2 tabindex="-1" node_ref=batch.finish>{text(move || words::headline(&signals.summary.get()))}</h2>
             <p>{text(move || words::detail(&signals.summary.get()))}</p>
             // This content arrives later. Screen readers do not announce it separately.
             <div class="banner-more" aria-live="off">
-                {maybe(last_across.map(|square| view! { <p>"Last across: " <SquareLink square />{behind_median()}</p> }))}
+                {maybe(last_across.map(|square| view! { <p>"Last to finish: " <SquareLink square />{behind_median()}</p> }))}
                 <Receipt />
                 <Actions />
             </div>
@@ -64,7 +71,7 @@ fn behind_median() -> Signal<String> {
         let took = summary.ended_at.map(|ended_at| ended_at.millis_since(summary.started_at));
         took.zip(median).map_or_else(
             || ".".into(),
-            |(took, median)| format!(", {} behind the median.", format::duration(took.saturating_sub(median.into()))),
+            |(took, median)| format!(", {} after the median.", format::duration(took.saturating_sub(median.into()))),
         )
     })
 }
@@ -78,28 +85,33 @@ fn Actions() -> impl IntoView {
     view! {
         <When condition=is_there>
             <div class="banner-actions">
+                // What is left to do comes first.
+                <When condition=can_retry>
+                    <CommandForm name="retry-failed">
+                        <Submit class="primary" label="Retry failed" />
+                    </CommandForm>
+                </When>
+                <When condition=can_continue>
+                    <CommandForm name="continue">
+                        <Submit class="primary" label="Continue" />
+                    </CommandForm>
+                </When>
                 <CommandForm name="run-again">
-                    <Submit class="primary" label="Run again" />
+                    <Submit label="Run again" />
                     <label class="same-seed">
                         <input type="checkbox" name="command[same_seed]" value="true" />
                         " same seed"
                     </label>
                 </CommandForm>
-                <When condition=can_continue>
-                    <CommandForm name="continue">
-                        <Submit label="Continue" />
-                    </CommandForm>
-                </When>
-                <When condition=can_retry>
-                    <CommandForm name="retry-failed">
-                        <Submit label="Retry failed" />
-                    </CommandForm>
-                </When>
+                <a class="link" href=format!("/?from={}", batch.id)>"Run again with changes"</a>
                 {maybe(batch.is_own.then(|| {
                     view! {
-                        <CommandForm name="remove">
-                            <Submit class="quiet-button" label="Remove" />
-                        </CommandForm>
+                        <ConfirmedCommand
+                            name="remove"
+                            label="Remove"
+                            question="Remove this batch and all of its results? This cannot be undone."
+                            keep="Keep it"
+                        />
                     }
                 }))}
             </div>

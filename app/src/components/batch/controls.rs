@@ -2,7 +2,9 @@
 
 use leptos::prelude::*;
 use quilt::Status;
+use viewer::format;
 
+use super::confirm::ConfirmedCommand;
 use crate::components::forms::{CommandForm, Place, Refusal, Submit};
 use crate::components::shared::{When, flag, memo_text, text};
 use crate::live::use_batch;
@@ -12,7 +14,14 @@ use crate::live::use_batch;
 pub(crate) fn Controls() -> impl IntoView {
     let batch = use_batch();
     let (can_control, can_stop) = (flag(move || batch.can_control()), flag(move || batch.can_stop()));
-    let stop = text(move || if batch.is_draining() { "Stop now" } else { "Cancel" }.into());
+    let stop = text(move || if batch.is_draining() { "Stop now" } else { "Cancel batch" }.into());
+    let question = text(move || {
+        let left = batch.channel.progress.get().pending();
+        format!(
+            "Cancel this batch? {} would not be run. What is done stays, and you can continue later.",
+            format::squares(left)
+        )
+    });
     let is_paused = flag(move || batch.channel.status.get() == Status::Paused);
     // One button with two labels keeps the keyboard focus when it is pressed.
     let choose = move |pause: &'static str, resume: &'static str| {
@@ -25,9 +34,7 @@ pub(crate) fn Controls() -> impl IntoView {
             </CommandForm>
         </When>
         <When condition=can_stop>
-            <CommandForm name="cancel">
-                <Submit label=stop />
-            </CommandForm>
+            <ConfirmedCommand name="cancel" label=stop question keep="Keep running" />
         </When>
         <Refusal place=Place::Tools />
     }
@@ -45,7 +52,7 @@ pub(crate) fn Concurrency() -> impl IntoView {
             <When condition=can_control>
                 <CommandForm name="set-concurrency">
                     <label>
-                        <span>"Tasks at the same time"</span>
+                        <span>"Concurrency limit"</span>
                         // The attribute sets the first value, the property later ones. Typed text stays until the limit changes.
                         <input
                             type="number"

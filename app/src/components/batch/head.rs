@@ -1,32 +1,45 @@
-//! The heading, and the state of the connection.
+//! The state of the batch and of the connection.
 
 use leptos::prelude::*;
 use viewer::words;
 
-use crate::components::shared::text;
+use crate::components::shared::{When, flag, memo_text, text};
 use crate::live::use_batch;
 
-/// The name of the batch, and a line about its shape and tasks.
+/// How the batch is doing, in a word.
 #[component]
-pub(crate) fn Heading() -> impl IntoView {
+pub(crate) fn BatchState() -> impl IntoView {
     let summary = use_batch().channel.signals.summary;
+    let lap = memo_text(move || match summary.get().lap {
+        1 => String::new(),
+        lap => format!("lap {lap}"),
+    });
     view! {
-        <div>
-            <h1>{text(move || words::name(&summary.get()))}</h1>
-            <p class="quiet">{text(move || words::subtitle(&summary.get()))}</p>
-        </div>
+        <span class="verdict-word" data-verdict=memo_text(move || words::Verdict::of(&summary.get()).as_str().into())>
+            {memo_text(move || words::verdict(&summary.get()).into())}
+        </span>
+        <When condition=flag(move || !lap.get().is_empty())>
+            <span class="quiet">{lap}</span>
+        </When>
     }
 }
 
-/// The state of the connection. Screen readers announce changes.
+/// The state of the connection, unless everything is displayed as it is. Screen readers announce changes.
 #[component]
 pub(crate) fn ConnectionState() -> impl IntoView {
-    let connection = use_batch().channel.connection;
+    let batch = use_batch();
+    let channel = batch.channel;
+    let words = text(move || match batch.stale_since() {
+        Some(since) => format!("{} Numbers as of {since}.", channel.connection.get().label()),
+        // Nothing is live on a batch that is over.
+        None if channel.connection.get() == viewer::Connection::Live && !channel.is_running() => String::new(),
+        None => channel.connection.get().label().into(),
+    });
     view! {
         <div class="connection-place" role="status" aria-label="Connection">
-            <span class="connection" data-state=text(move || connection.get().as_str().into())>
-                <span class="dot" aria-hidden="true"></span>
-                {text(move || connection.get().label().into())}
+            <span class="connection" data-state=text(move || channel.connection.get().as_str().into())>
+                <span class="dot" aria-hidden="true" class:reserved=flag(move || words.get().is_empty())></span>
+                {words}
             </span>
         </div>
     }

@@ -1,7 +1,9 @@
 //! The parts of the page around the quilt: heading, controls, progress and finish banner.
 
 mod banner;
+mod confirm;
 mod controls;
+mod failures;
 mod head;
 mod help;
 mod progress;
@@ -9,6 +11,7 @@ mod receipt;
 
 pub(crate) use banner::Banner;
 pub(crate) use controls::{Concurrency, Controls};
-pub(crate) use head::{ConnectionState, Heading};
+pub(crate) use failures::Failures;
+pub(crate) use head::{BatchState, ConnectionState};
 pub(crate) use help::Help;
 pub(crate) use progress::{ProgressPanel, percent};

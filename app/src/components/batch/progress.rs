@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use viewer::{format, words};
 
-use crate::components::shared::{When, flag, text};
+use crate::components::shared::{When, flag, memo_text, text};
 use crate::live::use_batch;
 
 /// `part` of `whole` as a CSS percentage, such as `12.500%`.
@@ -11,11 +11,20 @@ pub(crate) fn percent(part: u32, whole: u32) -> String {
     format!("{:.3}%", f64::from(part) * 100.0 / f64::from(whole.max(1)))
 }
 
-/// The label and number of the squares without an outcome. "Not run" replaces "Pending" when a batch is stopped, so that the layout stays.
+/// The label and number of the squares without an outcome. "Not run" replaces "Left" when a batch is stopped, so that the layout stays.
+/// What is left is pending or retried.
 fn unsettled(progress: quilt::Progress) -> (&'static str, u32) {
     match progress.pending() {
         0 if progress.not_run > 0 => ("Not run", progress.not_run),
-        pending => ("Pending", pending),
+        pending => ("Left", pending),
+    }
+}
+
+/// Announced at each quarter. The banner announces the end.
+fn quarter(progress: quilt::Progress) -> String {
+    match u64::from(progress.settled()) * 4 / u64::from(progress.tasks.max(1)) {
+        quarter @ 1..=3 => format!("{} % settled", quarter * 25),
+        _ => String::new(),
     }
 }
 
@@ -39,6 +48,9 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
         move |count: fn(quilt::Progress) -> u32| text(move || percent(count(progress.get()), progress.get().tasks));
     view! {
         <section class="progress-panel" aria-label="Progress">
+            <p class="visually-hidden" role="status" aria-label="Progress so far">
+                {memo_text(move || quarter(progress.get()))}
+            </p>
             <div
                 class="bar"
                 role="progressbar"

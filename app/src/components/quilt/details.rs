@@ -9,6 +9,7 @@ use viewer::{TaskState, format};
 use crate::components::batch::percent;
 use crate::components::forms::{CommandForm, Place, Refusal, Submit};
 use crate::components::shared::{When, all, flag, maybe, on, text};
+use crate::live::clock::local_date_time;
 use crate::live::fetch::use_document;
 use crate::live::use_batch;
 use crate::model::ActionError;
@@ -23,14 +24,14 @@ pub(crate) fn SquareDetails() -> impl IntoView {
         chosen.get().map_or(String::new(), |Square { row, column }| format!("Row {row}, column {column}"))
     });
     view! {
-        <section class="attempts" aria-label="Attempts">
+        <section class="inspector" aria-label="Square" class:is-open=is_open>
             <When condition=is_open>
-                <div class="attempts-head">
-                    <h2>{name}</h2>
+                <div class="inspector-head">
+                    <h2 aria-live="polite">{name}</h2>
                     <button type="button" class="link" on:click=on(move |_| { batch.close_square(); })>"Close"</button>
                 </div>
-                <Loaded />
                 <Retry />
+                <Loaded />
             </When>
         </section>
     }
@@ -90,7 +91,7 @@ fn Retry() -> impl IntoView {
                 <CommandForm name="retry-square">
                     <input type="hidden" name="command[row]" value=place(|square| square.row) />
                     <input type="hidden" name="command[column]" value=place(|square| square.column) />
-                    <Submit label="Retry this one" />
+                    <Submit label="Retry this" />
                 </CommandForm>
             </When>
             <Refusal place=Place::Square />
@@ -104,7 +105,7 @@ fn Answer(details: Result<SquareDocument, ActionError>) -> impl IntoView {
         Ok(square) => square,
         Err(error) => return view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
     };
-    let SquareDocument { item, state, color, failed, detail, picture, waiting, attempts, .. } = square;
+    let SquareDocument { row, column, item, state, color, failed, detail, picture, waiting, attempts, .. } = square;
     let more = failed.or(waiting.map(|waiting| waiting.text));
     let words = more.map_or_else(|| state.words().into(), |more| format!("{}: {more} ", state.words()));
     let swatch = color.map(|color| {
@@ -116,9 +117,9 @@ fn Answer(details: Result<SquareDocument, ActionError>) -> impl IntoView {
         }
     });
     view! {
-        {maybe(item.map(|item| view! { <p class="square-item">{item}</p> }))}
+        {maybe(item.map(|item| view! { <p class="square-item"><bdi>{item}</bdi></p> }))}
         <p class="square-state" data-state=state.as_str()>{words}{maybe(swatch)}</p>
-        {maybe(picture.map(|picture| view! { <img class="square-picture" src=picture alt="What its task has drawn" /> }))}
+        {maybe(picture.map(|picture| view! { <img class="square-picture" src=picture alt=format!("Picture of row {row}, column {column}") /> }))}
         {maybe(detail.map(|detail| view! { <dl class="square-detail">{all(detail.into_iter().map(value_view))}</dl> }))}
         <Attempts attempts />
     }
@@ -132,7 +133,7 @@ fn value_view((name, value): (String, Value)) -> impl IntoView {
     let value = if text.contains('\n') { view! { <pre>{text}</pre> }.into_any() } else { text.into_any() };
     view! {
         <dt>{name}</dt>
-        <dd>{value}</dd>
+        <dd dir="auto">{value}</dd>
     }
 }
 
@@ -146,15 +147,18 @@ fn Attempts(attempts: Vec<Attempt>) -> impl IntoView {
         let Attempt { lap, attempt, worker, started_at, took_ms, error } = attempt;
         let lap = if lap > 1 { format!("lap {lap}, ") } else { String::new() };
         let state = if error.is_some() { "failed" } else { "done" };
-        // The time of day of a text such as `2026-09-21T14:13:20.123Z`.
-        let at = started_at.get(11..).unwrap_or_default().trim_end_matches('Z').to_owned();
+        let at = local_date_time(&started_at);
         view! {
             <li data-state=state>
                 <span class="attempt-name">{format!("{lap}attempt {attempt}")}</span>
-                <span class="attempt-outcome">{error.unwrap_or_else(|| "done".into())}</span>
+                <bdi class="attempt-outcome">{error.unwrap_or_else(|| "done".into())}</bdi>
                 // The bar's length is the duration relative to the longest attempt.
                 <span class="attempt-bar" style=format!("--share:{}", percent(took_ms, longest)) aria-hidden="true"></span>
-                <span class="quiet">{format!("{at} UTC · {} · {worker}", format::duration(took_ms.into()))}</span>
+                <span class="quiet">
+                    <time datetime=started_at.clone() title=started_at>{at}</time>
+                    {format!(" · {} · ", format::duration(took_ms.into()))}
+                    <bdi>{worker}</bdi>
+                </span>
             </li>
         }
     };

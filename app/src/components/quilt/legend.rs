@@ -69,7 +69,10 @@ fn Filter(state: TaskState) -> impl IntoView {
             type="button"
             class="filter"
             aria-pressed=is_on
-            on:click=on(move |_| view.update_look(|look| Look { only: (look.only != Some(state)).then_some(state), ..look }))
+            on:click=on(move |_| view.update_look(|look| {
+                let is_on = look.only == Some(state) && look.reason.is_none();
+                look.with_only((!is_on).then_some(state))
+            }))
         >
             <span class="chip" data-state=state.as_str() aria-hidden="true"></span>
             {state.label()}

@@ -6,8 +6,7 @@ use crate::components::shared::{Each, each, keys, text};
 use crate::live::use_batch;
 
 /// Displayed while there is no square to describe.
-const HINT: &str =
-    "Point at a square, or go to the quilt and use the arrow keys. Choose one to see its attempts. Press ? for help.";
+const HINT: &str = "Hover or use the arrow keys. Click for details. ? for shortcuts.";
 
 /// Describes the square under the pointer or the focused square. It is hidden from screen readers, which announce the square's label.
 #[component]

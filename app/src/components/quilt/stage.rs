@@ -34,7 +34,6 @@ pub(crate) fn QuiltGrid(
                 aria-rowcount=text(move || grid().rows().to_string())
                 aria-colcount=text(move || grid().columns().to_string())
                 data-size=text(move || size_class(grid()).into())
-                style=text(move || format!("--rows:{};--columns:{}", grid().rows(), grid().columns()))
                 node_ref=element
                 on:keydown=on(move |event| on_key(batch, &event))
                 on:focusin=on(move |event: web_sys::FocusEvent| on_focus(batch, square_of(&event)))

@@ -15,6 +15,7 @@ use super::shared::{Engine, to_the_end};
 use crate::dispatch::LapId;
 use crate::journal::{Creation, JournalError};
 use crate::live::LiveBatch;
+use crate::work::Upload;
 
 /// The first pause while the same batch is being launched elsewhere, and the total time to wait. The pause doubles each time.
 const ANOTHER_LAUNCH: Duration = Duration::from_millis(5);
@@ -59,8 +60,8 @@ impl Engine {
         to_the_end(async move { engine.launch_now(id, launcher, spec, input).await }).await
     }
 
-    /// Launches a batch as a client requested it: prepares the work with the uploaded file, checks the limits, and launches it. `seed` is
-    /// used if the request has none.
+    /// Launches a batch as a client requested it: prepares the work with the uploaded file, checks the limits, and launches it. If the
+    /// request has no title, its kind of work makes one. `seed` is used if the request has none.
     ///
     /// # Errors
     ///
@@ -70,13 +71,18 @@ impl Engine {
         (id, seed): (BatchId, u64),
         launcher: impl Into<Launcher>,
         request: LaunchRequest,
-        upload: Option<Bytes>,
+        upload: Option<Upload>,
         limits: &Limits,
     ) -> Result<Summary, LaunchError> {
-        let prepared = self.registry().prepare(request.work.clone(), upload).await?;
+        let (file, upload) = upload.map(|upload| (upload.name, upload.content)).unzip();
+        let requested = request.work.clone();
+        let prepared = self.registry().prepare(requested.clone(), upload).await?;
         let request = LaunchRequest { work: prepared.work, ..request };
         let now = self.shared.settings.clock.now();
-        let spec = BatchSpec::from_request(request, limits, seed, prepared.tasks, now)?;
+        let mut spec = BatchSpec::from_request(request, limits, seed, prepared.tasks, now)?;
+        if spec.title.is_none() {
+            spec.title = self.registry().title(&requested, spec.grid, file.flatten().as_deref());
+        }
         self.launch(id, launcher, spec, prepared.input).await
     }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use quilt::{BatchSpec, Color, WorkSpec};
+use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
 
 use super::{
-    AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskContext, TaskError, Work, parameters,
+    AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskContext, TaskError, Work, counted,
+    parameters,
 };
 
 /// The maximum duration that can be set for a task, in milliseconds.
@@ -88,6 +89,10 @@ impl Kind for ColorKind {
                 field("duration_ms", "Shortest task", range),
             ],
         })
+    }
+
+    fn title(&self, _requested: &WorkSpec, grid: Grid, _file: Option<&str>) -> String {
+        counted(grid.squares(), "random color")
     }
 
     fn build(&self, spec: &BatchSpec, _input: Option<Bytes>) -> Result<Work, String> {

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use quilt::{BatchSpec, WorkSpec};
+use quilt::number::grouped;
+use quilt::{BatchSpec, Grid, WorkSpec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -39,6 +40,12 @@ pub trait Kind: Send + Sync + 'static {
         }
     }
 
+    /// The title of a batch whose request has none: what its tasks do, in a few words. `requested` is the work before [`Kind::prepare`],
+    /// `file` the name of the uploaded file.
+    fn title(&self, _requested: &WorkSpec, grid: Grid, _file: Option<&str>) -> String {
+        counted(grid.squares(), &format!("{} task", self.name()))
+    }
+
     /// Builds the work of a batch from the result of [`Kind::prepare`].
     ///
     /// # Errors
@@ -54,6 +61,21 @@ pub trait Kind: Send + Sync + 'static {
     fn items(&self, _spec: &BatchSpec, _input: Option<Bytes>) -> Result<Vec<String>, String> {
         Ok(Vec::new())
     }
+}
+
+/// `1 task`, `2 tasks`: a number of things, whose plural ends with an s.
+#[must_use]
+pub fn counted(number: u32, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(number.into()), if number == 1 { "" } else { "s" })
+}
+
+/// An uploaded file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The name of the file on the client's machine, if the client sent it.
+    pub name: Option<String>,
+    /// Its content.
+    pub content: Bytes,
 }
 
 /// A prepared request, as it is stored.
@@ -110,15 +132,20 @@ pub(crate) fn has_input(work: &WorkSpec) -> bool {
     work.parameters.contains_key(INPUT)
 }
 
+/// Removes the parameter with which [`Launch::with_input`] identifies the input. Returns whether there was one.
+pub fn forget_input(work: &mut WorkSpec) -> bool {
+    work.parameters.remove(INPUT).is_some()
+}
+
 /// The parameters of a kind, without those that [`Launch`] adds.
 ///
 /// # Errors
 ///
 /// The problem, in a sentence.
 pub fn parameters<T: DeserializeOwned>(work: &WorkSpec) -> Result<T, String> {
-    let mut parameters = work.parameters.clone();
-    parameters.remove(INPUT);
-    serde_json::from_value(Value::Object(parameters)).map_err(|error| error.to_string())
+    let mut work = work.clone();
+    forget_input(&mut work);
+    serde_json::from_value(Value::Object(work.parameters)).map_err(|error| error.to_string())
 }
 
 /// A value of a kind's details that is shown in tables.

@@ -30,7 +30,7 @@ pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL, MAX_MESSAGE};
 pub(crate) use self::detail::{StoredDetail, shortened};
 pub use self::keys::{KeyLimits, TaskKeys};
 pub(crate) use self::kind::has_input;
-pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, parameters};
+pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, Upload, counted, forget_input, parameters};
 pub use self::registry::{InvalidWork, Registry};
 pub use crate::lease_id::LeaseId;
 use crate::slots::SlotClass;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use quilt::{BatchSpec, WorkSpec};
+use quilt::spec::MAX_TITLE;
+use quilt::{BatchSpec, Grid, WorkSpec};
 use thiserror::Error;
 
 use super::kind::Simple;
@@ -85,6 +86,14 @@ impl Registry {
         let prepared = AssertUnwindSafe(kind.prepare(work, upload)).catch_unwind().await;
         let prepared = prepared.unwrap_or_else(|panic| Err(panicked(&*panic)));
         prepared.map_err(|reason| InvalidWork::Parameters { kind: name, reason })
+    }
+
+    /// The title of a batch whose request has none, cut to one line of at most [`MAX_TITLE`] bytes. See [`Kind::title`].
+    pub(crate) fn title(&self, requested: &WorkSpec, grid: Grid, file: Option<&str>) -> Option<Box<str>> {
+        let title = self.kind(&requested.kind)?.title(requested, grid, file);
+        let line: String = title.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+        let line = line.get(..line.floor_char_boundary(MAX_TITLE))?.trim();
+        (!line.is_empty()).then(|| line.into())
     }
 
     /// Builds the work of a batch. `input` must come from [`Registry::prepare`].

@@ -19,10 +19,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
-    AsyncWork, Column, Done, Field, FieldKind, Form, KeyLimits, Kind, Launch, Task, TaskError, TaskKeys, Work,
+    AsyncWork, Column, Done, Field, FieldKind, Form, KeyLimits, Kind, Launch, Task, TaskError, TaskKeys, Work, counted,
     parameters,
 };
-use quilt::{BatchSpec, Index, WorkSpec};
+use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -187,6 +187,10 @@ impl Kind for FetchKind {
         Ok(Launch::with_parameters(&work, &parameters)?
             .with_input(item_list::encode(urls.iter().map(Url::as_str)))
             .with_tasks(tasks))
+    }
+
+    fn title(&self, _requested: &WorkSpec, grid: Grid, _file: Option<&str>) -> String {
+        counted(grid.squares(), "web page")
     }
 
     fn build(&self, spec: &BatchSpec, input: Option<Bytes>) -> Result<Work, String> {

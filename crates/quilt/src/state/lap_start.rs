@@ -6,12 +6,6 @@ use crate::lap::{Lap, LapLimits, LapSet};
 use crate::timestamp::Timestamp;
 
 impl Quilt {
-    /// A reason for which squares have failed, as it is stored; `None` if none has failed for it.
-    #[must_use]
-    pub fn reason(&self, reason: &str) -> Option<&str> {
-        self.reasons.find(reason).map(|id| self.reasons.text(id))
-    }
-
     /// Whether a next lap can start with these squares: where the lap before is over, and there are any.
     #[must_use]
     pub fn can_start_lap(&self, set: &LapSet) -> bool {

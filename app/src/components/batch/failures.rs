@@ -1,0 +1,105 @@
+//! The failures of a batch, grouped by reason.
+
+use leptos::prelude::*;
+use viewer::format;
+
+use crate::components::forms::{CommandForm, Place, Refusal, Submit};
+use crate::components::shared::{Each, When, each, flag, keys, on, text};
+use crate::live::{Batch, use_batch};
+
+/// The maximum number of reasons in the list.
+const MAX_REASONS: usize = 12;
+
+/// The most frequent reasons, with their counts. Choosing one makes its squares stand out and offers to retry them.
+#[component]
+pub(crate) fn Failures() -> impl IntoView {
+    let batch = use_batch();
+    let progress = batch.channel.progress;
+    let reasons = keys(move || most_frequent(batch));
+    let more = text(move || {
+        let listed: u32 = reasons.get().iter().map(|reason| failed_for(batch, reason)).sum();
+        match progress.get().failed.saturating_sub(listed) {
+            0 => String::new(),
+            others => format!("{} more for other reasons", format::count(others)),
+        }
+    });
+    view! {
+        <When condition=flag(move || { progress.get().failed > 0 })>
+            <section class="failures" aria-label="Failures">
+                <h2>"Failures"</h2>
+                <ul>
+                    <Each keys=reasons view=each(move |reason| view! { <Reason reason /> }) />
+                </ul>
+                <p class="quiet">{more}</p>
+                <Refusal place=Place::Failures />
+            </section>
+        </When>
+    }
+}
+
+#[component]
+fn Reason(reason: String) -> impl IntoView {
+    let batch = use_batch();
+    let view = batch.view;
+    let (of_count, of_id) = (reason.clone(), reason.clone());
+    let of_form = Signal::stored(reason.clone());
+    let count = text(move || format!("{} × ", format::count(failed_for(batch, &of_count))));
+    let id = move || batch.channel.quilt.with(|viewer| viewer.quilt()?.reason_id(&of_id)).flatten();
+    let id = Signal::derive(id);
+    let is_on = flag(move || view.look.get().reason.is_some_and(|chosen| id.get() == Some(chosen)));
+    let toggle = move || {
+        let chosen = id.get_untracked().filter(|_| !is_on.get_untracked());
+        view.update_look(|look| chosen.map_or(look.with_only(None), |reason| look.with_reason(reason)));
+    };
+    view! {
+        <li>
+            <button
+                type="button"
+                class="reason"
+                aria-pressed=text(move || is_on.get().to_string())
+                on:click=on(move |_| toggle())
+            >
+                <span class="reason-count">{count}</span>
+                <bdi>{reason}</bdi>
+            </button>
+            <When condition=flag(move || is_on.get() && batch.can_retry())>
+                <CommandForm name="retry-reason">
+                    <input type="hidden" name="command[reason]" value=of_form />
+                    <Submit label="Retry these" />
+                    <details class="other-limits">
+                        <summary>"With other limits"</summary>
+                        <label>
+                            "Max attempts per task "
+                            <input type="number" name="command[attempts]" min="1" max="20" placeholder="as before" />
+                        </label>
+                        <label>
+                            "Timeout per attempt, in seconds "
+                            <input type="number" name="command[timeout_s]" min="0.001" max="3600" step="any" placeholder="as before" />
+                        </label>
+                    </details>
+                </CommandForm>
+            </When>
+        </li>
+    }
+}
+
+fn failed_for(batch: Batch, reason: &str) -> u32 {
+    let count = batch.channel.quilt.with(|viewer| viewer.quilt().map(|quilt| quilt.failed_for(reason)));
+    count.flatten().unwrap_or_default()
+}
+
+/// The most frequent reasons, the largest first. They are inserted into a short list, because sorting is a large part of a download.
+fn most_frequent(batch: Batch) -> Vec<String> {
+    let reasons = batch.channel.quilt.with(|viewer| {
+        let mut largest: Vec<(&str, u32)> = Vec::with_capacity(MAX_REASONS + 1);
+        for (reason, count) in viewer.quilt()?.reasons() {
+            let place = largest.iter().position(|(_, other)| *other < count).unwrap_or(largest.len());
+            if place < MAX_REASONS {
+                largest.insert(place, (reason, count));
+                largest.truncate(MAX_REASONS);
+            }
+        }
+        Some(largest.into_iter().map(|(reason, _)| reason.to_owned()).collect())
+    });
+    reasons.flatten().unwrap_or_default()
+}

@@ -1,0 +1,39 @@
+//! The reasons for which squares of a quilt failed.
+
+use super::Quilt;
+use crate::cell::{CellState, ReasonId};
+use crate::order::Position;
+
+impl Quilt {
+    /// The reasons for which squares have failed, in the order in which they came, with the number of those squares.
+    pub fn reasons(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.reasons.counted()
+    }
+
+    /// A reason for which squares have failed, as it is stored; `None` if none has failed for it.
+    #[must_use]
+    pub fn reason(&self, reason: &str) -> Option<&str> {
+        self.reasons.find(reason).map(|id| self.reasons.text(id))
+    }
+
+    /// The number of a reason; `None` if no square has failed for it.
+    #[must_use]
+    pub fn reason_id(&self, reason: &str) -> Option<ReasonId> {
+        self.reasons.find(reason)
+    }
+
+    /// The number of squares that have failed for a reason.
+    #[must_use]
+    pub fn failed_for(&self, reason: &str) -> u32 {
+        self.reasons.find(reason).map_or(0, |id| self.reasons.count(id))
+    }
+
+    /// The reason for which the square at this position has failed; `None` if it has not.
+    #[must_use]
+    pub fn reason_at(&self, position: Position) -> Option<ReasonId> {
+        match self.cell(position).state() {
+            CellState::Failed(reason) => Some(reason),
+            CellState::Pending | CellState::Done(_) | CellState::NotRun => None,
+        }
+    }
+}
