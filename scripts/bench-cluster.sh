@@ -1,5 +1,5 @@
 #!/bin/sh
-# Worker processes on NATS beside a single server, and beside other queues where they can be run.
+# Compares worker processes on NATS with a single server, and with other queues if they are available.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 

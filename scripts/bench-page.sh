@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures the page in a headless browser, against the production build.
+# Benchmarks the page of the release build in a headless browser.
 . "$(dirname "$0")/lib.sh"
 
 chromium=$("$ROOT/scripts/setup-browser.sh")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the same commands with `quilt run` and with GNU parallel, in turn, and prints times and their ratio.
+# Runs the same commands alternately with `quilt run` and GNU parallel, and prints their times and the ratio.
 . "$(dirname "$0")/lib.sh"
 
 if ! command -v parallel >/dev/null || ! parallel --version 2>/dev/null | grep -q "GNU parallel"; then

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the browser tests against what was built with a profile: `serve` or `release`, or `debug` for `cargo leptos end-to-end`. The other
-# arguments go to Playwright.
+# Runs the browser tests against a built profile: `serve` or `release`, or `debug` for `cargo leptos end-to-end`. Passes all other arguments
+# to Playwright.
 . "$(dirname "$0")/lib.sh"
 
 profile=$1
@@ -10,7 +10,7 @@ cd "$ROOT"
 binary=$(target_dir)/$profile/quilt
 if [ "$profile" = debug ]; then
   "$ROOT/scripts/setup-nats.sh"
-  # This binary holds no site; cargo-leptos has built one.
+  # The debug binary does not embed the site, which cargo-leptos has built.
   export LEPTOS_SITE_ROOT="$ROOT/target/site"
 fi
 cd end2end

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that can be checked without running the program. A warning is an error here.
+# Runs all static checks. Warnings are errors.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the browser tests need: npm packages and, where the system has no Chromium, one. Prints the path of the system's,
-# or nothing on standard output where Playwright's own is to be used.
+# Installs the npm packages of the browser tests, and Chromium if the system has none. Prints the path of the system's Chromium, or nothing
+# if Playwright's own is used.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT/end2end"
 

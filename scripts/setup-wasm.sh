@@ -1,11 +1,10 @@
 #!/bin/sh
-# Makes this checkout able to build WebAssembly: a standard library for the target.
-# Prints nothing and changes nothing where it is there already.
+# Installs the standard library for WebAssembly. Does nothing and prints nothing if it is installed.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
-# Linking a library that uses std tells more than asking rustup: a std that another
-# compiler left behind, or a missing linker, shows up here.
+# Linking a library that uses std is more reliable than asking rustup, because it also detects a std of another compiler and a missing
+# linker.
 links_wasm() {
   scratch=$(mktemp -d)
   printf '#[unsafe(no_mangle)]\npub extern "C" fn probe() -> usize { std::env::args().count() }\n' >"$scratch/probe.rs"
@@ -16,13 +15,13 @@ links_wasm() {
   return $status
 }
 
-# Debian ships a compiler together with the source of its own std, so that std can be
-# built from package registries alone. The pair becomes a rustup toolchain, used by this checkout only.
+# Debian packages the compiler with the source of its std, so that std can be built from package registries alone. The result is a rustup
+# toolchain for this checkout.
 use_debian_toolchain() {
   if ! links_wasm /usr/bin/rustc; then
     say "rustup cannot download the WebAssembly target here; building it from Debian's packages (about 2 minutes)"
     debian_install rustc-web cargo-web rust-web-src rust-web-llvm rust-web-clippy rustfmt-web
-    # rust-lld is a link into the linker's own, versioned package.
+    # rust-lld is a symbolic link into the versioned package of the linker.
     debian_install "$(readlink /usr/bin/rust-lld)"
     build_debian_std
     links_wasm /usr/bin/rustc || fail "the standard library built for $WASM_TARGET does not link. Please report this with the output of '/usr/bin/rustc -vV'."
@@ -36,7 +35,7 @@ build_debian_std() {
   mkdir "$crate/src"
   : >"$crate/src/lib.rs"
   printf '[package]\nname = "std-builder"\nversion = "0.0.0"\nedition = "2024"\n' >"$crate/Cargo.toml"
-  # RUSTC_BOOTSTRAP unlocks build-std; bitcode lets a release build with LTO use the result.
+  # RUSTC_BOOTSTRAP enables build-std. Release builds with LTO need bitcode.
   (
     cd "$crate"
     env -u RUSTUP_TOOLCHAIN RUSTC_BOOTSTRAP=1 RUSTC=/usr/bin/rustc RUSTFLAGS=-Cembed-bitcode=yes CARGO_TARGET_DIR="$crate/target" \

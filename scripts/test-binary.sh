@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks that the binary of a profile, `serve` or `release`, needs nothing beside it.
+# Checks that the binary of a profile, `serve` or `release`, runs without other files.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 

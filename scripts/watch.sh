@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs `cargo leptos watch`, with a cargo-leptos and a wasm-bindgen of our own where there are none.
+# Runs `cargo leptos watch`. Installs cargo-leptos and wasm-bindgen if they are missing.
 . "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 

@@ -1,4 +1,4 @@
-// The page for everybody: without JavaScript, with the keyboard alone, with assistive technology, on a phone, in the dark.
+// Accessibility: without JavaScript, with the keyboard alone, with assistive technology, on a phone, in dark mode.
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
@@ -15,7 +15,7 @@ test.describe("without JavaScript", () => {
     await page.getByRole("button", { name: "Launch" }).click();
     await page.waitForURL(/\/batches\//);
     await expect(squares(page)).toHaveCount(64);
-    // The page asks for itself again until then.
+    // The page reloads itself until then.
     await finished(page);
     await expect(squares(page, "done")).toHaveCount(64);
     await expect(banner(page)).toContainText("All 64 squares finished");
@@ -78,9 +78,9 @@ test("everything can be done with the keyboard alone", async ({ page }) => {
   await expect(squares(page).nth(63)).toHaveAccessibleName(/^Row 7, column 7: done, #[0-9A-F]{6}$/);
   await page.keyboard.press("Home");
   await expect(squares(page).nth(56)).toBeFocused();
-  // One stop of the tab key for the whole quilt.
+  // The quilt is a single tab stop.
   await expect(page.locator("[role=gridcell][tabindex='0']")).toHaveCount(1);
-  // Behind it what can be done with the view, and then what stands at the finish line.
+  // The next tab stops are the tools of the view, followed by the banner.
   await page.keyboard.press("Tab");
   await expect(page.getByLabel("Go to")).toBeFocused();
   const lastAcross = page.getByRole("status", { name: "Finish" }).getByRole("button", { name: /^row \d, column \d$/ });

@@ -1,10 +1,10 @@
-// A batch from launch to finish line, as a visitor sees it.
+// A batch from launch to finish line, on the page.
 
 import { banner, batchOf, colorsOfApi, colorsOnPage, events, figure, finished, launch, launchOverApi, root, squares, STATUS } from "./quilt";
 import { expect, test } from "./server";
 
 test("64 squares fill in, and one banner comes", async ({ page }) => {
-  // Every banner that was ever on the page, not only the one that is left.
+  // Record all banners, not only the last one.
   await page.addInitScript(() => {
     const seen = ((window as any).bannersSeen = [] as string[]);
     new MutationObserver((records) => {
@@ -19,7 +19,7 @@ test("64 squares fill in, and one banner comes", async ({ page }) => {
   });
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [50, 800] }, { concurrency: 8 });
-  // However long it takes to look, it is not over before that.
+  // The batch is paused, so it does not finish before the checks.
   expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   const connected = page.waitForEvent("websocket");
   await page.goto(`/batches/${id}`);
@@ -32,7 +32,7 @@ test("64 squares fill in, and one banner comes", async ({ page }) => {
   await expect(banner(page)).toHaveCount(1);
   await expect(page.getByRole("status", { name: "Finish" })).toContainText("All 64 squares finished");
   await expect(root(page)).toHaveAttribute("data-done", "64");
-  // A second banner would come with a later frame: let two heartbeats pass before counting.
+  // A later frame might add a second banner, so wait for two heartbeats.
   for (let beat = 0; beat < 2; beat++) {
     await socket.waitForEvent("framereceived", ({ payload }) => Buffer.from(payload)[0] === STATUS);
   }
@@ -68,12 +68,12 @@ test("squares arrive in an order of their own in each batch, and not row by row"
 test("squares are painted on the page in the order of the events", async ({ page }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [100, 3000] }, { concurrency: 2 });
-  // However long it takes to look, it is not over before that.
+  // The batch is paused, so it does not finish before the checks.
   expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   await page.goto(`/batches/${id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await page.getByRole("grid").evaluate(async (grid) => {
-    // What had settled by then is painted at once, in reading order.
+    // Squares that had already settled are painted at once, in reading order.
     for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
     const painted = ((window as any).painted = [] as string[]);
     const note = (cell: Element) => painted.push(cell.getAttribute("aria-label")!.replace(/:.*/, ""));
@@ -101,7 +101,7 @@ test("failures are counted in the banner, and a retry mends them", async ({ page
   await expect(squares(page, "failed").first()).toHaveAccessibleName(/failed, unlucky/);
   const before = await colorsOnPage(page);
 
-  // Each lap draws its luck anew, so that a few of them mend everything.
+  // Each lap draws new random failures, so a few laps are enough.
   for (let lap = 2; (await batchOf(page)).failed > 0; lap++) {
     await page.getByRole("button", { name: "Retry failed" }).click();
     await expect(root(page)).toHaveAttribute("data-lap", String(lap));
@@ -124,7 +124,7 @@ test("one square that has failed can be retried alone", async ({ page }) => {
   const chosen = (await squares(page, "failed").first().getAttribute("aria-label"))!;
   const name = new RegExp(`^${/^Row \d+, column \d+/.exec(chosen)![0]}:`);
   const details = page.getByRole("region", { name: "Attempts" });
-  // Others are left as they are, however often it takes.
+  // The other squares do not change in any of these laps.
   for (let lap = 2; (await page.getByRole("gridcell", { name }).getAttribute("data-state")) === "failed"; lap++) {
     await details.getByRole("button", { name: "Retry this one" }).click();
     await expect(root(page)).toHaveAttribute("data-lap", String(lap));
@@ -177,7 +177,7 @@ test("a batch that is over before its page arrives shows no banner without its s
       if (!document.querySelector("[data-banner]")) return;
       observer.disconnect();
       const count = () => ((window as any).pendingAtBanner = document.querySelectorAll("[role=gridcell][data-state=pending]").length);
-      // What the visitor sees is what is there when the frame is drawn.
+      // Count when the frame is drawn, because that is what a visitor sees.
       requestAnimationFrame(() => setTimeout(count));
     }).observe(document, { childList: true, subtree: true });
   });

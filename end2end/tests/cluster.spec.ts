@@ -1,4 +1,4 @@
-// Pages of nodes that share their batches, while nodes die.
+// Pages of nodes that share their batches, while nodes are killed.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -19,7 +19,7 @@ const test = base.extend<{ cluster: Cluster }>({
     const port = await freePort();
     const parameters = ["-a", "127.0.0.1", "-p", String(port), "-js", "-sd", store];
     const nats = spawn(process.env.NATS_SERVER ?? "nats-server", parameters, { stdio: "ignore" });
-    // Nodes wait for NATS when they start.
+    // Nodes wait for NATS at their start.
     const shared = ["--nats", `nats://127.0.0.1:${port}`];
     const work = (name: string) => spawnQuilt(["work", ...shared, "--name", name, "--slots", "3"]);
     const [one, other, left, right] = await Promise.all([
@@ -33,13 +33,13 @@ const test = base.extend<{ cluster: Cluster }>({
     await Promise.all([one.dispose(), other.dispose()]);
     await rm(store, { recursive: true, force: true });
   },
-  // Where pages are that say nothing else.
+  // The default server of pages.
   server: async ({ cluster }, use) => use(cluster.one),
 });
 
 test("a page of one node shows a batch of another, and comes back when its own node does", async ({ page, cluster }) => {
   const { one, other } = cluster;
-  // One visitor has one session on all nodes.
+  // A session is valid on all nodes.
   await page.goto("/");
   const work = { kind: "color", duration_ms: [100, 600] };
   const launched = await page.request.post(`${other.url}/api/batches`, { data: { work, rows: 8, columns: 8 } });

@@ -1,4 +1,4 @@
-// What happens to a page whose connection breaks, and to one that comes late.
+// Pages whose connection breaks, and pages that are opened late.
 
 import { banner, batchOf, colorsOfApi, colorsOnPage, finished, launch, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
@@ -19,7 +19,7 @@ test("a socket that is cut is replaced, and no square is missed", async ({ page 
   await page.routeWebSocket(/\/channel$/, (socket) => {
     const server = socket.connectToServer();
     socket.onMessage((message) => {
-      // The first frame of each connection says what the page has seen.
+      // The first frame of each connection contains the step of the page.
       if (Buffer.from(message as Buffer)[0] === 1) resumed.push(Buffer.from(message as Buffer));
       server.send(message);
     });
@@ -39,7 +39,7 @@ test("a socket that is cut is replaced, and no square is missed", async ({ page 
   }
   await finished(page);
   expect(await colorsOnPage(page)).toEqual(await colorsOfApi(page.request, await batchOf(page)));
-  // Nothing at first, and from then on the step that it had reached.
+  // No step in the first connection, and the last step in the next one.
   expect([...resumed[0]]).toEqual([1, 0]);
   expect(resumed[1][1]).toBeGreaterThan(1);
   await expect(banner(page)).toHaveCount(1);
@@ -78,7 +78,7 @@ test("a server that is stopped in order says that it will be back, and ends in t
 test("a second visitor sees the quilt by its link, and neither lists nor controls it", async ({ page, browser, server }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8, { failure_rate: 0.5, duration_ms: [50, 200] }, { attempts: 1, concurrency: 4 });
-  // However long it takes to look, it is not over before that.
+  // The batch is paused, so it does not finish before the checks.
   expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   await page.goto(`/batches/${id}`);
   const context = await browser.newContext({ baseURL: server.url });

@@ -1,4 +1,4 @@
-// What a visitor can do with a batch that runs or is over, and what the page tells of it.
+// Controls of running and finished batches, and their display on the page.
 
 import AxeBuilder from "@axe-core/playwright";
 import { banner, batchOf, finished, launchOverApi, root, squares, STATUS } from "./quilt";
@@ -7,7 +7,7 @@ import { expect, test } from "./server";
 test("a batch is paused and goes on", async ({ page }) => {
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [200, 400] }, { concurrency: 2 });
-  // However long it takes to look, it is not over before that.
+  // The batch is paused, so it does not finish before the checks.
   expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
   const connected = page.waitForEvent("websocket");
   await page.goto(`/batches/${id}`);
@@ -19,7 +19,7 @@ test("a batch is paused and goes on", async ({ page }) => {
   await expect(root(page)).toHaveAttribute("data-status", "paused");
   await expect(page.getByRole("button", { name: "Pause" })).toHaveCount(0);
   expect((await batchOf(page)).status).toBe("paused");
-  // What runs ends; then nothing moves.
+  // Running tasks end. After that the count does not change.
   await expect(page.getByRole("region", { name: "Progress" })).toContainText("0 of 1,024");
   const { done } = await batchOf(page);
   expect(done).toBeLessThan(64);
@@ -104,7 +104,7 @@ test("a batch that is removed is gone, and who watches it is told", async ({ pag
   await page.waitForURL((url) => url.pathname === "/");
   await expect(page.getByRole("region", { name: "Your batches" })).toContainText("Nothing yet");
   await expect(root(other)).toHaveAttribute("data-connection", "removed");
-  // Who was not connected at that moment finds out as well.
+  // A page that was not connected at that time is also informed.
   const late = await launchOverApi(page.request, 4, 4);
   await other.goto(`/batches/${late.id}`);
   await finished(other);

@@ -1,4 +1,4 @@
-// Quilts of every size: with an element for each square, and on a canvas.
+// Quilts of all sizes: with an element per square, and on a canvas.
 
 import AxeBuilder from "@axe-core/playwright";
 import type { APIRequestContext, Page } from "@playwright/test";
@@ -71,7 +71,7 @@ for (const [rows, columns] of [[13, 79], [64, 64], [17, 241], [256, 256], [1024,
     await page.goto(`/batches/${batch.id}`);
     await finished(page);
     const expected = await pixelsOfApi(page, batch);
-    // The last of them are painted in the frames after the finish.
+    // The last squares are painted in the frames after the finish line.
     await expect.poll(() => pixelsOnCanvas(page)).toBe(expected);
     for (const [row, column] of [[0, 0], [rows - 1, columns - 1], [7, 11]]) {
       expect(await pixel(page, row, column)).toBe(await colorOf(page.request, batch, row, column));
@@ -89,7 +89,7 @@ test("a large quilt is explored with the keyboard alone", async ({ page }) => {
   const batch = await launchOverApi(page.request, 100, 100, { failure_rate: 0.01 }, { attempts: 1 });
   await page.goto(`/batches/${batch.id}`);
   await finished(page);
-  // Keys and wheels need the page alive, and not only rendered.
+  // Keys and wheels work only after hydration.
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   const cell = page.getByRole("gridcell");
   await cell.focus();
@@ -108,7 +108,7 @@ test("a large quilt is explored with the keyboard alone", async ({ page }) => {
   await page.keyboard.press("Enter");
   const attempts = page.getByRole("region", { name: "Attempts" });
   await expect(attempts.getByRole("listitem")).toHaveCount(1);
-  // Whoever opens this address sees the same.
+  // The address opens the same view.
   await expect(page).toHaveURL(/\?square=\d+,\d+&zoom=[\d.]+$/);
   const heading = await attempts.getByRole("heading").textContent();
   await page.reload();
@@ -134,7 +134,7 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   const batch = await launchOverApi(page.request, 256, 256);
   await page.goto(`/batches/${batch.id}`);
   await finished(page);
-  // Keys and wheels need the page alive, and not only rendered.
+  // Keys and wheels work only after hydration.
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   const quilt = page.getByRole("grid");
   const { x, y } = (await quilt.boundingBox())!;
@@ -150,7 +150,7 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   await expect(page.locator("canvas.bitmap")).not.toHaveAttribute("style", before!);
   const attempts = page.getByRole("region", { name: "Attempts" });
   await expect(attempts.getByRole("heading")).toHaveCount(0);
-  // What was dragged was not chosen; what is pressed is.
+  // A drag does not choose a square. A click does.
   await page.mouse.click(x + 50, y + 50);
   await expect(attempts.getByRole("heading")).toHaveText(/^Row \d+, column \d+$/);
   await page.getByRole("button", { name: "Whole quilt" }).click();
@@ -208,7 +208,7 @@ test("a batch is replayed from its journal", async ({ page }) => {
   await expect.poll(() => pixelsOnCanvas(page)).toBe(start);
   await page.keyboard.press("End");
   await expect.poll(() => pixelsOnCanvas(page)).toBe(end);
-  // The batch itself is as it was, and there is no second finish.
+  // The batch has not changed, and there is no second finish.
   await expect(root(page)).toHaveAttribute("data-status", "finished");
   await expect(banner(page)).toHaveCount(1);
   await page.getByRole("button", { name: "End the replay" }).click();
@@ -233,7 +233,7 @@ test("the race tells who ran what, and who is still on the way", async ({ page }
 test("a hidden page says how far it is, catches up, and tells one finish once", async ({ page }) => {
   await page.addInitScript(() => {
     const world = window as any;
-    // As a browser does with a page behind another one: it draws nothing, and so has no frames.
+    // Simulates a page in the background, for which the browser requests no frames.
     let hidden = false;
     let waiting: FrameRequestCallback[] = [];
     const draw = window.requestAnimationFrame.bind(window);
@@ -266,7 +266,7 @@ test("a hidden page says how far it is, catches up, and tells one finish once", 
   await expect.poll(() => pixelsOnCanvas(page)).toBe(await pixelsOfApi(page, batch));
   expect(await page.evaluate(() => (window as any).finishes.length)).toBe(1);
   await expect(page.locator(".confetti")).toHaveCount(1);
-  // A visitor who comes late sees how it ended, and no confetti.
+  // A page that is opened later displays the result without confetti.
   await page.reload();
   await finished(page);
   await expect(banner(page)).toHaveCount(1);
@@ -306,7 +306,7 @@ test("a button can be pressed for as long as one likes while everything around i
   await page.keyboard.press("f");
   await help.getByRole("button", { name: "Close" }).click();
   await expect(help).toBeHidden();
-  // The key was for the dialog, and the filter is still there.
+  // Only the dialog handled the key. The filter is still set.
   await expect(done).toHaveAttribute("aria-pressed", "true");
 });
 
@@ -326,7 +326,7 @@ test("a lap that starts ends the replay, and earlier laps are remembered", async
   await page.getByLabel("Color by").selectOption("attempts");
   await expect.poll(() => pixelsOnCanvas(page)).not.toBe(result);
   const seen = await expectStable(() => pixelsOnCanvas(page));
-  // Who comes now, and reads of the first lap in the journal alone, sees the same colors.
+  // A page that is opened now reads the first lap from the journal, and displays the same colors.
   await page.reload();
   await finished(page);
   await expect.poll(() => pixelsOnCanvas(page)).toBe(seen);

@@ -1,4 +1,4 @@
-// From page to page, and what a page remembers.
+// Navigation between pages, and the state that they keep.
 
 import { batchOf, finished, launch, launchOverApi, root } from "./quilt";
 import { expect, test } from "./server";
@@ -10,7 +10,7 @@ test("a launch loads the page of its batch, and the history leads back and forth
   await page.getByRole("button", { name: "Launch" }).click();
   await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);
   await finished(page);
-  // A document of its own: nothing of the front page is left in it.
+  // A new document, without state of the front page.
   expect(await page.evaluate(() => "isFrontPage" in window)).toBe(false);
   await expect(page).toHaveTitle(/^Finished/);
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("8 × 8");

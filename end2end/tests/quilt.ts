@@ -1,4 +1,4 @@
-// What a visitor does and sees, by role and label.
+// Actions and queries of a visitor, by role and label.
 
 import { expect, type APIRequestContext, type Locator, type Page } from "@playwright/test";
 

@@ -1,4 +1,4 @@
-// A real server for each test: its own process, its own data folder, a port of its own that outlives a restart.
+// Each test has a real server with its own process, data folder and port, which it keeps after a restart.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// What stays as it is while everything around it changes.
+// Parts of the page that do not move while others change.
 
 import type { Page } from "@playwright/test";
 import { banner, finished, launchOverApi, root, squares } from "./quilt";
@@ -217,7 +217,7 @@ test("squares on a canvas are seen before the page is alive", async ({ page }) =
     return { colored: share((alpha) => alpha === 255), pending: share((alpha) => alpha === 0) };
   });
   expect(shares.colored).toBeGreaterThan(64 / 4_096);
-  // Their color is that of the theme.
+  // Pending squares have the color of the theme.
   expect(shares.pending).toBeCloseTo(1 - shares.colored, 6);
   expect(shares.pending).toBeGreaterThan(0.1);
   release();
@@ -272,7 +272,7 @@ test("the table stays where it is while it is sorted and filtered", async ({ pag
   await page.getByText("Results", { exact: true }).click();
   const table = page.getByRole("region", { name: "Table of results" });
   const top = () => table.evaluate((scroller) => scroller.scrollTop);
-  // The chosen square is brought into sight.
+  // The table scrolls to the chosen square.
   await expect.poll(top).toBeGreaterThan(1_000);
   await table.evaluate((scroller) => (scroller.scrollTop = 0));
   await expect(table.getByRole("button", { name: "0, 0", exact: true })).toBeVisible();

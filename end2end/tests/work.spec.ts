@@ -1,4 +1,4 @@
-// Real work: each form, the table of results, and what is downloaded.
+// Real work: all forms, the table of results, and downloads.
 
 import { createServer, type Server as HttpServer } from "node:http";
 import { writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ let site: HttpServer;
 let address: string;
 
 test.beforeEach(async ({}, testInfo) => {
-  // Pages of which every seventh is missing.
+  // Every seventh page is missing.
   site = createServer((request, response) => {
     const number = Number(request.url!.slice(1));
     if (number % 7 === 0) {
@@ -93,7 +93,7 @@ test("pages are fetched, and their results are found, sorted and shown both ways
   await expect(rows.nth(1)).toContainText("404 Not Found");
   await page.getByLabel("Show", { exact: true }).selectOption("all squares");
   await page.getByLabel("Find").fill("page 5");
-  // 5, 50 to 55 and 57 to 59: 56 is missing.
+  // 5, 50 to 55 and 57 to 59. Page 56 is missing.
   await expect(page.getByRole("status", { name: "Rows" })).toHaveText("10 of 60 squares");
   await page.getByLabel("Find").fill("");
   const bySquare = page.getByRole("columnheader", { name: "Square" });
@@ -104,7 +104,7 @@ test("pages are fetched, and their results are found, sorted and shown both ways
   await expect(rows.nth(1)).toContainText(`${address}/59`);
   await expect(bySquare.getByRole("button")).toBeFocused();
 
-  // From a row to its square, and from a square to its row.
+  // Navigate from a row to its square, and from a square to its row.
   await rows.nth(1).getByRole("button").click();
   const details = page.getByRole("region", { name: "Attempts" });
   await expect(details).toContainText("Row 7, column 3");

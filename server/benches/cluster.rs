@@ -1,9 +1,9 @@
-//! Compares worker processes on NATS with a single server and with other queues: tasks per second, and CPU per task. Also measures the time from
-//! the launch on one node to the first color on another one.
+//! Compares worker processes on NATS with a single server and with other queues: tasks per second, and CPU per task. Also measures the time
+//! from the launch on one node to the first color on another.
 //!
-//! Everything runs on this machine: NATS, the servers and the workers share its processors, and the CPU of all of them counts.
-//! `PEER_…=command` names a program that runs `TASKS` tasks with `WORKERS` processes and prints the seconds it took, and those of CPU;
-//! scripts/bench-cluster.sh sets them.
+//! NATS, the servers and the workers share the processors of this machine, and the CPU time of all of them counts. `PEER_…=command` is a
+//! program that runs `TASKS` tasks with `WORKERS` processes and prints its duration and CPU time in seconds. scripts/bench-cluster.sh sets
+//! these variables.
 
 #![allow(
     clippy::expect_used,
@@ -31,22 +31,22 @@ use shared::{cpu, launch, number};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// How many worker processes.
+/// The numbers of worker processes.
 const WORKERS: [usize; 3] = [1, 2, 4];
 
 /// Rows and columns of the batches.
 const SIDES: [u64; 3] = [100, 316, 1_000];
 
-/// How many squares the runs of one size have together.
+/// The total number of squares in the runs of one size.
 const RUN_SQUARES: u64 = 3_000_000;
 
-/// How many tasks other queues run. They are slower.
+/// The number of tasks for other queues, which are slower.
 const PEER_TASKS: u64 = 2_000;
 
-/// How often the time to the first color is measured.
+/// The number of measurements of the time to the first color.
 const LAUNCHES: usize = 51;
 
-/// Duration and CPU time of a run.
+/// The duration and CPU time of a run.
 #[derive(Clone, Copy)]
 struct Cost {
     tasks: u64,
@@ -173,7 +173,7 @@ async fn first_color() {
     let _worker = Worker::start(&nats.url(), "worker", 16);
     let client = visitor();
     let mut took = Vec::new();
-    // Make sure that the worker is ready.
+    // Wait until the worker is ready.
     run(&one.server, &[one.server.pid()], 8).await;
     for _ in 0..LAUNCHES {
         let started = Instant::now();

@@ -1,7 +1,7 @@
-//! Measures many viewers of one running batch: the delay from the end of a task to its square, and the CPU and memory of the server.
+//! Measures many viewers of one running batch: the delay from the end of a task to its square, and the CPU time and memory of the server.
 //!
-//! The server is a separate process. The viewers share this process, whose CPU is printed as well. `VIEWERS` sets their number, and `SIDE` the
-//! rows and columns of the batch.
+//! The server is a separate process. The viewers share this process, whose CPU time is printed as well. `VIEWERS` is their number, and
+//! `SIDE` the number of rows and columns.
 
 #![allow(
     clippy::expect_used,
@@ -29,9 +29,9 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// What one viewer has seen.
+/// What one viewer received.
 struct Seen {
-    /// When each position was seen to be settled, in milliseconds since 1970; 0 for those that came with the first snapshot.
+    /// The time at which each position was received, in milliseconds since 1970; 0 if it was in the first snapshot.
     at: Vec<u64>,
     frames: u64,
     bytes: u64,
@@ -46,7 +46,7 @@ async fn main() {
     let folder = folder();
     let server = Server::start_with(folder.path(), &["--max-channels", &viewers.to_string()]);
     let client = visitor();
-    // One task at a time, until all viewers are connected.
+    // Run one task at a time until all viewers are connected.
     let spec =
         json!({"work": {"kind": "color", "duration_ms": [0, 100]}, "rows": side, "columns": side, "concurrency": 1});
     let id = launch(&client, &server, &spec).await;
@@ -55,7 +55,7 @@ async fn main() {
     let mut watching = JoinSet::new();
     for _ in 0..viewers {
         watching.spawn(watch(server.url.clone(), id.clone(), side * side));
-        // Limit the rate of connections, which is not measured.
+        // Limit the rate of connections, which is not part of the measurement.
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -107,7 +107,7 @@ async fn main() {
     println!("  CPU of the viewers                         {own_cpu:.1} s");
 }
 
-/// Watches a batch to its finish line.
+/// Watches a batch until its finish line.
 async fn watch(url: String, id: String, tasks: u64) -> Seen {
     let address = format!("{}/batches/{id}/channel", url.replacen("http", "ws", 1));
     let mut request = address.into_client_request().expect("an address");
@@ -153,7 +153,7 @@ async fn watch(url: String, id: String, tasks: u64) -> Seen {
     }
 }
 
-/// When the task at each position ended, from the journal.
+/// Returns the end of the task at each position, from the journal.
 async fn ended(client: &Client, server: &Server, id: &str, tasks: u64) -> Vec<u64> {
     let response = client.get(server.at(&format!("/api/batches/{id}/journal"))).send().await.expect("an answer");
     let journal = response.bytes().await.expect("a journal");

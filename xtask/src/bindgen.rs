@@ -1,17 +1,17 @@
-//! From the WebAssembly that the compiler writes to a module and the script that loads it.
+//! Runs `wasm-bindgen` on the compiled WebAssembly.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
-/// A module, and the script that loads it.
+/// A WebAssembly module with the script that loads it.
 pub(crate) struct Module {
     pub(crate) js: Vec<u8>,
     pub(crate) wasm: Vec<u8>,
 }
 
-/// Does what the `wasm-bindgen` command does with `--target web`. `scratch` is a folder for what is in between.
+/// Equivalent to the command `wasm-bindgen --target web`. `scratch` is a folder for temporary files.
 pub(crate) fn bind(module: &Path, name: &str, scratch: &Path) -> Result<Module> {
     if scratch.exists() {
         std::fs::remove_dir_all(scratch).with_context(|| format!("cannot empty {}", scratch.display()))?;
@@ -30,7 +30,7 @@ pub(crate) fn bind(module: &Path, name: &str, scratch: &Path) -> Result<Module> 
         std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     };
     let module = Module { js: read(&js)?, wasm: read(&wasm)? };
-    // Scripts of crates would have to be served under their own names.
+    // Snippets of crates would have to be served as separate files.
     let written: Vec<PathBuf> =
         std::fs::read_dir(scratch)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
     let unknown = |path: &&PathBuf| path.file_name().is_none_or(|file| file != js.as_str() && file != wasm.as_str());

@@ -1,4 +1,4 @@
-//! Builds everything in its order: the server's library, the WebAssembly, the site, and the binary that holds it.
+//! Builds the server library, the WebAssembly, the site, and the binary that embeds the site, in this order.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -12,24 +12,23 @@ use crate::project::{Project, cargo, host_target};
 use crate::site_files::{Compression, SiteFiles};
 use crate::{bindgen, compact, style};
 
-/// What the browser runs.
+/// The target of the browser.
 pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// The largest WebAssembly that visitors may have to download in a production build, in bytes after compression.
-/// The goal is 285,000; this holds what is reached until then.
+/// The maximum size of the compressed WebAssembly in a release build, in bytes. The goal is 285,000; this limit prevents regressions.
 const MAX_WASM: usize = 300_000;
 
-/// How things are built.
+/// A build profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// Soon: for `make serve` and `make test`.
+    /// Fast builds, for `make serve` and `make test`.
     Serve,
-    /// For production.
+    /// Production builds.
     Release,
 }
 
 impl Profile {
-    /// The profile of what runs here, which is also the name of its folder.
+    /// The profile of native code, which is also the name of its output folder.
     fn host(self) -> &'static str {
         match self {
             Self::Serve => "serve",
@@ -37,8 +36,8 @@ impl Profile {
         }
     }
 
-    /// Whether the server's target is named, though it is this machine's. Procedural macros are then compiled without the flags of
-    /// .cargo/config.toml, as they are for the browser: once for both, where both have one profile.
+    /// Whether to pass the host target explicitly. Cargo then compiles procedural macros without the flags of .cargo/config.toml, as for
+    /// the browser, so that builds with equal profiles share them.
     fn names_host(self) -> bool {
         self == Self::Serve
     }
@@ -50,7 +49,7 @@ impl Profile {
         }
     }
 
-    /// The profile of what runs in the browser.
+    /// The profile of WebAssembly.
     fn wasm(self, project: &Project) -> &str {
         match self {
             Self::Serve => "serve",
@@ -59,7 +58,7 @@ impl Profile {
     }
 }
 
-/// Builds the site and the binary that holds it, and prints their sizes.
+/// Builds the site and the binary that embeds it, and prints their sizes.
 pub(crate) fn build(project: &Project, profile: Profile) -> Result<()> {
     let (binary, files) = build_both(project, profile)?;
     let size = std::fs::metadata(&binary).with_context(|| format!("cannot find {}", binary.display()))?.len();
@@ -81,13 +80,13 @@ pub(crate) fn build(project: &Project, profile: Profile) -> Result<()> {
     Ok(())
 }
 
-/// Builds with the profile `serve`, and runs the server until it ends.
+/// Builds with the profile `serve`, and runs the server.
 pub(crate) fn serve(project: &Project, options: &[&str]) -> Result<()> {
     let (binary, _) = build_both(project, Profile::Serve)?;
     run(Command::new(binary).arg("serve").args(options))
 }
 
-/// Becomes the program, so that it gets the signals that are meant for it.
+/// Replaces this process by the program, so that it receives signals directly.
 #[cfg(unix)]
 fn run(command: &mut Command) -> Result<()> {
     Err(std::os::unix::process::CommandExt::exec(command)).context("cannot start the server")
@@ -100,7 +99,7 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 fn build_both(project: &Project, profile: Profile) -> Result<(PathBuf, SiteFiles)> {
-    // The library does not depend on the site: with it compiled, the binary with the new site is only linked.
+    // The library does not depend on the site. If it is compiled first, a new site only requires linking the binary.
     say("building the server");
     build_server(project, profile, &["--lib"])?;
     let files = build_site(project, profile)?;
@@ -115,7 +114,7 @@ fn build_both(project: &Project, profile: Profile) -> Result<(PathBuf, SiteFiles
     Ok((binary, files))
 }
 
-/// Puts a file where another one may be, which may be running, at once.
+/// Replaces a file atomically. The old file may be a running program.
 fn replace(from: &Path, to: &Path) -> Result<()> {
     let folder = to.parent().context("there is no folder for the binary")?;
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -125,11 +124,11 @@ fn replace(from: &Path, to: &Path) -> Result<()> {
     {
         return Err(error).with_context(|| format!("cannot remove {}", beside.display()));
     }
-    // Some file systems have no links.
+    // Some file systems do not support hard links.
     if std::fs::hard_link(from, &beside).is_err() {
         std::fs::copy(from, &beside).with_context(|| format!("cannot copy {}", from.display()))?;
     }
-    // Where both are the same file already, the link stays.
+    // If both are links to the same file, renaming does nothing and the new link remains.
     std::fs::rename(&beside, to).with_context(|| format!("cannot replace {}", to.display()))?;
     let _ = std::fs::remove_file(&beside);
     Ok(())
@@ -139,14 +138,15 @@ fn build_server(project: &Project, profile: Profile, target: &[&str]) -> Result<
     let mut parameters = vec!["build", "--profile", profile.host(), "--package", &project.leptos.bin_package];
     if profile.names_host() {
         parameters.extend(["--target", "host-tuple"]);
-        // As scripts/xtask.sh does: other packages can mean other features of what they share, which then is compiled again.
+        // The same packages as in scripts/xtask.sh. Other packages may enable other features of shared dependencies, which would then be
+        // compiled again.
         parameters.extend(["--package", "xtask"]);
     }
     parameters.extend(target);
     cargo(&parameters)
 }
 
-/// Builds the site into its folder, and into the bundle that the binary takes it from.
+/// Builds the site folder, and the bundle that the binary embeds.
 pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFiles> {
     let leptos = &project.leptos;
     let wasm_profile = profile.wasm(project);

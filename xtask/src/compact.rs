@@ -1,10 +1,10 @@
-//! Makes a module smaller for the browser to load, without a change of what it does.
+//! Reduces the download size of a WebAssembly module without changing its behavior.
 //!
-//! - **Order.** The compiler emits thousands of functions that differ in a few bytes, and `wasm-bindgen` sorts them by size. Brotli encodes a
-//!   repetition in fewer bits the nearer it is, and the list of the functions' types if equal ones are adjacent. So functions of one type are
-//!   grouped, and each is followed by the one that is most similar to it.
-//! - **Names.** Each function that the script provides has a hash in its name, which hardly compresses, in the module and in the script. They get
-//!   short names.
+//! - **Order.** The compiler emits thousands of functions that differ in a few bytes, and `wasm-bindgen` sorts them by size. Brotli encodes
+//!   close repetitions in fewer bits, and the list of function types is smaller if equal types are adjacent. So functions are grouped by
+//!   type, and each is followed by the most similar one.
+//! - **Names.** The names of functions imported from the script contain hashes, which hardly compress. They are replaced by short names in
+//!   the module and the script.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -19,13 +19,13 @@ use wasmparser::{
 
 use crate::bindgen::Module;
 
-/// The similarity of two functions is measured by the sequences of this many bytes that both contain.
+/// The similarity of two functions is the share of common sequences of this many bytes.
 const SEQUENCE: usize = 6;
 
-/// Sequences that more functions contain are ignored: they say little, and take long to count.
+/// Sequences in more functions than this are ignored, because they are not significant and slow to count.
 const MAX_HOLDERS: usize = 1_000;
 
-/// Makes a module and its script smaller.
+/// Reduces a module and its script.
 pub(crate) fn compact(module: &Module) -> Result<Module> {
     let parts = Parts::read(&module.wasm).context("cannot read the WebAssembly")?;
     let mut js = str::from_utf8(&module.js)?.to_owned();
@@ -48,9 +48,9 @@ pub(crate) fn compact(module: &Module) -> Result<Module> {
     Ok(Module { js: js.into_bytes(), wasm: wasm.finish() })
 }
 
-/// What is changed of a module.
+/// The parts of a module that are changed.
 struct Parts<'a> {
-    /// The names of imported functions, and short ones.
+    /// Short names of imported functions, by their original names.
     names: HashMap<&'a str, String>,
     /// The functions that are not imported.
     functions: Vec<Function<'a>>,
@@ -92,7 +92,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Sorts functions: each is followed by the most similar of the remaining ones.
+/// Orders functions so that each is followed by the most similar remaining one.
 fn chain(mut functions: Vec<Function<'_>>) -> Vec<Function<'_>> {
     functions.sort_by_key(|function| function.body.as_bytes());
     let mut holders: HashMap<&[u8], Vec<usize>> = HashMap::new();
@@ -111,7 +111,7 @@ fn chain(mut functions: Vec<Function<'_>>) -> Vec<Function<'_>> {
     chained
 }
 
-/// The place of the remaining function that shares the largest part of its sequences with a function; `None` if no one shares any.
+/// Returns the index of the remaining function with the highest similarity; `None` if no function has common sequences.
 fn most_similar(
     function: &Function<'_>,
     holders: &HashMap<&[u8], Vec<usize>>,
@@ -123,7 +123,7 @@ fn most_similar(
     }
     let similarity = |(place, shared): (usize, usize)| {
         let all = function.sequences.len() + remaining.get(&place)?.sequences.len() - shared;
-        // The first of several that are equal, so that the same module always gets the same order.
+        // Ties are resolved by index, so that the order is deterministic.
         Some((shared * 1_000_000 / all, Reverse(place)))
     };
     shared.into_iter().filter_map(similarity).max().map(|(_, Reverse(place))| place)
@@ -132,9 +132,9 @@ fn most_similar(
 /// Writes the module.
 struct Compact<'a> {
     names: HashMap<&'a str, String>,
-    /// The new indices of functions that are not imported, by their old ones.
+    /// The new indices of functions that are not imported, by their old indices.
     indices: HashMap<u32, u32>,
-    /// In their new order.
+    /// In the new order.
     functions: Vec<Function<'a>>,
 }
 
@@ -176,7 +176,7 @@ impl Reencode for Compact<'_> {
         Ok(())
     }
 
-    /// They name tools.
+    /// Custom sections only name tools, so they are dropped.
     fn parse_custom_section(&mut self, _: &mut wasm_encoder::Module, _: CustomSectionReader<'_>) -> Result<(), Error> {
         Ok(())
     }
@@ -191,7 +191,7 @@ mod tests {
 
     const JS: &str = "const import0 = {\n    __wbg_now_0123456789abcdef: function() {},\n};\n";
 
-    /// A module with an imported function, and four of its own: each calls the next one, and the last one the imported one.
+    /// A module with one imported and four own functions: each calls the next one, and the last one calls the imported one.
     fn module() -> Module {
         let mut types = TypeSection::new();
         types.ty().function([], [ValType::I32]);
@@ -211,7 +211,7 @@ mod tests {
         Module { js: JS.into(), wasm: wasm.finish() }
     }
 
-    /// For each export, by its name: the number in it, and the name of the export that it calls.
+    /// For each export, its constant and the name of the export that it calls.
     fn calls(wasm: &[u8]) -> BTreeMap<String, (i32, String)> {
         let (mut names, mut bodies) = (HashMap::from([(0, "imported".to_owned())]), Vec::new());
         for payload in Parser::new(0).parse_all(wasm) {

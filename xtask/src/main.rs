@@ -1,8 +1,8 @@
-//! `cargo xtask`: builds the site and the binary that holds it, and checks what the compiler does not.
+//! `cargo xtask`: builds the site and the binary that embeds it, and runs project-specific lints.
 //!
-//! - [`project`]: what Cargo knows of the workspace, with the settings that are shared with cargo-leptos
-//! - [`build`]: everything in its order; [`bindgen`], [`compact`], [`style`] and [`site_files`]: the parts of the site
-//! - [`lint`]: the checks; [`output`]: what is printed
+//! - [`project`]: the metadata of the workspace, including the settings shared with cargo-leptos
+//! - [`build`]: the whole build; [`bindgen`], [`compact`], [`style`] and [`site_files`]: the parts of the site
+//! - [`lint`]: the lints; [`output`]: messages
 
 mod bindgen;
 mod build;

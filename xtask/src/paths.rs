@@ -1,20 +1,20 @@
-//! Paths of this machine in what visitors download. Panics name the file that they are in.
+//! Removes paths of this machine from the files that browsers download. Panic messages contain the paths of source files.
 
 use std::path::PathBuf;
 
-/// Settings of Cargo for a target with which the paths of downloaded crates begin with the crate. Visitors then download a little less, and nobody learns
-/// from it who has built the site.
+/// Cargo settings for a target that shorten the paths of dependencies to start with the crate. This makes the download smaller and hides
+/// the user who built it.
 pub(crate) fn shortened(target: &str) -> Vec<String> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    // Where the folder cannot be read, the paths stay as they are.
+    // If the folder cannot be read, paths are not shortened.
     let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok()).into_iter().flatten();
     let mut folders: Vec<PathBuf> = registries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     folders.sort();
     folders.iter().filter_map(|folder| setting(target, folder.to_str()?)).collect()
 }
 
-/// `None` for a path that cannot be written in a setting.
+/// Returns `None` for a path that cannot be quoted in a setting.
 fn setting(target: &str, folder: &str) -> Option<String> {
     let is_plain = !folder.contains(['\'', '\n']);
     is_plain.then(|| format!("target.{target}.rustflags=['--remap-path-prefix={folder}/=']"))

@@ -1,4 +1,4 @@
-//! The workspace as Cargo describes it.
+//! The metadata of the workspace, from Cargo.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// The workspace, and what it is built of.
+/// The workspace.
 #[derive(Debug)]
 pub(crate) struct Project {
     pub(crate) root: PathBuf,
@@ -32,20 +32,20 @@ pub(crate) struct Target {
     pub(crate) src_path: PathBuf,
 }
 
-/// What a package asks for.
+/// A dependency of a package.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Dependency {
     pub(crate) name: String,
-    /// The versions that will do.
+    /// The version requirement.
     pub(crate) req: String,
 }
 
-/// `[[workspace.metadata.leptos]]`, which cargo-leptos reads as well. A key that is not here makes the site of one differ from the other's, so
-/// it is refused.
+/// `[[workspace.metadata.leptos]]`, which cargo-leptos also reads. Unknown keys are rejected, because they would make its site differ from
+/// ours.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Leptos {
-    /// Of no effect, as there is one project.
+    /// Unused, because there is only one project.
     #[serde(rename = "name")]
     _name: String,
     pub(crate) output_name: String,
@@ -58,7 +58,7 @@ pub(crate) struct Leptos {
     pub(crate) lib_default_features: bool,
     pub(crate) site_root: PathBuf,
     pub(crate) site_pkg_dir: String,
-    /// Where cargo-leptos serves.
+    /// The address at which cargo-leptos serves.
     #[serde(rename = "site-addr")]
     _site_addr: String,
     pub(crate) style_file: PathBuf,
@@ -66,14 +66,14 @@ pub(crate) struct Leptos {
     pub(crate) assets_dir: PathBuf,
     pub(crate) hash_files: bool,
     pub(crate) disable_erase_components: bool,
-    /// How cargo-leptos runs the browser tests.
+    /// The command with which cargo-leptos runs the browser tests.
     #[serde(rename = "end2end-cmd")]
     _end2end_cmd: String,
     pub(crate) end2end_dir: PathBuf,
 }
 
 impl Project {
-    /// Asks Cargo.
+    /// Loads the metadata with `cargo metadata`.
     pub(crate) fn load() -> Result<Self> {
         #[derive(Deserialize)]
         struct Metadata {
@@ -99,23 +99,23 @@ impl Project {
         })
     }
 
-    /// The folder that the site is built in.
+    /// The output folder of the site.
     pub(crate) fn site_dir(&self) -> PathBuf {
         self.root.join(&self.leptos.site_root)
     }
 
-    /// The file that the binary of a profile takes the site from. `server/build.rs` names it, too.
+    /// The bundle of the site that the binary of a profile embeds. `server/build.rs` uses the same path.
     pub(crate) fn bundle(&self, profile: &str) -> PathBuf {
         self.root.join(format!("target/site.{profile}.bundle"))
     }
 
-    /// A path for people: relative to the workspace, if it is there.
+    /// Formats a path relative to the workspace, if it is inside.
     pub(crate) fn shown<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()
     }
 }
 
-/// The target that this machine is, such as `x86_64-unknown-linux-gnu`. Cargo takes `host-tuple` for it.
+/// The target triple of this machine, such as `x86_64-unknown-linux-gnu`, which Cargo calls `host-tuple`.
 pub(crate) fn host_target() -> Result<String> {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output =
@@ -126,7 +126,7 @@ pub(crate) fn host_target() -> Result<String> {
     Ok(String::from_utf8(output.stdout).context("`rustc --print host-tuple` writes something else")?.trim().to_owned())
 }
 
-/// Runs Cargo, in the workspace that this program was started in.
+/// Runs Cargo in the workspace in which this program was started.
 pub(crate) fn cargo(parameters: &[&str]) -> Result<()> {
     let status = cargo_command().args(parameters).status().context("cannot start cargo")?;
     if !status.success() {
@@ -144,7 +144,8 @@ fn cargo_json<T: DeserializeOwned>(parameters: &[&str]) -> Result<T> {
         .with_context(|| format!("`cargo {}` writes something else", parameters.join(" ")))
 }
 
-/// The Cargo that has built this program, without what it has told us about ourselves, which would make it build other things anew.
+/// The Cargo that has built this program, without the environment variables that it set for this package, because they would cause
+/// rebuilds.
 fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {

@@ -1,4 +1,4 @@
-//! The site: names with hashes, compressed files, a folder and a bundle of them.
+//! The files of the site: hashed names, compression, and output as a folder and a bundle.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use site::{HASH_FILE, Names, NewFile, PKG};
 
 use crate::bindgen::Module;
 
-/// How many hexadecimal digits of the hash of its content stand in a file's name.
+/// The number of hexadecimal digits of the content hash in file names.
 const HASH_DIGITS: usize = 16;
 
-/// A window as large as any file here.
+/// The window size as a power of two: larger than all files here.
 const BROTLI_WINDOW: i32 = 24;
 
-/// How well files are compressed.
+/// The compression level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
-    /// In a moment, for trying and testing.
+    /// Fast, for development and tests.
     Fast,
-    /// As well as brotli can: ten seconds for a megabyte.
+    /// The maximum, which takes ten seconds per megabyte.
     Best,
 }
 
@@ -32,14 +32,14 @@ impl Compression {
     }
 }
 
-/// All files of a site.
+/// The files of a site.
 pub(crate) struct SiteFiles {
     pub(crate) names: Names,
     pub(crate) files: Vec<NewFile>,
 }
 
 impl SiteFiles {
-    /// Names and compresses what was built, and adds the files of the assets folder.
+    /// Names and compresses the built files, and adds the files of the assets folder.
     pub(crate) fn new(
         output_name: &str,
         module: Module,
@@ -65,13 +65,13 @@ impl SiteFiles {
         Ok(Self { names, files })
     }
 
-    /// The sizes of a file, as it is and compressed.
+    /// The uncompressed and compressed size of a file.
     pub(crate) fn sizes(&self, path: &str) -> Option<(usize, usize)> {
         let file = self.files.iter().find(|file| file.path == path)?;
         Some((file.content.len(), file.brotli.as_ref().map_or(file.content.len(), Vec::len)))
     }
 
-    /// Writes the files into a folder, in the place of whatever was there, with their hashes in the form that cargo-leptos gives them.
+    /// Replaces a folder with the files, and writes their hashes in the format of cargo-leptos.
     pub(crate) fn write_folder(&self, folder: &Path) -> Result<()> {
         if folder.exists() {
             std::fs::remove_dir_all(folder).with_context(|| format!("cannot empty {}", folder.display()))?;
@@ -92,7 +92,7 @@ impl SiteFiles {
         write(&folder.join(HASH_FILE), hashes.as_bytes())
     }
 
-    /// Writes all of them into one file, unless it is the same already: whatever is linked with it need not be linked again then.
+    /// Writes the files into one bundle, unless it is unchanged. An unchanged timestamp avoids linking the binary again.
     pub(crate) fn write_bundle(&self, path: &Path) -> Result<()> {
         let bundle = site::bundle(&self.names, &self.files)?;
         if std::fs::read(path).is_ok_and(|before| before == bundle) {
@@ -125,7 +125,7 @@ fn compress(content: &[u8], compression: Compression) -> Result<Vec<u8>> {
     Ok(compressed)
 }
 
-/// All files below a folder, in the order of their names.
+/// The files below a folder, sorted by name.
 fn files_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?;

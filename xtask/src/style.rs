@@ -1,10 +1,10 @@
-//! One style sheet out of those that `@import` names, as cargo-leptos makes it with `style-bundle`.
+//! Bundles style sheets by resolving `@import`, like the option `style-bundle` of cargo-leptos.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// Reads a style sheet, with those that it imports in the place of the imports. Each is taken in once, where it is imported first.
+/// Reads a style sheet, and replaces its imports by the imported files. A file must not be imported twice.
 pub(crate) fn bundle(file: &Path) -> Result<String> {
     let mut css = String::new();
     add(file, &mut Vec::new(), &mut Vec::new(), &mut css)?;
@@ -35,7 +35,7 @@ fn add(file: &Path, importing: &mut Vec<PathBuf>, added: &mut Vec<PathBuf>, css:
     Ok(())
 }
 
-/// The files that a style sheet imports, and what follows the imports.
+/// Returns the imported files of a style sheet, and the text after the imports.
 fn split_imports(text: &str) -> Result<(Vec<&str>, &str)> {
     let mut imports = Vec::new();
     let mut rest = text;
@@ -52,7 +52,7 @@ fn split_imports(text: &str) -> Result<(Vec<&str>, &str)> {
     Ok((imports, rest))
 }
 
-/// The file in `url("x.css")`, `url(x.css)` or `"x.css"`.
+/// Returns the file in `url("x.css")`, `url(x.css)` or `"x.css"`.
 fn file_of(import: &str) -> Result<&str> {
     let inner = import.strip_prefix("url(").and_then(|import| import.strip_suffix(')')).unwrap_or(import).trim();
     let unquoted = ['"', '\''].iter().find_map(|quote| inner.strip_prefix(*quote)?.strip_suffix(*quote));
@@ -65,7 +65,7 @@ fn file_of(import: &str) -> Result<&str> {
     Ok(file)
 }
 
-/// What follows white space and comments.
+/// Skips leading white space and comments.
 fn skip_comments(text: &str) -> Result<&str> {
     let mut text = text.trim_start();
     while let Some(comment) = text.strip_prefix("/*") {

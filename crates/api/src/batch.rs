@@ -1,4 +1,4 @@
-//! A batch, the list of them, and changes to one.
+//! Batches, lists of batches, and changes of batches.
 
 use std::collections::BTreeMap;
 
@@ -7,95 +7,95 @@ use serde::{Deserialize, Serialize};
 use crate::launch::{Number, WorkSpec};
 use crate::square::Square;
 
-/// One batch: the answer of `GET /api/batches/{id}`, and of every request that launches, changes, cancels or retries one.
+/// A batch: the response of `GET /api/batches/{id}`, and of all requests that launch, change, cancel or retry one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BatchDocument {
-    /// 32 hexadecimal digits. Anyone who has it can look at the batch.
+    /// 32 hexadecimal digits. The id grants read access.
     pub id: String,
-    /// What each of its tasks does.
+    /// The work of each task.
     pub work: WorkSpec,
     /// The number of rows, 1 to 4,096.
     pub rows: u32,
     /// The number of columns, 1 to 4,096.
     pub columns: u32,
-    /// Determines the order of the tasks; at most 2^53 - 1, so that any JSON client can hold it exactly.
+    /// Determines the order of the tasks; at most 2^53 - 1, so that all JSON clients can represent it exactly.
     pub seed: u64,
-    /// How often a task is tried before its square has failed, at least 1.
+    /// The maximum number of attempts at a task, at least 1.
     pub attempts: u32,
     /// The time limit of one attempt, in milliseconds.
     pub timeout_ms: u32,
-    /// How many of its tasks may run at the same time; `null` for no limit.
+    /// The maximum number of tasks that run at the same time; `null` for no limit.
     pub concurrency: Option<u32>,
-    /// The share of a lap's tasks, from 0 to 1, above which failures stop the lap; `null` for never.
+    /// The share of a lap's tasks, from 0 to 1, that may fail. If more fail, the lap is stopped. `null` for no limit.
     pub tolerated_failures: Option<f64>,
-    /// The number of a lap's tasks above which failures stop the lap; `null` for never.
+    /// The number of a lap's tasks that may fail. If more fail, the lap is stopped. `null` for no limit.
     #[serde(default)]
     pub max_failures: Option<u32>,
-    /// How such a lap is stopped, `now` or `soon`.
+    /// How the lap is stopped when too many tasks have failed: `now` or `soon`.
     #[serde(default)]
     pub halt: String,
-    /// The time limit of a lap, in milliseconds; `null` for none.
+    /// The time limit of a lap, in milliseconds; `null` for no limit.
     pub deadline_ms: Option<u32>,
-    /// In which order the squares run, `random` or `input`.
+    /// The order in which the squares run: `random` or `input`.
     #[serde(default)]
     pub order: String,
-    /// What people call it; `null` if it has no title.
+    /// A title for people; `null` if there is none.
     #[serde(default)]
     pub title: Option<String>,
-    /// What programs find it by.
+    /// Labels for programs, by name.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Its share of the working time: `low`, `normal` or `high`.
     #[serde(default)]
     pub priority: String,
-    /// No task of the first lap starts before this moment; `null` if it was launched to start at once.
+    /// No task of the first lap starts before this time; `null` for an immediate start.
     #[serde(default)]
     pub not_before: Option<String>,
-    /// The state of the batch.
+    /// The status of the batch.
     pub status: BatchStatus,
     /// The current lap, from 1.
     pub lap: u32,
     /// The number of squares. The last row may be shorter than the others, so this can be less than `rows * columns`.
     pub tasks: u32,
-    /// How many squares are done.
+    /// The number of done squares.
     pub done: u32,
-    /// How many squares have failed.
+    /// The number of failed squares.
     pub failed: u32,
-    /// How many squares are not run, because the batch was stopped before and no later lap runs them.
+    /// The number of squares that were not run because the batch was stopped, and that no later lap runs.
     #[serde(default)]
     pub not_run: u32,
-    /// When the batch was launched.
+    /// The time of the launch.
     pub created_at: String,
-    /// When the current lap was started.
+    /// The start of the current lap.
     pub started_at: String,
-    /// When the current lap crossed its finish line; `null` unless `status` is `finished`.
+    /// The time at which the current lap crossed its finish line; `null` unless `status` is `finished`.
     pub finished_at: Option<String>,
-    /// When the batch was cancelled; `null` unless `status` is `cancelled`.
+    /// The time of the cancellation; `null` unless `status` is `cancelled`.
     pub cancelled_at: Option<String>,
-    /// Why the batch was cancelled; `null` unless `status` is `cancelled` or `draining`.
+    /// The cause of the cancellation; `null` unless `status` is `cancelled` or `draining`.
     pub cancelled_because: Option<CancelCause>,
     /// The square that settled last in the current lap; `null` until the finish line.
     pub last_across: Option<Square>,
 }
 
-/// The state of a batch.
+/// The status of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BatchStatus {
-    /// Some tasks are not settled yet.
+    /// Some tasks are not settled.
     Running,
-    /// Some tasks are not settled yet, and no more of them are started.
+    /// Some tasks are not settled, and no more tasks start.
     Paused,
-    /// It stops: no more tasks are started, and those that run are not settled yet.
+    /// The batch stops: no more tasks start, and some running tasks are not settled.
     Draining,
-    /// Every square that the lap had to run has its outcome.
+    /// All squares of the lap have outcomes.
     Finished,
-    /// It was cancelled before every square had its outcome.
+    /// The batch was cancelled before all squares had outcomes.
     Cancelled,
 }
 
 impl BatchStatus {
-    /// The word for it, as in JSON.
+    /// Returns the word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -114,24 +114,24 @@ impl BatchStatus {
     }
 }
 
-/// Why a batch was cancelled.
+/// The cause of a cancellation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CancelCause {
-    /// Its owner asked for it.
+    /// A request of the owner.
     Asked,
-    /// The lap reached its `deadline_ms`.
+    /// The `deadline_ms` of the lap.
     Deadline,
-    /// More of the lap's tasks failed than `tolerated_failures` or `max_failures` allows.
+    /// More failed tasks than `tolerated_failures` or `max_failures` allows.
     Failures,
 }
 
-/// A part of the list of a session's batches, newest first: the answer of `GET /api/batches`.
+/// A page of the batches of a session, newest first: the response of `GET /api/batches`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BatchList {
-    /// The batches of this part.
+    /// The batches of this page.
     pub batches: Vec<BatchDocument>,
-    /// The cursor of the next part, for [`ListQuery::after`]; `null` at the end of the list.
+    /// The cursor of the next page, for [`ListQuery::after`]; `null` on the last page.
     pub next: Option<u64>,
 }
 
@@ -139,10 +139,10 @@ pub struct BatchList {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
-    /// The cursor of a previous part ([`BatchList::next`]); the newest batches if it is absent.
+    /// The cursor of a page, from [`BatchList::next`]. If absent, returns the newest batches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// The most batches to return, 1 to 100; 100 if it is absent.
+    /// The maximum number of batches in the response, 1 to 100; 100 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -151,8 +151,8 @@ pub struct ListQuery {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BatchChanges {
-    /// How many of its tasks may run at the same time, 1 to 65,536; `null` removes the limit. It must be present.
-    // Without this attribute serde takes an absent member for `null`.
+    /// The maximum number of tasks that run at the same time, 1 to 65,536; `null` removes the limit. Required.
+    // Without this attribute serde treats an absent member as `null`.
     #[serde(deserialize_with = "Option::deserialize")]
     pub concurrency: Option<Number>,
 }
@@ -161,26 +161,26 @@ pub struct BatchChanges {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelQuery {
-    /// Whether the tasks that run may end, and their outcomes still count.
+    /// Whether running tasks may end and have their outcomes counted.
     #[serde(default)]
     pub drain: bool,
 }
 
-/// Why squares of a batch failed: the answer of `GET /api/batches/{id}/reasons`.
+/// The reasons for failures of a batch: the response of `GET /api/batches/{id}/reasons`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonList {
-    /// The reasons, the most frequent one first; at most 1,000.
+    /// The most frequent reasons, most frequent first; at most 1,000.
     pub reasons: Vec<ReasonCount>,
-    /// How many reasons there are. After the first 65,536 different ones of a batch all others are one, `other`.
+    /// The number of distinct reasons. All reasons after the first 65,536 of a batch are replaced by `other`.
     pub total: u32,
 }
 
-/// A reason for which squares failed.
+/// A reason for failures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReasonCount {
     /// A few words, at most 64 bytes.
     pub reason: String,
-    /// How many squares failed for it.
+    /// The number of squares that failed for this reason.
     pub squares: u32,
 }
 

@@ -1,14 +1,14 @@
 //! The server-sent events of a batch: `GET /api/batches/{id}/events`.
 //!
-//! The id of each event is the step of the quilt that it led to. A client that reconnects with it in `Last-Event-ID` gets what follows. A
-//! client that is too far behind for that gets the squares that are settled once more, without ids. The stream ends after the event with
+//! The id of each event is the step of the quilt after it. A client that reconnects with it in `Last-Event-ID` gets the events after it. If
+//! the server no longer has them, it sends all settled squares again, without ids. The stream ends after the event with
 //! [`EventStatus::Complete`] or [`EventStatus::Cancelled`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::square::Square;
 
-/// One event: [`name`](Self::name) is its `event:` field, and its JSON is its `data:` field.
+/// An event: [`name`](Self::name) is its `event:` field, and its JSON is its `data:` field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum BatchEvent {
@@ -34,11 +34,11 @@ impl BatchEvent {
         }
     }
 
-    /// Reads an event from its `event:` and `data:` fields; `None` for a name that is not known, which a newer server may send.
+    /// Parses an event from its `event:` and `data:` fields. `None` for an unknown name, which a newer server may send.
     ///
     /// # Errors
     ///
-    /// The data is not what an event of this name has.
+    /// If the data is not valid for an event of this name.
     pub fn read(name: &str, data: &str) -> Result<Option<Self>, serde_json::Error> {
         Ok(Some(match name {
             "square" => Self::Square(serde_json::from_str(data)?),
@@ -50,7 +50,7 @@ impl BatchEvent {
     }
 }
 
-/// A square has its outcome, or has lost it because it is run again. Without `color` and `failed` it is pending.
+/// A square has an outcome, or is pending again because it is retried. A pending square has neither `color` nor `failed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SquareEvent {
     /// Its row, from 0.
@@ -60,41 +60,41 @@ pub struct SquareEvent {
     /// Its color, `#` and six hexadecimal digits; absent unless it is done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
-    /// Why its task failed, in full; absent unless it has failed.
+    /// The whole message of the failure; absent unless it has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// Why its task failed, in a few words that failures of the same kind share; absent unless it has failed.
+    /// The reason for the failure: a few words that are the same for similar failures; absent unless it has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// The batch is in another state.
+/// The status of the batch has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusEvent {
-    /// The state.
+    /// The status.
     pub status: EventStatus,
-    /// How many squares are done; absent unless the lap has ended, or if it was cancelled and another lap has started since.
+    /// The number of done squares; absent while the lap runs, and for a cancelled lap that was followed by another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<u32>,
-    /// How many squares have failed; absent unless the lap has ended.
+    /// The number of failed squares; absent while the lap runs, and for a cancelled lap that was followed by another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<u32>,
-    /// How many squares are not run; absent if none is, or the lap has not ended.
+    /// The number of squares that were not run; absent if it is 0, or like `done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_run: Option<u32>,
 }
 
-/// The state of a batch, as its events name it.
+/// The status of a batch in its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventStatus {
-    /// Tasks are started again after a pause.
+    /// Tasks start again after a pause.
     Running,
-    /// No more tasks are started.
+    /// No more tasks start.
     Paused,
-    /// The batch stops: no more tasks are started, and the outcomes of those that run still count.
+    /// The batch stops: no more tasks start, and the outcomes of running tasks still count.
     Draining,
-    /// The finish line: every square has its outcome.
+    /// The lap crossed its finish line: all squares have outcomes.
     Complete,
     /// The batch was cancelled.
     Cancelled,
@@ -105,32 +105,32 @@ pub enum EventStatus {
 pub struct LapEvent {
     /// The lap, from 1.
     pub lap: u32,
-    /// The squares that it runs: `failed`, `reason`, `not_run` or `squares`; absent from the first lap, which runs all.
+    /// The squares of the lap: `failed`, `reason`, `not_run` or `squares`; absent for the first lap, which runs all squares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<LapSet>,
-    /// The reason for which its squares failed; absent unless `set` is `reason`.
+    /// The reason by which squares were selected; absent unless `set` is `reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The square that it runs, if it is one of which it was asked to.
+    /// The only square of the lap; absent unless exactly one square was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub square: Option<Square>,
 }
 
-/// How the squares of a lap were chosen.
+/// How the squares of a lap were selected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LapSet {
-    /// All that failed.
+    /// All failed squares.
     Failed,
-    /// Those that failed for one reason.
+    /// Squares that failed for one reason.
     Reason,
-    /// Those that were not run.
+    /// Squares that were not run.
     NotRun,
-    /// A list of them.
+    /// A list of squares.
     Squares,
 }
 
-/// The batch has another limit of tasks that run at the same time.
+/// The concurrency limit of the batch has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConcurrencyEvent {
     /// The limit, 1 to 65,536; `null` for none.

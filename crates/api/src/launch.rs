@@ -1,4 +1,4 @@
-//! What a client sends to launch a batch, or a lap of one.
+//! Requests that launch a batch or a lap.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 
 use crate::square::Square;
 
-/// What a task does: a kind, and whatever parameters that kind takes.
+/// The work of a task: a kind with its parameters.
 ///
-/// In JSON the kind stands among its parameters: `{"kind": "color", "failure_rate": 0.1}`.
+/// In JSON the kind is a member beside the parameters: `{"kind": "color", "failure_rate": 0.1}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct WorkSpec {
-    /// The name under which the kind of work is registered.
+    /// The registered name of the kind.
     pub kind: String,
-    /// The kind's own parameters, checked by the kind.
+    /// The parameters, which the kind validates.
     #[serde(flatten)]
     pub parameters: Map<String, Value>,
 }
 
-/// Read through a map, because the code that `flatten` makes for reading is a part of what browsers download.
+/// Deserialized through a map, because `flatten` would considerably increase the code that browsers download.
 impl TryFrom<Map<String, Value>> for WorkSpec {
     type Error = &'static str;
 
@@ -38,30 +38,30 @@ impl TryFrom<Map<String, Value>> for WorkSpec {
     }
 }
 
-/// Any JSON number. Numbers of requests are checked after they were read, so that a refusal can name the member, its limits and the value.
+/// Any JSON number. Numbers are validated after deserialization, so that errors can contain the member, its limits and the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Number(serde_json::Number);
 
 impl Number {
-    /// The number, if it is whole and within 0 to `u64::MAX`.
+    /// The number, if it is an integer from 0 to `u64::MAX`.
     #[must_use]
     pub fn as_u64(&self) -> Option<u64> {
         self.0.as_u64()
     }
 
-    /// The number as a float, maybe rounded.
+    /// The number as a float, possibly rounded.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         self.0.as_f64()
     }
 
-    /// A whole number.
+    /// Converts an integer.
     #[must_use]
     pub fn from_u64(value: u64) -> Self {
         Self(value.into())
     }
 
-    /// A float as a number; `None` if it is infinite or not a number, which JSON cannot write.
+    /// Converts a float; `None` for infinity and NaN, which JSON cannot represent.
     #[must_use]
     pub fn from_f64(value: f64) -> Option<Self> {
         serde_json::Number::from_f64(value).map(Self)
@@ -92,63 +92,63 @@ impl fmt::Display for Number {
     }
 }
 
-/// The body of `POST /api/batches`, or the field `launch` of a form whose field `file` brings the input.
+/// The body of `POST /api/batches`, or the field `launch` of a form with the input in the field `file`.
 ///
-/// The numbers' upper limits are those of the server's configuration; its defaults are given here.
+/// The configuration of the server determines the maximum numbers. The default ones are documented here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaunchRequest {
-    /// What each task does.
+    /// The work of each task.
     pub work: WorkSpec,
-    /// The number of rows, 1 to 4,096. Rows and columns can be absent if the work itself determines the number of tasks.
+    /// The number of rows, 1 to 4,096. Rows and columns are optional if the work determines the number of tasks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Number>,
     /// The number of columns, 1 to 4,096.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<Number>,
-    /// Determines the order of the tasks, 0 to 2^53 - 1; random if it is absent.
+    /// Determines the order of the tasks, 0 to 2^53 - 1; random if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<Number>,
-    /// How often a task is tried, 1 to 20; 3 if it is absent.
+    /// The maximum number of attempts at a task, 1 to 20; 3 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Number>,
-    /// The time limit of one attempt in milliseconds, 1 to an hour; one minute if it is absent.
+    /// The time limit of one attempt in milliseconds, at most one hour; one minute if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<Number>,
-    /// How many tasks may run at the same time, 1 to 65,536; no limit if it is absent.
+    /// The maximum number of tasks that run at the same time, 1 to 65,536; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Number>,
-    /// The share of a lap's tasks, from 0 to 1, above which failures stop the lap; never if it is absent.
+    /// The share of a lap's tasks, from 0 to 1, that may fail. If more fail, the lap is stopped. No limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerated_failures: Option<Number>,
-    /// The number of a lap's tasks, from 0, above which failures stop the lap, in the place of `tolerated_failures`.
+    /// The number of a lap's tasks that may fail. If more fail, the lap is stopped. Excludes `tolerated_failures`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_failures: Option<Number>,
-    /// How such a lap is stopped: `now`, which cuts running attempts short, or `soon`, which lets them end; `now` if it is absent.
+    /// How the lap is stopped when too many tasks have failed: `now` cancels running attempts, `soon` waits for them; `now` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halt: Option<String>,
-    /// The time limit of a lap in milliseconds, 1 to a week; none if it is absent.
+    /// The time limit of a lap in milliseconds, at most one week; no limit if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<Number>,
-    /// In which order the squares run: `random`, or `input` for that of the rows; `random` if it is absent.
+    /// The order in which the squares run: `random`, or `input` for row by row; `random` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// What people call the batch: one line of at most 500 bytes.
+    /// A title for people: one line of at most 500 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What programs find it by: at most 16 names with a value each, at most 63 bytes both together.
+    /// Labels for programs: at most 16 names with a value each. Name and value have at most 63 bytes together.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// Its share of the working time: `low`, `normal` or `high`, each four times the one before; `normal` if it is absent.
+    /// The share of working time: `low`, `normal` or `high`, each four times the previous one; `normal` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<String>,
-    /// A point in time as in RFC 3339, at most one year ahead, before which no task starts; at once if it is absent.
+    /// No task starts before this time, in RFC 3339, at most one year ahead; starts immediately if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<String>,
 }
 
 impl LaunchRequest {
-    /// A request that names the work and leaves out everything else.
+    /// A request with only the work.
     #[must_use]
     pub fn new(work: WorkSpec) -> Self {
         Self {
@@ -172,32 +172,32 @@ impl LaunchRequest {
     }
 }
 
-/// The body of `POST /api/batches/{id}/retry` and `POST /api/batches/{id}/continue`, which start a lap of a batch that is over.
+/// The body of `POST /api/batches/{id}/retry` and `POST /api/batches/{id}/continue`, which start another lap of a batch that is over.
 ///
-/// At most one of `reason`, `squares` and `not_run` says which squares the lap runs. Without any, `retry` runs all that failed, and
-/// `continue` all that were not run. Squares that are done never run again. Limits that are absent stay as they were.
+/// At most one of `reason`, `squares` and `not_run` selects the squares of the lap. Without them, `retry` selects all failed squares, and
+/// `continue` selects those that were not run. Done squares never run again. Absent limits do not change.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LapRequest {
-    /// Those that failed for this reason.
+    /// Selects squares that failed for this reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// These, as far as they failed or were not run.
+    /// Selects these squares, if they failed or were not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub squares: Option<Vec<Square>>,
-    /// `true` for those that were not run.
+    /// Selects squares that were not run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_run: bool,
-    /// How often a task is attempted from now on, 1 to 20.
+    /// The new maximum number of attempts at a task, 1 to 20.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Number>,
-    /// The time limit of one attempt from now on, in milliseconds, 1 to an hour.
+    /// The new time limit of one attempt in milliseconds, at most one hour.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<Number>,
-    /// How many tasks may run at the same time from now on, 1 to 65,536.
+    /// The new maximum number of tasks that run at the same time, 1 to 65,536.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<Number>,
-    /// The time limit of the lap in milliseconds, 1 to a week.
+    /// The new time limit of a lap in milliseconds, at most one week.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline_ms: Option<Number>,
 }

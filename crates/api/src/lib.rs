@@ -1,26 +1,25 @@
-//! The types of the HTTP API: what the server writes and its clients read, and the other way round.
+//! The types of the HTTP API, for the server and its clients.
 //!
-//! Plain data, with no dependency but serde: the server, the page in the browser, the command line tools and any other client use the same
-//! types, so a member that is renamed is a compile error in all of them. What a request may ask for is checked elsewhere, where the limits
-//! are known.
+//! This crate contains only data types and depends only on serde. The server, the page and the command-line tools use the same types, so
+//! that renaming a member causes compile errors in all of them. The server validates requests, because only it knows the limits.
 //!
-//! Documents of the server ignore members that they do not know, so that an older client can read a newer server. Requests refuse them, so
-//! that a misspelled one is not ignored.
+//! Deserializing a response ignores unknown members, so that older clients work with newer servers. Deserializing a request rejects them,
+//! so that misspelled members are not ignored.
 //!
 //! # Layout
 //!
-//! - [`batch`]: a batch, the list of them, changes to one
+//! - [`batch`]: batches, lists of batches, and changes of batches
 //! - [`square`]: a square with its attempts
 //! - [`event`]: the server-sent events of a batch
-//! - [`result`]: the results of a batch, a line for each square
-//! - [`receipt`]: what is left of a lap at its finish line
-//! - [`launch`]: what a client sends to launch a batch, or a lap of one
-//! - [`problem`]: why a request was refused
+//! - [`result`]: the results of a batch, one line per square
+//! - [`receipt`]: receipts of finished laps
+//! - [`launch`]: requests that launch a batch or a lap
+//! - [`problem`]: errors
 //!
 //! # Conventions
 //!
-//! - Rows, columns and indices count from 0; laps and attempts from 1.
-//! - Points in time are RFC 3339 text in UTC with milliseconds, such as `2026-09-21T14:13:20.123Z`. Durations are whole milliseconds.
+//! - Rows, columns and indices start at 0; laps and attempts at 1.
+//! - Times are RFC 3339 text in UTC with milliseconds, such as `2026-09-21T14:13:20.123Z`. Durations are integers in milliseconds.
 //! - Ids of batches are 32 hexadecimal digits.
 
 pub mod batch;

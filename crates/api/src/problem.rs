@@ -1,34 +1,34 @@
-//! Why a request was refused.
+//! Errors as problem details.
 
 use serde::{Deserialize, Serialize};
 
-/// The beginning of every problem's type.
+/// The prefix of the types of all problems.
 const TYPE: &str = "urn:quilt:problem:";
 
-/// A problem document of RFC 9457: the body of every answer that is no success, as `application/problem+json`.
+/// A problem document of RFC 9457: the body of all error responses, as `application/problem+json`.
 ///
-/// All members are optional when one is read, because a proxy may have written it.
+/// All members are optional in deserialization, because a proxy may have written the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProblemDocument {
-    /// What kind of problem it is, for programs: `urn:quilt:problem:` and a stable [`name`](Self::name).
+    /// The kind of the problem, for programs: `urn:quilt:problem:` and a stable [`name`](Self::name).
     pub r#type: String,
-    /// The reason phrase of the status.
+    /// The reason phrase of the status code.
     pub title: String,
-    /// The status of the answer, 400 to 599.
+    /// The status code, 400 to 599.
     pub status: u16,
-    /// What is wrong, for people: what happened, the value, the limit.
+    /// The description, for people: what happened, the value, the limit.
     pub detail: String,
 }
 
 impl ProblemDocument {
-    /// A problem of this name, which is stable and in lowercase with hyphens.
+    /// Creates a problem with a name, which is stable and consists of lowercase words and hyphens.
     #[must_use]
     pub fn new(name: &str, title: &str, status: u16, detail: String) -> Self {
         Self { r#type: format!("{TYPE}{name}"), title: title.into(), status, detail }
     }
 
-    /// The name of the problem, such as `no-such-batch`; `None` if it is not one of this API.
+    /// The name of the problem, such as `no-such-batch`; `None` if the problem is not from this API.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.r#type.strip_prefix(TYPE)

@@ -1,42 +1,41 @@
-//! What is left of a lap at its finish line, and the queries of receipts and journals.
+//! Receipts of finished laps, and the queries of receipts and journals.
 
 use serde::{Deserialize, Serialize};
 
-/// The record of one finish line: the answer of `GET /api/batches/{id}/receipt`.
+/// The record of a finish line: the response of `GET /api/batches/{id}/receipt`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptDocument {
     /// The id of the batch, 32 hexadecimal digits.
     pub batch: String,
     /// The lap, from 1.
     pub lap: u32,
-    /// How many tasks the lap had to run.
+    /// The number of tasks of the lap.
     pub lap_tasks: u32,
-    /// How many attempts at them were recorded.
+    /// The number of recorded attempts in the lap.
     pub attempts: u64,
     /// The number of squares of the quilt.
     pub tasks: u32,
-    /// How many squares were done, in whatever lap.
+    /// The number of done squares, in all laps.
     pub done: u32,
-    /// How many squares had failed.
+    /// The number of failed squares.
     pub failed: u32,
-    /// How many squares were not run.
+    /// The number of squares that were not run.
     #[serde(default)]
     pub not_run: u32,
-    /// When the lap was started.
+    /// The start of the lap.
     pub started_at: String,
-    /// When it crossed its finish line.
+    /// The time at which the lap crossed its finish line.
     pub finished_at: String,
     /// The task that settled last.
     pub last_across: LastAcross,
-    /// The tasks with the longest attempts, longest first: at most 5, none below a millisecond.
+    /// The tasks with the longest attempts, longest first: at most 5. Attempts below one millisecond are omitted.
     pub slowest: Vec<SlowTask>,
-    /// The rule of the digest: 2, or 1 for a batch that was launched before reasons and messages were told apart, whose reasons are the
-    /// whole messages.
+    /// The rule of the digest: 2, or 1 for batches of older versions, in which the reason of a failure is its whole message.
     #[serde(default = "first_rule")]
     pub digest_rule: u32,
-    /// SHA-256 over the outcomes of all squares in reading order, 64 hexadecimal digits. A done square is the byte 1 and its red, green and
-    /// blue; a failed one is the byte 2, the length of its reason in bytes as 32 bits in big-endian order, and the reason; one that was not
-    /// run is the byte 3.
+    /// SHA-256 over the outcomes of all squares in reading order, as 64 hexadecimal digits. A done square is the byte 1 and its red, green
+    /// and blue. A failed square is the byte 2, the length of its reason in bytes as 32 bits in big-endian order, and the reason. A square
+    /// that was not run is the byte 3.
     pub outcomes_sha256: String,
 }
 
@@ -51,9 +50,9 @@ pub struct LastAcross {
     pub row: u32,
     /// The column of its square, from 0.
     pub column: u32,
-    /// The name of the worker that ran it; `null` if that was not recorded.
+    /// The name of the worker that ran it; `null` if not recorded.
     pub worker: Option<String>,
-    /// The attempt that settled it, from 1; `null` if that was not recorded.
+    /// The attempt that settled it, from 1; `null` if not recorded.
     pub attempt: Option<u32>,
 }
 
@@ -68,7 +67,7 @@ pub struct SlowTask {
     pub worker: String,
     /// The attempt, from 1.
     pub attempt: u32,
-    /// How long the attempt took, in milliseconds.
+    /// The duration of the attempt, in milliseconds.
     pub took_ms: u32,
 }
 
@@ -76,16 +75,16 @@ pub struct SlowTask {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptQuery {
-    /// The lap, from 1; the last one that crossed its finish line if it is absent.
+    /// The lap, from 1; the last finished lap if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lap: Option<u32>,
 }
 
-/// The query of `GET /api/batches/{id}/journal`, whose answer is binary.
+/// The query of `GET /api/batches/{id}/journal`, whose response is binary.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JournalQuery {
-    /// How many events at the beginning are left out; 0 if it is absent.
+    /// The number of events to skip; 0 if absent.
     #[serde(default)]
     pub after: u64,
 }

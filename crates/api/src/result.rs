@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::square::TaskState;
 
 /// The result of one square: a line of `application/x-ndjson`. The lines are in reading order: by row, then by column.
-// The members are written in this order.
+// The declaration order is the order in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultLine {
     /// Its color, `#` and six hexadecimal digits; absent unless `state` is `done`.
@@ -14,16 +14,17 @@ pub struct ResultLine {
     pub color: Option<String>,
     /// Its column, from 0.
     pub column: u32,
-    /// What its task recorded, by name. The names are those of the kind of work. Absent if it recorded nothing or made a picture.
+    /// Details that the task recorded, by name. The kind of work determines the names. Absent if there are none, or the task produced a
+    /// picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Map<String, Value>>,
-    /// Why its task failed, in full; absent unless `state` is `failed`.
+    /// The whole message of the failure; absent unless `state` is `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
-    /// The item of the input that its task is about; absent if the work has no items.
+    /// The input item of its task; absent if the work has no items.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub item: Option<String>,
-    /// Why its task failed, in a few words that failures of the same kind share; absent unless `state` is `failed`.
+    /// The reason for the failure: a few words that are the same for similar failures; absent unless `state` is `failed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Its row, from 0.
@@ -36,16 +37,16 @@ pub struct ResultLine {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResultsQuery {
-    /// The format; what the header `Accept` asks for if it is absent.
+    /// The format; if absent, the header `Accept` determines it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<ResultFormat>,
-    /// Only squares in this state; all if it is absent. Not with [`ResultFormat::Png`].
+    /// Only squares in this state; all if absent. Not with [`ResultFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<TaskState>,
-    /// Only squares that failed for this reason; all if it is absent. Not with [`ResultFormat::Png`].
+    /// Only squares that failed for this reason; all if absent. Not with [`ResultFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The most squares to return; all if it is absent. Not with [`ResultFormat::Png`].
+    /// The maximum number of squares in the response; no limit if absent. Not with [`ResultFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
@@ -54,19 +55,19 @@ pub struct ResultsQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ResultFormat {
-    /// A [`ResultLine`] a line.
+    /// One [`ResultLine`] per line.
     Ndjson,
-    /// A table, with a line of names first.
+    /// A table with a header.
     Csv,
-    /// The picture that the tasks made together; a pixel a square if they made none.
+    /// The pictures of all tasks, joined; one pixel per square if the work has no pictures.
     Png,
 }
 
 impl ResultFormat {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Png];
 
-    /// The word for it, as in a query. It is also the extension of such files.
+    /// Returns the word in queries, which is also the file extension.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The place of a square in the quilt.
+/// A square, by its row and column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Square {
     /// The row, from 0.
@@ -12,7 +12,7 @@ pub struct Square {
     pub column: u32,
 }
 
-/// The state of a task, and so of its square.
+/// The state of a task and of its square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
@@ -20,17 +20,17 @@ pub enum TaskState {
     Pending,
     /// It succeeded.
     Done,
-    /// It failed for good.
+    /// It failed permanently.
     Failed,
     /// The batch was stopped before it ran, and no later lap runs it.
     NotRun,
 }
 
 impl TaskState {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 4] = [Self::Pending, Self::Done, Self::Failed, Self::NotRun];
 
-    /// The word for it, as in JSON.
+    /// Returns the word in JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,7 +41,7 @@ impl TaskState {
         }
     }
 
-    /// The state in words, for people.
+    /// Returns the words on pages.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -51,91 +51,92 @@ impl TaskState {
     }
 }
 
-/// One square with every recorded attempt at its task: the answer of `GET /api/batches/{id}/squares/{row}/{column}`.
+/// A square with all recorded attempts at its task: the response of `GET /api/batches/{id}/squares/{row}/{column}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SquareDocument {
     /// Its row, from 0.
     pub row: u32,
     /// Its column, from 0.
     pub column: u32,
-    /// The item of the input that its task is about; `null` if the work has no items.
+    /// The input item of its task; `null` if the work has no items.
     pub item: Option<String>,
     /// The state of its task.
     pub state: TaskState,
     /// Its color, `#` and six hexadecimal digits; `null` unless `state` is `done`.
     pub color: Option<String>,
-    /// Why its task failed, in full; `null` unless `state` is `failed`.
+    /// The whole message of the failure; `null` unless `state` is `failed`.
     pub failed: Option<String>,
-    /// Why its task failed, in a few words that failures of the same kind share; `null` unless `state` is `failed`.
+    /// The reason for the failure: a few words that are the same for similar failures; `null` unless `state` is `failed`.
     #[serde(default)]
     pub reason: Option<String>,
-    /// What its task recorded, by name. The names are those of the kind of work. `null` if it recorded nothing or made a picture.
+    /// Details that the task recorded, by name. The kind of work determines the names. `null` if there are none, or the task produced a
+    /// picture.
     pub detail: Option<Map<String, Value>>,
-    /// The path of the picture that its task made, on the same server; `null` if it made none.
+    /// The path, on this server, of the picture that the task produced; `null` if there is none.
     pub picture: Option<String>,
-    /// What its task waits for; `null` unless `state` is `pending`.
+    /// Why the task does not run; `null` unless `state` is `pending`.
     #[serde(default)]
     pub waiting: Option<Waiting>,
-    /// The attempts, oldest first; the last 1,000 of them.
+    /// The last 1,000 attempts, oldest first.
     pub attempts: Vec<Attempt>,
 }
 
-/// What a pending task waits for.
+/// The state of a pending task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     /// The cause.
     #[serde(rename = "for")]
     pub cause: WaitingFor,
-    /// When it is tried again; `null` unless `for` is `retry`.
+    /// The time of the retry; `null` unless `for` is `retry`.
     pub until: Option<String>,
-    /// The same in a sentence.
+    /// The cause as a sentence.
     pub text: String,
 }
 
-/// The cause for which a task waits.
+/// What a pending task is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingFor {
-    /// Nothing: a worker has it.
+    /// Nothing: the task is assigned to a worker.
     Running,
-    /// Its batch is paused.
+    /// The batch is paused.
     Paused,
-    /// Its batch is being stopped.
+    /// The batch is being stopped.
     Stopping,
-    /// As many tasks of its batch run as may at the same time.
+    /// The concurrency limit of the batch is reached.
     Concurrency,
-    /// It failed, and is tried again later.
+    /// The last attempt failed, and the retry is not due.
     Retry,
-    /// Its batch was launched to start later.
+    /// The start time of the batch is in the future.
     NotBefore,
     /// No node can run it.
     Unable,
-    /// As many tasks for the same host, or whatever else they share, run as may at the same time, or no other one starts before a time.
+    /// A limit for tasks with the same key, such as the host: their number, or the time between them.
     Key,
-    /// No node has slots for such tasks.
+    /// No node has slots for tasks of this class.
     NoSlots,
-    /// Its workers were lost, and few such tasks run at the same time.
+    /// Workers were lost while they ran the task, and few such tasks run at the same time.
     Suspected,
     /// A free worker.
     Turn,
-    /// No node coordinates its batch at this moment.
+    /// No node is currently the coordinator of the batch.
     Coordinator,
 }
 
 /// One attempt at a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
-    /// The lap in which it was made, from 1.
+    /// The lap of the attempt, from 1.
     pub lap: u32,
-    /// Which attempt of that lap it was, from 1.
+    /// The number of the attempt in the lap, from 1.
     pub attempt: u32,
-    /// The name of the worker that made it.
+    /// The name of the worker.
     pub worker: String,
-    /// When it was started.
+    /// The start of the attempt.
     pub started_at: String,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u32,
-    /// The reason for which it failed; `null` if it succeeded.
+    /// The message of the failure; `null` if it succeeded.
     pub error: Option<String>,
 }
 

@@ -1,11 +1,11 @@
-//! What the tests of this crate share.
+//! Shared test helpers.
 
 use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Checks that a value is written as exactly this JSON, and read back from it.
+/// Checks that a value serializes to exactly this JSON, and is deserialized from it.
 #[track_caller]
 pub(crate) fn assert_golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: &T, json: &str) {
     assert_eq!(serde_json::to_string(value).expect("plain data"), json);

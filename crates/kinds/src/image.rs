@@ -16,7 +16,7 @@ use self::parameters::ImageParameters;
 use self::tiles::ImageWork;
 pub use self::tiles::{PixelRange, tile_range};
 
-/// The size of the largest image in memory, in bytes: four for each pixel.
+/// The memory of the largest decoded image, in bytes: four per pixel.
 pub const MAX_DECODED_BYTES: u64 = decode::MAX_PIXELS * 4;
 
 const NAME: &str = "image";
@@ -30,7 +30,7 @@ pub struct ImageKind {
 }
 
 impl ImageKind {
-    /// With at most this many bytes of decoded images in memory.
+    /// Creates the kind with at most this many bytes of decoded images in memory.
     #[must_use]
     pub fn new(max_memory: u64) -> Self {
         Self { images: ImageCache::new(max_memory) }

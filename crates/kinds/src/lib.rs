@@ -1,6 +1,6 @@
 //! The built-in kinds of work.
 //!
-//! Each kind is a module and a line in [`registry`]; `docs/adding-work.md` shows how to add one.
+//! Each kind is a module and a line in [`registry`]. `docs/adding-work.md` explains how to add one.
 //!
 //! # Layout
 //!
@@ -19,19 +19,19 @@ pub mod render;
 
 use engine::work::Registry;
 
-/// What the operator of a node allows.
+/// The policy of a node's operator.
 #[derive(Debug, Clone)]
 pub struct WorkPolicy {
-    /// Which addresses may be fetched.
+    /// The addresses that may be fetched.
     pub fetch: fetch::FetchPolicy,
-    /// Which commands may run.
+    /// The commands that may run.
     pub commands: command::CommandPolicy,
-    /// The memory for data that tasks share, in bytes: decoded images. At least [`MIN_SHARED_MEMORY`].
+    /// The memory for data shared by tasks, in bytes: decoded images. At least [`MIN_SHARED_MEMORY`].
     pub max_memory: u64,
 }
 
 impl Default for WorkPolicy {
-    /// 512 MiB of memory.
+    /// The default is 512 MiB of memory.
     fn default() -> Self {
         Self {
             fetch: fetch::FetchPolicy::default(),
@@ -41,7 +41,7 @@ impl Default for WorkPolicy {
     }
 }
 
-/// The memory with which an image of the largest size is kept, in bytes. The cache keeps nothing that takes almost all of it.
+/// The minimum memory for caching an image of the maximum size, in bytes. The cache rejects images that take almost all of it.
 pub const MIN_SHARED_MEMORY: u64 = image::MAX_DECODED_BYTES / 10 * 11;
 
 /// Returns all kinds of work.

@@ -86,7 +86,7 @@ async fn wait_for_line(path: &Path) -> String {
     }
 }
 
-/// Waits until a process has exited, even if nobody has reaped it.
+/// Waits until a process has exited, even if it has not been reaped.
 async fn wait_for_exit(pid: &str) {
     let is_alive = || {
         let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The squares as pixels, one each, painted for a few milliseconds a frame.
+//! The squares as pixels, painted in slices of a few milliseconds per frame.
 
 use quilt::{Color, Grid, Position, Square};
 use viewer::{Dirty, Paint, Scene, TaskState};
@@ -8,29 +8,29 @@ use web_sys::{HtmlCanvasElement, ImageData};
 use crate::browser::{context, now};
 use crate::theme::Theme;
 
-/// How long painting may take in one frame, in milliseconds.
+/// The time for painting per frame, in milliseconds.
 const FRAME_BUDGET_MS: f64 = 7.0;
 
-/// How many squares are painted between two looks at the clock.
+/// The number of squares that are painted between checks of the clock.
 const CLOCK_CHECK_SQUARES: usize = 2_048;
 
-/// The share of a dimmed square's color that is left, of 256.
+/// The opacity of dimmed squares, of 256.
 const DIMMED_OPACITY: u32 = 40;
 
-/// A canvas with a pixel for each square, and the squares that wait to be painted.
+/// A canvas with one pixel per square, and the squares that have to be painted.
 pub(crate) struct Bitmap {
     canvas: HtmlCanvasElement,
     grid: Grid,
-    /// Four bytes a square: red, green, blue, and opacity.
+    /// Four bytes per square: red, green, blue and opacity.
     pixels: Vec<u8>,
-    /// All positions from this one on wait.
+    /// All positions from this one on have to be painted.
     all_from: u32,
-    /// These wait as well.
+    /// Other positions that have to be painted.
     waiting: Vec<Position>,
 }
 
 impl Bitmap {
-    /// `None` where the browser has no canvas.
+    /// Returns `None` if the browser does not support canvases.
     pub(crate) fn new(canvas: HtmlCanvasElement, grid: Grid) -> Option<Self> {
         context(&canvas)?;
         let mut bitmap = Self { canvas, grid, pixels: Vec::new(), all_from: 0, waiting: Vec::new() };
@@ -53,7 +53,7 @@ impl Bitmap {
         }
     }
 
-    /// Notes what has to be painted, in a quilt that may have grown.
+    /// Adds squares to paint, in a quilt that may have grown.
     pub(crate) fn add(&mut self, grid: Grid, dirty: Dirty) {
         if grid != self.grid {
             self.grid = grid;
@@ -73,7 +73,7 @@ impl Bitmap {
         self.waiting.is_empty() && self.all_from >= self.grid.squares()
     }
 
-    /// Paints for as long as a frame has time, and calls `painted` for each square.
+    /// Paints until the time of the frame is used up. Calls `painted` for each square.
     pub(crate) fn work(&mut self, scene: Scene<'_>, theme: &Theme, mut painted: impl FnMut(Position, Paint)) {
         let started = now();
         let mut area = None;
@@ -103,14 +103,14 @@ impl Bitmap {
         self.grid.square(index)
     }
 
-    /// Copies the painted rows to the canvas, and of those only the painted columns.
+    /// Copies the rectangle of painted squares to the canvas.
     fn copy_to_canvas(&self, Area { first, last }: Area) {
         let columns = usize::from(self.grid.columns());
         let rows = usize::from(first.row)..usize::from(last.row) + 1;
         let bytes = self.pixels.get(rows.start * columns * 4..rows.end * columns * 4).unwrap_or_default();
         let image = ImageData::new_with_u8_clamped_array(Clamped(bytes), columns as u32);
         if let (Ok(image), Some(context)) = (image, context(&self.canvas)) {
-            // Fails only for sizes that a grid does not have.
+            // Fails only for sizes that no grid has.
             let _ = context.put_image_data_with_dirty_x_and_dirty_y_and_dirty_width_and_dirty_height(
                 &image,
                 0.0,
@@ -124,7 +124,7 @@ impl Bitmap {
     }
 }
 
-/// The smallest rectangle around the painted squares.
+/// The bounding rectangle of the painted squares.
 #[derive(Clone, Copy)]
 struct Area {
     first: Square,
@@ -141,7 +141,7 @@ impl Area {
     }
 }
 
-/// The color of a square's pixel. A dimmed one is mixed with the color of pending squares.
+/// The color of a pixel. Dimmed squares are blended with the color of pending ones.
 fn color_of(paint: Paint, theme: &Theme) -> [u8; 3] {
     let [red, green, blue] = channels(paint.color.unwrap_or_else(|| theme.color(paint.state)));
     if !paint.is_dimmed {

@@ -1,14 +1,14 @@
-//! What the painters ask of the browser.
+//! Helpers for browser APIs.
 
 use wasm_bindgen::JsCast;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, window};
 
-/// The device pixels in a CSS pixel.
+/// The number of device pixels per CSS pixel.
 pub(crate) fn device_pixels() -> f64 {
     window().map_or(1.0, |window| window.device_pixel_ratio())
 }
 
-/// A clock for durations, in milliseconds.
+/// A monotonic clock, in milliseconds.
 pub(crate) fn now() -> f64 {
     window().and_then(|window| window.performance()).map_or(0.0, |performance| performance.now())
 }

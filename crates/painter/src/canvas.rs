@@ -1,6 +1,7 @@
-//! Paints a quilt with too many squares for elements: on a canvas with one pixel a square, which the browser enlarges.
+//! Paints a quilt with too many squares for elements, on a canvas with one pixel per square, which the browser enlarges.
 //!
-//! Above it lie the threads between squares, a canvas with marks, and one real grid cell, which is moved to the square with the keyboard focus.
+//! Above it are the threads between squares, a canvas with marks, and a real grid cell, which is moved to the square with the keyboard
+//! focus.
 
 use quilt::{Grid, Index, Square};
 use viewer::{Dirty, Scene, Zoom};
@@ -12,10 +13,10 @@ use crate::browser::device_pixels;
 use crate::marks::{DETAIL_MIN_SCALE, Marks};
 use crate::theme::Theme;
 
-/// The smallest side of the cell's outline, in CSS pixels, so that it is visible around a smaller square.
+/// The minimum side of the cell's outline, in CSS pixels, so that it is visible around smaller squares.
 const MIN_CELL_PX: f64 = 10.0;
 
-/// The pixels and everything above them.
+/// The canvas and the elements above it.
 pub struct CanvasPainter {
     window: HtmlElement,
     zoom: Zoom,
@@ -24,7 +25,7 @@ pub struct CanvasPainter {
     threads: HtmlElement,
     marks: Marks,
     cell: HtmlElement,
-    /// The square that the Tab key reaches.
+    /// The square in the tab order.
     tab_stop: Square,
 }
 
@@ -98,7 +99,7 @@ impl CanvasPainter {
         let is_done = self.bitmap.is_done();
         if is_done {
             self.marks.recount(scene);
-            // A valid name. It hides the picture that stood in for the canvas.
+            // Cannot fail, because the name is valid. The attribute hides the picture that preceded the canvas.
             let _ = self.window.set_attribute("data-painted", "");
         }
         if is_done || has_filter || self.zoom.scale >= DETAIL_MIN_SCALE {
@@ -112,19 +113,19 @@ impl CanvasPainter {
         self.marks.draw(scene, &self.theme, &self.window, self.zoom);
     }
 
-    /// Moves everything to where the zoom says.
+    /// Moves all elements according to the zoom.
     fn apply_zoom(&self) {
         let Zoom { scale, left, top, .. } = self.zoom;
         let set = |element: &HtmlElement, name: &str, value: &str| {
-            // The names are valid.
+            // Cannot fail, because the names are valid.
             let _ = element.style().set_property(name, value);
         };
         let bitmap = self.bitmap.canvas();
         set(bitmap, "transform", &format!("translate({left}px, {top}px) scale({scale})"));
-        // Where a square is smaller than a device pixel, averages look better.
+        // Averages look better if a square is smaller than a device pixel.
         let is_averaged = scale * device_pixels() < 1.0;
         set(bitmap, "image-rendering", if is_averaged { "auto" } else { "pixelated" });
-        // Where the whole quilt is visible, a finger scrolls the page.
+        // If the whole quilt is visible, a finger scrolls the page.
         set(&self.window, "touch-action", if self.zoom.is_whole() { "pan-y" } else { "none" });
         set(&self.threads, "display", if scale >= DETAIL_MIN_SCALE { "block" } else { "none" });
         set(&self.threads, "background-size", &format!("{scale}px {scale}px"));
@@ -137,7 +138,7 @@ impl CanvasPainter {
         set(&self.cell, "height", &format!("{side}px"));
     }
 
-    /// Labels the cell with the square that it stands for.
+    /// Updates the label of the cell for its current square.
     fn update_label(&self, scene: Scene<'_>) {
         let Some(index) = scene.grid().index(self.tab_stop) else { return };
         let label = scene.label(index);
@@ -146,7 +147,7 @@ impl CanvasPainter {
         }
         let Square { row, column } = self.tab_stop;
         let state = scene.state_of(self.tab_stop).map_or("", |state| state.as_str());
-        // These are valid names.
+        // Cannot fail, because the names are valid.
         let _ = self.cell.set_attribute("aria-label", &label);
         let _ = self.cell.set_attribute("data-state", state);
         let _ = self.cell.set_attribute("aria-colindex", &(u32::from(column) + 1).to_string());

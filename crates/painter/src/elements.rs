@@ -5,7 +5,7 @@ use viewer::{Dirty, Scene};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
 
-/// The property with a square's color: not a custom one, with which styling thousands of squares takes longer.
+/// The property with the color of a square. Custom properties would make styling thousands of squares slower.
 const COLOR_PROPERTY: &str = "background-color";
 
 /// The elements of all squares.
@@ -13,7 +13,7 @@ pub struct ElementPainter {
     grid: HtmlElement,
     /// In reading order.
     cells: Vec<HtmlElement>,
-    /// The cell that the Tab key reaches.
+    /// The cell in the tab order.
     tab_stop: Index,
     last_across: Option<Index>,
 }
@@ -50,7 +50,7 @@ impl ElementPainter {
         }
         for (index, is_marked) in [(self.last_across, false), (index, true)] {
             if let Some(cell) = index.and_then(|index| self.cell(index)) {
-                // A valid name.
+                // Cannot fail, because the name is valid.
                 let _ = cell.toggle_attribute_with_force("data-last-across", is_marked);
             }
         }
@@ -61,19 +61,19 @@ impl ElementPainter {
         self.cells.get(index.0 as usize)
     }
 
-    /// Paints one square. One that changed just now (`is_new`) draws attention to itself.
+    /// Paints one square. Animates it if `is_new`.
     fn paint_square(&self, scene: Scene<'_>, position: Position, is_new: bool) {
         let index = scene.quilt.order().index(position);
         let Some(cell) = self.cell(index) else { return };
         let paint = scene.paint(position);
         let label = scene.label(index);
-        // None of these calls can fail: the names are valid.
+        // Cannot fail, because the names are valid.
         let style = cell.style();
         let _ = match paint.color {
             Some(color) => style.set_property(COLOR_PROPERTY, &color.to_string()),
             None => style.remove_property(COLOR_PROPERTY).map(drop),
         };
-        // Setting an attribute to the value it has would make the browser compute styles for nothing.
+        // Setting an attribute to its current value would make the browser recompute styles.
         if cell.has_attribute("data-dimmed") != paint.is_dimmed {
             let _ = cell.toggle_attribute_with_force("data-dimmed", paint.is_dimmed);
         }

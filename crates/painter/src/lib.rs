@@ -1,17 +1,19 @@
-//! Draws a quilt in a browser: with an element for each square, or on a canvas where there are too many of them.
+//! Draws a quilt in a browser: with one element per square, or on a canvas for larger quilts.
 //!
-//! Uses `web-sys` alone, so that any page can use it. Both painters draw the same [`Scene`]; a square's label is what [`Scene::label`] returns.
+//! Depends only on `web-sys`, so that any page can use it. Both painters draw the same [`Scene`]. The label of a square is
+//! [`Scene::label`].
 //!
-//! # The elements
+//! # Elements
 //!
-//! A painter finds them below the element with the role `grid`: cells with the role `gridcell` in reading order, or, for a canvas,
-//! `canvas.bitmap`, `.threads`, `canvas.marks` and one cell. It owns the squares and their attributes; everything else belongs to the page.
+//! A painter expects these elements below the element with the role `grid`: cells with the role `gridcell` in reading order or, for a
+//! canvas, `canvas.bitmap`, `.threads`, `canvas.marks` and one cell. It owns the squares and their attributes. Everything else belongs to
+//! the page.
 //!
 //! # Layout
 //!
 //! - `elements`, `canvas`: the two painters
-//! - `bitmap`: one pixel a square; `marks`: what is drawn over them
-//! - `browser`: what they ask of the browser
+//! - `bitmap`: one pixel per square; `marks`: the marks above them
+//! - `browser`: helpers for browser APIs
 //! - [`theme`]: the colors of the page's theme, read from its style
 
 mod bitmap;
@@ -37,7 +39,7 @@ pub enum Painter {
 }
 
 impl Painter {
-    /// Finds the elements of the quilt below `grid`, the element with that role. `None` where a canvas is needed and the browser has none.
+    /// Finds the elements of the quilt below the element `grid`. `None` if a canvas is needed and the browser does not support it.
     #[must_use]
     pub fn new(scene: Scene<'_>, grid: &HtmlElement) -> Option<Self> {
         if scene.tasks() <= MAX_ELEMENTS {
@@ -46,7 +48,7 @@ impl Painter {
         CanvasPainter::new(scene.grid(), grid).map(|painter| Self::Canvas(Box::new(painter)))
     }
 
-    /// Draws what is dirty, or as much as one frame has time for. Returns `false` when there is more to do; call again in the next frame.
+    /// Draws dirty squares for the time of one frame. Returns `false` if some remain; call it again in the next frame.
     pub fn paint(&mut self, scene: Scene<'_>, dirty: Dirty) -> bool {
         match self {
             Self::Elements(painter) => {
@@ -57,7 +59,7 @@ impl Painter {
         }
     }
 
-    /// Makes a square the one that the Tab key reaches, and returns the element to focus for it.
+    /// Moves the tab stop to a square. Returns the element to focus.
     pub fn move_to(&mut self, scene: Scene<'_>, index: Index) -> Option<HtmlElement> {
         match self {
             Self::Elements(painter) => painter.move_to(index),
@@ -65,7 +67,7 @@ impl Painter {
         }
     }
 
-    /// Marks the square that was last across, and no other.
+    /// Marks the square that was last across, and removes the mark from others.
     pub fn mark_last_across(&mut self, scene: Scene<'_>, index: Option<Index>) {
         match self {
             Self::Elements(painter) => painter.mark_last_across(index),
@@ -73,16 +75,16 @@ impl Painter {
         }
     }
 
-    /// Reads the page's theme again. Paint everything afterwards.
+    /// Reads the page's theme again. Repaint all squares afterwards.
     pub fn update_theme(&mut self) {
         match self {
-            // Their colors are the style's.
+            // The style determines their colors.
             Self::Elements(_) => {}
             Self::Canvas(painter) => painter.update_theme(),
         }
     }
 
-    /// Fits the drawing into its window, which has another size.
+    /// Adapts the drawing to a new size of its window.
     pub fn resize(&mut self) {
         match self {
             Self::Elements(_) => {}
@@ -90,7 +92,7 @@ impl Painter {
         }
     }
 
-    /// The visible part, where the quilt can be enlarged.
+    /// The visible part; `None` for elements, which cannot be enlarged.
     #[must_use]
     pub fn zoom(&self) -> Option<Zoom> {
         match self {
@@ -99,7 +101,7 @@ impl Painter {
         }
     }
 
-    /// Shows another part.
+    /// Changes the visible part.
     pub fn set_zoom(&mut self, scene: Scene<'_>, zoom: Zoom) {
         match self {
             Self::Elements(_) => {}

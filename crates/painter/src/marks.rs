@@ -1,4 +1,4 @@
-//! What is drawn over the pixels: patterns for states, so that color alone does not tell them apart, and rings around squares.
+//! Marks above the pixels: patterns that distinguish states without color, and rings around highlighted squares.
 
 use quilt::{Index, Position, Square};
 use viewer::{Scene, TaskState, Zoom};
@@ -7,21 +7,21 @@ use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, HtmlElement};
 use crate::browser::{context, device_pixels, now};
 use crate::theme::Theme;
 
-/// From this size in CSS pixels on, squares have threads between them and marks on them.
+/// The minimum scale, in CSS pixels per square, for threads between squares and marks on them.
 pub(crate) const DETAIL_MIN_SCALE: f64 = 7.0;
 
-/// Squares that stand out have rings while there are at most this many, so that a single one is visible among a million.
+/// The maximum number of highlighted squares with rings, which make a single one visible among a million.
 const MAX_RINGS: usize = 500;
 
-/// How often squares are counted again that were too many for rings, in milliseconds.
+/// The interval of recounts if there are too many highlighted squares for rings, in milliseconds.
 const RECOUNT_INTERVAL_MS: f64 = 1_000.0;
 
 /// The canvas above the pixels.
 pub(crate) struct Marks {
     canvas: HtmlCanvasElement,
-    /// Squares that stand out, up to one more than [`MAX_RINGS`].
+    /// Highlighted squares, at most one more than [`MAX_RINGS`].
     rings: Vec<Position>,
-    /// When they were last counted, by the clock of [`now`].
+    /// The time of the last count, by the clock of [`now`].
     counted_at: f64,
     pub(crate) last_across: Option<Index>,
 }
@@ -31,19 +31,19 @@ impl Marks {
         Self { canvas, rings: Vec::new(), counted_at: 0.0, last_across: None }
     }
 
-    /// Forgets which squares stand out.
+    /// Removes all highlighted squares.
     pub(crate) fn clear(&mut self) {
         self.rings.clear();
     }
 
-    /// Notes a square that stands out.
+    /// Adds a highlighted square.
     pub(crate) fn add(&mut self, position: Position) {
         if self.rings.len() <= MAX_RINGS && !self.rings.contains(&position) {
             self.rings.push(position);
         }
     }
 
-    /// Counts the squares that stand out again, if there were too many and the last count is old: by now there may be few.
+    /// Recounts the highlighted squares if there were too many and the last count is old, because their number may have decreased.
     pub(crate) fn recount(&mut self, scene: Scene<'_>) {
         if self.rings.len() > MAX_RINGS && now() - self.counted_at > RECOUNT_INTERVAL_MS {
             let all = (0..scene.tasks()).map(Position);
@@ -62,7 +62,7 @@ impl Marks {
             self.canvas.set_width(device_width);
             self.canvas.set_height(device_height);
         }
-        // Valid numbers, which is all that could be wrong.
+        // Cannot fail, because the numbers are finite.
         let _ = context.set_transform(pixels, 0.0, 0.0, pixels, 0.0, 0.0);
         context.clear_rect(0.0, 0.0, width.into(), height.into());
         if zoom.scale >= DETAIL_MIN_SCALE {
@@ -71,7 +71,7 @@ impl Marks {
         if scene.look.only.is_some() && self.rings.len() <= MAX_RINGS && zoom.scale < DETAIL_MIN_SCALE {
             context.set_stroke_style_str(&theme.ink);
             context.set_line_width(1.5);
-            // Some may have changed since they were noted.
+            // Some may not be highlighted any more.
             for position in self.rings.iter().filter(|position| !scene.paint(**position).is_dimmed) {
                 draw_ring(&context, zoom, scene.quilt.place_of(*position), 4.0);
             }
@@ -88,7 +88,7 @@ impl Marks {
     }
 }
 
-/// A cross on failed squares, a stitch on pending ones, a dash on those that are retried.
+/// Draws a cross on failed squares, a stitch on pending ones, and a dash on retried ones.
 fn draw_states(scene: Scene<'_>, theme: &Theme, context: &CanvasRenderingContext2d, zoom: Zoom) {
     context.set_line_width((zoom.scale / 10.0).max(1.0));
     for (state, color) in [
@@ -133,12 +133,12 @@ fn trace_mark(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64
     }
 }
 
-/// A ring around a square, with a radius of at least `least` pixels.
+/// Draws a ring around a square, with a radius of at least `least` pixels.
 fn draw_ring(context: &CanvasRenderingContext2d, zoom: Zoom, square: Square, least: f64) {
     let (x, y) = zoom.corner(square);
     let half = zoom.scale / 2.0;
     context.begin_path();
-    // A radius is never negative, which is all that could be wrong.
+    // Cannot fail, because the radius is not negative.
     let _ = context.arc(x + half, y + half, (half * 1.3).max(least), 0.0, std::f64::consts::TAU);
     context.stroke();
 }

@@ -11,7 +11,7 @@ pub struct Theme {
     pub pending: Color,
     /// A square whose last attempt failed.
     pub retrying: Color,
-    /// A square that is done, where the look has no color for it.
+    /// A done square, if the look has no color for it.
     pub done: Color,
     /// A square that failed.
     pub failed: Color,
@@ -28,7 +28,7 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// Reads the theme at an element of the page. A property that the page does not have is black.
+    /// Reads the theme at an element of the page. Missing properties are black.
     #[must_use]
     pub fn read(element: &Element) -> Self {
         let style = web_sys::window().and_then(|window| window.get_computed_style(element).ok().flatten());
@@ -51,7 +51,7 @@ impl Theme {
     #[must_use]
     pub fn color(&self, state: TaskState) -> Color {
         match state {
-            // A square that is not run has no mark.
+            // Squares that were not run look like pending ones, without a mark.
             TaskState::Pending | TaskState::NotRun => self.pending,
             TaskState::Retrying => self.retrying,
             TaskState::Done => self.done,
@@ -64,7 +64,7 @@ fn computed_property(style: Option<&CssStyleDeclaration>, name: &str) -> String 
     style.and_then(|style| style.get_property_value(name).ok()).unwrap_or_default().trim().to_owned()
 }
 
-/// A computed color: `rgb(1, 2, 3)`, or `#010203` from a browser that does not compute custom properties.
+/// Parses a computed color: `rgb(1, 2, 3)`, or `#010203` from a browser that does not compute custom properties.
 fn parse_color(text: &str) -> Option<Color> {
     if let Some(digits) = text.strip_prefix('#').filter(|digits| digits.len() == 6) {
         return u32::from_str_radix(digits, 16).ok().map(Color::from_rgb);

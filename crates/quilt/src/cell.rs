@@ -1,12 +1,12 @@
-//! One square's state in four bytes.
+//! The state of a square in four bytes.
 
 use crate::color::Color;
 
-/// A square in 32 bits: the kind of its state in the top byte, below it the color or the reason's number.
+/// A square in 32 bits: its state in the top byte, the color or the id of the reason below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Cell(pub(crate) u32);
 
-/// A [`Cell`] taken apart.
+/// A decoded [`Cell`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CellState {
     Pending,

@@ -1,4 +1,4 @@
-//! What a journal holds.
+//! The events of a journal.
 
 use std::ops::Range;
 
@@ -11,35 +11,35 @@ use crate::order::Position;
 use crate::spec::BatchSpec;
 use crate::timestamp::Timestamp;
 
-/// How many events of a journal there are, or were seen.
+/// A number of events of a journal, counted from its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Offset(pub u64);
 
-/// The rules by which a journal is folded, as far as they decide outcomes and the digest. They are fixed at its launch, so a batch keeps those that it began with.
+/// The rules of the fold that affect outcomes and the digest. They are fixed at the launch, so they never change for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum JournalVersion {
-    /// Reasons are whole messages, and 1,024 of them are told apart.
+    /// A reason is the whole message. At most 1,024 reasons are distinguished.
     V1 = 1,
-    /// Reasons have at most [`MAX_REASON`](crate::reasons::MAX_REASON) bytes, and 65,536 of them are told apart.
+    /// Reasons have at most [`MAX_REASON`](crate::reasons::MAX_REASON) bytes. At most 65,536 reasons are distinguished.
     V2 = 2,
 }
 
 impl JournalVersion {
-    /// The version of batches that are launched now.
+    /// The version of new batches.
     pub const CURRENT: Self = Self::V2;
 }
 
 /// The first event of every journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Launched {
-    /// The rules by which the journal is folded.
+    /// The version of the journal.
     pub version: JournalVersion,
-    /// What the batch is made of.
+    /// The spec of the batch.
     pub spec: BatchSpec,
-    /// When it was accepted.
+    /// The time of the launch.
     pub at: Timestamp,
-    /// With which other owners its owner shares the working time of a single owner; `None` if with nobody. Summaries and snapshots do not
-    /// contain it.
+    /// The group of owners who share the working time of a single owner; `None` for an owner without a group. Summaries and snapshots do
+    /// not contain it.
     pub group: Option<ShareGroup>,
 }
 
@@ -51,50 +51,50 @@ impl Launched {
     }
 }
 
-/// How a task ended for good.
+/// The final result of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The task is done, and this is the color of its square.
+    /// The task succeeded. Contains the color of its square.
     Done(Color),
-    /// Its attempts ran out, for this reason: a few words that failures of the same kind share. What else there is to say is
-    /// stored beside the square.
+    /// All attempts failed. Contains the reason: a few words that are the same for similar failures. The whole message is stored with the
+    /// details of the square.
     Failed(Box<str>),
 }
 
 /// One task's outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// The task's place in the batch's order.
+    /// The position of the task.
     pub position: Position,
-    /// How it ended.
+    /// The outcome of the task.
     pub outcome: Outcome,
 }
 
-/// Attempts at tasks that stand in a row in the order and went alike, which is how most of them go.
+/// Equal attempts at tasks at consecutive positions. Most attempts are like this.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRun {
-    /// The first task's place in the order; the others follow it.
+    /// The position of the first task.
     pub first: Position,
-    /// How many tasks.
+    /// The number of tasks.
     pub count: u32,
-    /// Which attempt this was for each of them, from 1.
+    /// The number of the attempt at each task, from 1.
     pub number: u8,
-    /// When each of them was started, to the millisecond.
+    /// The start of each attempt, in whole milliseconds.
     pub started_at: Timestamp,
-    /// How long each of them took, in whole milliseconds.
+    /// The duration of each attempt, in whole milliseconds.
     pub took_ms: u32,
-    /// Why each of them failed; `None` where they are done.
+    /// The message of each failure; `None` for success.
     pub error: Option<Box<str>>,
 }
 
 impl AttemptRun {
-    /// The places of its tasks in the order.
+    /// The positions of the tasks.
     #[must_use]
     pub fn positions(&self) -> Range<u32> {
         self.first.0..self.first.0.saturating_add(self.count)
     }
 
-    /// Takes up an attempt that follows this run and went like it; gives back any other one.
+    /// Appends `next` if it is equal to this run and directly follows it. Returns it otherwise.
     pub fn join(&mut self, next: Self) -> Option<Self> {
         let Self { first, count, number, started_at, took_ms, ref error } = next;
         let follows = self.positions().end == first.0 && self.number == number;
@@ -107,98 +107,97 @@ impl AttemptRun {
     }
 }
 
-/// One attempt at one task, as it is told to people.
+/// A single attempt at a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// The lap, from 1.
     pub lap: u32,
-    /// Which attempt it was in that lap, from 1.
+    /// The number of the attempt in the lap, from 1.
     pub number: u8,
-    /// The worker that made it.
+    /// The name of the worker.
     pub worker: Box<str>,
-    /// When it was started.
+    /// The start of the attempt.
     pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub took_ms: u32,
-    /// Why it failed; `None` where the task was done.
+    /// The message of a failure; `None` for success.
     pub error: Option<Box<str>>,
 }
 
-/// What its owner can change about a batch that is not over.
+/// A change of a running batch by its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// No more tasks are started.
+    /// No more tasks start.
     Pause,
-    /// Tasks are started again.
+    /// Tasks start again.
     Resume,
-    /// At most this many of its tasks run at the same time; `None` for as many as are of use.
+    /// Sets the maximum number of tasks that run at the same time; `None` for no limit.
     SetConcurrency(Option<u32>),
 }
 
-/// One entry of a batch's journal.
+/// An entry of the journal of a batch.
 ///
-/// Every event that follows the launch names the lap that it is about, so that one which comes late, or twice,
-/// finds nothing to change.
+/// Each event after the launch contains its lap, so that late and duplicate events have no effect.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// The batch was accepted. Lap 1 starts with it.
+    /// The batch was accepted, and lap 1 starts.
     Launched(Launched),
-    /// Some tasks were tried. What they came to for good is for [`Event::Settled`] to say, which follows in the same write.
+    /// Tasks were attempted. [`Event::Settled`], in the same write, has the outcomes of those that will not be retried.
     Attempted {
-        /// The lap in which they ran, from 1.
+        /// The lap of the attempts, from 1.
         lap: u32,
-        /// The name of the worker that ran them.
+        /// The name of the worker.
         worker: Box<str>,
-        /// The attempts, in the order in which they were made.
+        /// The attempts, in order.
         runs: Vec<AttemptRun>,
     },
-    /// Some tasks ended for good.
+    /// Tasks have outcomes.
     Settled {
-        /// The lap in which they ran, from 1.
+        /// The lap of the tasks, from 1.
         lap: u32,
-        /// When the last of them ended.
+        /// The time of the last outcome.
         at: Timestamp,
-        /// The tasks, in the order in which they ended.
+        /// The outcomes, in order.
         settlements: Vec<Settlement>,
     },
-    /// Squares that failed, or were not run, run again.
+    /// Squares that failed or were not run start again.
     LapStarted {
-        /// The lap that starts, from 2.
+        /// The lap, from 2.
         lap: u32,
-        /// When it was asked for.
+        /// The time of the request.
         at: Timestamp,
-        /// Which squares it runs.
+        /// The squares of the lap.
         set: LapSet,
-        /// Its limits; `None` for those of the lap before.
+        /// The limits of the lap; `None` for those of the previous lap.
         limits: Option<LapLimits>,
     },
-    /// The batch was told to run otherwise.
+    /// The owner paused, resumed or limited the batch.
     Controlled {
-        /// The lap for which it holds.
+        /// The lap to which it applies.
         lap: u32,
-        /// Counts a batch's controls from 1. Of two that were asked for at once the first one wins.
+        /// The number of the control in the batch, from 1. Of two concurrent controls with the same number, the first one counts.
         number: u32,
-        /// When it was asked for.
+        /// The time of the request.
         at: Timestamp,
-        /// What changes.
+        /// The change.
         control: Control,
     },
-    /// No more tasks of the lap start; the outcomes of those that run still count.
+    /// No more tasks of the lap start. Outcomes of running tasks still count.
     Draining {
-        /// The lap that ends early.
+        /// The lap that drains.
         lap: u32,
-        /// When it was asked for.
+        /// The time of the request.
         at: Timestamp,
-        /// Why.
+        /// The cause.
         cause: CancelCause,
     },
-    /// The lap is stopped: outcomes that come later do not count, and squares without one are not run.
+    /// The lap is cancelled. Later outcomes are ignored, and pending squares are not run.
     Cancelled {
-        /// The lap that was cut short.
+        /// The lap that is cancelled.
         lap: u32,
-        /// When it was asked for.
+        /// The time of the request.
         at: Timestamp,
-        /// Who asked for it.
+        /// The cause.
         cause: CancelCause,
     },
 }

@@ -1,14 +1,15 @@
-//! Rows, columns and the squares between them.
+//! Grids of rows and columns.
 
 use serde::{Deserialize, Serialize};
 
-/// The most rows, and the most columns, that a grid can have.
+/// The maximum number of rows, and of columns.
 pub const MAX_SIDE: u16 = 4096;
 
-/// The most squares that a grid can have.
+/// The maximum number of squares.
 pub const MAX_SQUARES: u32 = 1 << 20;
 
-/// The shape of a quilt: 1 to [`MAX_SIDE`] rows and columns, at most [`MAX_SQUARES`] squares. The last row may be shorter than the others.
+/// The shape of a quilt: 1 to [`MAX_SIDE`] rows and columns, and at most [`MAX_SQUARES`] squares. The last row may be shorter than the
+/// others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     rows: u16,
@@ -17,13 +18,13 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// A grid of this shape, or `None` where it would be empty or too large.
+    /// A full grid of this shape; `None` if it would be empty or too large.
     #[must_use]
     pub fn new(rows: u16, columns: u16) -> Option<Self> {
         Self::with_squares(rows, columns, u32::from(rows) * u32::from(columns))
     }
 
-    /// A grid of this shape whose last row ends with the last of so many squares, or `None` where that would be another number of rows.
+    /// A grid with this number of squares; `None` if they do not end in the last row, or if it would be too large.
     #[must_use]
     pub fn with_squares(rows: u16, columns: u16, squares: u32) -> Option<Self> {
         let fits = (1..=MAX_SIDE).contains(&rows) && (1..=MAX_SIDE).contains(&columns);
@@ -32,7 +33,7 @@ impl Grid {
         is_filled.then_some(Self { rows, columns, squares })
     }
 
-    /// The grid nearest to a square that has so many squares, or `None` where these are none or too many.
+    /// The most nearly square grid with this number of squares; `None` if there are none or too many.
     #[must_use]
     pub fn near_square(squares: u32) -> Option<Self> {
         let columns = f64::from(squares).sqrt().ceil() as u16;
@@ -52,27 +53,27 @@ impl Grid {
         self.columns
     }
 
-    /// The number of squares, which is the number of tasks.
+    /// The number of squares, which equals the number of tasks.
     #[must_use]
     pub const fn squares(self) -> u32 {
         self.squares
     }
 
-    /// Whether all rows are of the same length.
+    /// Whether all rows have the same length.
     #[must_use]
     pub fn is_full(self) -> bool {
         self.squares == u32::from(self.rows) * u32::from(self.columns)
     }
 
-    /// The last column that a row of this grid has.
+    /// The last column of a row of this grid.
     #[must_use]
     pub fn last_column(self, row: u16) -> u16 {
         let before = u32::from(row) * u32::from(self.columns);
-        // At most as many as there are columns, which fit.
+        // At most the number of columns, so it fits into 16 bits.
         self.squares.saturating_sub(before).clamp(1, self.columns.into()) as u16 - 1
     }
 
-    /// The index of a square, or `None` where it lies outside.
+    /// The index of a square; `None` outside the grid.
     #[must_use]
     pub fn index(self, square: Square) -> Option<Index> {
         let index = u32::from(square.row) * u32::from(self.columns) + u32::from(square.column);
@@ -83,12 +84,12 @@ impl Grid {
     #[must_use]
     pub fn square(self, index: Index) -> Square {
         let columns = u32::from(self.columns);
-        // A row and a column of a grid fit in 16 bits, as `MAX_SIDE` does.
+        // Rows and columns are at most `MAX_SIDE`, so they fit into 16 bits.
         Square { row: (index.0 / columns) as u16, column: (index.0 % columns) as u16 }
     }
 }
 
-/// A place in the quilt; both coordinates count from 0.
+/// A square of a quilt, by its row and column from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Square {
     /// The row, from the top.
@@ -97,7 +98,7 @@ pub struct Square {
     pub column: u16,
 }
 
-/// A square's place in reading order: `row * columns + column`.
+/// The index of a square in reading order: `row * columns + column`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Index(pub u32);
 

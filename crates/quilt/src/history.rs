@@ -1,8 +1,8 @@
-//! The changes of a quilt in the order in which they came.
+//! The changes of a quilt, in order.
 //!
-//! A quilt tells how things stand; a reader that has seen part of it wants what came since. The history keeps
-//! 8 bytes a change for that, and answers in events, so that a reader folds what it is sent with the same code.
-//! When a lap starts it lets go of most of what came before: who is further behind needs the quilt as it stands.
+//! A [`Quilt`] has the current state. A reader that has an earlier state needs the changes since then. The history stores 8 bytes per
+//! change and returns them as events, so that readers fold them with the same code. It discards most old changes when a lap starts; readers
+//! that are further behind need the whole quilt.
 
 use crate::cell::Cell;
 use crate::event::{Control, Event, Settlement};
@@ -13,34 +13,34 @@ use crate::state::{Change, Quilt, Step};
 use crate::summary::Progress;
 use crate::timestamp::Timestamp;
 
-/// One change as it was when it came.
+/// A change with the state at that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry<'quilt> {
-    /// A square got this outcome in this lap. It may run again since.
+    /// A square got this outcome in this lap. A later lap may run it again.
     Settled(u32, Position, SquareState<'quilt>),
     /// A lap crossed its finish line with these counts.
     Finished(Progress),
-    /// This lap started, with these squares.
+    /// This lap started with these squares.
     LapStarted(u32, &'quilt LapSet),
-    /// The batch was told to run otherwise.
+    /// The batch was paused or resumed, or its concurrency changed.
     Controlled(Control),
     /// No more tasks of the lap start.
     Draining,
-    /// This lap was stopped.
+    /// This lap was cancelled.
     Cancelled(u32),
 }
 
-/// The changes that are kept when a lap starts: these, or a quarter of the squares if that is more.
+/// The number of changes that remain when a lap starts, unless a quarter of the squares is more.
 const KEPT: usize = 4_096;
 
-/// How many changes more there is room for when there was none left.
+/// How many changes are allocated at once when the capacity is exhausted.
 const ROOM: usize = 64;
 
-/// A change in 8 bytes: its kind in the lowest three bits, above them what the kind needs.
+/// A change in 8 bytes: its kind in the lowest three bits, its data above them.
 #[derive(Debug, Clone, Copy)]
 struct Packed(u64);
 
-/// A [`Packed`] change taken apart.
+/// A decoded [`Packed`] change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Record {
     Settled(Position, Cell),
@@ -54,7 +54,7 @@ enum Record {
 impl From<Record> for Packed {
     fn from(record: Record) -> Self {
         Self(match record {
-            // A position is one of at most 2^20.
+            // Positions have at most 20 bits.
             Record::Settled(position, cell) => u64::from(position.0) << 35 | u64::from(cell.0) << 3,
             Record::Finished => 1,
             Record::LapStarted => 2,
@@ -82,36 +82,36 @@ impl From<Packed> for Record {
     }
 }
 
-/// The changes of one quilt; at least those of the lap that it is in.
+/// The changes of a quilt. Always contains those of the current lap.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// How many changes came before those that are kept.
+    /// The number of discarded changes.
     start: u64,
     records: Vec<Packed>,
-    /// The starts of the laps after the first that are among them.
+    /// The starts of laps after the first, without discarded ones.
     lap_starts: Vec<LapStart>,
-    /// How many starts of laps came before those that are kept.
+    /// The number of discarded starts of laps.
     forgotten_laps: u32,
 }
 
-/// How a lap after the first started.
+/// The start of a lap after the first.
 #[derive(Debug, Clone)]
 struct LapStart {
-    /// The step before it.
+    /// The step before the start.
     step: u64,
     set: LapSet,
     limits: Option<LapLimits>,
 }
 
 impl History {
-    /// The history of a quilt that was just launched. Room for one lap is set aside, but not touched yet.
+    /// The history of a new quilt. Allocates memory for one lap; the system maps its pages on first use.
     #[must_use]
     pub fn new(quilt: &Quilt) -> Self {
         let records = Vec::with_capacity(quilt.progress().tasks as usize + 1);
         Self { start: 0, records, lap_starts: Vec::new(), forgotten_laps: 0 }
     }
 
-    /// Notes what [`Quilt::apply`] reported of an event. The quilt is the one that it was applied to.
+    /// Appends the changes that [`Quilt::apply`] returned for an event. `quilt` is the state after the event.
     pub fn record(&mut self, quilt: &Quilt, event: &Event, changes: &[Change]) {
         for change in changes {
             let record = match *change {
@@ -128,7 +128,7 @@ impl History {
                 Change::Draining => Record::Draining,
                 Change::Cancelled => Record::Cancelled,
             };
-            // The room was for the lap and no control. Growing by doubling would take as much again for a few of those.
+            // The capacity covers a lap without controls. Doubling it for a few controls would waste memory.
             if self.records.len() == self.records.capacity() {
                 self.records.reserve_exact(ROOM);
             }
@@ -136,12 +136,12 @@ impl History {
         }
     }
 
-    /// Lets go of what is too long ago, and makes room for just the lap that starts.
+    /// Discards old changes, and allocates memory for the starting lap.
     fn make_room(&mut self, quilt: &Quilt) {
         let tasks = quilt.progress().tasks as usize;
         let kept = KEPT.max(tasks / 4);
         self.forget_until(self.step().0.saturating_sub(kept as u64));
-        // Laps that list their squares take as much as the squares do.
+        // Lists of squares may take at most as much memory as the cells.
         let most_bytes = size_of::<Cell>() * tasks;
         while self.lap_starts.iter().map(|start| start.set.bytes()).sum::<usize>() > most_bytes
             && let Some(oldest) = self.lap_starts.first()
@@ -153,7 +153,7 @@ impl History {
         self.records.reserve_exact(needed);
     }
 
-    /// Lets go of the changes up to a step.
+    /// Discards the changes up to a step.
     fn forget_until(&mut self, step: u64) {
         let forgotten = (step.saturating_sub(self.start) as usize).min(self.records.len());
         self.records.drain(..forgotten);
@@ -163,19 +163,19 @@ impl History {
         self.forgotten_laps += laps as u32;
     }
 
-    /// How many changes there are.
+    /// The step after the last change.
     #[must_use]
     pub fn step(&self) -> Step {
         Step(self.start + self.records.len() as u64)
     }
 
-    /// Whether everything that came after this step is kept.
+    /// Whether the history has all changes after this step.
     #[must_use]
     pub fn reaches(&self, after: Step) -> bool {
         after.0 >= self.start
     }
 
-    /// The changes after a step that the history reaches, each with the step that it led to.
+    /// The changes after a step, each with its own step. The history must reach the step.
     pub fn entries<'a>(&'a self, quilt: &'a Quilt, after: Step) -> impl Iterator<Item = (Step, Entry<'a>)> + 'a {
         let after = self.within(after);
         let mut lap = self.lap_at(after);
@@ -196,7 +196,7 @@ impl History {
         })
     }
 
-    /// The step that one answer may lead to, of at most about `most` changes after a step. What follows from a settlement comes with it.
+    /// The end of a batch of about `most` changes after a step. Does not separate a settlement from the change that it causes.
     #[must_use]
     pub fn reach(&self, after: Step, most: u64) -> Step {
         let upto = Step(after.0.saturating_add(most)).min(self.step());
@@ -205,8 +205,8 @@ impl History {
         Step(upto.0 + u64::from(follows))
     }
 
-    /// Events that take a quilt at step `after`, which the history reaches, to step `upto`, as few as possible: neighboring
-    /// settlements of a lap become one event.
+    /// The fewest events that take a quilt from step `after` to step `upto`: adjacent settlements of a lap are one event. The history must
+    /// reach `after`.
     #[must_use]
     pub fn events(&self, quilt: &Quilt, after: Step, upto: Step) -> Vec<Event> {
         let after = self.within(after);
@@ -241,7 +241,7 @@ impl History {
                     number += 1;
                     events.push(Event::Controlled { lap, number, at: settled_at(quilt, lap), control });
                 }
-                // Where too many have failed, these follow from the settlements.
+                // Redundant if failures caused it, because then it follows from the settlements.
                 Record::Draining => {
                     let Cancellation { at, cause } = draining_of(quilt, lap);
                     flush(&mut events, &mut settlements, lap, at);
@@ -263,19 +263,18 @@ impl History {
     }
 
     fn records_after(&self, step: Step) -> impl Iterator<Item = Record> + '_ {
-        // Positions in memory fit.
+        // An index into `records`, so it fits into `usize`.
         let place = step.0.saturating_sub(self.start) as usize;
         self.records.get(place..).unwrap_or_default().iter().map(|packed| Record::from(*packed))
     }
 
-    /// The number of the lap in which the change after this step falls; a lap's start falls in the one before.
+    /// The lap of the change after this step. The start of a lap belongs to the lap before it.
     fn lap_at(&self, step: Step) -> u32 {
         self.forgotten_laps + self.lap_starts.partition_point(|start| start.step < step.0) as u32 + 1
     }
 
-    /// How a lap started, if that is kept.
+    /// The start of a lap, unless it is discarded or the lap is the first one.
     fn lap_start(&self, lap: u32) -> Option<&LapStart> {
-        // The first lap has no start of its own.
         self.lap_starts.get(lap.checked_sub(2 + self.forgotten_laps)? as usize)
     }
 }
@@ -286,12 +285,12 @@ fn flush(events: &mut Vec<Event>, settlements: &mut Vec<Settlement>, lap: u32, a
     }
 }
 
-/// When the last settlement of a lap came that a history can end with: at its end, or just now.
+/// The time for settlements of a lap: its end, or the last update of a lap that has not ended.
 fn settled_at(quilt: &Quilt, lap: u32) -> Timestamp {
     quilt.numbered_lap(lap).end.map_or(quilt.updated_at, LapEnd::at)
 }
 
-/// Why and when a lap drained; of one that is over, as it ended.
+/// When and why a lap drained. For an earlier lap, this is derived from its end.
 fn draining_of(quilt: &Quilt, lap: u32) -> Cancellation {
     let now = (lap == quilt.lap_number()).then_some(quilt.draining).flatten();
     let ended = Cancellation { at: settled_at(quilt, lap), cause: CancelCause::Asked };

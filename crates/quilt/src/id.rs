@@ -1,4 +1,4 @@
-//! 128-bit names, written as 32 hexadecimal digits.
+//! 128-bit ids, written as 32 hexadecimal digits.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use thiserror::Error;
 pub struct InvalidId;
 
 fn parse_hex(text: &str) -> Result<[u8; 16], InvalidId> {
-    // The length alone does not do: `from_str_radix` takes a sign.
+    // Checking the length alone is not enough, because `from_str_radix` accepts a sign.
     if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(InvalidId);
     }
@@ -27,13 +27,13 @@ macro_rules! id {
         pub struct $name([u8; 16]);
 
         impl $name {
-            /// Wraps bytes that the caller drew at random.
+            /// Wraps 16 random bytes.
             #[must_use]
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
 
-            /// The bytes, as they are stored.
+            /// The bytes, in the stored order.
             #[must_use]
             pub const fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
@@ -77,18 +77,18 @@ macro_rules! id {
 }
 
 id! {
-    /// Names a batch. Whoever knows it may look at the batch, so it is drawn at random.
+    /// Identifies a batch. The id grants read access, so it must be random.
     BatchId
 }
 
 id! {
-    /// Names whoever launched a batch, and alone may control it.
+    /// Identifies the owner of a batch, who alone may control it.
     OwnerId
 }
 
 id! {
-    /// Names a group of owners who get the working time of a single owner together, such as the sessions of one network address. Its
-    /// bytes mean nothing to this crate.
+    /// Identifies a group of owners who share the working time of a single owner, such as the sessions of one network address. This crate
+    /// does not interpret its bytes.
     ShareGroup
 }
 

@@ -1,4 +1,4 @@
-//! Laps: which squares one runs, within which limits, and how it ended.
+//! Laps: their squares, limits and ends.
 
 use std::ops::Range;
 
@@ -9,21 +9,21 @@ use crate::order::Position;
 use crate::spec::BatchSpec;
 use crate::timestamp::Timestamp;
 
-/// The squares that a lap after the first runs. Squares that are done never run again.
+/// The squares of a lap after the first. Done squares never run again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LapSet {
-    /// All that failed.
+    /// All failed squares.
     Failed,
-    /// Those that failed for this reason.
+    /// Squares that failed for this reason.
     Reason(Box<str>),
-    /// Those that were not run when the lap before was stopped.
+    /// Squares that were not run, because an earlier lap was cancelled.
     NotRun,
-    /// Those at these positions that failed or were not run.
+    /// Squares at these positions that failed or were not run.
     Positions(Positions),
 }
 
 impl LapSet {
-    /// The only position of a list, if it has one.
+    /// The only position of a list; `None` if there are none or several.
     #[must_use]
     pub fn only(&self) -> Option<Position> {
         let Self::Positions(positions) = self else { return None };
@@ -31,7 +31,7 @@ impl LapSet {
         positions.next().filter(|_| positions.next().is_none())
     }
 
-    /// How many bytes it takes beside its own.
+    /// The number of bytes on the heap.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Failed | Self::NotRun => 0,
@@ -41,7 +41,7 @@ impl LapSet {
     }
 }
 
-/// Positions in ascending order, each once. Neighbors are kept, and written, as one range.
+/// Distinct positions in ascending order. Adjacent ones are stored and encoded as a range.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Positions(Box<[Range<u32>]>);
 
@@ -51,14 +51,14 @@ impl Positions {
         self.0.iter().cloned().flatten().map(Position)
     }
 
-    /// From the first position to behind the last one; `None` where there are none.
+    /// The range from the first to the last position; `None` if there are no positions.
     #[must_use]
     pub fn bounds(&self) -> Option<Range<Position>> {
         let (first, last) = (self.0.first()?, self.0.last()?);
         Some(Position(first.start)..Position(last.end))
     }
 
-    /// Ranges with gaps between them, in order.
+    /// The ranges in order. They are not adjacent.
     pub(crate) fn ranges(&self) -> &[Range<u32>] {
         &self.0
     }
@@ -70,7 +70,7 @@ impl Positions {
         Self(Box::new([range]))
     }
 
-    /// The positions of ranges in ascending order, which do not overlap.
+    /// Joins ranges, which must be in ascending order and must not overlap.
     pub(crate) fn from_ranges(ranges: Vec<Range<u32>>) -> Self {
         let mut joined: Vec<Range<u32>> = Vec::with_capacity(ranges.len());
         for range in ranges.into_iter().filter(|range| !range.is_empty()) {
@@ -92,16 +92,16 @@ impl FromIterator<Position> for Positions {
     }
 }
 
-/// What tasks of a lap may take.
+/// The limits of a lap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LapLimits {
-    /// How often a task is attempted before its square has failed; at least 1.
+    /// The maximum number of attempts at a task; at least 1.
     pub attempts: u8,
-    /// How long one attempt may take, in milliseconds; at least 1.
+    /// The time limit of an attempt, in milliseconds; at least 1.
     pub timeout_ms: u32,
-    /// How many tasks may run at the same time, if there is a limit.
+    /// The maximum number of tasks that run at the same time; `None` for no limit.
     pub concurrency: Option<u32>,
-    /// How long the lap may take, in milliseconds, if there is a limit.
+    /// The time limit of the lap, in milliseconds; `None` for no limit.
     pub deadline_ms: Option<u32>,
 }
 
@@ -112,21 +112,21 @@ impl From<&BatchSpec> for LapLimits {
     }
 }
 
-/// One run to the finish line.
+/// A lap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lap {
-    /// When it was launched or, from the second one on, asked for.
+    /// The time of the launch or, for later laps, of the request.
     pub started_at: Timestamp,
-    /// How many tasks it has to run.
+    /// The number of its tasks.
     pub tasks: u32,
-    /// How many failed squares it does not run.
+    /// The number of failed squares that it does not run.
     pub left_failed: u32,
-    /// How it ended, once it has.
+    /// Its end; `None` while it runs.
     pub end: Option<LapEnd>,
 }
 
 impl Lap {
-    /// Its finish line, once crossed.
+    /// Its finish line, if it has crossed it.
     #[must_use]
     pub fn finish(&self) -> Option<Finish> {
         match self.end {
@@ -135,7 +135,7 @@ impl Lap {
         }
     }
 
-    /// How it was stopped before its finish line, if it was.
+    /// Its cancellation, if it was cancelled.
     #[must_use]
     pub fn cancellation(&self) -> Option<Cancellation> {
         match self.end {
@@ -145,17 +145,17 @@ impl Lap {
     }
 }
 
-/// How a lap ended.
+/// The end of a lap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LapEnd {
-    /// Every square that it had to run has its outcome.
+    /// All of its squares have outcomes.
     Finished(Finish),
-    /// It was stopped before.
+    /// It was stopped before the finish line.
     Cancelled(Cancellation),
 }
 
 impl LapEnd {
-    /// When it ended.
+    /// The time of the end.
     #[must_use]
     pub const fn at(self) -> Timestamp {
         match self {
@@ -165,37 +165,36 @@ impl LapEnd {
     }
 }
 
-/// A finish line that was crossed.
+/// The finish line of a lap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finish {
-    /// When the last square settled.
+    /// The time of the last settlement.
     pub at: Timestamp,
     /// The square that settled last.
     pub last_across: Index,
-    /// How many squares had failed then, whenever that was.
+    /// The number of failed squares in the quilt at that time.
     pub failed: u32,
-    /// How many squares had not been run then, because the lap did not run them.
+    /// The number of squares in the quilt at that time that were not run, because the lap did not include them.
     pub not_run: u32,
 }
 
-/// How a lap was stopped before its finish line.
+/// A stop of a lap before its finish line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancellation {
-    /// When.
+    /// The time of the stop.
     pub at: Timestamp,
-    /// Why.
+    /// The cause of the stop.
     pub cause: CancelCause,
 }
 
-/// Why a batch was stopped before its finish line.
+/// The cause for which a batch was stopped before its finish line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum CancelCause {
-    /// Its owner asked for it.
+    /// A request of its owner.
     Asked,
-    /// Its time was over.
+    /// The deadline of the lap.
     Deadline,
-    /// More of its tasks failed than are tolerated. That a lap stops for it at once follows from the settlements; where it drains, an
-    /// event ends it.
+    /// Too many failed tasks. An immediate stop follows from the settlements. A lap that drains is ended by an event.
     Failures,
 }

@@ -1,24 +1,24 @@
-//! The domain of Quilt: what a batch is, and how its state follows from its journal.
+//! The domain of Quilt: batches, and the fold of their journals.
 //!
-//! Everything here is pure. There is no I/O, no clock and no source of randomness, so the server,
-//! every worker and the browser run the same code over the same events and agree on every square.
+//! This crate is pure: it has no I/O, clock or source of randomness. The server, the workers and the browser run the same code on the same
+//! events, so they compute the same squares.
 //!
 //! # Layout
 //!
-//! - [`id`]: 128-bit names of batches and of their owners
-//! - [`grid`]: rows, columns and the squares between them
-//! - [`order`]: the order in which squares are run
-//! - [`lap`]: which squares a lap runs, within which limits, and how it ended
-//! - [`reasons`]: why squares failed, counted
-//! - [`spec`]: what a batch is made of; [`request`]: from requests to specs, within limits; [`spec_error`]: why not
-//! - [`event`]: what a journal holds
+//! - [`id`]: 128-bit ids of batches and owners
+//! - [`grid`]: rows, columns and squares
+//! - [`order`]: the order in which squares run
+//! - [`lap`]: laps with their squares, limits and ends
+//! - [`reasons`]: the reasons for failures, with counts
+//! - [`spec`]: the spec of a batch; [`request`]: validation of requests; [`spec_error`]: its errors
+//! - [`event`]: the events of a journal
 //! - [`state`]: [`Quilt`], the fold of a journal
-//! - [`summary`]: what is said of a batch without its squares
-//! - [`history`]: the changes of a quilt in the order in which they came, for whoever follows it
-//! - [`race`]: who ran what, when and for how long, for viewers
-//! - [`receipt`]: what is left of a lap at its finish line, and what is known of its attempts
-//! - [`timestamp`]: points in time
-//! - [`wire`]: events and frames as bytes
+//! - [`summary`]: a batch without its squares
+//! - [`history`]: the changes of a quilt, for readers that follow it
+//! - [`race`]: statistics of attempts by worker and time, for viewers
+//! - [`receipt`]: statistics of attempts for nodes, and the receipt of a finished lap
+//! - [`timestamp`]: times
+//! - [`wire`]: the encoding of events and frames
 
 mod cell;
 pub mod color;

@@ -1,9 +1,8 @@
-//! The order in which squares are run.
+//! The order in which squares run.
 //!
-//! It is the order of the squares themselves or, so that a quilt fills all over, a random one. That is a permutation of up to a million squares that every node computes alike,
-//! in no memory. A Feistel network permutes the smallest power of two that holds all squares;
-//! a result that falls outside is permuted again until it falls inside ("cycle walking"), which takes fewer
-//! than two rounds on average and leaves a permutation of exactly the squares.
+//! It is either the order of the squares themselves, or a random permutation, in which the quilt fills evenly. Every node computes the same
+//! permutation without storing it. A Feistel network permutes the smallest power of two that is at least the number of squares. A result
+//! outside the squares is permuted again until it is inside ("cycle walking"), which takes fewer than two rounds on average.
 
 use std::ops::Range;
 
@@ -11,28 +10,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::grid::Index;
 
-/// A place in the order: the task at position 0 is the first one to be taken.
+/// A position in the order. The task at position 0 runs first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Position(pub u32);
 
 const ROUNDS: u32 = 8;
 
-/// How many values are permuted at the same time.
+/// The number of values that are permuted at the same time.
 const LANES: usize = 64;
 
-/// In which order the squares of a batch are run.
+/// The order in which the squares of a batch run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TaskOrder {
-    /// A permutation that follows from the seed.
+    /// A permutation determined by the seed.
     #[default]
     Random,
-    /// As they are read, from the first row to the last one.
+    /// Reading order: row by row.
     Input,
 }
 
 impl TaskOrder {
-    /// The word for it in requests and documents.
+    /// Returns the word in requests and documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -53,9 +52,9 @@ pub struct Order {
 }
 
 impl Order {
-    /// The order of `len` squares; a seed matters for a random one alone.
+    /// The order of `len` squares. Only a random order uses the seed.
     ///
-    /// A `len` above 2^31 is not supported; a [`Grid`](crate::Grid) never comes near.
+    /// `len` must not exceed 2^31. A [`Grid`](crate::Grid) is much smaller.
     #[must_use]
     pub fn new(kind: TaskOrder, seed: u64, len: u32) -> Self {
         let bits = len.max(1).next_power_of_two().trailing_zeros();
@@ -63,7 +62,7 @@ impl Order {
         Self { kind, seed, len, low_bits: bits - high_bits, high_bits }
     }
 
-    /// The square that is run at a position below `len`.
+    /// The square at a position below `len`.
     #[must_use]
     pub fn index(&self, position: Position) -> Index {
         debug_assert!(position.0 < self.len);
@@ -76,7 +75,7 @@ impl Order {
         }
     }
 
-    /// The position at which a square below `len` is run: the inverse of [`Order::index`].
+    /// The position of a square below `len`: the inverse of [`Order::index`].
     #[must_use]
     pub fn position(&self, index: Index) -> Position {
         debug_assert!(index.0 < self.len);
@@ -89,7 +88,7 @@ impl Order {
         }
     }
 
-    /// The squares that are run at these positions. Several times faster than one by one: the processor works on many at once.
+    /// The squares at these positions. Several times faster than single calls, because the loop is vectorized.
     #[must_use]
     pub fn indices(&self, positions: &[Position]) -> Vec<Index> {
         let mut values: Vec<u32> = positions.iter().map(|position| position.0).collect();
@@ -97,7 +96,7 @@ impl Order {
         values.into_iter().map(Index).collect()
     }
 
-    /// The positions at which consecutive squares are run, as fast as [`Order::indices`].
+    /// The positions of consecutive squares, as fast as [`Order::indices`].
     #[must_use]
     pub fn positions(&self, indices: Range<u32>) -> Vec<Position> {
         let mut values: Vec<u32> = indices.collect();
@@ -130,8 +129,7 @@ impl Order {
         }
     }
 
-    /// Each round changes one half by a function of the other, so that running the rounds
-    /// backwards undoes them.
+    /// Changes one half by a function of the other, so that the rounds in reverse order undo it.
     fn run_round(&self, value: u32, round: u32) -> u32 {
         let low_mask = (1 << self.low_bits) - 1;
         let high_mask = (1 << self.high_bits) - 1;

@@ -1,6 +1,6 @@
-//! How large a share of the working time a batch gets.
+//! The share of working time of a batch.
 
-/// The weight of a batch among the batches of its owner, and of its owner among the owners.
+/// The weight of a batch among the batches of its owner, and of the owner among all owners.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// A quarter of the share of a normal batch.
@@ -13,10 +13,10 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// All of them, the lowest first.
+    /// All priorities, lowest first.
     pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
 
-    /// The word for it in requests, documents and stored specs.
+    /// Returns the word in requests, documents and stored specs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,13 +26,13 @@ impl Priority {
         }
     }
 
-    /// The priority that a word stands for.
+    /// Returns the priority with this word.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|priority| priority.as_str() == word)
     }
 
-    /// Shares of working time are in the ratio of the weights.
+    /// The weight. Shares of working time are proportional to it.
     #[must_use]
     pub const fn weight(self) -> u32 {
         match self {

@@ -1,41 +1,41 @@
-//! Who ran what, when and for how long.
+//! Statistics of attempts by worker and time.
 //!
-//! A [`Race`] is a fold of a journal's attempts beside [`Quilt`](crate::Quilt), for viewers. What it draws over time has a fixed number of
-//! bins, which get twice as long when they no longer suffice, so that an hour takes as much memory as a second.
+//! A [`Race`] folds the attempts of a journal for viewers, beside [`Quilt`](crate::Quilt). Its histograms have a fixed number of bins. The
+//! bins double in width when the lap outgrows them, so memory does not depend on the duration of the lap.
 
 use crate::event::{AttemptRun, Event, Offset};
 use crate::order::Position;
 use crate::timestamp::Timestamp;
 
-/// How many bins there are over the time of a lap.
+/// The number of bins over the time of a lap.
 pub const BINS: usize = 128;
 
-/// How many bins there are over durations: for none, and then two for every doubling from 1 ms on.
+/// The number of bins over durations: one for 0 ms, then two per doubling from 1 ms.
 pub const DURATION_BINS: usize = 48;
 
-/// The last attempt at a square.
+/// The last attempt at a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LastAttempt {
-    /// Its worker's place among [`Race::lanes`].
+    /// The index of its worker in [`Race::lanes`].
     pub lane: u16,
-    /// Which attempt it was in its lap, from 1.
+    /// The number of the attempt in its lap, from 1.
     pub number: u8,
-    /// Whether the task was done with it.
+    /// Whether the attempt succeeded.
     pub is_done: bool,
-    /// How long it took, in milliseconds.
+    /// Its duration in milliseconds.
     pub took_ms: u32,
 }
 
-/// What one worker did in this lap.
+/// The attempts of one worker in the current lap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// The worker's name.
     pub worker: Box<str>,
-    /// How many attempts it made.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How many of them failed.
+    /// The number of failed attempts.
     pub failed: u32,
-    /// How many attempts ended in each bin of time.
+    /// The number of attempts that ended in each bin of time.
     pub bins: [u32; BINS],
 }
 
@@ -45,29 +45,29 @@ impl Lane {
     }
 }
 
-/// What is known of the attempts of a batch, and of its present lap in particular.
+/// The attempts of a batch, with statistics of the current lap.
 ///
-/// Memory: 12 bytes a square from the first attempt on.
+/// Memory: 12 bytes per square after the first attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
     tasks: u32,
     lap: u32,
     started_at: Timestamp,
-    /// By position; none of a square that was not tried.
+    /// By position; `None` without an attempt.
     last: Vec<Option<LastAttempt>>,
-    /// How many squares were tried, and not with success the last time.
+    /// The number of squares whose last attempt failed.
     unsuccessful: u32,
     lanes: Vec<Lane>,
     bin_ms: u32,
-    /// How many squares became done in each bin of time.
+    /// The number of squares that were first done in each bin of time.
     done: [u32; BINS],
-    /// How many attempts took how long; see [`duration_bin`].
+    /// The number of attempts in each [`duration_bin`].
     durations: [u32; DURATION_BINS],
     offset: Offset,
 }
 
 impl Race {
-    /// Nothing is known of a batch of so many tasks but when it was launched.
+    /// Creates an empty race in lap 1.
     #[must_use]
     pub fn new(tasks: u32, started_at: Timestamp) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Race {
         }
     }
 
-    /// Folds the next event of the journal in.
+    /// Folds the next event of the journal.
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::LapStarted { lap, at, .. } => self.start_lap(*lap, *at),
@@ -95,7 +95,7 @@ impl Race {
                     self.remember(lane, run);
                 }
             }
-            // Of a lap that was over when this began: what it left behind is known of its squares, and no more.
+            // An attempt of an earlier lap updates only the last attempts of its squares.
             Event::Attempted { lap, worker, runs } if *lap < self.lap => {
                 let lane = self.lane_of(worker);
                 runs.iter().for_each(|run| self.remember(lane, run));
@@ -104,84 +104,84 @@ impl Race {
         }
     }
 
-    /// A lap starts; the last attempts of the laps before stay known, and everything else is forgotten.
+    /// Starts a lap. Resets the statistics, and keeps the last attempt of each square.
     pub fn start_lap(&mut self, lap: u32, at: Timestamp) {
         if lap > self.lap {
             let Self { tasks, offset, unsuccessful, .. } = *self;
             let last = std::mem::take(&mut self.last);
-            // The squares of the laps before say which of them they are of.
+            // Last attempts of earlier laps refer to lanes by index, so the lanes must remain.
             let mut lanes = std::mem::take(&mut self.lanes);
             lanes.iter_mut().for_each(|lane| *lane = Lane::new(&lane.worker));
             *self = Self { lap, last, lanes, unsuccessful, offset, ..Self::new(tasks, at) };
         }
     }
 
-    /// How many squares there are.
+    /// The number of squares.
     #[must_use]
     pub fn tasks(&self) -> u32 {
         self.tasks
     }
 
-    /// How many events of the journal were folded in.
+    /// The number of events of the journal that were folded.
     #[must_use]
     pub fn offset(&self) -> Offset {
         self.offset
     }
 
-    /// Notes how many events of the journal were folded in, or need not be.
+    /// Sets the number of events of the journal that were folded or can be skipped.
     pub fn set_offset(&mut self, offset: Offset) {
         self.offset = offset;
     }
 
-    /// The lap that [`Race::lanes`] and the bins are about.
+    /// The lap of [`Race::lanes`] and of the bins.
     #[must_use]
     pub fn lap(&self) -> u32 {
         self.lap
     }
 
-    /// When that lap was started.
+    /// The start of that lap.
     #[must_use]
     pub fn started_at(&self) -> Timestamp {
         self.started_at
     }
 
-    /// The last attempt at the task at a position, in whatever lap.
+    /// The last attempt at a task, in any lap.
     #[must_use]
     pub fn last_attempt(&self, position: Position) -> Option<LastAttempt> {
         self.last.get(position.0 as usize).copied().flatten()
     }
 
-    /// How many squares were tried, and not with success the last time: those that failed for good, and those that are tried again.
+    /// The number of squares whose last attempt failed, including those that will be retried.
     #[must_use]
     pub fn unsuccessful(&self) -> u32 {
         self.unsuccessful
     }
 
-    /// The workers, in the order in which they were first heard of.
+    /// The workers, in the order of their first attempts.
     #[must_use]
     pub fn lanes(&self) -> &[Lane] {
         &self.lanes
     }
 
-    /// How long a bin of time is, in milliseconds.
+    /// The width of a bin of time, in milliseconds.
     #[must_use]
     pub fn bin_ms(&self) -> u32 {
         self.bin_ms
     }
 
-    /// How many squares became done in each bin of time.
+    /// The number of squares that were first done in each bin of time.
     #[must_use]
     pub fn done(&self) -> &[u32; BINS] {
         &self.done
     }
 
-    /// How many attempts took how long; the places are those of [`duration_bin`].
+    /// The number of attempts in each [`duration_bin`].
     #[must_use]
     pub fn durations(&self) -> &[u32; DURATION_BINS] {
         &self.durations
     }
 
-    /// When half of this lap's tasks that are done were, in milliseconds from its start.
+    /// The median time at which squares of this lap were done, in milliseconds after its start. `None` if no square is done.
     #[must_use]
     pub fn median_ms(&self) -> Option<u32> {
         let done: u32 = self.done.iter().sum();
@@ -191,7 +191,7 @@ impl Race {
             so_far += count;
             so_far >= half && so_far > 0
         })?;
-        // The middle of the bin; none is longer than a sixty-fourth of the lap, or than a millisecond.
+        // The middle of the bin. Its width is at most 1/64 of the lap, or one millisecond.
         Some(bin as u32 * self.bin_ms + self.bin_ms / 2)
     }
 
@@ -224,7 +224,7 @@ impl Race {
         add(&mut self.done, bin, newly_done);
     }
 
-    /// Notes an attempt as the last one of its squares.
+    /// Stores an attempt as the last one of its squares.
     fn remember(&mut self, lane: u16, run: &AttemptRun) {
         if self.last.is_empty() {
             self.last = vec![None; self.tasks as usize];
@@ -240,7 +240,7 @@ impl Race {
         }
     }
 
-    /// The bin of a moment; makes bins longer until there is one.
+    /// Returns the bin of a time. Widens all bins until the time fits.
     fn bin_of(&mut self, ms: u32) -> usize {
         while (ms / self.bin_ms) as usize >= BINS {
             self.bin_ms = self.bin_ms.saturating_mul(2);
@@ -251,20 +251,20 @@ impl Race {
     }
 }
 
-/// The place of a duration among [`Race::durations`].
+/// Returns the bin of a duration in [`Race::durations`].
 #[must_use]
 pub fn duration_bin(took_ms: u32) -> usize {
     match took_ms.checked_ilog2() {
         None => 0,
         Some(octave) => {
-            // The upper half of an octave starts at its square root of two.
+            // The upper half of an octave starts at its geometric mean.
             let is_upper = u64::from(took_ms).pow(2) >= 1 << (2 * octave + 1);
             (1 + 2 * octave as usize + usize::from(is_upper)).min(DURATION_BINS - 1)
         }
     }
 }
 
-/// The shortest duration of a bin of [`Race::durations`], in milliseconds.
+/// The minimum duration of a bin of [`Race::durations`], in milliseconds.
 #[must_use]
 pub fn duration_of_bin(bin: usize) -> u32 {
     match bin.checked_sub(1) {
@@ -283,7 +283,7 @@ fn add(bins: &mut [u32], place: usize, count: u32) {
     }
 }
 
-/// Joins neighbors, so that half of the bins are free.
+/// Merges adjacent bins, so that the upper half becomes free.
 fn halve(bins: &mut [u32; BINS]) {
     let mut joined = [0_u32; BINS];
     for (bin, pair) in joined.iter_mut().zip(bins.chunks(2)) {
@@ -356,7 +356,7 @@ mod tests {
         let mut race = Race::new(4, Timestamp(0));
         race.apply(&attempted("a", vec![run(0, 1, 0, 9, Some("no"))]));
         race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000), set: LapSet::Failed, limits: None });
-        // Of a lap that is over: known of its square, and no part of this race.
+        // An attempt of an earlier lap updates its square, but not the statistics.
         race.apply(&attempted("a", vec![run(1, 1, 1, 4, None)]));
         assert_eq!(race.last_attempt(Position(1)).map(|tried| tried.took_ms), Some(4));
         assert_eq!(race.lanes().iter().map(|lane| lane.attempts).sum::<u32>(), 0);

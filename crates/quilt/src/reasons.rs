@@ -1,4 +1,4 @@
-//! The reasons for which squares failed: each one once, with the number of squares that failed for it.
+//! The distinct reasons for failures, with their numbers of squares.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,28 +6,28 @@ use std::sync::Arc;
 use crate::cell::ReasonId;
 use crate::event::JournalVersion;
 
-/// The longest reason, in bytes.
+/// The maximum length of a reason, in bytes.
 pub const MAX_REASON: usize = 64;
 
-/// Stands for every reason of a batch after the first 65,536 different ones.
+/// Replaces all reasons of a batch after the first 65,536 distinct ones.
 pub const OTHER_REASON: &str = "other";
 
-/// A reason as it is stored: at most the first [`MAX_REASON`] bytes.
+/// A reason as it is stored: at most its first [`MAX_REASON`] bytes.
 #[must_use]
 pub fn short_reason(reason: &str) -> &str {
     reason.get(..reason.floor_char_boundary(MAX_REASON)).unwrap_or(reason)
 }
 
-/// The different reasons of a batch, in the order in which they came.
+/// The distinct reasons of a batch, in the order of their first occurrence.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reasons {
     version: JournalVersion,
     texts: Vec<Arc<str>>,
-    // A hash map would be a large part of what the browser loads.
+    // A hash map would considerably increase the code that browsers load.
     ids: BTreeMap<Arc<str>, ReasonId>,
-    /// How many squares have failed for each of them.
+    /// The number of squares of each reason.
     counts: Vec<u32>,
-    /// How many squares have failed for reasons that are not told apart.
+    /// The number of squares with reasons beyond the limit.
     others: u32,
 }
 
@@ -36,7 +36,7 @@ impl Reasons {
         Self { version, texts: Vec::new(), ids: BTreeMap::new(), counts: Vec::new(), others: 0 }
     }
 
-    /// How many are told apart.
+    /// The maximum number of distinct reasons.
     const fn most(&self) -> usize {
         match self.version {
             JournalVersion::V1 => 1_024,
@@ -44,7 +44,7 @@ impl Reasons {
         }
     }
 
-    /// What stands for those that are not.
+    /// The text that replaces reasons beyond the limit.
     const fn other(&self) -> &'static str {
         match self.version {
             JournalVersion::V1 => "failed for one of many further reasons",
@@ -52,7 +52,7 @@ impl Reasons {
         }
     }
 
-    /// The reason as this version stores it.
+    /// A reason as this version stores it.
     fn stored<'a>(&self, reason: &'a str) -> &'a str {
         match self.version {
             JournalVersion::V1 => reason,
@@ -76,7 +76,7 @@ impl Reasons {
         id
     }
 
-    /// The number of a reason for which squares failed.
+    /// The id of a reason; `None` if no square currently has it.
     pub(crate) fn find(&self, reason: &str) -> Option<ReasonId> {
         let id = match self.ids.get(self.stored(reason)) {
             Some(id) => *id,
@@ -90,7 +90,7 @@ impl Reasons {
         self.texts.get(id.0 as usize).map_or(self.other(), |text| text)
     }
 
-    /// All of them but what stands for the others, in the order in which they came.
+    /// The distinct reasons, without the one that replaces the others.
     pub(crate) fn texts(&self) -> &[Arc<str>] {
         &self.texts
     }
@@ -99,12 +99,12 @@ impl Reasons {
         self.counts.get(id.0 as usize).copied().unwrap_or(self.others)
     }
 
-    /// One more square has failed for a reason.
+    /// Counts a square that failed for a reason.
     pub(crate) fn add(&mut self, id: ReasonId) {
         *self.count_mut(id) += 1;
     }
 
-    /// A square that had failed for a reason runs again.
+    /// Uncounts a square that runs again.
     pub(crate) fn remove(&mut self, id: ReasonId) {
         *self.count_mut(id) -= 1;
     }
@@ -113,7 +113,7 @@ impl Reasons {
         self.counts.get_mut(id.0 as usize).unwrap_or(&mut self.others)
     }
 
-    /// The reasons for which squares have failed, with the number of those squares.
+    /// The reasons that squares currently have, each with its number of squares.
     pub(crate) fn counted(&self) -> impl Iterator<Item = (&str, u32)> {
         let told_apart = self.texts.iter().map(|text| &**text).zip(self.counts.iter().copied());
         told_apart.chain([(self.other(), self.others)]).filter(|(_, count)| *count > 0)

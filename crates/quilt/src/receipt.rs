@@ -1,7 +1,7 @@
-//! What is left of a lap when it has crossed its finish line, and what it takes to tell.
+//! Receipts of finished laps, and the statistics they are made from.
 //!
-//! [`LapStats`] is a fold beside [`Quilt`], over the same events. It is for nodes that run batches: it counts attempts and failed attempts by
-//! task, which viewers do not receive.
+//! [`LapStats`] folds the same events as [`Quilt`]. Only nodes that run batches need it: it counts attempts and failed attempts per task,
+//! which viewers do not receive.
 
 use std::fmt::Write;
 
@@ -15,41 +15,41 @@ use crate::square_state::SquareState;
 use crate::state::{Change, Quilt};
 use crate::timestamp::Timestamp;
 
-/// How many of the slowest tasks a receipt names.
+/// The number of slow tasks in a receipt.
 const SLOWEST: usize = 5;
 
-/// The one record of a finish line. It follows from the journal, so every node that ever reads it writes the same one.
+/// The record of a finish line. It is derived from the journal, so all nodes write the same receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// The lap, from 1.
     pub lap: u32,
-    /// How many tasks it had to run.
+    /// The number of tasks of the lap.
     pub lap_tasks: u32,
-    /// How many attempts at them were recorded.
+    /// The number of recorded attempts in the lap.
     pub attempts: u64,
-    /// All squares of the quilt.
+    /// The number of squares of the quilt.
     pub tasks: u32,
-    /// Those that are done, whenever that was.
+    /// The number of done squares, in all laps.
     pub done: u32,
-    /// Those that failed.
+    /// The number of failed squares.
     pub failed: u32,
-    /// Those that were not run.
+    /// The number of squares that were not run.
     #[serde(default)]
     pub not_run: u32,
-    /// When the lap was started.
+    /// The start of the lap.
     pub started_at: Timestamp,
-    /// When it crossed its finish line.
+    /// The time at which the lap crossed its finish line.
     pub finished_at: Timestamp,
-    /// Which task crossed it last.
+    /// The task that settled last.
     pub last_across: LastAcross,
-    /// The tasks with the longest attempts, the longest first; none that took less than a millisecond.
+    /// The tasks with the longest attempts, longest first. Attempts below one millisecond are omitted.
     pub slowest: Vec<SlowTask>,
-    /// The rule by which the next member is made; receipts without one were made by rule 1.
+    /// The rule of the digest. Receipts without this member use rule 1.
     #[serde(default = "first_rule")]
     pub digest_rule: u8,
-    /// SHA-256 over the outcomes of all squares in reading order, in hexadecimal. A done square is the byte 1 and its red, green and blue; a failed
-    /// one is the byte 2, the length of its reason in bytes as four bytes, the most significant one first, and the reason; one that was not
-    /// run is the byte 3. By rule 1 the whole message of a failure is its reason.
+    /// SHA-256 over the outcomes of all squares in reading order, in hexadecimal. A done square is the byte 1 and its red, green and blue.
+    /// A failed square is the byte 2, the length of its reason in bytes as 32 bits in big-endian order, and the reason. A square that was
+    /// not run is the byte 3. In rule 1 the reason is the whole message of a failure.
     pub outcomes_sha256: String,
 }
 
@@ -57,19 +57,19 @@ const fn first_rule() -> u8 {
     JournalVersion::V1 as u8
 }
 
-/// The task that crossed the finish line last.
+/// The task that settled last in a lap.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastAcross {
     /// Its square.
     #[serde(flatten)]
     pub square: Square,
-    /// The worker that ran it, where that was recorded.
+    /// The worker that ran it, if recorded.
     pub worker: Option<Box<str>>,
-    /// The attempt that settled it, from 1, where that was recorded.
+    /// The attempt that settled it, from 1, if recorded.
     pub attempt: Option<u8>,
 }
 
-/// A task of which one attempt took long.
+/// A task with a long attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlowTask {
     /// Its square.
@@ -79,36 +79,35 @@ pub struct SlowTask {
     pub worker: Box<str>,
     /// The attempt, from 1.
     pub attempt: u8,
-    /// How long that one took, in milliseconds.
+    /// The duration of the attempt, in milliseconds.
     pub took_ms: u32,
 }
 
-/// What is known of a lap's attempts, and the receipts of the laps that are over.
+/// The attempts of the current lap, and the receipts of finished laps.
 ///
-/// Memory: a byte a square from the first failed attempt of a lap on.
+/// Memory: one byte per square after the first failed attempt of a lap.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LapStats {
-    /// The number of each task's last failed attempt in this lap, by position; empty while none has failed.
+    /// The number of the last failed attempt at each task in this lap, by position; empty before the first failure.
     failed_attempts: Vec<u8>,
     attempts: u64,
     slowest: Vec<SlowTask>,
-    /// The attempts of the last write: whatever settles next is among them.
+    /// The attempts of the last write, which contain those that the next event settles.
     latest: Option<(Box<str>, Vec<AttemptRun>)>,
     receipts: Vec<Receipt>,
-    /// Receipts that somebody else has written after the same events, and that need not be written again, the latest one first.
+    /// Receipts that were already written for the same events, latest first. They are not computed again.
     noted: Vec<Receipt>,
 }
 
 impl LapStats {
-    /// The statistics of events of which these receipts, in the order of their laps, were written before.
+    /// Creates statistics with receipts that were already written, in the order of their laps.
     #[must_use]
     pub fn with_noted(mut receipts: Vec<Receipt>) -> Self {
         receipts.reverse();
         Self { noted: receipts, ..Self::default() }
     }
 
-    /// Whether the receipt of a lap that ended with this quilt has the quilt's outcomes. One by a rule that this version does not know
-    /// cannot be checked.
+    /// Whether the digest of the current lap's receipt matches the quilt. Receipts with an unknown rule are not checked.
     #[must_use]
     pub fn matches(&self, quilt: &Quilt) -> bool {
         let of_lap = self
@@ -118,7 +117,7 @@ impl LapStats {
         of_lap.is_none_or(|receipt| receipt.outcomes_sha256 == outcomes_sha256(quilt))
     }
 
-    /// Folds an event in. The quilt is as it is with that event, and `changes` are those that it brought.
+    /// Folds an event. `quilt` is the state after the event, and `changes` are its changes.
     pub fn apply(&mut self, quilt: &Quilt, event: &Event, changes: &[Change]) {
         match event {
             Event::Attempted { lap, worker, runs } if *lap == quilt.lap_number() && !quilt.status().is_over() => {
@@ -144,7 +143,7 @@ impl LapStats {
     fn take(&mut self, quilt: &Quilt, worker: &str, run: &AttemptRun) {
         let tasks = quilt.progress().tasks;
         self.attempts = self.attempts.saturating_add(run.count.into());
-        // What is written is within the batch; what is read may be anything.
+        // Decoded events may contain positions outside the batch.
         let positions = run.first.0..run.positions().end.min(tasks);
         if run.error.is_some() {
             self.failed_attempts.resize(tasks as usize, 0);
@@ -155,7 +154,7 @@ impl LapStats {
         }
         let least = self.slowest.get(SLOWEST - 1).map_or(0, |slow| slow.took_ms);
         if run.took_ms > least {
-            // Those behind the first ones of a run are no slower.
+            // All attempts of a run take equally long, so the first ones suffice.
             for position in positions.take(SLOWEST) {
                 self.note_slow(quilt, worker, run, Position(position));
             }
@@ -201,25 +200,25 @@ impl LapStats {
         })
     }
 
-    /// The number of a pending task's last failed attempt in this lap; 0 where none has failed.
+    /// The number of the last failed attempt at a pending task in this lap; 0 if none has failed.
     #[must_use]
     pub fn failed_attempts(&self, position: Position) -> u8 {
         self.failed_attempts.get(position.0 as usize).copied().unwrap_or_default()
     }
 
-    /// The receipts of the laps that crossed their finish lines, in order.
+    /// The receipts of the finished laps, in order.
     #[must_use]
     pub fn receipts(&self) -> &[Receipt] {
         &self.receipts
     }
 }
 
-/// How many squares are looked up at the same time for a digest.
+/// The number of squares whose positions are computed at the same time for a digest.
 const DIGEST_BLOCK: u32 = 1_024;
 
 fn outcomes_sha256(quilt: &Quilt) -> String {
     let mut hash = Sha256::new();
-    // Many squares at once are hashed faster than one by one.
+    // Hashing many squares at once is faster.
     let mut bytes = Vec::with_capacity(4_096);
     let tasks = quilt.progress().tasks;
     let starts = (0..tasks).step_by(DIGEST_BLOCK as usize);

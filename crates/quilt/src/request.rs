@@ -1,4 +1,4 @@
-//! Requests: what they may ask for, and what becomes of them.
+//! Validation of requests, and their conversion to specs.
 
 use std::collections::BTreeMap;
 
@@ -17,19 +17,19 @@ use crate::spec::{
 use crate::spec_error::SpecError;
 use crate::timestamp::Timestamp;
 
-/// How much one batch may ask for.
+/// The limits of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// The most rows, and the most columns; at most and by default [`MAX_SIDE`].
+    /// The maximum number of rows, and of columns; at most and by default [`MAX_SIDE`].
     pub side: u16,
-    /// The most squares; at most and by default [`MAX_SQUARES`].
+    /// The maximum number of squares; at most and by default [`MAX_SQUARES`].
     pub squares: u32,
-    /// The most attempts a task may be given; by default 20.
+    /// The maximum number of attempts at a task; 20 by default.
     pub attempts: u8,
-    /// The longest time limit of an attempt, in milliseconds; by default one hour.
+    /// The maximum time limit of an attempt, in milliseconds; one hour by default.
     pub timeout_ms: u32,
-    /// The longest time limit of a lap, in milliseconds; by default one week.
+    /// The maximum time limit of a lap, in milliseconds; one week by default.
     pub deadline_ms: u32,
 }
 
@@ -46,12 +46,12 @@ impl Default for Limits {
 }
 
 impl BatchSpec {
-    /// What a request asks for, with every number checked against the limits. `fallback_seed` is used where the request names none; `tasks` is
-    /// how many there are, where the work says so. `now` is the time of day, which limits `not_before`.
+    /// Validates a request, and converts it to a spec. `fallback_seed` is used if the request has no seed. `tasks` is the number of tasks,
+    /// if the work determines it. `now` is the system time, which limits `not_before`.
     ///
     /// # Errors
     ///
-    /// The first [`SpecError`] found, in the order of the members.
+    /// The first [`SpecError`], in the order of the members.
     pub fn from_request(
         request: LaunchRequest,
         limits: &Limits,
@@ -124,11 +124,11 @@ impl BatchSpec {
 }
 
 impl LapLimits {
-    /// These limits with those that a request names in their place.
+    /// Returns these limits with the changes of a request.
     ///
     /// # Errors
     ///
-    /// The first [`SpecError`] found.
+    /// The first [`SpecError`].
     pub fn changed(self, request: &LapRequest, limits: &Limits) -> Result<Self, SpecError> {
         let LapRequest { attempts, timeout_ms, concurrency, deadline_ms, .. } = request;
         Ok(Self {
@@ -152,7 +152,7 @@ impl LapLimits {
     }
 }
 
-/// Checks how many tasks shall run at the same time.
+/// Validates a concurrency limit.
 ///
 /// # Errors
 ///
@@ -210,7 +210,7 @@ fn tolerance(share_of: Option<&Number>, count: Option<&Number>) -> Result<Option
     })
 }
 
-/// One of some words; the default if none is given.
+/// Parses one of the given words. Returns the default if there is no value.
 fn word<T: Copy + Default>(
     field: &'static str,
     value: Option<String>,
@@ -222,7 +222,7 @@ fn word<T: Copy + Default>(
     known.ok_or(SpecError::UnknownWord { field, value, allowed })
 }
 
-/// A text that is displayed in one line.
+/// Validates a text that is displayed in one line.
 fn line(field: &'static str, text: String, max: usize) -> Result<String, SpecError> {
     if text.len() > max {
         return Err(SpecError::TooLong { field, bytes: text.len(), max });
@@ -233,7 +233,7 @@ fn line(field: &'static str, text: String, max: usize) -> Result<String, SpecErr
     Ok(text)
 }
 
-/// A moment before which nothing starts, at most [`MAX_START_DELAY_MS`] after `now`.
+/// Parses the earliest start, which is at most [`MAX_START_DELAY_MS`] after `now`.
 fn start_within(value: String, now: Timestamp) -> Result<Timestamp, SpecError> {
     let Some(at) = Timestamp::from_rfc3339(&value) else {
         return Err(SpecError::NotATime { field: "not_before", value });
@@ -261,7 +261,7 @@ fn share(number: &Number) -> Result<f64, SpecError> {
 }
 
 impl From<BatchSpec> for LaunchRequest {
-    /// The request that leads to this spec.
+    /// Returns a request that results in this spec.
     fn from(spec: BatchSpec) -> Self {
         let (share, count) = Tolerance::parts(spec.tolerated_failures);
         Self {

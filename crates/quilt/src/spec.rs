@@ -1,4 +1,4 @@
-//! What a batch is made of.
+//! The specs of batches.
 
 use std::collections::BTreeMap;
 use std::ops::Not;
@@ -13,35 +13,35 @@ use crate::timestamp::Timestamp;
 
 pub use api::WorkSpec;
 
-/// The largest seed: what a JSON client in any language can hold exactly.
+/// The maximum seed: JSON clients in all languages can represent it exactly.
 pub const MAX_SEED: u64 = (1 << 53) - 1;
 
-/// The most tasks of a batch that can be told to run at the same time.
+/// The maximum concurrency of a batch.
 pub const MAX_CONCURRENCY: u32 = 1 << 16;
 
-/// The longest title, in bytes.
+/// The maximum length of a title, in bytes.
 pub const MAX_TITLE: usize = 500;
 
-/// The most labels.
+/// The maximum number of labels.
 pub const MAX_LABELS: usize = 16;
 
-/// The longest label, in bytes: its name, an equals sign and its value.
+/// The maximum length of a label, in bytes, including name, equals sign and value.
 pub const MAX_LABEL: usize = 64;
 
-/// How far ahead a batch can be launched, in milliseconds: one year.
+/// The maximum time until the start of a batch, in milliseconds: one year.
 pub const MAX_START_DELAY_MS: u64 = 365 * 24 * 3_600_000;
 
-/// How many tasks of a lap may fail before it is stopped.
+/// The number of tasks of a lap that may fail before it is stopped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Tolerance {
-    /// This share of the lap's tasks, from 0 to 1.
+    /// A share of the tasks of the lap, from 0 to 1.
     Share(f64),
-    /// This many.
+    /// A number of tasks.
     Count(u32),
 }
 
 impl Tolerance {
-    /// The share and the number as requests and documents have them: at most one of the two.
+    /// The share and the number, as in requests and documents. At most one of them is present.
     #[must_use]
     pub const fn parts(tolerance: Option<Self>) -> (Option<f64>, Option<u32>) {
         match tolerance {
@@ -52,18 +52,18 @@ impl Tolerance {
     }
 }
 
-/// How a lap is stopped in which too many tasks have failed.
+/// How a lap is stopped when too many tasks have failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Halt {
-    /// At once: attempts that run are cut short.
+    /// Immediately. Running attempts are cancelled.
     #[default]
     Now,
-    /// No more tasks start; the outcomes of those that run still count.
+    /// No more tasks start. Outcomes of running tasks still count.
     Soon,
 }
 
 impl Halt {
-    /// The word for it in requests and documents.
+    /// Returns the word in requests and documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -73,37 +73,37 @@ impl Halt {
     }
 }
 
-/// A batch as it was accepted: everything that its tasks depend on.
+/// The accepted spec of a batch: everything that its tasks depend on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "PlainSpec", into = "PlainSpec")]
 pub struct BatchSpec {
-    /// What each task does.
+    /// The work of each task.
     pub work: WorkSpec,
-    /// The shape of the quilt, and so the number of tasks.
+    /// The shape of the quilt, which determines the number of tasks.
     pub grid: Grid,
-    /// Determines the order; at most [`MAX_SEED`].
+    /// Determines the random order; at most [`MAX_SEED`].
     pub seed: u64,
-    /// How often a task is tried before its square has failed; at least 1.
+    /// The maximum number of attempts at a task; at least 1.
     pub attempts: u8,
-    /// How long one attempt may take, in milliseconds; at least 1.
+    /// The time limit of an attempt, in milliseconds; at least 1.
     pub timeout_ms: u32,
-    /// How many of its tasks may run at the same time to begin with, 1 to [`MAX_CONCURRENCY`]; `None` for as many as are of use.
+    /// The initial limit of tasks that run at the same time, 1 to [`MAX_CONCURRENCY`]; `None` for no limit.
     pub concurrency: Option<u32>,
-    /// How many of a lap's tasks may fail. When more have failed the lap is stopped; `None` for never.
+    /// The number of tasks of a lap that may fail. If more fail, the lap is stopped. `None` for no limit.
     pub tolerated_failures: Option<Tolerance>,
-    /// How it is stopped then.
+    /// How the lap is stopped then.
     pub halt: Halt,
-    /// How long a lap may take, in milliseconds. When it is over the batch is cancelled; `None` for as long as it takes.
+    /// The time limit of a lap, in milliseconds, after which the batch is cancelled. `None` for no limit.
     pub deadline_ms: Option<u32>,
-    /// In which order its squares are run.
+    /// The order in which its squares run.
     pub order: TaskOrder,
-    /// What people call it; at most [`MAX_TITLE`] bytes.
+    /// A title for people; at most [`MAX_TITLE`] bytes.
     pub title: Option<Box<str>>,
-    /// What programs find it by, by name: at most [`MAX_LABELS`] texts, of at most [`MAX_LABEL`] bytes each.
+    /// Labels for programs, by name: at most [`MAX_LABELS`] strings of at most [`MAX_LABEL`] bytes.
     pub labels: Map<String, Value>,
     /// Its share of the working time.
     pub priority: Priority,
-    /// No task starts before this moment; `None` to start at once.
+    /// No task starts before this time; `None` for an immediate start.
     pub not_before: Option<Timestamp>,
 }
 
@@ -115,13 +115,13 @@ impl BatchSpec {
         self.labels.iter().filter_map(text).collect()
     }
 
-    /// When tasks of a lap may start that was started at this moment.
+    /// The earliest start of tasks of a lap that was started at the given time.
     #[must_use]
     pub fn earliest_start(&self, lap_started_at: Timestamp) -> Timestamp {
         self.not_before.map_or(lap_started_at, |at| at.max(lap_started_at))
     }
 
-    /// A batch with everything that a request can leave out as it is then.
+    /// A spec with defaults for everything that requests can omit.
     #[must_use]
     pub fn new(work: WorkSpec, grid: Grid, seed: u64) -> Self {
         Self {
@@ -143,15 +143,15 @@ impl BatchSpec {
     }
 }
 
-/// [`BatchSpec`] as it is stored. A member that this version does not know would change what the batch means, so it is refused. The
-/// members have few types, because each takes code of its own to be read, which browsers load.
+/// The stored form of [`BatchSpec`]. Unknown members would change the meaning of the batch, so they are rejected. Members use few types,
+/// because browsers load the deserialization code of each type.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlainSpec {
     work: WorkSpec,
     rows: u16,
     columns: u16,
-    /// The number of squares, where the last row is shorter than the others.
+    /// The number of squares; `None` if all rows have the same length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tasks: Option<u32>,
     seed: u64,
@@ -171,10 +171,10 @@ struct PlainSpec {
     in_input_order: bool,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     title: String,
-    /// The values are texts.
+    /// All values are strings.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     labels: Map<String, Value>,
-    /// Empty for a normal one.
+    /// Empty for the default priority.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     priority: String,
     /// Milliseconds since 1970.
@@ -245,8 +245,8 @@ impl TryFrom<PlainSpec> for BatchSpec {
     }
 }
 
-/// How often a task is tried unless the request says otherwise.
+/// The default number of attempts.
 pub const DEFAULT_ATTEMPTS: u8 = 3;
 
-/// How long one attempt may take unless the request says otherwise, in milliseconds.
+/// The default time limit of an attempt, in milliseconds.
 pub const DEFAULT_TIMEOUT_MS: u32 = 60_000;

@@ -3,16 +3,16 @@
 use crate::color::Color;
 use crate::event::Outcome;
 
-/// What is known of one square.
+/// The state of a square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SquareState<'quilt> {
-    /// Its task has yet to end.
+    /// Its task has no outcome yet.
     Pending,
-    /// Its task is done.
+    /// Its task succeeded. Contains its color.
     Done(Color),
-    /// Its task failed for good, for this reason.
+    /// Its task failed permanently, for this reason.
     Failed(&'quilt str),
-    /// Its task was pending when the batch was stopped, and no later lap runs it.
+    /// The batch was stopped before its task ran, and no later lap runs it.
     NotRun,
 }
 

@@ -17,43 +17,42 @@ use crate::square_state::SquareState;
 use crate::summary::{Progress, Status, Summary};
 use crate::timestamp::Timestamp;
 
-/// The most laps a batch can have. A retry beyond it changes nothing.
+/// The maximum number of laps of a batch. Further retries are ignored.
 pub const MAX_LAPS: usize = 1000;
 
-/// The most controls a batch can have. One beyond it changes nothing, unless it resumes what is paused.
+/// The maximum number of controls of a batch. Further ones are ignored, except those that resume a paused batch.
 pub const MAX_CONTROLS: u32 = 10_000;
 
-/// How many [`Change`]s a quilt has been through. Every fold of the same journal counts alike, on every node
-/// and after every restart, so a reader can go on from a step that it saw elsewhere.
+/// The number of [`Change`]s of a quilt. All folds of a journal count the same changes, on every node and after every restart, so a reader
+/// can continue from a step of another node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step(pub u64);
 
-/// One thing that became different. Each takes the quilt one [`Step`] on.
+/// A change of a quilt, which advances it by one [`Step`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The square that is run at this position has its outcome.
+    /// The square at this position has its outcome.
     Settled(Position),
-    /// The lap crossed its finish line: no square of it is left.
+    /// The lap crossed its finish line: all of its squares have outcomes.
     Finished,
-    /// Squares that failed, or were not run, are pending again.
+    /// A lap started, and its squares are pending again.
     LapStarted,
     /// The batch was paused or resumed, or its concurrency changed.
     Controlled(Control),
     /// No more tasks of the lap start.
     Draining,
-    /// The lap was stopped, and what was pending is not run.
+    /// The lap was cancelled, and its pending squares are not run.
     Cancelled,
 }
 
 /// The state of a batch.
 ///
-/// Built by [`Quilt::new`] from a journal's first event and brought forward by [`Quilt::apply`] with the others.
-/// Memory: 4 bytes a square.
+/// [`Quilt::new`] creates it from the first event of a journal, and [`Quilt::apply`] folds the other events. Memory: 4 bytes per square.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quilt {
     pub(crate) launched: Launched,
     pub(crate) order: Order,
-    /// By position in the order, so that neighbors in time are neighbors in memory and on the wire.
+    /// By position in the order, so that consecutive outcomes are adjacent in memory and on the wire.
     pub(crate) cells: Vec<Cell>,
     pub(crate) reasons: Reasons,
     pub(crate) done: u32,
@@ -63,16 +62,16 @@ pub struct Quilt {
     pub(crate) lap: Lap,
     pub(crate) limits: LapLimits,
     pub(crate) is_paused: bool,
-    /// How many controls there were.
+    /// The number of controls so far.
     pub(crate) controls: u32,
-    /// Why and since when no more tasks of the lap start.
+    /// Since when and why no more tasks of the lap start.
     pub(crate) draining: Option<Cancellation>,
     pub(crate) updated_at: Timestamp,
     pub(crate) step: Step,
 }
 
 impl Quilt {
-    /// The quilt of a batch that was just launched.
+    /// The quilt of a new batch.
     #[must_use]
     pub fn new(launched: Launched) -> Self {
         let tasks = launched.spec.grid.squares();
@@ -95,13 +94,12 @@ impl Quilt {
         }
     }
 
-    /// Folds the journal's next event in and appends what became different to `changes`.
+    /// Folds the next event of the journal, and appends the changes to `changes`.
     ///
-    /// An event that comes again, or comes too late, changes nothing: of two outcomes of a task in one lap the first wins,
-    /// and after the finish line or a cancellation a lap takes no more.
+    /// Duplicate and late events change nothing: the first outcome of a task in a lap counts, and a lap accepts no events after its end.
     pub fn apply(&mut self, event: &Event, changes: &mut Vec<Change>) {
         let before = changes.len();
-        // Nodes have clocks of their own. No lap ends before it has started, and none starts before the lap before it has ended.
+        // The clocks of nodes differ. A lap must not end before its start, nor start before the end of the previous one.
         let earliest = self.lap.end.map_or(self.lap.started_at, LapEnd::at);
         match event {
             Event::Launched(_) | Event::Attempted { .. } => {}
@@ -175,7 +173,7 @@ impl Quilt {
         let failed = self.failed - self.lap.left_failed;
         match self.spec().tolerated_failures {
             None => false,
-            // A share such as 0.29 is a little less than it says, and 29 of 100 are not more than that.
+            // The tolerance compensates for rounding: as a binary float, 0.29 * 100 may be slightly less than 29.
             Some(Tolerance::Share(share)) => f64::from(failed) > share * f64::from(self.lap.tasks) + 1e-6,
             Some(Tolerance::Count(count)) => failed > count,
         }
@@ -212,7 +210,7 @@ impl Quilt {
         !self.status().is_over() && self.lap_number() == lap
     }
 
-    /// Whether this control changes anything, and is not one too many.
+    /// Whether this control would change anything, and is within the limit.
     #[must_use]
     pub fn can_control(&self, control: Control) -> bool {
         let changes = match control {
@@ -223,7 +221,7 @@ impl Quilt {
         changes && self.controls < MAX_CONTROLS
     }
 
-    /// Where the batch stands.
+    /// The status of the batch.
     #[must_use]
     pub fn status(&self) -> Status {
         match self.lap.end {
@@ -235,19 +233,19 @@ impl Quilt {
         }
     }
 
-    /// What the batch is made of.
+    /// The spec of the batch.
     #[must_use]
     pub fn spec(&self) -> &BatchSpec {
         &self.launched.spec
     }
 
-    /// The group that its owner shares working time with.
+    /// The group with which the owner shares working time.
     #[must_use]
     pub fn group(&self) -> Option<ShareGroup> {
         self.launched.group
     }
 
-    /// The rules by which it is folded.
+    /// The version of the journal, which determines the rules of the fold.
     #[must_use]
     pub fn version(&self) -> JournalVersion {
         self.launched.version
@@ -259,7 +257,7 @@ impl Quilt {
         self.launched.spec.grid
     }
 
-    /// The order in which squares are run.
+    /// The order in which squares run.
     #[must_use]
     pub fn order(&self) -> Order {
         self.order
@@ -271,62 +269,62 @@ impl Quilt {
         Progress { tasks: self.grid().squares(), done: self.done, failed: self.failed, not_run: self.not_run }
     }
 
-    /// The number of the lap the batch is in, from 1.
+    /// The number of the current lap, from 1.
     #[must_use]
     pub fn lap_number(&self) -> u32 {
         // At most `MAX_LAPS`.
         self.earlier_laps.len() as u32 + 1
     }
 
-    /// The lap the batch is in.
+    /// The current lap.
     #[must_use]
     pub fn lap(&self) -> &Lap {
         &self.lap
     }
 
-    /// The limits of the lap the batch is in.
+    /// The limits of the current lap.
     #[must_use]
     pub fn limits(&self) -> LapLimits {
         self.limits
     }
 
-    /// How many controls the batch has been through.
+    /// The number of controls so far.
     #[must_use]
     pub fn controls(&self) -> u32 {
         self.controls
     }
 
-    /// How many changes the quilt has been through.
+    /// The number of changes so far.
     #[must_use]
     pub fn step(&self) -> Step {
         self.step
     }
 
-    /// Where a square is run in the order; `None` for one outside of the grid.
+    /// The position of a square; `None` outside the grid.
     #[must_use]
     pub fn position_of(&self, square: Square) -> Option<Position> {
         self.grid().index(square).map(|index| self.order.position(index))
     }
 
-    /// The square that is run at a position of this quilt.
+    /// The square at a position of this quilt.
     #[must_use]
     pub fn place_of(&self, position: Position) -> Square {
         self.grid().square(self.order.index(position))
     }
 
-    /// What is known of a square of this grid; a square outside is pending for ever.
+    /// The state of a square. Squares outside the grid are always pending.
     #[must_use]
     pub fn square(&self, index: Index) -> SquareState<'_> {
         if index.0 < self.grid().squares() { self.at(self.order.position(index)) } else { SquareState::Pending }
     }
 
-    /// What is known of the square that is run at this position.
+    /// The state of the square at this position.
     #[must_use]
     pub fn at(&self, position: Position) -> SquareState<'_> {
         self.read(self.cell(position))
     }
 
-    /// The positions from `range` that are still pending, in order.
+    /// The pending positions in `range`, in order.
     pub fn pending_in(&self, range: Range<Position>) -> impl Iterator<Item = Position> + '_ {
         (range.start.0..range.end.0).map(Position).filter(|position| self.at(*position) == SquareState::Pending)
     }
@@ -335,7 +333,7 @@ impl Quilt {
         self.cells.get(position.0 as usize).copied().unwrap_or(Cell::PENDING)
     }
 
-    /// Reads a cell of this quilt, also one that has changed since.
+    /// Decodes a cell of this quilt, which may be outdated.
     pub(crate) fn read(&self, cell: Cell) -> SquareState<'_> {
         match cell.state() {
             CellState::Pending => SquareState::Pending,
@@ -345,12 +343,12 @@ impl Quilt {
         }
     }
 
-    /// A lap by its number, from 1.
+    /// Returns a lap by its number, from 1.
     pub(crate) fn numbered_lap(&self, lap: u32) -> &Lap {
         self.earlier_laps.get(lap.saturating_sub(1) as usize).unwrap_or(&self.lap)
     }
 
-    /// What lists and headings say of the batch.
+    /// The summary of the batch for lists and headings.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let LapLimits { attempts, timeout_ms, concurrency, deadline_ms } = self.limits;

@@ -1,4 +1,4 @@
-//! What is said of a batch without its squares.
+//! Summaries of batches, without their squares.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,30 +8,30 @@ use crate::lap::CancelCause;
 use crate::spec::BatchSpec;
 use crate::timestamp::Timestamp;
 
-/// Where a batch stands.
+/// The status of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Some tasks are still to settle.
+    /// Some tasks are not settled.
     Running,
-    /// Some tasks are still to settle, and none is started.
+    /// Some tasks are not settled, and no more tasks start.
     Paused,
-    /// No more tasks start, and those that run are still to settle.
+    /// The batch stops: no more tasks start, and some running tasks are not settled.
     Draining,
-    /// Every square that the lap had to run has its outcome.
+    /// All squares of the lap have outcomes.
     Finished,
-    /// It was stopped before every square had its outcome.
+    /// The lap was stopped before all squares had outcomes.
     Cancelled,
 }
 
 impl Status {
-    /// Whether nothing of the batch's lap is left to run.
+    /// Whether the current lap has ended.
     #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Finished | Self::Cancelled)
     }
 
-    /// The word used in the API and on pages.
+    /// Returns the word in the API and on pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -44,65 +44,65 @@ impl Status {
     }
 }
 
-/// Counts over all squares.
+/// The counts over all squares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
-    /// All squares.
+    /// The number of squares.
     pub tasks: u32,
-    /// The squares that are done.
+    /// The number of done squares.
     pub done: u32,
-    /// The squares that failed.
+    /// The number of failed squares.
     pub failed: u32,
-    /// The squares whose tasks will not run, unless a later lap runs them.
+    /// The number of squares that do not run unless a later lap includes them.
     #[serde(default)]
     pub not_run: u32,
 }
 
 impl Progress {
-    /// The squares that have an outcome.
+    /// The number of squares that have an outcome.
     #[must_use]
     pub const fn settled(self) -> u32 {
         self.done + self.failed
     }
 
-    /// The squares that are to have one.
+    /// The number of squares that will run.
     #[must_use]
     pub const fn pending(self) -> u32 {
         self.tasks - self.settled() - self.not_run
     }
 }
 
-/// What lists and headings say of a batch.
+/// The summary of a batch for lists and headings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    /// What the batch is made of, with the limits of this lap.
+    /// The spec of the batch, with the limits of the current lap.
     pub spec: BatchSpec,
-    /// Where it stands.
+    /// The status of the batch.
     pub status: Status,
-    /// The lap it is in, from 1.
+    /// The current lap, from 1.
     pub lap: u32,
-    /// How many tasks there were to run in this lap.
+    /// The number of tasks of the current lap.
     pub lap_tasks: u32,
     /// The counts over all squares.
     pub progress: Progress,
-    /// When it was launched.
+    /// The time of the launch.
     pub created_at: Timestamp,
-    /// When this lap was started.
+    /// The start of the current lap.
     pub started_at: Timestamp,
-    /// When this lap crossed its finish line or was cancelled.
+    /// The time at which the current lap crossed its finish line or was cancelled.
     pub ended_at: Option<Timestamp>,
-    /// The square that settled last in this lap.
+    /// The square that settled last in the current lap, if it has crossed its finish line.
     pub last_across: Option<Square>,
-    /// How many of its tasks may run at the same time, if there is a limit.
+    /// The maximum number of tasks that run at the same time; `None` for no limit.
     #[serde(default)]
     pub concurrency: Option<u32>,
-    /// Why it was cancelled, or is draining, if it is one of these.
+    /// The cause, if the batch is cancelled or draining.
     #[serde(default)]
     pub cancelled_because: Option<CancelCause>,
 }
 
 impl Summary {
-    /// What [`Quilt::summary`](crate::Quilt::summary) says of a batch that was just launched, at a cost that does not depend on its size.
+    /// Equals [`Quilt::summary`](crate::Quilt::summary) of a new batch, in constant time.
     #[must_use]
     pub fn of_launch(launched: Launched) -> Self {
         let Launched { spec, at, .. } = launched;

@@ -1,22 +1,22 @@
-//! Points in time.
+//! Times.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z, by the clock of the node that wrote it.
+/// Milliseconds since 1970-01-01T00:00:00Z, by the clock of the node that recorded it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// The moment this many milliseconds later.
+    /// The time this many milliseconds later.
     #[must_use]
     pub const fn plus_millis(self, millis: u64) -> Self {
         Self(self.0.saturating_add(millis))
     }
 
-    /// Milliseconds since an earlier moment; 0 where the clocks disagree about which is earlier.
+    /// Milliseconds since an earlier time; 0 if it is later.
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
@@ -24,14 +24,14 @@ impl Timestamp {
 }
 
 impl Timestamp {
-    /// The moment as RFC 3339 writes it, in UTC with milliseconds; `None` after the year 9999.
+    /// Formats the time as RFC 3339, in UTC with milliseconds. `None` after the year 9999.
     #[must_use]
     pub fn to_rfc3339(self) -> Option<String> {
         let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).ok()?;
         at.format(&Rfc3339).ok()
     }
 
-    /// Reads RFC 3339, with any offset from UTC. Rounds down to milliseconds; `None` for other texts and before 1970.
+    /// Parses RFC 3339 with any UTC offset. Rounds down to milliseconds. `None` for other texts and times before 1970.
     #[must_use]
     pub fn from_rfc3339(text: &str) -> Option<Self> {
         let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;

@@ -1,4 +1,4 @@
-//! The fold gives the same quilt whatever comes twice, and one finish line a lap.
+//! A quilt that is folded from duplicate events is the same, and each lap has one finish line.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -6,42 +6,17 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::{config, event, fold, full_journal, launched, without_foresight};
+use common::{config, fold, full_journal, journal, launched, one, retries_of_one, without_foresight};
 use proptest::prelude::*;
 use proptest::sample;
-use quilt::history::Entry;
 use quilt::{
-    CancelCause, Change, Color, Control, Event, Halt, History, Index, LapLimits, LapSet, Launched, Outcome, Position,
-    Quilt, Settlement, SquareState, Status, Step, Summary, Timestamp, Tolerance,
+    CancelCause, Change, Color, Control, Event, Halt, Index, LapLimits, LapSet, Outcome, Position, Quilt, Settlement,
+    SquareState, Status, Step, Summary, Timestamp, Tolerance,
 };
 
 const ROWS: u16 = 3;
 const COLUMNS: u16 = 5;
 const TASKS: u32 = 15;
-
-/// A journal of arbitrary events, with a real run to the finish line mixed in.
-fn journal() -> impl Strategy<Value = Vec<Event>> {
-    let noise = proptest::collection::vec(event(TASKS), 0..12);
-    (noise, 0_u32..3, any::<sample::Index>()).prop_map(|(mut noise, laps, place)| {
-        let place = place.index(noise.len() + 1);
-        let tail = noise.split_off(place);
-        noise.extend(full_journal(TASKS, laps));
-        noise.extend(tail);
-        noise
-    })
-}
-
-/// A quilt, and how it came to be what it is.
-fn fold_with_history(launched: &Launched, events: &[Event]) -> (Quilt, History) {
-    let mut quilt = Quilt::new(launched.clone());
-    let mut history = History::new(&quilt);
-    for event in events {
-        let mut changes = Vec::new();
-        quilt.apply(event, &mut changes);
-        history.record(&quilt, event, &changes);
-    }
-    (quilt, history)
-}
 
 fn finish_lines(changes: &[Change]) -> usize {
     changes.iter().filter(|change| **change == Change::Finished).count()
@@ -51,8 +26,8 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn events_that_come_again_change_nothing(
-        journal in journal(),
+    fn duplicate_events_change_nothing(
+        journal in journal(TASKS),
         again in proptest::collection::vec(any::<(sample::Index, sample::Index)>(), 0..8),
     ) {
         let launched = launched(ROWS, COLUMNS, 1);
@@ -72,10 +47,10 @@ proptest! {
     }
 
     #[test]
-    fn each_lap_has_at_most_one_finish_line_and_a_finished_batch_exactly_one(journal in journal()) {
+    fn each_lap_has_at_most_one_finish_line_and_a_finished_batch_exactly_one(journal in journal(TASKS)) {
         let launched = launched(ROWS, COLUMNS, 2);
         let (quilt, changes) = fold(&launched, &journal);
-        // Each lap ended before the next one started: at its finish line, or because it was stopped.
+        // Each lap ends, by its finish line or a cancellation, before the next one starts.
         let ends = |end| changes.iter().filter(|change| **change == end).count();
         let laps = quilt.lap_number() as usize;
         prop_assert_eq!(ends(Change::Finished) + ends(Change::Cancelled), if quilt.status().is_over() { laps } else { laps - 1 });
@@ -86,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn the_counts_are_those_of_the_squares(journal in journal()) {
+    fn the_counts_are_those_of_the_squares(journal in journal(TASKS)) {
         let (quilt, changes) = fold(&launched(ROWS, COLUMNS, 3), &journal);
         let squares: Vec<SquareState<'_>> = (0..TASKS).map(|index| quilt.square(Index(index))).collect();
         let count = |wanted: fn(&SquareState<'_>) -> bool| squares.iter().filter(|state| wanted(state)).count() as u32;
@@ -103,41 +78,6 @@ proptest! {
         }
         prop_assert_eq!(of_reasons, expected);
         prop_assert_eq!(quilt.step(), Step(changes.len() as u64));
-    }
-
-    #[test]
-    fn a_reader_who_catches_up_from_any_step_has_the_same_quilt(
-        journal in journal(),
-        stop in any::<sample::Index>(),
-        tolerated in proptest::option::of(prop_oneof![
-            (0.0..0.5).prop_map(Tolerance::Share),
-            (0_u32..6).prop_map(Tolerance::Count),
-        ]),
-        halt in sample::select(vec![Halt::Now, Halt::Soon]),
-    ) {
-        let mut launched = launched(ROWS, COLUMNS, 4);
-        launched.spec.tolerated_failures = tolerated;
-        launched.spec.halt = halt;
-        let mut quilt = Quilt::new(launched.clone());
-        let mut history = History::new(&quilt);
-        let mut reader = Quilt::new(launched.clone());
-        let stop = stop.index(journal.len() + 1);
-        for (number, event) in journal.iter().enumerate() {
-            let mut changes = Vec::new();
-            quilt.apply(event, &mut changes);
-            history.record(&quilt, event, &changes);
-            if number < stop {
-                reader.apply(event, &mut Vec::new());
-            }
-        }
-        prop_assert_eq!(history.step(), quilt.step());
-        let mut changes = Vec::new();
-        let behind = reader.step();
-        for event in history.events(&quilt, behind, quilt.step()) {
-            reader.apply(&event, &mut changes);
-        }
-        prop_assert_eq!(&reader, &quilt);
-        prop_assert_eq!(changes.len(), history.entries(&quilt, behind).count());
     }
 }
 
@@ -156,17 +96,17 @@ fn a_real_journal_delivered_twice_over_has_the_same_laps_and_finish_lines() {
 }
 
 #[test]
-fn a_late_outcome_of_an_earlier_lap_does_not_settle_a_square_that_was_set() {
+fn a_late_outcome_of_an_earlier_lap_does_not_settle_a_pending_square() {
     let launched = launched(1, 2, 6);
     let journal = full_journal(2, 2);
-    // The first lap's outcomes come again after the second lap has started.
+    // Duplicates of the outcomes of lap 1, after the start of lap 2.
     let late = [journal[0].clone(), journal[1].clone(), journal[0].clone()];
     let (quilt, _) = fold(&launched, &late);
     assert_eq!((quilt.lap_number(), quilt.progress().pending()), (2, 1));
 }
 
 #[test]
-fn a_launch_is_summed_up_without_its_squares_as_with_them() {
+fn the_summary_of_a_launch_equals_that_of_its_quilt() {
     let launched = launched(ROWS, COLUMNS, 8);
     assert_eq!(Summary::of_launch(launched.clone()), Quilt::new(launched).summary());
 }
@@ -195,7 +135,7 @@ fn a_batch_is_cancelled_by_the_failure_after_those_it_tolerates() {
 }
 
 #[test]
-fn of_two_controls_that_were_asked_for_at_once_the_first_one_wins() {
+fn of_concurrent_controls_the_first_one_wins() {
     let control = |number, control| Event::Controlled { lap: 1, number, at: Timestamp(2_000), control };
     let launched = launched(ROWS, COLUMNS, 10);
     let journal = [
@@ -216,7 +156,7 @@ fn of_two_controls_that_were_asked_for_at_once_the_first_one_wins() {
 }
 
 #[test]
-fn what_runs_while_a_batch_is_paused_settles_and_can_cross_the_finish_line() {
+fn running_tasks_of_a_paused_batch_settle_and_can_cross_the_finish_line() {
     let launched = launched(ROWS, COLUMNS, 11);
     let pause = Event::Controlled { lap: 1, number: 1, at: Timestamp(1_500), control: Control::Pause };
     let mut journal = full_journal(TASKS, 2);
@@ -225,65 +165,6 @@ fn what_runs_while_a_batch_is_paused_settles_and_can_cross_the_finish_line() {
     assert_eq!(fold(&launched, &journal[..finish]).0.status(), Status::Finished);
     assert_eq!(fold(&launched, &journal[..=finish]).0.status(), Status::Running);
     assert_eq!(fold(&launched, &journal).0.status(), Status::Finished);
-}
-
-#[test]
-fn a_history_lets_go_of_laps_that_are_long_over_and_says_so() {
-    let launched = launched(64, 64, 12);
-    let tasks = launched.spec.grid.squares();
-    let mut quilt = Quilt::new(launched);
-    let mut history = History::new(&quilt);
-    let mut reader = None;
-    for lap in 1..=6 {
-        let outcome = || Outcome::Failed("again".into());
-        let all = (0..tasks).map(|position| Settlement { position: Position(position), outcome: outcome() }).collect();
-        let at = Timestamp(lap);
-        let lap = lap as u32;
-        for event in [
-            Event::LapStarted { lap, at, set: LapSet::Failed, limits: None },
-            Event::Settled { lap, at, settlements: all },
-        ] {
-            let mut changes = Vec::new();
-            quilt.apply(&event, &mut changes);
-            history.record(&quilt, &event, &changes);
-            if lap == 6 && reader.is_none() {
-                reader = Some(quilt.clone());
-            }
-        }
-    }
-    assert_eq!((quilt.lap_number(), history.step()), (6, quilt.step()));
-    assert!(!history.reaches(Step(0)) && !history.reaches(Step(u64::from(tasks))));
-    let mut reader = reader.expect("there is a sixth lap");
-    assert!(history.reaches(reader.step()));
-    for event in history.events(&quilt, reader.step(), quilt.step()) {
-        reader.apply(&event, &mut Vec::new());
-    }
-    assert_eq!(reader, quilt);
-}
-
-fn one(position: u32) -> LapSet {
-    LapSet::Positions([Position(position)].into_iter().collect())
-}
-
-/// Goes to a finish line with failures, retries one of them with success and another one without, and then all that are left.
-fn retries_of_one(tasks: u32) -> Vec<Event> {
-    let mut journal = full_journal(tasks, 2);
-    let finish = journal.iter().position(|event| matches!(event, Event::LapStarted { .. })).expect("two laps");
-    journal.truncate(finish);
-    let mut lap = |lap, set, outcomes: Vec<(u32, Outcome)>| {
-        let at = Timestamp(1_000 * u64::from(lap));
-        let settlement = |(position, outcome)| Settlement { position: Position(position), outcome };
-        let settlements = outcomes.into_iter().map(settlement).collect();
-        journal.push(Event::LapStarted { lap, at, set, limits: None });
-        journal.push(Event::Settled { lap, at, settlements });
-    };
-    let done = || Outcome::Done(Color::from_rgb(7));
-    // Every second one has failed.
-    lap(2, one(4), vec![(4, done())]);
-    lap(3, one(2), vec![(2, Outcome::Failed("still".into()))]);
-    let rest = (0..tasks).filter(|position| position % 2 == 0 && *position != 4);
-    lap(4, LapSet::Failed, rest.map(|position| (position, done())).collect());
-    journal
 }
 
 #[test]
@@ -303,26 +184,13 @@ fn a_retry_of_one_square_leaves_the_others_as_they_are() {
     assert_eq!(counts(&at(first + 4)), (1, 8, 7));
     assert_eq!(counts(&at(first + 6)), (7, 15, 0));
     assert_eq!(finish_lines(&fold(&launched, &journal).1), 4);
-    // What is done, or is no square, does not run again.
+    // Done squares, and positions outside the grid, do not run again.
     for position in [1, 4, TASKS, u32::MAX] {
         let set = one(position);
         let mut quilt = retried.clone();
         quilt.apply(&Event::LapStarted { lap: 3, at: Timestamp(9), set, limits: None }, &mut Vec::new());
         assert_eq!(quilt, retried, "{position}");
     }
-}
-
-#[test]
-fn a_history_tells_of_laps_of_one_square_what_was_so_at_their_ends() {
-    let (quilt, history) = fold_with_history(&launched(ROWS, COLUMNS, 15), &retries_of_one(TASKS));
-    let failed: Vec<u32> = history
-        .entries(&quilt, Step(0))
-        .filter_map(|(_, entry)| match entry {
-            Entry::Finished(progress) => Some(progress.failed),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(failed, [8, 7, 7, 0]);
 }
 
 #[test]
@@ -334,29 +202,6 @@ fn nothing_settles_after_a_cancellation() {
     assert_eq!(quilt.status(), Status::Cancelled);
     assert_eq!(quilt.progress().settled(), 7);
     assert_eq!(finish_lines(&changes), 0);
-}
-
-#[test]
-fn a_reader_that_is_told_a_little_at_a_time_is_at_each_step_that_it_is_told_of() {
-    told_a_little_at_a_time(&full_journal(16, 3));
-    told_a_little_at_a_time(&retries_of_one(16));
-}
-
-fn told_a_little_at_a_time(journal: &[Event]) {
-    let launched = launched(4, 4, 1);
-    let (quilt, history) = fold_with_history(&launched, journal);
-    for most in 1..40 {
-        let mut reader = Quilt::new(launched.clone());
-        while reader.step() < quilt.step() {
-            let upto = history.reach(reader.step(), most);
-            for event in history.events(&quilt, reader.step(), upto) {
-                reader.apply(&event, &mut Vec::new());
-            }
-            assert_eq!(reader.step(), upto, "{most} at a time");
-        }
-        assert_eq!(reader.progress(), quilt.progress());
-        assert_eq!(reader.status(), quilt.status());
-    }
 }
 
 fn outcome_at(lap: u32, position: u32, outcome: Outcome) -> Event {
@@ -380,7 +225,7 @@ fn cancelled(lap: u32) -> Event {
     Event::Cancelled { lap, at: Timestamp(3_500), cause: CancelCause::Asked }
 }
 
-/// The squares of a quilt of four, by position.
+/// The states of a quilt of four squares, by position.
 fn states(quilt: &Quilt) -> [&'static str; 4] {
     [0, 1, 2, 3].map(|position| match quilt.at(Position(position)) {
         SquareState::Pending => "pending",
@@ -393,7 +238,7 @@ fn states(quilt: &Quilt) -> [&'static str; 4] {
 #[test]
 fn a_lap_runs_its_set_and_nothing_else() {
     let launched = launched(2, 2, 16);
-    // Two failures of different reasons, a square that is done, and one that was not run when the lap was stopped.
+    // Two failures with different reasons, a done square, and one that was not run.
     let stopped = [failed(1, 0, "timed out"), failed(1, 1, "exit status 7"), done(1, 2), cancelled(1)];
     let quilt = fold(&launched, &stopped).0;
     assert_eq!(states(&quilt), ["failed", "failed", "done", "not run"]);
@@ -409,7 +254,7 @@ fn a_lap_runs_its_set_and_nothing_else() {
         assert_eq!(states(&quilt), expected, "{set:?}");
         assert_eq!(quilt.lap().tasks as usize, expected.iter().filter(|state| **state == "pending").count(), "{set:?}");
         assert_eq!(quilt.status(), Status::Running, "{set:?}");
-        // Its finish line is crossed by its own squares.
+        // The squares of the set cross the finish line.
         for position in 0..4 {
             quilt.apply(&done(2, position), &mut Vec::new());
         }
@@ -444,7 +289,7 @@ fn outcomes_count_while_a_lap_drains_and_not_once_it_is_stopped() {
     assert!(!drained.can_control(Control::Pause) && !drained.can_start_lap(&LapSet::NotRun));
     let stopped = fold(&launched, &journal).0;
     assert_eq!((stopped.status(), states(&stopped)), (Status::Cancelled, ["done", "done", "not run", "not run"]));
-    // All that was left was running: the finish line is crossed all the same.
+    // If all remaining tasks were running, the lap crosses its finish line.
     let all = [draining, done(1, 0), done(1, 1), done(1, 2), done(1, 3), cancelled(1)];
     let finished = fold(&launched, &all).0;
     assert_eq!((finished.status(), finished.summary().cancelled_because), (Status::Finished, None));
@@ -464,7 +309,7 @@ fn a_number_of_failures_halts_a_batch_now_or_soon() {
 }
 
 #[test]
-fn reasons_are_cut_told_apart_and_counted() {
+fn reasons_are_truncated_distinguished_and_counted() {
     let launched = launched(64, 64, 20);
     let reason = |position: u32| format!("{position:04} {}", "é".repeat(60));
     let settlements = (0..4_096).map(|position| Settlement {
@@ -475,7 +320,7 @@ fn reasons_are_cut_told_apart_and_counted() {
     let counted: Vec<(&str, u32)> = quilt.reasons().collect();
     assert_eq!(counted.len(), 2_000);
     assert_eq!(counted.iter().map(|(_, count)| count).sum::<u32>(), 4_096);
-    // Between characters, at most 64 bytes.
+    // Cut between characters, at 64 bytes or less.
     assert_eq!(counted[0], (format!("0000 {}", "é".repeat(29)).as_str(), 3));
     let mut again = quilt.clone();
     again.apply(&lap_of(2, LapSet::Reason(counted[0].0.into())), &mut Vec::new());

@@ -1,4 +1,4 @@
-//! Journals that released programs wrote fold to what those programs returned.
+//! Journals of released versions fold to the results of those versions.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -9,7 +9,7 @@ use quilt::wire::{FramedEvent, put_framed_event};
 use quilt::{Event, Index, LapSet, LapStats, Quilt, SquareState, Timestamp};
 use serde_json::Value;
 
-/// Every journal of every version.
+/// All journals of all versions.
 fn journals() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let versions = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
@@ -41,7 +41,7 @@ fn told(journal: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(journal.with_extension("json")).expect("a file")).expect("JSON")
 }
 
-/// A time of the API, in milliseconds.
+/// Parses a time of the API, in milliseconds.
 fn millis(time: &Value) -> Timestamp {
     let time =
         time::OffsetDateTime::parse(time.as_str().expect("a time"), &time::format_description::well_known::Rfc3339);
@@ -79,7 +79,7 @@ fn receipts_of_any_version_are_written_again_as_they_were() {
         assert_eq!(stats.receipts().len(), told.len(), "{name}");
         for (ours, theirs) in stats.receipts().iter().zip(told) {
             for (key, ours) in serde_json::to_value(ours).expect("JSON").as_object().expect("an object") {
-                // What the first version did not tell.
+                // Members that the first version did not return.
                 let (rule, not_run) = (Value::from(1), Value::from(0));
                 let theirs = match key.as_str() {
                     "digest_rule" => theirs.get(key).unwrap_or(&rule),
@@ -118,7 +118,7 @@ fn squares_of_any_version_have_the_outcomes_that_were_told() {
         for (index, line) in results.lines().enumerate() {
             let told: Value = serde_json::from_str(line).expect("JSON");
             let (state, color, failed) = match quilt.square(Index(index as u32)) {
-                // The first version did not tell the two apart.
+                // The first version did not distinguish the two.
                 SquareState::Pending | SquareState::NotRun => ("pending", None, None),
                 SquareState::Done(color) => ("done", Some(color.to_string()), None),
                 SquareState::Failed(reason) => ("failed", None, Some(reason)),

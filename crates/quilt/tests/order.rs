@@ -1,4 +1,4 @@
-//! The order is a permutation for every size, and a different one for every seed.
+//! The order is a permutation for every size, and depends on the seed.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -60,8 +60,8 @@ proptest! {
     }
 }
 
-/// Every square is about equally likely to come first: with 64 squares and 6,400 seeds, 100 times each, give or
-/// take six standard deviations.
+/// All squares are about equally likely to be first: among 64 squares and 6,400 seeds, each is expected 100 times, within six standard
+/// deviations.
 #[test]
 fn any_square_may_come_first() {
     let mut first = [0_u32; 64];
@@ -74,7 +74,7 @@ fn any_square_may_come_first() {
     }
 }
 
-/// A random permutation seldom runs on to the next square: one step in 32 on average for either neighbor.
+/// In a random permutation, the next square is rarely adjacent: one step in 32 on average for both neighbors.
 #[test]
 fn the_order_does_not_go_row_by_row() {
     for seed in 0..100 {

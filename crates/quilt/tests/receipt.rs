@@ -1,4 +1,4 @@
-//! The receipt of a lap follows from its journal, and says how it went.
+//! The receipt of a lap is derived from its journal.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -67,7 +67,7 @@ fn a_receipt_tells_the_counts_the_last_one_across_and_the_slowest() {
     let slowest: Vec<_> = receipt.slowest.iter().map(|slow| (slow.square, slow.took_ms, &*slow.worker)).collect();
     assert_eq!(slowest, [(square(3), 30, "w2"), (square(2), 9, "w2"), (square(0), 7, "w1"), (square(1), 7, "w1")]);
 
-    // The digest as its description says.
+    // The digest according to its documentation.
     let mut hash = Sha256::new();
     for index in 0..4 {
         match quilt.order().position(Index(index)).0 {
@@ -170,7 +170,7 @@ proptest! {
             let json = serde_json::to_string(receipt).expect("plain");
             prop_assert_eq!(&serde_json::from_str::<Receipt>(&json).expect("what was written"), receipt);
         }
-        // Another reader of the same bytes comes to the same receipts.
+        // Another reader of the same bytes derives the same receipts.
         let read: Vec<Event> = journal.iter().map(|event| decode_event(&encode_event(event)).expect("it was encoded")).collect();
         prop_assert_eq!(fold(&launched, &read).1, stats);
     }

@@ -1,4 +1,4 @@
-//! Specs as they are stored: their bytes, and what is refused.
+//! The stored form of specs, and rejected specs.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -22,7 +22,7 @@ fn a_priority_and_a_start_are_stored_only_if_they_are_given() {
     for (given, stored) in [
         (r#""priority": "low""#, r#""priority":"low""#),
         (r#""priority": "high""#, r#""priority":"high""#),
-        // The past is no error, nor is the last moment of the year.
+        // Start times in the past and at the end of the year are valid.
         (r#""not_before": "2020-09-13T14:26:40+02:00""#, r#""not_before":1600000000000"#),
         (r#""not_before": "2027-09-21T14:13:20.123Z""#, r#""not_before":1821536000123"#),
     ] {

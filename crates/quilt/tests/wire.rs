@@ -1,4 +1,4 @@
-//! What is written is what is read, nothing that is read panics, and a square costs at most five bytes.
+//! Encoded values decode to the same values, no bytes make a decoder panic, and a square takes at most five bytes.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on has failed")]
 
@@ -25,7 +25,7 @@ fn done(position: u32) -> Settlement {
     }
 }
 
-/// What the settlements take on the wire, without what a frame takes anyway.
+/// The encoded size of the settlements, without the constant part of an event.
 fn bytes_of(settlements: Vec<Settlement>) -> usize {
     encode_event(&settled(settlements)).len() - encode_event(&settled(Vec::new())).len()
 }
@@ -46,7 +46,7 @@ proptest! {
         let mut assembler = Assembler::default();
         let all: Vec<Vec<u8>> = messages(frame.encode()).collect();
         prop_assert!(all.iter().all(|message| message.len() <= MAX_MESSAGE));
-        // A connection that broke in the middle leaves nothing behind.
+        // An interrupted frame does not affect the next one.
         let mut broken = Assembler::default();
         for message in all.iter().take(cut.min(all.len() - 1)) {
             prop_assert_eq!(broken.receive(message), Ok(None));
@@ -135,7 +135,7 @@ proptest! {
             }
             bytes.truncate(cut.index(bytes.len() + 1));
             let _ = decode_event(&bytes);
-            // A quilt that was read can be read from, whatever it holds.
+            // A decoded quilt can be read, whatever its content.
             if let Ok(ServerFrame::Snapshot(quilt)) = ServerFrame::decode(&bytes) {
                 let _ = quilt.summary();
                 prop_assert!(quilt.progress().settled() <= quilt.progress().tasks);
@@ -146,7 +146,7 @@ proptest! {
     #[test]
     fn a_square_of_a_small_quilt_costs_at_most_five_bytes_in_any_order(positions in Just((0..4096).collect::<Vec<u32>>()).prop_shuffle(), count in 1_usize..4096) {
         let settlements: Vec<Settlement> = positions.into_iter().take(count).map(done).collect();
-        // The count itself takes up to one byte more than that of no squares.
+        // The encoded count takes up to one byte more than that of no squares.
         prop_assert!(bytes_of(settlements) <= 5 * count + 1);
     }
 
@@ -176,7 +176,7 @@ fn every_truncation_of_an_event_is_an_error() {
 
 #[test]
 fn a_length_that_is_not_there_is_an_error_and_reserves_nothing() {
-    // A settled event that announces a million squares and holds none.
+    // An event that announces a million squares but contains none.
     let mut bytes = encode_event(&settled(Vec::new()));
     bytes.pop();
     bytes.extend([0x80, 0x80, 0x40]);

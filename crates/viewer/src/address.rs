@@ -4,19 +4,19 @@ use quilt::Square;
 
 use crate::look::{ColorBy, Look, TaskState};
 
-/// What a query says about the view.
+/// The view in a query.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct View {
     /// What colors show.
     pub look: Look,
     /// The square whose details are open.
     pub chosen: Option<Square>,
-    /// The side of a square in CSS pixels, where the quilt is enlarged.
+    /// The side of a square in CSS pixels, if the quilt is enlarged.
     pub scale: Option<f64>,
 }
 
 impl View {
-    /// Reads a query, with or without its question mark. What it does not understand it ignores.
+    /// Parses a query, with or without its question mark. Ignores unknown and invalid values.
     #[must_use]
     pub fn from_query(query: &str) -> Self {
         let look = Look {
@@ -51,14 +51,14 @@ impl View {
     }
 }
 
-/// The square that a text such as `3,4` names: a row and a column, both from 0.
+/// Parses a square such as `3,4`: row and column, from 0.
 #[must_use]
 pub fn square(text: &str) -> Option<Square> {
     let (row, column) = text.split_once(',')?;
     Some(Square { row: row.trim().parse().ok()?, column: column.trim().parse().ok()? })
 }
 
-/// A number with up to two digits after its point. Parsing any `f64` needs tables that would add 12 kB to what the browser downloads.
+/// Parses a number with up to two decimals. Parsing an `f64` needs tables that would add 12 kB to the download.
 fn scale(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let hundredths: String = fraction.chars().chain("00".chars()).take(2).collect();
@@ -66,7 +66,7 @@ fn scale(text: &str) -> Option<f64> {
     Some(f64::from(whole) + f64::from(hundredths) / 100.0)
 }
 
-/// The first value of a name in a query.
+/// Returns the first value of a name in a query.
 fn value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     let pairs = query.trim_start_matches('?').split('&');
     pairs.filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name).map(|(_, value)| value)

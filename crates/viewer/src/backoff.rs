@@ -1,12 +1,12 @@
-//! When to reconnect.
+//! Delays of reconnects.
 
 use std::time::Duration;
 
 const MIN_DELAY: Duration = Duration::from_millis(250);
 const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// The wait before a connection is tried again after `failures` in a row. It grows exponentially from a quarter of a second to
-/// ten; `random`, from 0 to 1, takes up to half of it away, so that many pages do not come back at the same moment.
+/// The delay before a reconnect after `failures` consecutive failures. It grows exponentially from 0.25 to 10 seconds. `random`, from 0 to
+/// 1, reduces it by up to half, so that many pages do not reconnect at the same time.
 #[must_use]
 pub fn delay(failures: u32, random: f64) -> Duration {
     let full = (MIN_DELAY * 2_u32.pow(failures.min(8))).min(MAX_DELAY);

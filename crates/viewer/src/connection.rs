@@ -1,4 +1,4 @@
-//! What a viewer knows of its connection.
+//! The state of a viewer's connection.
 
 /// The state of the connection to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +11,12 @@ pub enum Connection {
     Reconnecting,
     /// The server announced that it restarts.
     Restarting,
-    /// The batch was deleted; the viewer does not connect again.
+    /// The batch was deleted. The viewer does not reconnect.
     Removed,
 }
 
 impl Connection {
-    /// The word in `data-connection`.
+    /// Returns the word in `data-connection`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,7 +28,7 @@ impl Connection {
         }
     }
 
-    /// The words on the page.
+    /// Returns the text on the page.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {

@@ -1,18 +1,18 @@
-//! Which squares have to be painted.
+//! The squares that have to be painted.
 
 use quilt::{Change, Position};
 
 /// The squares whose appearance may have changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dirty {
-    /// Every square: the quilt or the look is new, a lap started, or was stopped.
+    /// All squares: the quilt or the look has been replaced, or a lap started or was stopped.
     All,
     /// These squares.
     Squares(Vec<Position>),
 }
 
 impl Dirty {
-    /// Adds the squares that `changes` touched, in a quilt of `tasks` squares.
+    /// Adds the squares of `changes`, in a quilt of `tasks` squares.
     pub fn extend(&mut self, changes: &[Change], tasks: u32) {
         if changes.iter().any(|change| matches!(change, Change::LapStarted | Change::Cancelled)) {
             *self = Self::All;
@@ -24,7 +24,7 @@ impl Dirty {
         self.extend_with(changed, tasks);
     }
 
-    /// Adds squares of a quilt of `tasks` squares. The list never exceeds that, however long nobody takes it.
+    /// Adds squares of a quilt of `tasks` squares. The list never exceeds that number, even if it is not taken for a long time.
     pub fn extend_with(&mut self, squares: impl Iterator<Item = Position>, tasks: u32) {
         if let Self::Squares(positions) = self {
             positions.extend(squares.filter(|position| position.0 < tasks));
@@ -34,7 +34,7 @@ impl Dirty {
         }
     }
 
-    /// Returns what is dirty and leaves nothing.
+    /// Returns the dirty squares, and resets them.
     #[must_use]
     pub fn take(&mut self) -> Self {
         std::mem::replace(self, Self::Squares(Vec::new()))

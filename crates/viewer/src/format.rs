@@ -21,7 +21,7 @@ pub fn squares(value: u32) -> String {
     format!("{} {}", count(value), if value == 1 { "square" } else { "squares" })
 }
 
-/// A length of time in the one or two units that matter.
+/// A duration in its one or two most significant units.
 #[must_use]
 pub fn duration(millis: u64) -> String {
     let seconds = millis / 1_000;
@@ -33,7 +33,7 @@ pub fn duration(millis: u64) -> String {
     }
 }
 
-/// From a shorter to a longer time, in whole units of the longer one.
+/// A range of durations, in whole units of the longer one.
 #[must_use]
 pub fn range(shorter: u64, longer: u64) -> String {
     let (unit, name) = match longer {
@@ -46,7 +46,7 @@ pub fn range(shorter: u64, longer: u64) -> String {
     if least == most { format!("{most} {name}") } else { format!("{least}–{most} {name}") }
 }
 
-/// Tasks a second, with as many digits as mean something.
+/// Tasks per second, with a precision that depends on the rate.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
     if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", count(per_second.round() as u32)) }

@@ -1,18 +1,18 @@
-//! Pointers on a quilt: one moves it, two enlarge it. Works on plain numbers; coordinates are CSS pixels from the corner of the quilt's window.
+//! Pointers on a quilt: one pointer pans, two zoom. Works on plain numbers. Coordinates are CSS pixels from the corner of the viewport.
 
 use crate::zoom::Zoom;
 
 /// A press that moves farther than this many pixels is a drag, not a tap.
 const DRAG_THRESHOLD_PX: f64 = 5.0;
 
-/// What a pointer did.
+/// An action of a pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// The primary button went down.
     Down,
     /// It moved with a button down.
     Move,
-    /// It moved with no button down: a release was missed.
+    /// It moved without a button, so a release was missed.
     Hover,
     /// It was released or canceled.
     Up,
@@ -21,9 +21,9 @@ pub enum Action {
 /// The pointers that are down.
 #[derive(Debug, Default)]
 pub struct Gesture {
-    /// Their last positions. They are few.
+    /// Their last positions.
     down: Vec<(i32, (f64, f64))>,
-    /// The distance moved since the first one came down.
+    /// The distance moved since the first pointer went down.
     traveled: f64,
     has_dragged: bool,
 }
@@ -53,13 +53,13 @@ impl Gesture {
         }
     }
 
-    /// Whether the present press is a drag. A drag captures its pointer; a tap does not, so that it ends as a click on what is below it.
+    /// Whether the current press is a drag. Only a drag captures its pointer, so that a tap ends as a click on the element below it.
     #[must_use]
     pub fn is_drag(&self) -> bool {
         self.has_dragged
     }
 
-    /// Whether the press that just ended was a drag. Resets the answer.
+    /// Returns whether the last press was a drag, and resets it.
     #[must_use]
     pub fn take_dragged(&mut self) -> bool {
         std::mem::take(&mut self.has_dragged)
@@ -76,7 +76,7 @@ impl Gesture {
         self.traveled += (x - old_x).hypot(y - old_y);
         self.has_dragged |= self.traveled > DRAG_THRESHOLD_PX;
         match other {
-            // The point between the two stays between them.
+            // The point between both pointers stays between them.
             Some((other_x, other_y)) => {
                 let old_distance = (old_x - other_x).hypot(old_y - other_y).max(1.0);
                 let distance = (x - other_x).hypot(y - other_y).max(1.0);

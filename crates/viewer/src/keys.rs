@@ -1,8 +1,8 @@
-//! Where the arrow keys lead within a grid.
+//! Keyboard navigation in a grid.
 
 use quilt::{Grid, Square};
 
-/// The square that a key leads to, `None` for keys that do not move. `key` is the name of a DOM `KeyboardEvent.key`.
+/// Returns the square to which a key moves the focus; `None` for other keys. `key` is a `KeyboardEvent.key` of the DOM.
 #[must_use]
 pub fn step(grid: Grid, here: Square, key: &str, with_control: bool) -> Option<Square> {
     let Square { row, column } = here;

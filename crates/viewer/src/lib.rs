@@ -1,18 +1,18 @@
-//! What a viewer of a batch knows and sees.
+//! The state of a viewer of a batch.
 //!
-//! Pure: no I/O, no clock, no browser. The page, `quilt watch` and the painters share it, and its tests run natively.
+//! This crate is pure: it has no I/O, clock or browser API. The page, `quilt watch` and the painters share it, and its tests run natively.
 //!
 //! # Layout
 //!
-//! - [`viewer`]: folds the frames of a channel and notes which squares have to be painted; [`dirty`] is that note
-//! - [`replay`]: folds a journal up to any moment
-//! - [`scene`]: what a painter draws: a quilt, its attempts and a look
-//! - [`look`]: which value the color of a square shows, and which squares stand out
-//! - [`zoom`], [`gesture`], [`keys`]: which part of the quilt is visible, and how pointers and arrow keys change it
-//! - [`table`]: the results as sorted, filtered rows, of which a window is rendered
-//! - [`pace`]: how fast tasks finish; [`backoff`]: when to reconnect
-//! - [`connection`]: what is known of the connection
-//! - [`words`], [`format`](mod@format): headlines, labels, numbers and durations for people
+//! - [`viewer`]: folds the frames of a channel; [`dirty`]: the squares that have to be painted
+//! - [`replay`]: folds a journal up to any time
+//! - [`scene`]: the input of the painters: a quilt, its attempts and a look
+//! - [`look`]: what the colors of squares represent, and which squares are highlighted
+//! - [`zoom`], [`gesture`], [`keys`]: the visible part of the quilt, and its control by pointers and keys
+//! - [`table`]: the results as sorted and filtered rows, of which a window is rendered
+//! - [`pace`]: the rate of settled tasks; [`backoff`]: delays of reconnects
+//! - [`connection`]: the state of the connection
+//! - [`words`], [`format`](mod@format): headlines, labels, numbers and durations
 //! - [`address`]: the view as the query of an address
 
 pub mod address;

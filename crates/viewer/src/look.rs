@@ -1,9 +1,9 @@
-//! How a quilt is looked at: what the color of a square shows, and which squares stand out.
+//! What the colors of squares represent, and which squares are highlighted.
 
 use quilt::race::LastAttempt;
 use quilt::{Color, ReasonId, SquareState};
 
-/// What the color of a square shows.
+/// What the color of a square represents.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ColorBy {
     /// The color that its task returned.
@@ -19,7 +19,7 @@ pub enum ColorBy {
     Worker,
 }
 
-/// The state of a task, for people.
+/// The state of a task on the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskState {
     /// No attempt has ended yet.
@@ -30,37 +30,37 @@ pub enum TaskState {
     Done,
     /// Failed permanently.
     Failed,
-    /// Not run, because the batch was stopped before.
+    /// The batch was stopped before it ran.
     NotRun,
 }
 
-/// How a quilt is looked at.
+/// The look of a quilt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Look {
-    /// What colors show.
+    /// What colors represent.
     pub by: ColorBy,
-    /// The state whose squares stand out; all squares if `None`.
+    /// The state whose squares are highlighted; `None` for no highlighting.
     pub only: Option<TaskState>,
-    /// Of failed squares, only those that failed for this reason stand out.
+    /// Of failed squares, only those that failed for this reason are highlighted; `None` for all.
     pub reason: Option<ReasonId>,
 }
 
-/// How a square is drawn.
+/// The appearance of a square.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Paint {
-    /// The state, which patterns and the theme's colors follow.
+    /// The state, which determines the pattern and the color in the theme.
     pub state: TaskState,
     /// `None` for the theme's color of the state.
     pub color: Option<Color>,
-    /// Whether it recedes behind others.
+    /// Whether the square is not highlighted, while others are.
     pub is_dimmed: bool,
 }
 
 impl ColorBy {
-    /// All of them, in the order of the menu.
+    /// All values, in the order of the menu.
     pub const ALL: [Self; 5] = [Self::Result, Self::State, Self::Duration, Self::Attempts, Self::Worker];
 
-    /// The one of this name.
+    /// Returns the value with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|by| by.as_str() == name)
@@ -78,7 +78,7 @@ impl ColorBy {
         }
     }
 
-    /// Whether attempts have to be known to draw it.
+    /// Whether drawing requires the attempts.
     #[must_use]
     pub const fn needs_attempts(self) -> bool {
         matches!(self, Self::Duration | Self::Attempts | Self::Worker)
@@ -86,16 +86,16 @@ impl ColorBy {
 }
 
 impl TaskState {
-    /// All of them, in the order of the legend.
+    /// All states, in the order of the legend.
     pub const ALL: [Self; 5] = [Self::Pending, Self::Retrying, Self::Done, Self::Failed, Self::NotRun];
 
-    /// The one of this name.
+    /// Returns the state with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 
-    /// The word in `data-state` and in the address.
+    /// Returns the word in `data-state` and in the address.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -107,7 +107,7 @@ impl TaskState {
         }
     }
 
-    /// The name for people.
+    /// Returns the name on the page.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -116,7 +116,7 @@ impl TaskState {
         }
     }
 
-    /// The state of a square with this outcome, of which `last` was the last attempt.
+    /// The state of a square with this outcome and this last attempt.
     #[must_use]
     pub fn of(outcome: SquareState<'_>, last: Option<LastAttempt>) -> Self {
         match outcome {
@@ -129,23 +129,23 @@ impl TaskState {
     }
 }
 
-/// The color of a finished square of which the attempt is not known.
+/// The color of a finished square whose attempt is unknown.
 const UNKNOWN_ATTEMPT_COLOR: Color = Color::from_rgb(0x0080_8080);
 
 impl Look {
-    /// A look in which only squares in this state stand out, or all squares.
+    /// A look in which only squares in this state are highlighted, or all squares.
     #[must_use]
     pub fn with_only(self, only: Option<TaskState>) -> Self {
         Self { only, reason: None, ..self }
     }
 
-    /// A look in which only squares stand out that failed for this reason.
+    /// A look in which only squares are highlighted that failed for this reason.
     #[must_use]
     pub fn with_reason(self, reason: ReasonId) -> Self {
         Self { only: Some(TaskState::Failed), reason: Some(reason), ..self }
     }
 
-    /// How a square with this outcome is drawn, of which `last` was the last attempt.
+    /// The appearance of a square with this outcome and this last attempt.
     #[must_use]
     pub fn paint(&self, outcome: SquareState<'_>, last: Option<LastAttempt>) -> Paint {
         let state = TaskState::of(outcome, last);
@@ -163,14 +163,14 @@ impl Look {
         Paint { state, color, is_dimmed: self.only.is_some_and(|only| only != state) }
     }
 
-    /// Whether attempts have to be known to draw it.
+    /// Whether drawing requires the attempts.
     #[must_use]
     pub fn needs_attempts(&self) -> bool {
         self.by.needs_attempts() || self.only.is_some()
     }
 }
 
-/// The color of a duration in milliseconds, from dark blue over teal to yellow on a logarithmic scale from 1 ms to 100 s.
+/// The color of a duration in milliseconds: from dark blue over teal to yellow on a logarithmic scale from 1 ms to 100 s.
 #[must_use]
 pub fn duration_color(took_ms: u32) -> Color {
     const STOPS: [[u8; 3]; 5] = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
@@ -182,7 +182,7 @@ pub fn duration_color(took_ms: u32) -> Color {
     rgb(mix(low[0], high[0]), mix(low[1], high[1]), mix(low[2], high[2]))
 }
 
-/// The color of a number of attempts, redder with each up to five.
+/// The color of a number of attempts: redder with each, up to five.
 #[must_use]
 pub fn attempts_color(number: u8) -> Color {
     match number {
@@ -194,7 +194,7 @@ pub fn attempts_color(number: u8) -> Color {
     }
 }
 
-/// The color of the worker with this place among the lanes. Neighbors get hues that are far apart.
+/// The color of a worker by its lane. Adjacent lanes get very different hues.
 #[must_use]
 pub fn worker_color(lane: u16) -> Color {
     let hue = f64::from(lane) * 137.508 % 360.0;

@@ -1,19 +1,19 @@
-//! How fast squares settle.
+//! The rate at which squares settle.
 
 use std::collections::VecDeque;
 
 use quilt::Timestamp;
 
-/// The rate is that of the last seconds, in milliseconds.
+/// The duration over which the rate is measured, in milliseconds.
 const WINDOW_MS: u64 = 10_000;
 
-/// Below this many milliseconds a rate would be noise.
+/// The minimum duration of a measurement, in milliseconds. Shorter ones are too noisy.
 const MIN_ELAPSED_MS: u64 = 300;
 
-/// Into how many parts the window is cut, to tell how much the rate varies.
+/// The number of parts of the window, from which the variation of the rate is measured.
 const WINDOW_PARTS: u64 = 4;
 
-/// Settled squares a second.
+/// Settled squares per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// Over the whole window.
@@ -24,17 +24,17 @@ pub struct Pace {
     pub fastest: f64,
 }
 
-/// How many squares were settled when, lately.
+/// Recent numbers of settled squares, with their times.
 #[derive(Debug, Default)]
 pub struct Samples {
     samples: VecDeque<(Timestamp, u32)>,
 }
 
 impl Samples {
-    /// Notes how many squares are settled, and returns how fast that goes, once it can be told.
+    /// Adds the current number of settled squares. Returns the rate, if it can be measured.
     pub fn sample(&mut self, now: Timestamp, settled: u32) -> Option<Pace> {
         if self.samples.back().is_some_and(|(_, before)| settled < *before) {
-            // Failed squares were put back: a new lap.
+            // Failed squares are pending again, so a new lap has started.
             self.samples.clear();
         }
         self.samples.push_back((now, settled));

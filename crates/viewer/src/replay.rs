@@ -1,18 +1,18 @@
-//! A batch at any moment of its past, folded from its journal.
+//! The state of a batch at any past time, folded from its journal.
 
 use quilt::wire::{DecodeError, FramedEvent};
 use quilt::{Event, Quilt, Timestamp};
 
 use crate::dirty::Dirty;
 
-/// A moment of a batch's past, which can be moved to any other moment.
+/// A replay, which can seek to any time.
 #[derive(Debug)]
 pub struct Replay {
     journal: Vec<u8>,
-    /// Where the journal goes on behind what was folded.
+    /// The offset of the next event in the journal.
     next: usize,
     quilt: Quilt,
-    /// The moment that is wanted.
+    /// The requested time.
     until: Timestamp,
 }
 
@@ -21,7 +21,7 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// A journal that does not begin with a launch is a [`DecodeError`].
+    /// A [`DecodeError`] if the journal does not start with a launch.
     pub fn new(journal: Vec<u8>) -> Result<Self, DecodeError> {
         let mut rest = &*journal;
         let first = FramedEvent::take(&mut rest)?.ok_or(DecodeError::Truncated)?.decode()?;
@@ -30,13 +30,13 @@ impl Replay {
         Ok(Self { until: launched.at, quilt: Quilt::new(launched), journal, next })
     }
 
-    /// The quilt at that moment.
+    /// The quilt at the time reached.
     #[must_use]
     pub fn quilt(&self) -> &Quilt {
         &self.quilt
     }
 
-    /// Moves to another moment, for [`Replay::advance`] to reach. For an earlier one the journal is folded anew.
+    /// Sets the time that [`Replay::advance`] has to reach. Restarts at the launch if it is earlier.
     pub fn seek(&mut self, until: Timestamp, dirty: &mut Dirty) {
         if until < self.until
             && let Ok(start) = Self::new(std::mem::take(&mut self.journal))
@@ -47,13 +47,13 @@ impl Replay {
         self.until = until;
     }
 
-    /// Folds up to `budget` bytes of the journal and returns whether the moment is reached.
+    /// Folds up to `budget` bytes of the journal. Returns whether the time is reached.
     pub fn advance(&mut self, budget: usize, dirty: &mut Dirty) -> bool {
         let start = self.next;
         let mut changes = Vec::new();
         while self.next < start + budget {
             let mut rest = self.journal.get(self.next..).unwrap_or_default();
-            // A journal that is cut off ends here.
+            // A truncated journal ends here.
             let Ok(Some(event)) = FramedEvent::take(&mut rest) else { return true };
             if !event.is_attempts() {
                 let Ok(event) = event.decode() else { return true };
@@ -70,7 +70,7 @@ impl Replay {
     }
 }
 
-/// When an event came, where that is told.
+/// The time of an event, if it contains one.
 fn at(event: &Event) -> Option<Timestamp> {
     match event {
         Event::Launched(launched) => Some(launched.at),

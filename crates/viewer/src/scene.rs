@@ -1,4 +1,4 @@
-//! What a painter draws.
+//! The input of the painters.
 
 use quilt::race::LastAttempt;
 use quilt::{Grid, Index, Position, Quilt, Race, Square, SquareState};
@@ -6,10 +6,10 @@ use quilt::{Grid, Index, Position, Quilt, Race, Square, SquareState};
 use crate::look::{Look, Paint, TaskState};
 use crate::words;
 
-/// Up to this many squares each is an element of the page; larger quilts are drawn on a canvas.
+/// Up to this number of squares, each is an element of the page. Larger quilts are drawn on a canvas.
 pub const MAX_ELEMENTS: u32 = 1_024;
 
-/// A quilt, what is known of its attempts, and how it is looked at.
+/// A quilt with its attempts and its look.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
     /// The squares.
@@ -18,18 +18,18 @@ pub struct Scene<'a> {
     pub race: &'a Race,
     /// What the colors show.
     pub look: Look,
-    /// Whether `quilt` is a moment of a replay, while `race` is known to its end.
+    /// Whether `quilt` is a past state in a replay. `race` contains all attempts.
     pub is_past: bool,
 }
 
 impl<'a> Scene<'a> {
-    /// The shape of the quilt as it is now. Painters ask for it again with every frame, because a batch may grow.
+    /// The current shape of the quilt. Painters request it for every frame, because a batch may grow.
     #[must_use]
     pub fn grid(self) -> Grid {
         self.quilt.grid()
     }
 
-    /// How many squares there are now.
+    /// The current number of squares.
     #[must_use]
     pub fn tasks(self) -> u32 {
         self.quilt.progress().tasks
@@ -41,7 +41,7 @@ impl<'a> Scene<'a> {
         self.quilt.at(position)
     }
 
-    /// The last attempt at a task. In a replay, the attempts of pending squares are still to come, so there is none.
+    /// The last attempt at a task. Pending squares of a replay have none, because their attempts are in the future.
     #[must_use]
     pub fn last_attempt(self, position: Position) -> Option<LastAttempt> {
         let is_known = !self.is_past || self.outcome(position) != SquareState::Pending;
@@ -54,7 +54,7 @@ impl<'a> Scene<'a> {
         TaskState::of(self.outcome(position), self.last_attempt(position))
     }
 
-    /// The state of the square at a row and column, if there is one.
+    /// The state of the square at a row and column, if it exists.
     #[must_use]
     pub fn state_of(self, square: Square) -> Option<TaskState> {
         Some(self.state(self.quilt.position_of(square)?))

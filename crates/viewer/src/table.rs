@@ -6,28 +6,28 @@ use api::ResultLine;
 use quilt::Square;
 use serde::{Deserialize, Serialize};
 
-/// The most rows that the page loads; files contain all of them.
+/// The maximum number of rows that the page loads. Files contain all of them.
 pub const MAX_ROWS: usize = 20_000;
 
 /// The height of a row, in CSS pixels.
 pub const ROW_HEIGHT_PX: usize = 34;
 
-/// How many rows are rendered: those in sight, and some above and below.
+/// The number of rendered rows: the visible ones, and some above and below.
 pub const WINDOW_ROWS: usize = 48;
 
-/// How many of those are above what is in sight.
+/// The number of rendered rows above the visible ones.
 const ROWS_ABOVE: usize = 12;
 
-/// The window moves by this many rows at a time.
+/// The window moves in steps of this many rows.
 const WINDOW_STEP_ROWS: usize = 8;
 
-/// The place of the column that names the square.
+/// The index of the column with the square.
 pub const SQUARE_COLUMN: usize = 0;
 
-/// The place of the column that has the state.
+/// The index of the column with the state.
 pub const STATE_COLUMN: usize = 2;
 
-/// The columns of every kind of work: a name, and a label above it.
+/// The names and labels of the columns of all kinds of work.
 const COMMON_COLUMNS: [(&str, &str); 4] =
     [("square", "Square"), ("item", "Item"), ("state", "State"), ("failed", "Reason")];
 
@@ -45,9 +45,9 @@ pub struct Column {
 pub enum Value {
     /// The result has no such value.
     Nothing,
-    /// Sorted before texts.
+    /// A number. Numbers are sorted before texts.
     Number(f64),
-    /// Anything else; lists and objects as JSON.
+    /// Any other value. Lists and objects are JSON.
     Text(String),
 }
 
@@ -66,7 +66,7 @@ impl From<&serde_json::Value> for Value {
         match value {
             serde_json::Value::Null => Self::Nothing,
             serde_json::Value::String(text) => Self::Text(text.clone()),
-            // Numbers of JSON that are too large for a float are text.
+            // JSON numbers that are too large for a float are texts.
             value => value.as_f64().map_or_else(|| Self::Text(value.to_string()), Self::Number),
         }
     }
@@ -83,13 +83,13 @@ impl From<Option<&str>> for Value {
 pub struct Row {
     /// Its square.
     pub square: Square,
-    /// Its values, one for each column.
+    /// One value per column.
     pub cells: Vec<Value>,
-    /// All of them, as they are searched.
+    /// All values, as the filter searches them.
     searched: String,
 }
 
-/// Makes texts that differ in case alone the same, such as [`str::to_lowercase`]. A browser has the tables for that itself.
+/// Makes texts that differ only in case equal, like [`str::to_lowercase`]. The browser has its own tables for this.
 pub type FoldCase = fn(&str) -> String;
 
 /// The direction in which a column is sorted.
@@ -126,7 +126,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty table with the columns of all kinds and those of one kind, whose filter folds case.
+    /// Creates an empty table with the columns of all kinds and those of one kind. `fold_case` makes the filter case-insensitive.
     #[must_use]
     pub fn new(own: Vec<Column>, fold_case: FoldCase) -> Self {
         let common = COMMON_COLUMNS.map(|(name, label)| Column { name: name.into(), label: label.into() });
@@ -165,7 +165,7 @@ impl Table {
         Row { square, searched: (self.fold_case)(&searched), cells }
     }
 
-    /// All rows, whether they match or not.
+    /// The number of all rows, matching or not.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -177,13 +177,13 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// The rows that match.
+    /// The number of matching rows.
     #[must_use]
     pub fn matching(&self) -> usize {
         self.order.len()
     }
 
-    /// The columns in which there is a value, with their places; the first one always.
+    /// The columns with at least one value, with their indices. Always includes the first column.
     #[must_use]
     pub fn used_columns(&self) -> Vec<(usize, &Column)> {
         let is_used = |place: usize| {
@@ -193,7 +193,7 @@ impl Table {
         self.columns.iter().enumerate().filter(|(place, _)| is_used(*place)).collect()
     }
 
-    /// The column that is sorted.
+    /// The sorted column and its direction.
     #[must_use]
     pub fn sort(&self) -> Option<(usize, Direction)> {
         self.sort
@@ -204,33 +204,33 @@ impl Table {
         self.order.iter().skip(first).take(WINDOW_ROWS).filter_map(|row| self.rows.get(*row as usize))
     }
 
-    /// The first row to render when the table is scrolled by `top` pixels and rendered from `first` on. It stays where it is for small moves.
+    /// The first row to render after scrolling to `top` pixels, if the current one is `first`. Small movements do not change it.
     #[must_use]
     pub fn first_at(&self, top: usize, first: usize) -> usize {
         let wanted = (top / ROW_HEIGHT_PX).saturating_sub(ROWS_ABOVE).min(self.order.len().saturating_sub(1));
         if wanted.abs_diff(first) >= WINDOW_STEP_ROWS || wanted == 0 { wanted } else { first }
     }
 
-    /// How far to scroll, in pixels, to bring the row of a square into sight; `None` if it does not match.
+    /// The scroll offset, in pixels, that makes the row of a square visible; `None` if it does not match.
     #[must_use]
     pub fn scroll_to(&self, square: Square) -> Option<usize> {
         let of_square = |row: &u32| self.rows.get(*row as usize).is_some_and(|row| row.square == square);
         Some(self.order.iter().position(of_square)?.saturating_sub(3) * ROW_HEIGHT_PX)
     }
 
-    /// Only rows that contain this text match; case is ignored.
+    /// Sets the text that matching rows contain, ignoring case.
     pub fn set_filter(&mut self, filter: &str) {
         self.filter = (self.fold_case)(filter);
         self.update_order();
     }
 
-    /// Only squares in this state match, in words; an empty text for all of them.
+    /// Sets the state, in words, of matching rows; empty for all states.
     pub fn set_only(&mut self, only: &str) {
         self.only = Some(only.to_owned()).filter(|only| !only.is_empty());
         self.update_order();
     }
 
-    /// Sorts by a column: ascending, on the next call descending, then not at all.
+    /// Sorts by a column: ascending, with the next call descending, then not at all.
     pub fn sort_by(&mut self, column: usize) {
         self.sort = match self.sort {
             Some((known, Direction::Ascending)) if known == column => Some((column, Direction::Descending)),
@@ -251,7 +251,7 @@ impl Table {
             let rows = &self.rows;
             let cell = |place: &u32| rows.get(*place as usize).and_then(|row| row.cells.get(column));
             self.order.sort_by(|a, b| match column {
-                // The squares are in their order already.
+                // The rows are in the order of the squares.
                 SQUARE_COLUMN => directed(a.cmp(b), direction),
                 _ => compare(cell(a), cell(b), direction),
             });
@@ -259,12 +259,12 @@ impl Table {
     }
 }
 
-/// A row or a column of the API. A grid has fewer than 65,536 of them, so a larger one is of no grid.
+/// Converts a row or column of the API. Larger numbers are outside all grids.
 fn place(place: u32) -> u16 {
     u16::try_from(place).unwrap_or(u16::MAX)
 }
 
-/// Numbers before texts, and cells without a value last in either direction.
+/// Compares numbers before texts, and places empty cells last in both directions.
 fn compare(a: Option<&Value>, b: Option<&Value>, direction: Direction) -> Ordering {
     let is_empty = |cell: Option<&Value>| matches!(cell, None | Some(Value::Nothing));
     match (a, b) {

@@ -1,4 +1,4 @@
-//! Folds the frames of a channel into a quilt and notes which squares have to be painted.
+//! Folds the frames of a channel into a quilt, and collects the squares that have to be painted.
 
 use quilt::wire::{Assembler, DecodeError, FramedEvent, Load, ServerFrame};
 use quilt::{Event, Index, Offset, Position, Quilt, Race, Square, SquareState, Step, Summary, Timestamp};
@@ -8,12 +8,12 @@ use crate::look::Look;
 use crate::replay::Replay;
 use crate::scene::Scene;
 
-/// What a message contained.
+/// The content of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received {
     /// The quilt changed; acknowledge this step.
     Changed(Step),
-    /// The state of the workers.
+    /// The load of the nodes.
     Load(Load),
     /// More attempts.
     Raced,
@@ -21,24 +21,24 @@ pub enum Received {
     Missed,
     /// A part of a message, or attempts that the journal will contain.
     Part,
-    /// The message follows one that was never received. Reconnect for a snapshot.
+    /// The message does not follow the current step. Reconnect for a snapshot.
     OutOfStep,
-    /// The server has a later version: this viewer has to be replaced by the one that comes with it.
+    /// The server has a newer version, so the page has to load the viewer of that version.
     Newer,
 }
 
-/// One viewer's copy of a quilt and of its attempts.
+/// A viewer's copy of a quilt and its attempts.
 #[derive(Debug)]
 pub struct Viewer {
     quilt: Option<Quilt>,
     race: Race,
-    /// Shown instead of the quilt.
+    /// Displayed instead of the quilt.
     replay: Option<Replay>,
     dirty: Dirty,
     assembler: Assembler,
 }
 
-/// Knows nothing before the first snapshot.
+/// Empty until the first snapshot.
 impl Default for Viewer {
     fn default() -> Self {
         let race = Race::new(0, Timestamp(0));
@@ -47,7 +47,7 @@ impl Default for Viewer {
 }
 
 impl Viewer {
-    /// Knows nothing but the summary.
+    /// Creates a viewer that only has the summary.
     #[must_use]
     pub fn new(summary: &Summary) -> Self {
         let mut race = Race::new(summary.progress.tasks, summary.created_at);
@@ -61,24 +61,24 @@ impl Viewer {
         self.quilt.as_ref()
     }
 
-    /// The attempts, as far as they are known.
+    /// The known attempts.
     #[must_use]
     pub fn race(&self) -> &Race {
         &self.race
     }
 
-    /// The quilt that is displayed: the present one, or a moment of the past.
+    /// The displayed quilt: the current one, or that of the replay.
     fn displayed(&self) -> Option<&Quilt> {
         self.replay.as_ref().map(Replay::quilt).or(self.quilt.as_ref())
     }
 
-    /// What there is to draw, once a snapshot has arrived.
+    /// The scene to draw, once a snapshot has arrived.
     #[must_use]
     pub fn scene(&self, look: Look) -> Option<Scene<'_>> {
         Some(Scene { quilt: self.displayed()?, race: &self.race, look, is_past: self.replay.is_some() })
     }
 
-    /// The step to resume from after a reconnect.
+    /// The step from which to resume after a reconnect.
     #[must_use]
     pub fn step(&self) -> Option<Step> {
         self.quilt.as_ref().map(Quilt::step)
@@ -90,36 +90,36 @@ impl Viewer {
         self.dirty = Dirty::All;
     }
 
-    /// Call when a connection is established: a partial message of the last one is discarded.
+    /// To be called when a connection is established. Discards a partial message of the previous one.
     pub fn connected(&mut self) {
         self.assembler = Assembler::default();
     }
 
-    /// Returns which squares changed since the last call.
+    /// Returns the squares that have changed since the last call.
     #[must_use]
     pub fn take_dirty(&mut self) -> Dirty {
         self.dirty.take()
     }
 
-    /// Marks every square dirty.
+    /// Marks all squares as dirty.
     pub fn repaint(&mut self) {
         self.dirty = Dirty::All;
     }
 
-    /// Moves the replay to another moment; [`Viewer::advance_replay`] gets there.
+    /// Seeks the replay to another time, which [`Viewer::advance_replay`] reaches.
     pub fn seek(&mut self, until: Timestamp) {
         if let Some(replay) = &mut self.replay {
             replay.seek(until, &mut self.dirty);
         }
     }
 
-    /// Shows a replay, or the present again.
+    /// Displays a replay, or the current quilt.
     pub fn set_replay(&mut self, replay: Option<Replay>) {
         self.replay = replay;
         self.dirty = Dirty::All;
     }
 
-    /// Folds up to `budget` bytes of the replay's journal and returns whether its moment is reached.
+    /// Folds up to `budget` bytes of the replay's journal. Returns whether the requested time is reached.
     pub fn advance_replay(&mut self, budget: usize) -> bool {
         match &mut self.replay {
             Some(replay) => replay.advance(budget, &mut self.dirty),
@@ -127,13 +127,13 @@ impl Viewer {
         }
     }
 
-    /// Folds a message. While the journal is being read, attempts that arrive are skipped: the journal contains them.
+    /// Folds a message. While the journal is being read, skips attempts, because the journal contains them.
     pub fn receive(&mut self, message: &[u8], is_reading: bool) -> Received {
         match self.assembler.receive(message) {
             Ok(Some(ServerFrame::Attempts { .. })) if is_reading => Received::Part,
             Ok(Some(frame)) => self.fold(frame),
             Ok(None) => Received::Part,
-            // A viewer that could read the server before reads one of a later version now.
+            // The server could be decoded before, so it has been replaced by a newer version.
             Err(DecodeError::UnknownKind(_) | DecodeError::UnknownVersion(_) | DecodeError::UnknownSpec)
                 if self.quilt.is_some() =>
             {
@@ -143,11 +143,11 @@ impl Viewer {
         }
     }
 
-    /// Removes up to `budget` bytes of a journal from its front and folds their attempts.
+    /// Removes up to `budget` bytes from the start of a journal, and folds their attempts.
     ///
     /// # Errors
     ///
-    /// Bytes that are no journal are a [`DecodeError`].
+    /// A [`DecodeError`] if the bytes are not a journal.
     pub fn read_journal(&mut self, journal: &mut &[u8], budget: usize) -> Result<(), DecodeError> {
         let rest = journal.len().saturating_sub(budget);
         while journal.len() > rest {
@@ -160,7 +160,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// The failed square that follows `here` in reading order; the first one after the last.
+    /// The next failed square after `here` in reading order, continuing at the start.
     #[must_use]
     pub fn next_failure(&self, here: Option<Square>) -> Option<Square> {
         let quilt = self.quilt.as_ref()?;
@@ -168,19 +168,19 @@ impl Viewer {
         let here = here.and_then(|square| grid.index(square));
         let positions = (0..quilt.progress().tasks).map(Position);
         let failed = positions.filter(|position| matches!(quilt.at(*position), SquareState::Failed(_)));
-        // Those after `here` sort before those up to it.
+        // Squares after `here` sort before the others.
         let rank = |index: &Index| (here.is_some_and(|here| *index <= here), *index);
         failed.map(|position| quilt.order().index(position)).min_by_key(rank).map(|index| grid.square(index))
     }
 
-    /// Whether a square has failed and was not run again since.
+    /// Whether a square has failed and has not been retried.
     #[must_use]
     pub fn has_failed(&self, square: Square) -> bool {
         let state = self.quilt.as_ref().and_then(|quilt| Some(quilt.at(quilt.position_of(square)?)));
         matches!(state, Some(SquareState::Failed(_)))
     }
 
-    /// The lap, and the number of the last attempt at a square in it, 0 if there is none.
+    /// The current lap, and the number of the last attempt at a square in it; 0 if there is none.
     #[must_use]
     pub fn last_attempt(&self, square: Square) -> (u32, u8) {
         let last = self.quilt.as_ref().and_then(|quilt| self.race.last_attempt(quilt.position_of(square)?));
@@ -231,7 +231,7 @@ impl Viewer {
         }
     }
 
-    /// Attempts can change how a square without an outcome looks.
+    /// Attempts can change the appearance of squares without an outcome.
     fn apply_to_race(&mut self, event: &Event) {
         self.race.apply(event);
         if let Event::Attempted { runs, .. } = event

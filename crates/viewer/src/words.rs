@@ -6,7 +6,7 @@ use quilt::{CancelCause, Grid, Index, Square, SquareState, Status, Summary, Tole
 use crate::format;
 use crate::pace::Pace;
 
-/// What a screen reader announces for a square, and what is displayed for the one under the pointer.
+/// The label of a square, for screen readers and for the square below the pointer.
 #[must_use]
 pub fn label(grid: Grid, index: Index, outcome: SquareState<'_>, last: Option<LastAttempt>) -> String {
     let Square { row, column } = grid.square(index);
@@ -21,7 +21,7 @@ pub fn label(grid: Grid, index: Index, outcome: SquareState<'_>, last: Option<La
     }
 }
 
-/// What a batch is called: its title or, if it has none, its shape.
+/// The name of a batch: its title or, without one, its shape.
 #[must_use]
 pub fn name(summary: &Summary) -> String {
     summary.spec.title.as_deref().map_or_else(|| format::shape(summary.spec.grid), Into::into)
@@ -171,7 +171,7 @@ fn allowed(summary: &Summary) -> String {
     }
 }
 
-/// The value of the progress bar in words.
+/// The text of the progress bar.
 #[must_use]
 pub fn progress(summary: &Summary) -> String {
     let progress = summary.progress;
@@ -184,7 +184,8 @@ pub fn progress(summary: &Summary) -> String {
     )
 }
 
-/// The tasks finished per second: now while the batch runs, on average once it has finished. `elapsed` is the time of the lap in milliseconds.
+/// Tasks per second: the current rate while the batch runs, and the average once it has finished. `elapsed` is the duration of the lap in
+/// milliseconds.
 #[must_use]
 pub fn rate(summary: &Summary, pace: Option<Pace>, elapsed: u64) -> String {
     match (summary.status, pace) {
@@ -195,7 +196,7 @@ pub fn rate(summary: &Summary, pace: Option<Pace>, elapsed: u64) -> String {
     }
 }
 
-/// The time left: a range as wide as the rate varies, because a single number would promise more than anybody knows.
+/// The remaining time, as a range according to the variation of the rate. A single number would suggest more precision.
 #[must_use]
 pub fn time_left(summary: &Summary, pace: Option<Pace>) -> String {
     let at = |rate: f64| (f64::from(summary.progress.pending()) / rate * 1_000.0) as u64;

@@ -1,19 +1,19 @@
-//! Which part of a quilt is visible, and how large: from the whole quilt down to single squares.
+//! The visible part of a quilt and its scale, from the whole quilt to single squares.
 //!
 //! Lengths are in CSS pixels.
 
 use quilt::{Grid, Square};
 
-/// The largest that a square is drawn.
+/// The maximum side of a square.
 const MAX_SCALE: f64 = 48.0;
 
-/// The shorter side of a very long quilt is not drawn narrower than this.
+/// The minimum length of the shorter side of a quilt.
 const MIN_SIDE: f64 = 24.0;
 
-/// How much larger one step of the keys and buttons makes.
+/// The zoom factor of one step of keys and buttons.
 pub const STEP_FACTOR: f64 = 1.5;
 
-/// Where a quilt lies behind the window through which it is seen.
+/// The position of a quilt behind its viewport, called the window here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Zoom {
     rows: f64,
@@ -23,9 +23,9 @@ pub struct Zoom {
     height: f64,
     /// The side of a square.
     pub scale: f64,
-    /// The left edge of the quilt, from that of the window.
+    /// The left edge of the quilt, relative to the window.
     pub left: f64,
-    /// The upper edge of the quilt, from that of the window.
+    /// The top edge of the quilt, relative to the window.
     pub top: f64,
 }
 
@@ -47,7 +47,7 @@ impl Zoom {
         if is_whole { Self { scale: resized.min_scale(), ..resized }.clamped() } else { resized.centered(center) }
     }
 
-    /// Larger or smaller by a factor, around a point of the window.
+    /// Zooms by a factor around a point of the window.
     #[must_use]
     pub fn scaled(self, factor: f64, x: f64, y: f64) -> Self {
         let scale = (self.scale * factor).clamp(self.min_scale(), self.max_scale());
@@ -55,12 +55,12 @@ impl Zoom {
         Self { scale, left: x - (x - self.left) * ratio, top: y - (y - self.top) * ratio, ..self }.clamped()
     }
 
-    /// Larger or smaller by a factor, around the middle.
+    /// Zooms by a factor around the center.
     fn stepped(self, factor: f64) -> Self {
         self.scaled(factor, self.width / 2.0, self.height / 2.0)
     }
 
-    /// Larger or smaller by a factor, around a square if that is in sight.
+    /// Zooms by a factor around a square if it is visible, otherwise around the center.
     #[must_use]
     pub fn stepped_at(self, factor: f64, square: Option<Square>) -> Self {
         let middle =
@@ -72,13 +72,13 @@ impl Zoom {
         }
     }
 
-    /// Moved by so much.
+    /// Pans by an offset.
     #[must_use]
     pub fn moved(self, right: f64, down: f64) -> Self {
         Self { left: self.left + right, top: self.top + down, ..self }.clamped()
     }
 
-    /// Moved as far as it takes to see a square and its neighbors.
+    /// Pans as little as necessary to make a square and its neighbors visible.
     #[must_use]
     pub fn showing(self, square: Square) -> Self {
         let margin = self.scale.max(16.0);
@@ -91,7 +91,7 @@ impl Zoom {
         self.moved(right, down)
     }
 
-    /// So that a square has this size, and is in the middle.
+    /// Centers a square at a scale.
     #[must_use]
     pub fn at_scale(self, scale: f64, square: Square) -> Self {
         let scale = scale.clamp(self.min_scale(), self.max_scale());
@@ -99,19 +99,19 @@ impl Zoom {
         Self { scale, ..self }.centered(center)
     }
 
-    /// Whether this is for a window of another size.
+    /// Whether the size of the window has changed.
     #[must_use]
     pub fn is_of_another_size(self, width: f64, height: f64) -> bool {
         width >= 1.0 && height >= 1.0 && ((self.width - width).abs() > 0.5 || (self.height - height).abs() > 0.5)
     }
 
-    /// Whether the whole quilt is in sight.
+    /// Whether the whole quilt is visible.
     #[must_use]
     pub fn is_whole(self) -> bool {
         self.scale <= self.min_scale() * 1.001
     }
 
-    /// The square at a point of the window, if one is there.
+    /// The square at a point of the window, if there is one.
     #[must_use]
     pub fn square_at(self, x: f64, y: f64) -> Option<Square> {
         let (column, row) = self.at(x, y);
@@ -119,14 +119,14 @@ impl Zoom {
         is_inside.then_some(Square { row: row as u16, column: column as u16 })
     }
 
-    /// Where the corner of a square is in the window.
+    /// The top left corner of a square in the window.
     #[must_use]
     pub fn corner(self, square: Square) -> (f64, f64) {
         let Square { row, column } = square;
         (self.left + f64::from(column) * self.scale, self.top + f64::from(row) * self.scale)
     }
 
-    /// The first and the last row and column of which something is in sight.
+    /// The first and the last square of the visible part.
     #[must_use]
     pub fn in_sight(self) -> (Square, Square) {
         let inside = |(column, row): (f64, f64)| Square {
@@ -136,7 +136,7 @@ impl Zoom {
         (inside(self.at(0.0, 0.0)), inside(self.at(self.width, self.height)))
     }
 
-    /// The column and the row at a point of the window, with fractions.
+    /// The fractional column and row at a point of the window.
     fn at(self, x: f64, y: f64) -> (f64, f64) {
         ((x - self.left) / self.scale, (y - self.top) / self.scale)
     }
@@ -146,7 +146,7 @@ impl Zoom {
         Self { left, top: self.height / 2.0 - row * self.scale, ..self }.clamped()
     }
 
-    /// The scale at which the whole quilt is in sight, or as much of it as can be with a side that is wide enough to see.
+    /// The scale at which the whole quilt is visible, or its shorter side has the minimum length.
     fn min_scale(self) -> f64 {
         let whole = (self.width / self.columns).min(self.height / self.rows);
         let wide_enough = MIN_SIDE / self.columns.min(self.rows);
@@ -157,7 +157,7 @@ impl Zoom {
         self.min_scale().max(MAX_SCALE)
     }
 
-    /// With no more room beside the quilt than it takes to center it.
+    /// Limits the position, so that there are no larger margins than a centered quilt has.
     fn clamped(self) -> Self {
         let clamp_axis = |start: f64, length: f64, room: f64| {
             if length <= room { (room - length) / 2.0 } else { start.clamp(room - length, 0.0) }

@@ -1,4 +1,4 @@
-//! Code that the benchmarks share.
+//! Helpers of the benchmarks.
 
 #![allow(dead_code, reason = "each bench uses its share")]
 
@@ -28,7 +28,7 @@ pub(crate) fn memory(pid: u32) -> u64 {
 /// Returns the CPU time of a process, in seconds.
 pub(crate) fn cpu(pid: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("Linux, and the process runs");
-    // User and system time are the 12th and 13th field after the name, which may contain anything. The unit is 10 ms.
+    // User and system time are fields 12 and 13 after the name, which may contain spaces and parentheses. The unit is 10 ms.
     let fields = stat.rsplit(')').next().expect("fields");
     fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -1,4 +1,4 @@
-//! Modules of one crate depend on each other in one direction.
+//! Checks that the modules of a crate do not depend on each other in cycles.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use anyhow::{Context, Result};
 use super::modules::{Crate, Edge, ModulePath};
 use crate::project::Project;
 
-/// What is checked.
+/// A package to check.
 struct Member {
     package: String,
-    /// The files that its crates begin with.
+    /// The root files of its crates.
     roots: Vec<PathBuf>,
 }
 
-/// The circles in the members of the workspace.
+/// Returns the cycles in the members of the workspace.
 pub(super) fn check(project: &Project) -> Result<Vec<String>> {
     let members = project.packages.iter().map(|package| Member {
         package: package.name.clone(),
@@ -29,7 +29,7 @@ pub(super) fn check(project: &Project) -> Result<Vec<String>> {
     check_members(&members.collect::<Vec<_>>(), |path| project.shown(path).to_string())
 }
 
-/// Whether a target is what others use, and no test, benchmark or build script.
+/// Whether a target is a library or binary, not a test, benchmark or build script.
 fn is_code(kinds: &[String]) -> bool {
     kinds.iter().any(|kind| ["bin", "lib", "rlib", "cdylib", "proc-macro"].contains(&kind.as_str()))
 }
@@ -57,7 +57,7 @@ fn name(module: &ModulePath) -> String {
     [&["crate".to_owned()], module.as_slice()].concat().join("::")
 }
 
-/// For each group of modules that can all reach each other, one of its shortest circles.
+/// Returns a shortest cycle of each strongly connected component.
 fn find_circles(edges: &[Edge]) -> Vec<Vec<Edge>> {
     let mut from: BTreeMap<&ModulePath, Vec<&Edge>> = BTreeMap::new();
     for edge in edges {
@@ -80,7 +80,7 @@ fn find_circles(edges: &[Edge]) -> Vec<Vec<Edge>> {
     circles
 }
 
-/// The modules that one leads to, in one step or more.
+/// The modules that can be reached in one or more steps.
 fn reachable<'a>(start: &ModulePath, from: &BTreeMap<&ModulePath, Vec<&'a Edge>>) -> BTreeSet<&'a ModulePath> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&ModulePath> = vec![start];
@@ -94,7 +94,7 @@ fn reachable<'a>(start: &ModulePath, from: &BTreeMap<&ModulePath, Vec<&'a Edge>>
     reached
 }
 
-/// The fewest steps that lead from a module back to it.
+/// Returns a shortest path from a module back to itself.
 fn shortest_circle(start: &ModulePath, from: &BTreeMap<&ModulePath, Vec<&Edge>>) -> Option<Vec<Edge>> {
     let mut came_by: BTreeMap<&ModulePath, &Edge> = BTreeMap::new();
     let mut next: VecDeque<&ModulePath> = VecDeque::from([start]);
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    /// A crate of these files, each with its name.
+    /// A crate with the given files, as pairs of name and content.
     fn krate(files: &[(&str, &str)]) -> (TempDir, Member) {
         let folder = TempDir::new().expect("a folder");
         for (path, content) in files {

@@ -1,4 +1,4 @@
-//! Pages are made by Leptos: what writes HTML as text, or finds elements by their names, goes past it.
+//! Checks that only Leptos creates HTML: other code must not write HTML as text or look up elements by id or selector.
 
 use std::path::Path;
 
@@ -7,26 +7,26 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use super::source::{rust_files, tokens};
 
-/// Where pages are made.
+/// The folders that are checked.
 const FOLDERS: [&str; 3] = ["app/src", "crates/painter", "crates/viewer"];
 
-/// What HTML goes into as text, and what finds elements by their names.
+/// Functions and properties that write HTML as text or look up elements.
 const FORBIDDEN: [&str; 5] =
     ["inner_html", "set_inner_html", "set_outer_html", "insert_adjacent_html", "get_element_by_id"];
 
-/// An attribute that leads from an element to what it does.
+/// An attribute that connects an element to its behavior, which Leptos does with event handlers.
 const COMMAND_ATTRIBUTE: &str = "data-do";
 
-/// What is used all the same.
+/// An exception.
 #[derive(Debug)]
 struct Allowed {
-    /// A file, or a folder with a slash behind it.
+    /// A file, or a folder with a trailing slash.
     path: &'static str,
     name: &'static str,
     reason: &'static str,
 }
 
-/// One that is not used any more has to go.
+/// Unused exceptions are reported.
 const ALLOWED: &[Allowed] = &[
     allow("app/src/components/batch/help.rs", "inner_html", "constant help text"),
     allow("app/src/pages/batch.rs", "inner_html", "the rows of squares, too many for a view each"),
@@ -43,14 +43,14 @@ impl Allowed {
     }
 }
 
-/// A use of something that is forbidden.
+/// A use of a forbidden name.
 #[derive(Debug, PartialEq, Eq)]
 struct Use {
     name: &'static str,
     line: usize,
 }
 
-/// What is used without being allowed, and what is allowed without being used.
+/// Returns forbidden uses without an exception, and unused exceptions.
 pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     let mut uses = Vec::new();
     for file in FOLDERS.iter().map(|folder| rust_files(&root.join(folder))).collect::<Result<Vec<_>>>()?.concat() {
@@ -80,7 +80,7 @@ fn uses_in(tokens: TokenStream) -> Vec<Use> {
         match token {
             TokenTree::Ident(ident) => {
                 uses.extend(FORBIDDEN.iter().find(|name| ident == **name).map(|name| Use { name, line }));
-                // In `view!`, where it is three tokens.
+                // In `view!`, the attribute consists of three tokens.
                 let is_attribute = ident == "data"
                     && matches!(tokens.get(at + 1), Some(TokenTree::Punct(dash)) if dash.as_char() == '-')
                     && matches!(tokens.get(at + 2), Some(TokenTree::Ident(last)) if last == "do");
@@ -88,7 +88,7 @@ fn uses_in(tokens: TokenStream) -> Vec<Use> {
             }
             TokenTree::Literal(literal) => {
                 let text = literal.to_string();
-                // Not one that only begins like it.
+                // Ignores longer names that start with it.
                 let is_whole =
                     |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || "-_".contains(next));
                 let has_attribute = text.split(COMMAND_ATTRIBUTE).skip(1).any(is_whole);
@@ -101,7 +101,7 @@ fn uses_in(tokens: TokenStream) -> Vec<Use> {
     uses
 }
 
-/// Whether the group at a place is the text of a comment: `#[doc = "..."]`, as which comments for the documentation are read.
+/// Whether the group at an index is the text of a doc comment, which is parsed as `#[doc = "..."]`.
 fn is_doc(tokens: &[TokenTree], at: usize) -> bool {
     let Some(TokenTree::Group(group)) = tokens.get(at) else { return false };
     let before = at.checked_sub(1).and_then(|at| tokens.get(at));

@@ -1,8 +1,8 @@
-//! Checks of what the compiler does not check.
+//! Project-specific lints.
 //!
-//! - [`settings`]: cargo-leptos and `cargo xtask` make the same site
-//! - [`markup`]: pages are made by Leptos, not by text
-//! - [`circles`]: modules depend on each other in one direction; [`modules`] reads them, [`source`] their files
+//! - [`settings`]: cargo-leptos and `cargo xtask` build the same site
+//! - [`markup`]: only Leptos creates HTML
+//! - [`circles`]: the modules of a crate have no cyclic dependencies; [`modules`] reads modules, [`source`] their files
 
 mod circles;
 mod markup;
@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 
 use crate::project::Project;
 
-/// Checks everything, and prints what is wrong.
+/// Runs all lints, and prints the problems.
 pub(crate) fn lint(project: &Project) -> Result<()> {
     let mut problems = settings::check(project);
     problems.extend(markup::check(&project.root)?);

@@ -1,7 +1,7 @@
-//! The modules of a crate, and what each of them imports from the others.
+//! The modules of a crate and their imports.
 //!
-//! This reads tokens, not types. It knows what a module defines and re-exports by name, so that a path leads to the module where its item is
-//! defined: a module that only re-exports is no dependency of those who use it, and its re-exports are no imports.
+//! Works on tokens, without types. Resolves re-exports by name, so that a path leads to the module that defines the item. A module that
+//! only re-exports an item is not a dependency of the importing module, and re-exports are not imports.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 use super::source;
 
-/// A path of modules from the root of the crate; empty for the root itself.
+/// The path of a module from the crate root; empty for the root.
 pub(super) type ModulePath = Vec<String>;
 
-/// How many re-exports may lead from one to another.
+/// The maximum length of a chain of re-exports.
 const MAX_STEPS: usize = 32;
 
 /// All modules of a crate.
@@ -23,13 +23,13 @@ pub(super) struct Crate {
     modules: BTreeMap<ModulePath, Module>,
 }
 
-/// What is read from one module. Modules in it are their own, and tests are left out.
+/// The content of a module, without its submodules and tests.
 #[derive(Debug, Default)]
 struct Module {
     file: PathBuf,
-    /// The names that it defines itself.
+    /// The names that it defines.
     items: BTreeSet<String>,
-    /// The names that `use` brings in, and whether it exports them.
+    /// Its `use` declarations.
     imports: Vec<Import>,
     /// The paths in its code.
     paths: Vec<Reference>,
@@ -37,7 +37,7 @@ struct Module {
 
 #[derive(Debug, Clone)]
 struct Import {
-    /// The name that it gets here; none for a glob.
+    /// The name in this module; `None` for a glob.
     name: Option<String>,
     path: Reference,
     is_exported: bool,
@@ -50,19 +50,19 @@ struct Reference {
     line: usize,
 }
 
-/// A module uses another one.
+/// A dependency between two modules.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Edge {
     pub(super) from: ModulePath,
     pub(super) to: ModulePath,
     pub(super) file: PathBuf,
     pub(super) line: usize,
-    /// The path as it is written.
+    /// The path in the source code.
     pub(super) path: String,
 }
 
 impl Crate {
-    /// Reads a crate from the file of its root.
+    /// Reads a crate from its root file.
     pub(super) fn read(root: &Path) -> Result<Self> {
         let mut modules = Self::default();
         let folder = root.parent().unwrap_or(Path::new("")).to_owned();
@@ -70,7 +70,7 @@ impl Crate {
         Ok(modules)
     }
 
-    /// All uses of one module by another, each pair once, where it comes first.
+    /// Returns each pair of dependent modules once, with the first use.
     pub(super) fn edges(&self) -> Vec<Edge> {
         let mut edges: BTreeMap<(&ModulePath, ModulePath), Edge> = BTreeMap::new();
         for (from, module) in &self.modules {
@@ -95,7 +95,7 @@ impl Crate {
         edges.into_values().collect()
     }
 
-    /// The module that defines what a path leads to, seen from a module; none outside of the crate.
+    /// Resolves a path in a module to the module that defines its item; `None` for other crates.
     fn resolve(&self, from: &ModulePath, segments: &[String], steps: usize) -> Option<ModulePath> {
         let steps = steps.checked_sub(1)?;
         let mut rest = segments;
@@ -119,7 +119,7 @@ impl Crate {
         }
     }
 
-    /// Follows a path from a name in a module, whatever brings that name in.
+    /// Resolves a path that starts with a name in a module.
     fn find(&self, at: &ModulePath, name: &str, segments: &[String], steps: usize) -> Option<ModulePath> {
         let steps = steps.checked_sub(1)?;
         let module = self.modules.get(at)?;
@@ -144,7 +144,7 @@ impl Crate {
         })
     }
 
-    /// Reads the items of a module. Those of its modules that have files of their own are in `folder`.
+    /// Reads the items of a module. `folder` contains the files of its submodules.
     fn read_module(&mut self, path: ModulePath, file: &Path, folder: &Path, tokens: TokenStream) -> Result<()> {
         let mut module = Module { file: file.to_owned(), ..Module::default() };
         for item in items(tokens) {
@@ -194,24 +194,24 @@ impl Crate {
 /// An item of a module.
 #[derive(Debug, Default)]
 struct Item {
-    /// What it is, such as `fn`; empty for what has no keyword.
+    /// The keyword, such as `fn`; empty if there is none.
     keyword: String,
     name: Option<String>,
     is_public: bool,
     is_test: bool,
-    /// The file that an attribute names for a module.
+    /// The file in the `path` attribute of a module.
     file: Option<String>,
-    /// The braces that a module ends with.
+    /// The body of a module.
     body: Option<Group>,
-    /// All of it, from behind its attributes.
+    /// All tokens after the attributes.
     tokens: Vec<TokenTree>,
 }
 
-/// What an item can be, for names that others can import.
+/// The keywords of items that can be imported.
 const KEYWORDS: [&str; 11] =
     ["const", "enum", "fn", "macro_rules", "mod", "static", "struct", "trait", "type", "union", "use"];
 
-/// Those that end with a semicolon, though there may be braces in front of it.
+/// Items that end with a semicolon, even after braces.
 const UNTIL_SEMICOLON: [&str; 4] = ["const", "static", "type", "use"];
 
 /// Splits the tokens of a module into its items.
@@ -222,7 +222,7 @@ fn items(tokens: TokenStream) -> Vec<Item> {
     while let Some(token) = tokens.next() {
         match &token {
             TokenTree::Punct(mark) if mark.as_char() == '#' && item.tokens.is_empty() => {
-                // An attribute of the module has an exclamation mark.
+                // Inner attributes have an exclamation mark.
                 tokens.next_if(|next| matches!(next, TokenTree::Punct(mark) if mark.as_char() == '!'));
                 if let Some(TokenTree::Group(attribute)) = tokens.next() {
                     item.is_test |= is_test(&attribute);
@@ -237,7 +237,7 @@ fn items(tokens: TokenStream) -> Vec<Item> {
                     Some(TokenTree::Ident(next)) => Some(next.to_string()),
                     _ => None,
                 };
-                // `const fn` is a function, and `union` and others may also be names.
+                // `const fn` is a function, and contextual keywords such as `union` may be names.
                 let begins = KEYWORDS.contains(&word.as_str())
                     && !(word == "const"
                         && next.as_deref().is_some_and(|next| ["async", "extern", "fn", "unsafe"].contains(&next)));
@@ -272,7 +272,7 @@ fn items(tokens: TokenStream) -> Vec<Item> {
     items
 }
 
-/// Whether an attribute keeps an item for tests: `cfg(test)`, also within `all` or `any`.
+/// Whether an attribute is `cfg(test)`, also within `all` or `any`.
 fn is_test(attribute: &Group) -> bool {
     fn names_test(tokens: TokenStream) -> bool {
         let mut negated = false;
@@ -290,7 +290,7 @@ fn is_test(attribute: &Group) -> bool {
     is_condition && names_test(tokens.collect())
 }
 
-/// The file in `path = "..."`.
+/// Returns the file in `path = "..."`.
 fn named_file(attribute: &Group) -> Option<String> {
     let mut tokens = attribute.stream().into_iter();
     let is_path = matches!(tokens.next()?, TokenTree::Ident(name) if name == "path");
@@ -298,7 +298,7 @@ fn named_file(attribute: &Group) -> Option<String> {
     Some(file.trim_matches('"').to_owned())
 }
 
-/// What a `use` brings in. The tokens begin with `use` or what stands in front of it, and end with a semicolon.
+/// Parses a `use` declaration, including its visibility and semicolon.
 fn imports(tokens: &[TokenTree], is_exported: bool) -> Vec<Import> {
     let is_use = |token: &TokenTree| matches!(token, TokenTree::Ident(ident) if ident == "use");
     let start = tokens.iter().position(is_use).map_or(0, |at| at + 1);
@@ -307,13 +307,13 @@ fn imports(tokens: &[TokenTree], is_exported: bool) -> Vec<Import> {
     imports
 }
 
-/// Adds the paths of a tree of `use`, each behind a prefix.
+/// Adds the paths of a `use` tree, each with a prefix.
 fn tree(tokens: &[TokenTree], prefix: &[String], is_exported: bool, imports: &mut Vec<Import>) {
     for branch in tokens.split(|token| matches!(token, TokenTree::Punct(mark) if [',', ';'].contains(&mark.as_char())))
     {
         let Some(first) = branch.first() else { continue };
         let line = first.span().start().line;
-        // A path that begins with `::` leads to another crate.
+        // Paths that start with `::` are in other crates.
         if prefix.is_empty() && matches!(first, TokenTree::Punct(_)) {
             continue;
         }
@@ -348,14 +348,14 @@ fn tree(tokens: &[TokenTree], prefix: &[String], is_exported: bool, imports: &mu
     }
 }
 
-/// Adds the paths in the code of an item: whatever has `::` behind it, and what `use` brings in within.
+/// Adds the paths in the code of an item: those with `::`, and those of nested `use` declarations.
 fn paths(tokens: &[TokenTree], module: &mut Module) {
     let mut at = 0;
     let mut behind_path_or_dot = false;
     while let Some(token) = tokens.get(at) {
         match token {
             TokenTree::Group(group) => {
-                // What is visible to whom is no use of it.
+                // A path in a visibility is not a dependency.
                 let before = at.checked_sub(1).and_then(|at| tokens.get(at));
                 if !matches!(before, Some(TokenTree::Ident(word)) if word == "pub") {
                     paths(&group.stream().into_iter().collect::<Vec<_>>(), module);

@@ -1,9 +1,9 @@
-//! Holds cargo-leptos and `cargo xtask` together: both read `[[workspace.metadata.leptos]]`. A key that only one of them knows is refused when
-//! the metadata are read.
+//! Checks that cargo-leptos and `cargo xtask` build the same site. Both read `[[workspace.metadata.leptos]]`. Loading the metadata rejects
+//! keys that only cargo-leptos knows.
 
 use crate::project::Project;
 
-/// What the settings of the workspace contradict.
+/// Returns the contradictions in the workspace's settings.
 pub(super) fn check(project: &Project) -> Vec<String> {
     let leptos = &project.leptos;
     let mut problems = Vec::new();
@@ -13,7 +13,7 @@ pub(super) fn check(project: &Project) -> Vec<String> {
         }
     };
 
-    // What `cargo xtask` does without asking.
+    // Settings that `cargo xtask` does not read.
     require(leptos.bin_features.is_empty(), "`cargo xtask` builds the server without `bin-features`".into());
     require(
         !leptos.lib_default_features,
@@ -28,7 +28,7 @@ pub(super) fn check(project: &Project) -> Vec<String> {
         format!("`site-pkg-dir` is {:?}, and the crate `site` says {:?}", leptos.site_pkg_dir, site::PKG),
     );
 
-    // What the metadata name.
+    // Names in the metadata.
     let package = |name: &str| project.packages.iter().find(|package| package.name == name);
     let has_binary = package(&leptos.bin_package).is_some_and(|package| {
         package
@@ -44,7 +44,7 @@ pub(super) fn check(project: &Project) -> Vec<String> {
         require(project.root.join(path).exists(), format!("`{key}` is {}, which does not exist", path.display()));
     }
 
-    // Cargo hands the variable of .cargo/config.toml to this program as well.
+    // Cargo also sets the variables of .cargo/config.toml for this program.
     let compiled_in = std::env::var("LEPTOS_OUTPUT_NAME").unwrap_or_default();
     require(
         compiled_in == leptos.output_name,
@@ -67,7 +67,7 @@ pub(super) fn check(project: &Project) -> Vec<String> {
     problems
 }
 
-/// What members ask for of wasm-bindgen, and of what reads its output.
+/// The version requirements for wasm-bindgen, and for crates that read its output.
 fn bindgen_versions(project: &Project) -> impl Iterator<Item = (&str, &str)> {
     let dependencies = project.packages.iter().flat_map(|package| &package.dependencies);
     let dependencies =

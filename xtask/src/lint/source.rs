@@ -1,22 +1,22 @@
-//! Files of Rust.
+//! Reads Rust source files.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use proc_macro2::TokenStream;
 
-/// The tokens of a file of Rust.
+/// Returns the tokens of a source file.
 pub(super) fn tokens(file: &Path) -> Result<TokenStream> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     tokens_of(&text).with_context(|| format!("in {}", file.display()))
 }
 
-/// The tokens of Rust.
+/// Returns the tokens of source code.
 pub(super) fn tokens_of(text: &str) -> Result<TokenStream> {
     text.parse().map_err(|error| anyhow!("{error}"))
 }
 
-/// All files of Rust below a folder, in order; none where there is no folder.
+/// Returns all source files below a folder, sorted; none if the folder does not exist.
 pub(super) fn rust_files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     if !folder.is_dir() {

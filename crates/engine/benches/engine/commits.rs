@@ -1,4 +1,4 @@
-//! What a batch costs at least if its launch and its results are to be durable: the bare loop of its work, and two commits.
+//! The minimum cost of a batch with a durable launch and durable results: the bare loop of its work, and two commits.
 
 use std::path::Path;
 use std::time::Instant;

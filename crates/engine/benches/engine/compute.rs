@@ -1,4 +1,4 @@
-//! What the engine adds to work that computes: the same tasks in a plain loop on all processors, and as a durable batch.
+//! The overhead of the engine for CPU-bound work: the same tasks in a plain loop on all processors, and as a durable batch.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use quilt::{BatchId, BatchSpec, Color, Grid, Index, Status, WorkSpec};
 
 use crate::OWNER;
 
-/// Steps of a task: a few microseconds, as a square of a rendered picture takes.
+/// The steps of a task: a few microseconds, like a square of a rendered picture.
 const STEPS: u32 = 2_000;
 
-/// Tasks that a thread of the plain loop takes at a time.
+/// The number of tasks that a thread of the plain loop claims at once.
 const PART: u32 = 1_024;
 
-/// The time of this process in user and in system mode, in ticks of 10 ms. Only Linux tells.
+/// The user and system time of this process, in ticks of 10 ms. `None` except on Linux.
 fn ticks() -> Option<[f64; 2]> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);

@@ -1,4 +1,4 @@
-//! What failures cost: with ten reasons alone, and with a message of its own each.
+//! The cost of failures: with ten distinct reasons, and with a distinct message per square.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const REASONS: [&str; 10] = [
     "incomplete response",
 ];
 
-/// Fails for one of the reasons, with a message that names the square or without one.
+/// Fails for one of the reasons. The message contains the square, or is the reason alone.
 struct Failing {
     has_message: bool,
 }

@@ -1,4 +1,4 @@
-//! A small batch alone, and behind a large one that has every worker busy.
+//! A small batch alone, and beside a large one that occupies all workers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,10 +11,10 @@ use quilt::{BatchId, BatchSpec, Color, Grid, Halt, OwnerId, Status, WorkSpec};
 
 use crate::{OWNER, spec};
 
-/// How many small batches are measured in each case.
+/// The number of small batches per case.
 const TIMES: u32 = 15;
 
-/// How long a task of the large batch keeps a processor busy: it runs for seconds and never waits.
+/// The CPU time of a task of the large batch, which runs for seconds and never waits.
 const BUSY: Duration = Duration::from_micros(50);
 
 const ANOTHER_OWNER: OwnerId = OwnerId::from_bytes([2; 16]);

@@ -1,10 +1,11 @@
-//! What a task costs, from its launch to its place in a finished, durable quilt.
+//! The cost of a task, from its launch to its place in a finished, durable quilt.
 //!
-//! For each size of batch, four things are measured in the same run: the bare loop of the work on one thread, which is the floor; the
-//! loop with the two commits that a batch takes at least (`commits`); the engine on a journal in memory; and the engine on its SQLite file. A ratio tells more than a time, which is that of
-//! this machine at this moment.
+//! For each size of batch, one run measures four cases: the bare loop of the work on one thread, which is the lower bound; the loop with
+//! the minimum of two commits (`commits`); the engine with a journal in memory; and the engine with its SQLite file. Ratios are more
+//! meaningful than times, which depend on the machine and its load.
 //!
-//! Then: what work costs that computes (`compute`), what failures cost (`failures`), how long a small batch takes alone and behind a large one (`fairness`), and how long a start takes (`recovery`).
+//! Further parts: CPU-bound work (`compute`), failures (`failures`), small batches alone and beside a large one (`fairness`), problematic
+//! batches (`trouble`), and the start of the engine (`recovery`).
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
 
@@ -33,13 +34,13 @@ use crate::memory::MemoryJournal;
 /// Rows and columns of the batches.
 const SHAPES: [(u16, u16); 5] = [(8, 8), (25, 40), (100, 100), (250, 400), (1_000, 1_000)];
 
-/// Small batches are run again and again, up to about this many tasks, so that there is something to measure.
+/// Small batches are repeated up to about this many tasks, so that the time is measurable.
 const TASKS: u32 = 200_000;
 
-/// The most batches of one size.
+/// The maximum number of batches of one size.
 const MOST_BATCHES: u32 = 200;
 
-/// Enough to keep every core busy; what these tasks do never waits.
+/// Enough to occupy every core, because these tasks never wait.
 const WORKERS: u32 = 8;
 
 const OWNER: OwnerId = OwnerId::from_bytes([1; 16]);
@@ -49,21 +50,21 @@ struct Measured {
     name: &'static str,
     cpu: Duration,
     wall: Duration,
-    /// Without an engine there is nothing to launch.
+    /// `None` without an engine.
     launch: Option<Launch>,
     journal_bytes: Option<u64>,
 }
 
 struct Launch {
-    /// Until the launch was accepted.
+    /// The time until the launch was accepted.
     accepted: Duration,
-    /// Until the first square was settled.
+    /// The time until the first square was settled.
     first_outcome: Duration,
 }
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    // `cargo bench --bench engine -- fairness` measures that alone, and `… -- cost 1000000` the cost for one size.
+    // Arguments select parts: `cargo bench --bench engine -- fairness`, or `-- cost 1000000` for the cost of one size.
     let parts: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_wanted = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     if is_wanted("cost") {
@@ -87,7 +88,7 @@ fn main() {
     }
 }
 
-/// For these numbers of tasks, or for all if there are none.
+/// Measures batches with these numbers of tasks, or all sizes if there are none.
 fn measure_cost(runtime: &Runtime, sizes: &[u32]) {
     println!("Means over batches of one size; 'x floor' is CPU time beside the bare loop's.");
     println!(
@@ -113,7 +114,7 @@ fn measure_cost(runtime: &Runtime, sizes: &[u32]) {
     }
 }
 
-/// What all threads of this process have used so far, in user and in system mode.
+/// The user and system time of all threads of this process.
 fn cpu_time() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("not before the process")
 }

@@ -1,4 +1,4 @@
-//! How long a start takes, by what is in the journal.
+//! The duration of the engine's start, depending on the content of the journal.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use quilt::{BatchId, Control, Grid, Status};
 
 use crate::{OWNER, spec};
 
-/// How many batches are over before the last start.
+/// The number of batches that have ended before the last start.
 const OVER: u32 = 5_000;
 
 pub(crate) async fn measure() {

@@ -1,4 +1,4 @@
-//! A batch beside others that cause trouble: a million tasks that fail and are retried, 200 running batches, and a paused one.
+//! A batch beside problematic ones: a million tasks that fail and are retried, 200 running batches, and a paused one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const SLOTS: u32 = 64;
 const TROUBLE: OwnerId = OwnerId::from_bytes([1; 16]);
 const VICTIM: OwnerId = OwnerId::from_bytes([2; 16]);
 
-/// Waits for some milliseconds, and fails if it has to.
+/// Waits for some milliseconds. Fails if the second field is true.
 struct Waits(u64, bool);
 
 #[async_trait]
@@ -34,7 +34,7 @@ pub(crate) async fn measure() {
         .with_work("waiting", || Work::waiting(Waits(100, false)))
         .with_work("short", || Work::waiting(Waits(1, false)))
         .with_work("long", || Work::waiting(Waits(2_000, false)));
-    // Few enough that the batches need all of them.
+    // So few slots that the batches need all of them.
     let node = Node { slots: Slots::all(SLOTS), ..Settings::default().node };
     let settings = Settings { node, running_per_owner: 1_000, running_squares: u64::MAX, ..Settings::default() };
     let engine = Engine::start(Arc::new(journal), None, registry, settings).await.expect("the journal is empty");
@@ -78,7 +78,7 @@ async fn launch(engine: &Engine, owner: OwnerId, number: u32, work: &str, side: 
     engine.launch(id(number), owner, spec, None).await.expect("accepted");
 }
 
-/// How long a batch takes from its launch to its finish line.
+/// Returns the time from the launch of a batch to its finish line.
 async fn timed(engine: &Engine, number: u32, work: &str, side: u16) -> Duration {
     let started = Instant::now();
     launch(engine, VICTIM, number, work, side).await;

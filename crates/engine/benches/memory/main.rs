@@ -1,4 +1,4 @@
-//! What a batch takes of memory while it runs, while somebody watches it, and when nobody does.
+//! The memory of a batch while it runs, while a viewer watches it, and when it is idle.
 
 #![allow(clippy::expect_used, clippy::print_stdout, reason = "a program for people who develop this one")]
 
@@ -37,7 +37,7 @@ async fn measure(grid: Grid, failure_rate: f64) {
     let engine = Engine::start(Arc::new(journal), None, Registry::default(), Settings::default())
         .await
         .expect("the journal is empty");
-    // What is made once, such as connections and threads, is made by a first batch.
+    // A first batch creates what all batches share, such as connections and threads.
     run(&engine, 1, Grid::new(100, 100).expect("a valid shape"), failure_rate).await;
     let before = HEAP.current_usage();
     HEAP.reset_peak_usage();

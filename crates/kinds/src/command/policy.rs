@@ -24,7 +24,7 @@ pub struct CommandSpec {
     /// The working directory; the server's own by default.
     #[serde(default)]
     pub dir: Option<PathBuf>,
-    /// How many bytes are kept of each output stream, from 1 to 61440.
+    /// The maximum number of stored bytes per output stream, 1 to 61440.
     #[serde(default = "default_max_output")]
     pub max_output: usize,
     /// A description for the launch form.
@@ -41,7 +41,7 @@ pub(super) fn default_max_output() -> usize {
 pub struct CommandPolicy {
     /// The configured commands by name.
     pub named: BTreeMap<String, CommandSpec>,
-    /// Whether a client may choose the program. Only safe if the server belongs to its sole user.
+    /// Whether clients may choose the program. Only safe if all clients are trusted like the server's own user.
     pub allow_any_program: bool,
 }
 

@@ -32,7 +32,7 @@ struct HostState {
 struct Schedule {
     /// The end of the interval after the last request.
     next_start: Instant,
-    /// The end of the pause that the host asked for.
+    /// The end of the pause that the host requested.
     paused_until: Instant,
 }
 

@@ -216,9 +216,9 @@ impl Kind for FetchKind {
 
 struct FetchWork {
     client: FetchClient,
-    /// Of each host, on all nodes together.
+    /// The limits per host, which apply to all nodes together.
     limits: KeyLimits,
-    /// The same limits on this node, for the hosts that other hosts redirect to.
+    /// The same limits on this node alone, for targets of redirects to other hosts.
     redirect_limits: HostLimiter,
     urls: ItemList,
     options: FetchOptions,

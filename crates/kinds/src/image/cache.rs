@@ -1,4 +1,4 @@
-//! Decoded images of all batches, within one budget of memory.
+//! Decoded images of all batches, within one memory limit.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use fast_image_resize::images::Image;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 
-/// About how many images there are; only an estimate for the first allocation.
+/// An estimate of the number of images, for the initial allocation.
 const EXPECTED_IMAGES: usize = 16;
 
 pub(super) type Decoded = Result<Arc<Image<'static>>, String>;
@@ -32,10 +32,10 @@ struct Shared {
 }
 
 impl ImageCache {
-    /// Keeps at most `budget` bytes of decoded images. Images that running tasks use count beside them.
+    /// Stores at most `budget` bytes of decoded images. Images used by running tasks are not counted.
     pub(super) fn new(budget: u64) -> Self {
         let mut options = OptionsBuilder::new();
-        // With several shards the budget of one would be too small for a large image.
+        // The budget is divided among shards, so with several of them large images would not fit.
         options.estimated_items_capacity(EXPECTED_IMAGES).weight_capacity(budget).shards(1);
         let images = match options.build() {
             Ok(options) => {
@@ -46,20 +46,20 @@ impl ImageCache {
         Self(Arc::new(Shared { images, ids: AtomicU64::new(0) }))
     }
 
-    /// A place for one image.
+    /// Creates an entry for one image.
     pub(super) fn place(&self) -> CachedImage {
         CachedImage { id: self.0.ids.fetch_add(1, Ordering::Relaxed), cache: self.clone() }
     }
 }
 
-/// A place for one image. The image is decoded when it is needed and not there, and removed with the place.
+/// An entry for one image. The image is decoded on demand, and removed when the entry is dropped.
 pub(super) struct CachedImage {
     id: u64,
     cache: ImageCache,
 }
 
 impl CachedImage {
-    /// The image. Of several callers one decodes it, and the others wait.
+    /// Returns the image. If several callers need it at once, one of them decodes it.
     pub(super) fn get(&self, decode: impl FnOnce() -> Decoded) -> Decoded {
         let images = &self.cache.0.images;
         images.get_or_insert_with(&self.id, || Ok::<_, Infallible>(decode())).unwrap_or_else(|never| match never {})
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn the_images_of_many_batches_stay_within_the_budget() {
         let decode = |side: u32| Ok(Arc::new(Image::new(side, side, PixelType::U8x4)));
-        // 36 MB each, so that 14 fit.
+        // 36 MB each, so 14 fit.
         let budget = 512 << 20;
         let cache = ImageCache::new(budget);
         let images: Vec<CachedImage> = (0..20).map(|_| cache.place()).collect();

@@ -26,7 +26,7 @@ pub(super) struct ImageWork {
     pub(super) filter: Filter,
     pub(super) effect: Effect,
     pub(super) file: Bytes,
-    /// The input, which is decoded for the first task, and again where memory was needed for others.
+    /// The input, which is decoded for the first task, and again after it was evicted.
     pub(super) decoded: CachedImage,
 }
 
@@ -47,8 +47,8 @@ pub fn tile_range(side: u32, index: u16, count: u16) -> PixelRange {
     PixelRange { start, length: edge(u32::from(index) + 1) - start }
 }
 
-/// Extends a range by the margin that filters need, within the image. Returns the extended range in the output, and its start and length in the
-/// input.
+/// Extends a range by the margin that filters need, within the image. Returns the extended range in the output, and its start and length in
+/// the input.
 fn with_margin(range: PixelRange, side: u32, source_side: u32) -> (PixelRange, f64, f64) {
     let scale = f64::from(source_side) / f64::from(side);
     let margin = (FILTER_RADIUS / scale.min(1.0)).ceil() as u32;

@@ -1,4 +1,4 @@
-//! Shared by the tests of asynchronous kinds.
+//! Helpers for tests of asynchronous kinds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use engine::work::{AsyncWork, Detail, Kind, Launch, Task, Work};
 use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use serde_json::{Map, Value};
 
-/// A generous limit for slow machines: a test that reaches it has failed.
+/// A generous timeout for slow machines. A test that reaches it has failed.
 pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(180);
 
 pub(crate) async fn prepare(kind: &impl Kind, parameters: &Value, upload: Option<Bytes>) -> Result<Launch, String> {

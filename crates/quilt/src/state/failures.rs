@@ -5,12 +5,12 @@ use crate::cell::{CellState, ReasonId};
 use crate::order::Position;
 
 impl Quilt {
-    /// The reasons for which squares have failed, in the order in which they came, with the number of those squares.
+    /// The reasons for failures, each with its number of squares, in the order of their first occurrence.
     pub fn reasons(&self) -> impl Iterator<Item = (&str, u32)> {
         self.reasons.counted()
     }
 
-    /// A reason for which squares have failed, as it is stored; `None` if none has failed for it.
+    /// The stored form of a reason; `None` if no square has failed for it.
     #[must_use]
     pub fn reason(&self, reason: &str) -> Option<&str> {
         self.reasons.find(reason).map(|id| self.reasons.text(id))

@@ -1,4 +1,4 @@
-//! How a lap after the first starts.
+//! The start of laps after the first.
 
 use super::{MAX_LAPS, Quilt, SquareState};
 use crate::cell::{Cell, CellState};
@@ -6,7 +6,7 @@ use crate::lap::{Lap, LapLimits, LapSet};
 use crate::timestamp::Timestamp;
 
 impl Quilt {
-    /// Whether a next lap can start with these squares: where the lap before is over, and there are any.
+    /// Whether a lap with these squares can start: the current lap has ended, and there is at least one such square.
     #[must_use]
     pub fn can_start_lap(&self, set: &LapSet) -> bool {
         let is_not_empty = match set {
@@ -42,7 +42,7 @@ impl Quilt {
         (0..self.progress().tasks).map(|position| self.run_again(position, &is_wanted)).sum()
     }
 
-    /// Makes the square at a position pending if it has failed or was not run, and is wanted. Returns how many squares these are.
+    /// Makes the square at a position pending if it failed or was not run and `is_wanted` is true. Returns the number of changed squares.
     fn run_again(&mut self, position: u32, is_wanted: impl Fn(CellState) -> bool) -> u32 {
         let Some(cell) = self.cells.get_mut(position as usize) else { return 0 };
         match cell.state() {

@@ -1,4 +1,4 @@
-//! Attempts at tasks, as a journal stores them.
+//! The encoding of attempts.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_varint, unzigzag, zigzag};
@@ -8,8 +8,8 @@ use crate::grid::MAX_SQUARES;
 use crate::order::Position;
 use crate::timestamp::Timestamp;
 
-/// Each run tells how far its first position and its start lie from those that were expected. Below the distance of the
-/// position stand two bits: whether it is a first attempt, and whether it failed.
+/// Encodes each run with the distances of its first position and its start from the expected ones. The two bits below the distance of the
+/// position are set for a first attempt and for a failure.
 pub(super) fn put_runs(out: &mut Vec<u8>, runs: &[AttemptRun]) {
     put_varint(out, runs.len() as u64);
     let mut expected = 0_u32;
@@ -35,7 +35,7 @@ pub(super) fn put_runs(out: &mut Vec<u8>, runs: &[AttemptRun]) {
 
 pub(super) fn read_runs(reader: &mut Reader<'_>) -> Result<Vec<AttemptRun>, DecodeError> {
     let count = reader.number("a number of attempts", MAX_SQUARES)? as usize;
-    // No run takes less than four bytes.
+    // A run takes at least four bytes.
     let mut runs = Vec::with_capacity(count.min(reader.remaining() / 4));
     let mut expected = 0_u32;
     let mut before = 0_u64;

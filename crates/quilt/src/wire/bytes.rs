@@ -1,4 +1,4 @@
-//! Varints, texts and the reader that cannot run past the end.
+//! Varints, texts and a bounds-checked reader.
 
 use super::DecodeError;
 use crate::color::Color;
@@ -6,10 +6,10 @@ use crate::event::Offset;
 use crate::state::Step;
 use crate::timestamp::Timestamp;
 
-/// The longest text in a message, in bytes. Specs and reasons are far shorter.
+/// The maximum length of a text, in bytes. Specs and reasons are much shorter.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
-/// Far beyond any step or time, and far below where adding to one could overflow.
+/// The maximum of counters: above all steps and times, and far enough below `u64::MAX` that sums cannot overflow.
 const MAX_COUNTER: u64 = 1 << 53;
 
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -20,7 +20,7 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// 0 for nothing, and everything else one higher.
+/// Encodes `None` as 0, and other values incremented by one.
 pub(super) fn put_optional(out: &mut Vec<u8>, value: Option<u64>) {
     put_varint(out, value.map_or(0, |value| value.saturating_add(1)));
 }
@@ -35,7 +35,7 @@ pub(super) fn put_color(out: &mut Vec<u8>, color: Color) {
     out.extend_from_slice(&[red, green, blue]);
 }
 
-/// Maps small numbers of either sign to small numbers.
+/// Maps small numbers of either sign to small unsigned numbers.
 pub(super) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
@@ -44,7 +44,7 @@ pub(super) fn unzigzag(value: u64) -> i64 {
     (value >> 1) as i64 ^ -((value & 1) as i64)
 }
 
-/// Takes a message apart from the front.
+/// Decodes a message from its start.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
         Err(DecodeError::OutOfRange("a number"))
     }
 
-    /// A varint of at most `max`; `what` names it in the error.
+    /// Reads a varint of at most `max`. Errors contain `what`.
     pub(super) fn number(&mut self, what: &'static str, max: u32) -> Result<u32, DecodeError> {
         u32::try_from(self.varint()?).ok().filter(|value| *value <= max).ok_or(DecodeError::OutOfRange(what))
     }
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         self.counter("a time").map(Timestamp)
     }
 
-    /// A number that only ever grows by counting, and so never comes near the end of its type.
+    /// Reads a number of at most [`MAX_COUNTER`].
     pub(super) fn counter(&mut self, what: &'static str) -> Result<u64, DecodeError> {
         let value = self.varint()?;
         if value <= MAX_COUNTER { Ok(value) } else { Err(DecodeError::OutOfRange(what)) }
@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         self.counter("an offset").map(Offset)
     }
 
-    /// What [`put_optional`] wrote.
+    /// Reads a number that [`put_optional`] wrote.
     pub(super) fn optional(&mut self, what: &'static str) -> Result<Option<u64>, DecodeError> {
         Ok(self.counter(what)?.checked_sub(1))
     }

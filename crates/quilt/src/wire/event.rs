@@ -1,4 +1,4 @@
-//! What a journal stores: a version, a kind, and the event.
+//! The encoding of a journal's events.
 
 use super::DecodeError;
 use super::attempts::{put_runs, read_runs};
@@ -13,32 +13,32 @@ use crate::lap::{CancelCause, LapSet, Positions};
 use crate::order::Position;
 use crate::state::MAX_LAPS;
 
-/// A launch of the first version, which is not written down.
+/// A launch of journal version 1, without the version.
 const LAUNCHED: u8 = 1;
 const SETTLED: u8 = 2;
-/// A lap of all failed squares, with the limits of the one before.
+/// A lap of all failed squares, with the limits of the previous lap.
 const LAP_STARTED: u8 = 3;
-/// A cancellation that was asked for.
+/// A cancellation by the owner.
 const CANCELLED: u8 = 4;
-/// A cancellation for another cause, which is told.
+/// A cancellation with another cause.
 const STOPPED: u8 = 5;
 const ATTEMPTED: u8 = 6;
 const CONTROLLED: u8 = 7;
-/// A lap of one failed square, with the limits of the one before.
+/// A lap of one square, with the limits of the previous lap.
 const LAP_OF_ONE: u8 = 8;
-/// A launch that begins with its version.
+/// A launch that starts with its version.
 const LAUNCHED_VERSION: u8 = 9;
-/// A lap of any set of squares, with limits of its own or those of the one before.
+/// A lap of any set of squares, with new limits or those of the previous lap.
 const LAP_OF_SET: u8 = 10;
 const DRAINING: u8 = 11;
-/// A launch with a group of owners, which precedes what [`LAUNCHED_VERSION`] contains.
+/// A launch with a group of owners, followed by the content of [`LAUNCHED_VERSION`].
 const LAUNCHED_IN_GROUP: u8 = 12;
 
 const PAUSE: u8 = 0;
 const RESUME: u8 = 1;
 const SET_CONCURRENCY: u8 = 2;
 
-/// An event as bytes.
+/// Encodes an event.
 #[must_use]
 pub fn encode_event(event: &Event) -> Vec<u8> {
     let mut out = Vec::new();
@@ -46,11 +46,11 @@ pub fn encode_event(event: &Event) -> Vec<u8> {
     out
 }
 
-/// The event that [`encode_event`] wrote.
+/// Decodes an event that [`encode_event`] wrote.
 ///
 /// # Errors
 ///
-/// Whatever else the bytes are is a [`DecodeError`].
+/// A [`DecodeError`] for all other bytes.
 pub fn decode_event(bytes: &[u8]) -> Result<Event, DecodeError> {
     let mut reader = Reader::new(bytes);
     let event = read_event(&mut reader)?;
@@ -58,23 +58,23 @@ pub fn decode_event(bytes: &[u8]) -> Result<Event, DecodeError> {
     Ok(event)
 }
 
-/// Appends an event with its length before it, so that many can stand in a row.
+/// Appends an event after its length, so that events can be concatenated.
 pub fn put_framed_event(out: &mut Vec<u8>, event: &Event) {
     let bytes = encode_event(event);
     put_varint(out, bytes.len() as u64);
     out.extend_from_slice(&bytes);
 }
 
-/// An event among others, which may be passed over without being read.
+/// An encoded event, which can be skipped without decoding it.
 #[derive(Debug, Clone, Copy)]
 pub struct FramedEvent<'a>(&'a [u8]);
 
 impl<'a> FramedEvent<'a> {
-    /// Takes the first event off bytes that [`put_framed_event`] wrote; `None` where there is none left.
+    /// Removes the first event from bytes that [`put_framed_event`] wrote. `None` if they are empty.
     ///
     /// # Errors
     ///
-    /// Where the bytes end before the event does, a [`DecodeError`].
+    /// A [`DecodeError`] if the bytes end within the event.
     pub fn take(bytes: &mut &'a [u8]) -> Result<Option<Self>, DecodeError> {
         if bytes.is_empty() {
             return Ok(None);
@@ -98,11 +98,11 @@ impl<'a> FramedEvent<'a> {
         matches!(self.0.first(), Some(&(LAP_STARTED | LAP_OF_ONE | LAP_OF_SET)))
     }
 
-    /// The event itself.
+    /// Decodes the event.
     ///
     /// # Errors
     ///
-    /// Where the bytes are none, a [`DecodeError`].
+    /// A [`DecodeError`] if the bytes are not an event.
     pub fn decode(self) -> Result<Event, DecodeError> {
         decode_event(self.0)
     }
@@ -131,7 +131,7 @@ pub(super) fn put_event(out: &mut Vec<u8>, event: &Event) {
             put_settlements(out, settlements);
         }
         Event::LapStarted { lap, at, set, limits } => {
-            // What was read from a journal of the first version is written as it was.
+            // Uses the oldest kind that fits, so that journals of version 1 are encoded unchanged.
             let only = limits.is_none().then(|| set.only()).flatten();
             let is_first_form = limits.is_none() && *set == LapSet::Failed;
             out.push(if is_first_form { LAP_STARTED } else { only.map_or(LAP_OF_SET, |_| LAP_OF_ONE) });
@@ -247,8 +247,8 @@ fn read_lap(reader: &mut Reader<'_>) -> Result<u32, DecodeError> {
     reader.number("a lap", MAX_LAPS as u32)
 }
 
-/// Settlements in the order in which they came. Each token is a varint: how far the position lies from the one
-/// that was expected, zigzag, and below it one bit that tells a run from a single square. A run of length 0 is a failure.
+/// Encodes settlements in order. Each token is a varint: the zigzag distance from the expected position, and below it one bit that is set
+/// for a run. A run of length 0 is a failure.
 fn put_settlements(out: &mut Vec<u8>, settlements: &[Settlement]) {
     put_varint(out, settlements.len() as u64);
     let mut expected = 0;
@@ -293,7 +293,7 @@ fn continues(settlement: &Settlement, next: &Settlement) -> bool {
 
 fn read_settlements(reader: &mut Reader<'_>) -> Result<Vec<Settlement>, DecodeError> {
     let count = reader.number("a number of squares", MAX_SQUARES)? as usize;
-    // No settlement takes less than three bytes.
+    // A settlement takes at least three bytes.
     let mut settlements = Vec::with_capacity(count.min(reader.remaining() / 3));
     let mut expected = 0_u32;
     let mut reasons: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! What the channel between a server and a page carries.
+//! The messages between a server and a page.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_text, put_varint};
@@ -14,128 +14,127 @@ const HELLO: u8 = 1;
 const ACK: u8 = 2;
 const FOLLOW: u8 = 3;
 
-/// 1 was a snapshot without sets of laps, which pages of before would misread.
+/// Kind 1 was a snapshot without sets of laps. Older pages would misinterpret the current one.
 const SNAPSHOT: u8 = 6;
 const DELTA: u8 = 2;
-/// 3 was a status that named every worker.
+/// Kind 3 was a status that listed all workers.
 const STATUS: u8 = 7;
 const ATTEMPTS: u8 = 4;
 const PART: u8 = 5;
 
-/// The largest message that carries a frame, in bytes; a larger frame comes in parts. So a server that writes to many viewers holds
-/// little for each.
+/// The maximum size of a message, in bytes. Larger frames are split into parts, so that a server with many viewers buffers little for each.
 pub const MAX_MESSAGE: usize = 8 * 1024;
 
-/// The largest frame that a page puts together from its parts, in bytes: more than the snapshot of a million squares of alternating states,
-/// which takes 5 MiB, with 65,536 reasons.
+/// The maximum size of a frame that a page assembles, in bytes. A snapshot of a million squares of alternating states takes 5 MiB, without
+/// its up to 65,536 reasons.
 const MAX_FRAME: usize = 16 << 20;
 
-/// The most nodes that a status names.
+/// The maximum number of nodes in a status.
 pub const MAX_NODES: u32 = 1 << 12;
 
-/// The most running attempts that a status names, so that its size does not depend on how many there are.
+/// The maximum number of running attempts in a status, so that its size is bounded.
 pub const MAX_RUNNING: u32 = 64;
 
-/// From the page to the server.
+/// A frame from the page to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClientFrame {
-    /// The first frame: what the page has seen, or `None` for nothing.
+    /// The first frame. `None` if the page has no state.
     Hello {
         /// The step of the page's quilt.
         from: Option<Step>,
     },
-    /// The page has folded everything up to this step.
+    /// The page has applied all changes up to this step.
     Ack {
         /// The step of the page's quilt.
         step: Step,
     },
-    /// The page wants to be told of attempts from now on.
+    /// The page requests attempts from now on.
     Follow {
-        /// How many events of the journal it has read.
+        /// The number of the journal's events that the page has read.
         after: Offset,
     },
 }
 
-/// The nodes, and what runs of a batch, beside the quilt itself.
+/// The state of the nodes and the running tasks of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Load {
-    /// The server's clock, so that a page can tell how long a batch has run.
+    /// The clock of the server, from which a page computes running times.
     pub now: Timestamp,
-    /// How many workers of all nodes, whatever they run, wait for an attempt that does not end though its time is over.
+    /// The number of workers of all nodes, for any batch, that are blocked by an attempt that did not end at its time limit.
     pub unresponsive: u32,
     /// The nodes, at most [`MAX_NODES`].
     pub nodes: Vec<NodeLoad>,
-    /// The attempts at tasks of the batch that have run for longest, longest first: at most [`MAX_RUNNING`].
+    /// The running attempts of the batch that started first, at most [`MAX_RUNNING`].
     pub longest: Vec<Running>,
 }
 
-/// A process that takes part.
+/// A node of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeLoad {
-    /// Its name, with which the names of its workers begin. No two nodes have the same one.
+    /// The unique name of the node. The names of its workers start with it.
     pub name: Box<str>,
-    /// The machine that it runs on.
+    /// The machine on which it runs.
     pub host: Box<str>,
     /// The version of the program.
     pub version: Box<str>,
-    /// How many tasks such as those of the batch it runs at the same time; 0 for one that only serves.
+    /// The number of tasks of the batch's class that it can run at the same time; 0 for nodes without workers.
     pub slots: u32,
-    /// How many tasks of the batch it runs.
+    /// The number of tasks of the batch that it runs.
     pub running: u32,
 }
 
 impl Load {
-    /// How many tasks of the batch run.
+    /// The number of running tasks of the batch.
     #[must_use]
     pub fn running(&self) -> u32 {
         self.nodes.iter().fold(0, |sum, node| sum.saturating_add(node.running))
     }
 
-    /// How many tasks such as those of the batch can run at the same time.
+    /// The number of tasks of the batch's class that can run at the same time.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.nodes.iter().fold(0, |sum, node| sum.saturating_add(node.slots))
     }
 
-    /// Whether [`Load::longest`] has everything that runs.
+    /// Whether [`Load::longest`] contains all running attempts.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.longest.len() as u32 >= self.running()
     }
 }
 
-/// An attempt that is running.
+/// A running attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     /// The name of its worker, as in the recorded attempts.
     pub worker: Box<str>,
-    /// The task's position in the order.
+    /// The position of the task.
     pub position: Position,
     /// The number of the attempt, from 1.
     pub attempt: u8,
-    /// When it was started.
+    /// The start of the attempt.
     pub started_at: Timestamp,
 }
 
-/// From the server to the page.
+/// A frame from the server to the page.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerFrame {
-    /// The quilt as it stands; replaces what the page has.
+    /// The current quilt, which replaces the state of the page.
     Snapshot(Box<Quilt>),
-    /// What came after a step.
+    /// The changes after a step.
     Delta {
-        /// The step that the events follow.
+        /// The step before the events.
         from: Step,
-        /// To be folded in this order.
+        /// The events, in order.
         events: Vec<Event>,
     },
-    /// Comes at least every few seconds, so that silence means a dead connection.
+    /// Sent at least every few seconds, so that a page detects a dead connection.
     Status(Load),
-    /// The attempts among some of the journal's events, for a page that follows them.
+    /// The attempts in a range of the journal's events, for a page that follows them.
     Attempts {
-        /// Of the events after this one. Where that is not how far the page is, some are missing, and stand in the journal.
+        /// The number of events before the range. If the page has read fewer, it has to read the missing ones from the journal.
         after: Offset,
-        /// Up to this one.
+        /// The number of events up to the end of the range.
         upto: Offset,
         /// Each is an [`Event::Attempted`] or an [`Event::LapStarted`].
         events: Vec<Event>,
@@ -143,7 +142,7 @@ pub enum ServerFrame {
 }
 
 impl ClientFrame {
-    /// The frame as bytes.
+    /// Encodes the frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(11);
@@ -164,11 +163,11 @@ impl ClientFrame {
         out
     }
 
-    /// The frame that [`ClientFrame::encode`] wrote.
+    /// Decodes a frame that [`ClientFrame::encode`] wrote.
     ///
     /// # Errors
     ///
-    /// Whatever else the bytes are is a [`DecodeError`].
+    /// A [`DecodeError`] for all other bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let frame = match reader.byte()? {
@@ -183,7 +182,7 @@ impl ClientFrame {
 }
 
 impl ServerFrame {
-    /// The frame as bytes.
+    /// Encodes the frame.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
@@ -215,7 +214,7 @@ impl ServerFrame {
         }
     }
 
-    /// A [`ServerFrame::Snapshot`] as bytes, without a copy of the quilt.
+    /// Encodes a [`ServerFrame::Snapshot`] without copying the quilt.
     #[must_use]
     pub fn encode_snapshot(quilt: &Quilt) -> Vec<u8> {
         let mut out = vec![SNAPSHOT];
@@ -223,18 +222,19 @@ impl ServerFrame {
         out
     }
 
-    /// The frame that [`ServerFrame::encode`] wrote.
+    /// Decodes a frame that [`ServerFrame::encode`] wrote.
     ///
     /// # Errors
     ///
-    /// Whatever else the bytes are is a [`DecodeError`].
+    /// A [`DecodeError`] for all other bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let frame = match reader.byte()? {
             SNAPSHOT => Self::Snapshot(Box::new(read_quilt(&mut reader)?)),
             DELTA => {
                 let from = reader.step()?;
-                // Per lap at most its start, that it drains, its end, and settlements before each; a control, and the settlements before it.
+                // An upper bound. A lap has at most a start, a drain and an end, with settlements before each. A control also has
+                // settlements before it.
                 let most = 6 * MAX_LAPS as u32 + 4 * MAX_CONTROLS;
                 let count = reader.number("a number of events", most)?;
                 let events = (0..count).map(|_| read_event(&mut reader)).collect::<Result<_, _>>()?;
@@ -302,7 +302,7 @@ fn read_running(reader: &mut Reader<'_>) -> Result<Running, DecodeError> {
     })
 }
 
-/// A frame as the messages that carry it: one, or parts of at most [`MAX_MESSAGE`] bytes.
+/// Splits a frame into messages of at most [`MAX_MESSAGE`] bytes.
 pub fn messages(frame: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
     let is_whole = frame.len() <= MAX_MESSAGE;
     let parts = frame.len().div_ceil(MAX_MESSAGE - 2);
@@ -315,19 +315,19 @@ pub fn messages(frame: Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
     (0..if is_whole { 1 } else { parts }).map(part)
 }
 
-/// Puts frames together from the messages that carry them.
+/// Assembles frames from messages.
 #[derive(Debug, Default)]
 pub struct Assembler {
-    /// The parts of a frame that has not come to its end.
+    /// The parts of an incomplete frame.
     parts: Vec<u8>,
 }
 
 impl Assembler {
-    /// Takes a message, and returns the frame that is complete with it, if one is.
+    /// Adds a message. Returns the frame if it is complete.
     ///
     /// # Errors
     ///
-    /// Whatever is no frame is a [`DecodeError`]; what came before it is forgotten.
+    /// A [`DecodeError`] if the message or the frame is invalid. Discards the earlier parts.
     pub fn receive(&mut self, message: &[u8]) -> Result<Option<ServerFrame>, DecodeError> {
         let mut frame = std::mem::take(&mut self.parts);
         match message {

@@ -1,4 +1,4 @@
-//! The squares and the limits of a lap, and why it was stopped.
+//! The squares and limits of a lap, and the cause of its stop.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_text, put_varint};
@@ -36,7 +36,7 @@ pub(super) fn read_set(reader: &mut Reader<'_>) -> Result<LapSet, DecodeError> {
     }
 }
 
-/// How far each range lies behind the one before, and how long it is.
+/// Encodes each range as its distance from the previous one and its length.
 fn put_positions(out: &mut Vec<u8>, positions: &Positions) {
     put_varint(out, positions.ranges().len() as u64);
     let mut end = 0;
@@ -49,7 +49,7 @@ fn put_positions(out: &mut Vec<u8>, positions: &Positions) {
 
 fn read_positions(reader: &mut Reader<'_>) -> Result<Positions, DecodeError> {
     let count = reader.number("a number of ranges", MAX_SQUARES)? as usize;
-    // No range takes less than two bytes.
+    // A range takes at least two bytes.
     let mut ranges = Vec::with_capacity(count.min(reader.remaining() / 2));
     let mut end = 0;
     for _ in 0..count {

@@ -1,22 +1,22 @@
-//! The launch of a batch: the version of its journal, its spec and its time.
+//! The launch of a batch: version, spec and time.
 
 use super::DecodeError;
 use super::bytes::{MAX_TEXT, Reader, put_text, put_varint};
 use crate::event::{JournalVersion, Launched};
 use crate::spec::BatchSpec;
 
-/// The longest spec that can be read back, in bytes; see [`spec_bytes`].
+/// The maximum length of a spec that can be decoded, in bytes. See [`spec_bytes`].
 pub const MAX_SPEC: usize = MAX_TEXT;
 
-/// How many bytes a spec takes.
+/// The number of bytes of an encoded spec.
 #[must_use]
 pub fn spec_bytes(spec: &BatchSpec) -> usize {
     spec_text(spec).len()
 }
 
 fn spec_text(spec: &BatchSpec) -> String {
-    // A spec holds the free-form parameters of its kind of work, which JSON is made for. Writing one cannot fail: it is
-    // made of strings, numbers and maps with string keys.
+    // A spec contains free-form parameters, so it is encoded as JSON. This cannot fail, because it consists of strings, numbers and maps
+    // with string keys.
     serde_json::to_string(spec).unwrap_or_default()
 }
 
@@ -25,7 +25,7 @@ pub(super) fn put_launched(out: &mut Vec<u8>, launched: &Launched) {
     put_first_launched(out, launched);
 }
 
-/// A launch as the first version wrote it, without a version.
+/// Encodes a launch of journal version 1, which does not contain the version.
 pub(super) fn put_first_launched(out: &mut Vec<u8>, launched: &Launched) {
     put_text(out, &spec_text(&launched.spec));
     put_varint(out, launched.at.0);
@@ -40,7 +40,7 @@ pub(super) fn read_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeE
     Ok(Launched { version, ..read_first_launched(reader)? })
 }
 
-/// A launch without a version, which is one of the first.
+/// Decodes a launch of journal version 1, which does not contain the version.
 pub(super) fn read_first_launched(reader: &mut Reader<'_>) -> Result<Launched, DecodeError> {
     let spec: BatchSpec = serde_json::from_str(reader.text()?).map_err(|_| DecodeError::UnknownSpec)?;
     let at = reader.timestamp()?;

@@ -1,17 +1,17 @@
-//! Events and frames as bytes.
+//! The encoding of events and frames.
 //!
-//! One codec serves the journal and the channel. Numbers are LEB128 varints; settlements are runs along the order,
-//! where a square that follows its predecessor costs its three bytes of color and nothing else.
+//! The journal and the channel to viewers use the same codec. Numbers are LEB128 varints. Settlements are runs along the order, in which a
+//! square that follows its predecessor takes only the three bytes of its color.
 //!
-//! A decoder never trusts a length: it reads what is there, checks every number against what the domain allows,
-//! and answers with a [`DecodeError`].
+//! A decoder never trusts a length. It reads at most the bytes that exist, checks all numbers against the limits of the domain, and returns
+//! a [`DecodeError`] otherwise.
 //!
 //! # Layout
 //!
-//! - `bytes`: varints, texts and the reader that cannot run past the end
-//! - `event`: what a journal stores; `launched`, `lap` and `attempts`: parts of it
-//! - `snapshot`: a whole quilt; `summary`: how it stands, without its squares
-//! - `frame`: what the channel carries
+//! - `bytes`: varints, texts and a bounds-checked reader
+//! - `event`: the events of a journal; `launched`, `lap`, `attempts` and `reasons`: parts of it
+//! - `snapshot`: a whole quilt; `summary`: a batch without its squares
+//! - `frame`: the messages of the channel
 
 mod attempts;
 mod bytes;
@@ -33,25 +33,25 @@ pub use frame::{
     Assembler, ClientFrame, Load, MAX_MESSAGE, MAX_NODES, MAX_RUNNING, NodeLoad, Running, ServerFrame, messages,
 };
 
-/// Bytes that no encoder wrote.
+/// Bytes that no encoder of this version wrote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeError {
-    /// The bytes end before what they announced.
+    /// The bytes end too early.
     #[error("the message ends too early")]
     Truncated,
-    /// There are bytes behind the end of the message.
+    /// There are bytes after the end of the message.
     #[error("the message goes on behind its end")]
     TrailingBytes,
-    /// A journal of a version that is not known here.
+    /// The version of the journal is unknown.
     #[error("the journal has version {0}, and this program reads versions up to 2")]
     UnknownVersion(u64),
-    /// A launch whose description is not as this version writes it: it may be one of a later version.
+    /// The spec of the launch cannot be decoded. A later version may have written it.
     #[error("the description of the batch has members that this program does not know, or is damaged")]
     UnknownSpec,
-    /// The first byte names no kind of message of this version.
+    /// The kind of the message is unknown.
     #[error("unknown kind of message: {0}")]
     UnknownKind(u8),
-    /// A member has a value that the domain does not allow.
+    /// The value of a member is out of range.
     #[error("{0} is out of range")]
     OutOfRange(&'static str),
 }

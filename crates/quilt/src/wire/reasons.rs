@@ -1,4 +1,4 @@
-//! Reasons of failures, each of which is written once.
+//! Reasons for failures. Each text is encoded once.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use super::DecodeError;
 use super::bytes::{Reader, put_text, put_varint};
 use crate::grid::MAX_SQUARES;
 
-/// The reasons that were written, with their numbers from 1.
+/// The reasons that were already encoded, with their numbers from 1.
 #[derive(Default)]
 pub(super) struct WrittenReasons<'a>(HashMap<&'a str, u64>);
 
 impl<'a> WrittenReasons<'a> {
-    /// Writes 0 and the text the first time, and its number afterwards.
+    /// Encodes 0 and the text the first time, and its number afterwards.
     pub(super) fn put(&mut self, out: &mut Vec<u8>, reason: &'a str) {
         if let Some(number) = self.0.get(reason) {
             put_varint(out, *number);

@@ -1,4 +1,4 @@
-//! A whole quilt, for a viewer who has seen nothing of it.
+//! A whole quilt, for a viewer without state.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_color, put_text, put_varint};
@@ -58,7 +58,7 @@ pub(super) fn read_quilt(reader: &mut Reader<'_>) -> Result<Quilt, DecodeError> 
         quilt.reasons.intern(reason);
     }
     read_cells(reader, &mut quilt)?;
-    // The counts follow from the cells, and the lap's end from the counts.
+    // The counts follow from the cells, and the end of the lap from the counts.
     for cell in &quilt.cells {
         match cell.state() {
             CellState::Pending => {}
@@ -126,7 +126,7 @@ fn read_cancellation(reader: &mut Reader<'_>) -> Result<Cancellation, DecodeErro
     Ok(Cancellation { at: reader.timestamp()?, cause: read_cause(reader)? })
 }
 
-/// Runs of squares in the same state, along the order.
+/// Encodes runs of squares in the same state, in the order of positions.
 fn put_cells(out: &mut Vec<u8>, cells: &[Cell]) {
     for run in cells.chunk_by(|one, next| kind(*one) == kind(*next)) {
         let Some(first) = run.first() else { continue };

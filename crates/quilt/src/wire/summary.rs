@@ -1,4 +1,4 @@
-//! How a batch stands, for a page that is rendered.
+//! The summary of a batch, for rendered pages.
 
 use super::DecodeError;
 use super::bytes::{Reader, put_optional, put_varint};
@@ -10,7 +10,7 @@ use crate::state::MAX_LAPS;
 use crate::summary::{Progress, Status, Summary};
 use crate::timestamp::Timestamp;
 
-/// A summary as bytes.
+/// Encodes a summary.
 #[must_use]
 pub fn encode_summary(summary: &Summary) -> Vec<u8> {
     let Summary { spec, status, lap, lap_tasks, progress, created_at, started_at, ended_at, .. } = summary;
@@ -38,11 +38,11 @@ pub fn encode_summary(summary: &Summary) -> Vec<u8> {
     out
 }
 
-/// The summary that [`encode_summary`] wrote.
+/// Decodes a summary that [`encode_summary`] wrote.
 ///
 /// # Errors
 ///
-/// Whatever else the bytes are is a [`DecodeError`].
+/// A [`DecodeError`] for all other bytes.
 pub fn decode_summary(bytes: &[u8]) -> Result<Summary, DecodeError> {
     let mut reader = Reader::new(bytes);
     let launched = read_launched(&mut reader)?;

@@ -1,4 +1,4 @@
-//! Batches and journals for the property tests.
+//! Batches and journals for the tests.
 
 #![allow(dead_code, reason = "each test file is a crate of its own and uses its share of this")]
 
@@ -9,7 +9,7 @@ use quilt::{
     Position, Quilt, Settlement, Timestamp, WorkSpec,
 };
 
-/// A case that fails is kept beside the test, to be tried first the next time.
+/// Failed cases are stored next to the test, and are run first the next time.
 pub(crate) fn config() -> ProptestConfig {
     ProptestConfig {
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
@@ -24,7 +24,7 @@ pub(crate) fn launched(rows: u16, columns: u16, seed: u64) -> Launched {
     Launched::new(BatchSpec::new(work, grid, seed), Timestamp(1_000))
 }
 
-/// A quilt and everything that changed in it.
+/// Folds events, and returns the quilt with all changes.
 pub(crate) fn fold(launched: &Launched, events: &[Event]) -> (Quilt, Vec<Change>) {
     let mut quilt = Quilt::new(launched.clone());
     let mut changes = Vec::new();
@@ -41,7 +41,7 @@ pub(crate) fn outcome() -> impl Strategy<Value = Outcome> {
     ]
 }
 
-/// Any event, likely or not, for batches of about `tasks` tasks.
+/// Any event, including invalid ones, for batches of about `tasks` tasks.
 pub(crate) fn event(tasks: u32) -> impl Strategy<Value = Event> {
     let settlement =
         (0..tasks + 2, outcome()).prop_map(|(position, outcome)| Settlement { position: Position(position), outcome });
@@ -102,7 +102,7 @@ pub(crate) fn attempt_run(tasks: u32) -> impl Strategy<Value = AttemptRun> {
     )
 }
 
-/// Leaves out what could not have been written yet where it stands, such as an outcome of a lap before the lap's start.
+/// Removes events that could not have been written at their place, such as outcomes before the start of their lap.
 pub(crate) fn without_foresight(launched: &Launched, events: Vec<Event>) -> Vec<Event> {
     let mut quilt = Quilt::new(launched.clone());
     let mut causal = Vec::new();
@@ -124,8 +124,7 @@ pub(crate) fn without_foresight(launched: &Launched, events: Vec<Event>) -> Vec<
     causal
 }
 
-/// A journal that settles every task of `laps` laps, and goes to the finish line in each: every second task of
-/// a lap that is not the last one fails.
+/// A journal in which `laps` laps cross their finish lines. In all but the last lap, every second task fails.
 pub(crate) fn full_journal(tasks: u32, laps: u32) -> Vec<Event> {
     let mut journal = Vec::new();
     let mut pending: Vec<u32> = (0..tasks).collect();
@@ -153,5 +152,43 @@ pub(crate) fn full_journal(tasks: u32, laps: u32) -> Vec<Event> {
         pending =
             pending.into_iter().enumerate().filter(|(place, _)| fails(*place)).map(|(_, position)| position).collect();
     }
+    journal
+}
+
+/// A journal of arbitrary events, among which up to two laps cross their finish lines.
+pub(crate) fn journal(tasks: u32) -> impl Strategy<Value = Vec<Event>> {
+    let noise = proptest::collection::vec(event(tasks), 0..12);
+    (noise, 0_u32..3, any::<proptest::sample::Index>()).prop_map(move |(mut noise, laps, place)| {
+        let place = place.index(noise.len() + 1);
+        let tail = noise.split_off(place);
+        noise.extend(full_journal(tasks, laps));
+        noise.extend(tail);
+        noise
+    })
+}
+
+/// The set of a single square.
+pub(crate) fn one(position: u32) -> LapSet {
+    LapSet::Positions([Position(position)].into_iter().collect())
+}
+
+/// Finishes a lap with failures, retries one failed square with success and another without, and then retries the rest.
+pub(crate) fn retries_of_one(tasks: u32) -> Vec<Event> {
+    let mut journal = full_journal(tasks, 2);
+    let finish = journal.iter().position(|event| matches!(event, Event::LapStarted { .. })).expect("two laps");
+    journal.truncate(finish);
+    let mut lap = |lap, set, outcomes: Vec<(u32, Outcome)>| {
+        let at = Timestamp(1_000 * u64::from(lap));
+        let settlement = |(position, outcome)| Settlement { position: Position(position), outcome };
+        let settlements = outcomes.into_iter().map(settlement).collect();
+        journal.push(Event::LapStarted { lap, at, set, limits: None });
+        journal.push(Event::Settled { lap, at, settlements });
+    };
+    let done = || Outcome::Done(Color::from_rgb(7));
+    // Even positions have failed.
+    lap(2, one(4), vec![(4, done())]);
+    lap(3, one(2), vec![(2, Outcome::Failed("still".into()))]);
+    let rest = (0..tasks).filter(|position| position % 2 == 0 && *position != 4);
+    lap(4, LapSet::Failed, rest.map(|position| (position, done())).collect());
     journal
 }
