@@ -63,7 +63,7 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     let (signals, progress) = (batch.channel.signals, batch.channel.progress);
     let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());
     let shape = text(move || {
-        let grid = signals.summary.get().spec.grid;
+        let grid = viewer::layout::layout(signals.summary.get().spec.grid);
         format!("--rows:{};--columns:{}", grid.rows(), grid.columns())
     });
     view! {

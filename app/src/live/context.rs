@@ -3,7 +3,7 @@
 use leptos::html::H2;
 use leptos::prelude::*;
 use quilt::{BatchId, Square, Status};
-use viewer::Connection;
+use viewer::{Connection, layout};
 
 use super::channel::Channel;
 use super::clock::local_time;
@@ -124,7 +124,7 @@ impl Batch {
 
     /// Enlarges by a factor, around the focused square if it is visible.
     pub(crate) fn zoom(self, factor: f64) {
-        let focused = self.view.focused.get_untracked();
+        let focused = self.view.focused.get_untracked().and_then(|square| layout::place_of(self.grid(), square));
         self.view.update_zoom(|zoom| zoom.stepped_at(factor, focused));
     }
 

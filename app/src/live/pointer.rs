@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 use quilt::Square;
 use viewer::gesture::{Action, Gesture};
+use viewer::layout;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, Event, HtmlElement, MouseEvent, PointerEvent, WheelEvent};
 
@@ -80,7 +81,10 @@ impl Pointer {
 
     fn square_under(self, event: &MouseEvent) -> Option<Square> {
         let square = match self.batch.view.zoom.get_untracked() {
-            Some(zoom) => zoom.square_at(event.offset_x().into(), event.offset_y().into()),
+            Some(zoom) => {
+                let place = zoom.square_at(event.offset_x().into(), event.offset_y().into());
+                place.and_then(|place| layout::square_at(self.batch.grid(), place))
+            }
             // Not painted yet.
             None if self.batch.is_on_canvas() => None,
             None => square_of(event),

@@ -5,6 +5,7 @@ use leptos_use_media_query::use_media_query;
 use painter::Painter;
 use quilt::Square;
 use send_wrapper::SendWrapper;
+use viewer::layout;
 use viewer::{Scene, Viewer, Zoom};
 use web_sys::HtmlElement;
 
@@ -91,9 +92,10 @@ impl Stage {
             let scene = viewer.scene(look)?;
             let mut painter = Painter::new(scene, grid)?;
             if let Some((scale, zoom)) = wanted_scale.zip(painter.zoom()) {
-                let grid = scene.grid();
-                let middle = Square { row: grid.rows() / 2, column: grid.columns() / 2 };
-                painter.set_zoom(scene, zoom.at_scale(scale, view.chosen.get_untracked().unwrap_or(middle)));
+                let layout = scene.layout();
+                let middle = Square { row: layout.rows() / 2, column: layout.columns() / 2 };
+                let chosen = view.chosen.get_untracked().and_then(|square| layout::place_of(scene.grid(), square));
+                painter.set_zoom(scene, zoom.at_scale(scale, chosen.unwrap_or(middle)));
             }
             Some(painter)
         });

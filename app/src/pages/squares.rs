@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use quilt::{BatchId, Grid, Index, SquareState};
 use viewer::address::View;
+use viewer::layout::layout;
 use viewer::{Look, TaskState, words};
 
 /// The rows of the grid with a cell for each square. Only the first cell is a tab stop; arrow keys reach the others.
@@ -24,12 +25,14 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
 /// The canvas of a quilt with too many squares for elements. A picture is displayed until the canvas is painted, unless the URL requests a
 /// view other than the default one.
 pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, view: View) -> String {
-    let is_whole = view.look == Look::default() && view.scale.is_none();
+    let layout = layout(grid);
+    // The picture has the shape of the grid.
+    let is_whole = layout == grid && view.look == Look::default() && view.scale.is_none();
     let picture = format!(
         r#"<img class="picture" src="/batches/{id}/quilt.png?side=256&amp;pending=transparent" alt="" role="presentation" decoding="async">"#
     );
     let picture = if is_whole { picture } else { format!("<noscript>{picture}</noscript>") };
-    let (rows, columns) = (grid.rows(), grid.columns());
+    let (rows, columns) = (layout.rows(), layout.columns());
     let mut html = format!(
         concat!(
             "{picture}",

@@ -68,7 +68,7 @@ impl CanvasPainter {
     }
 
     pub(crate) fn move_to(&mut self, scene: Scene<'_>, index: Index) -> HtmlElement {
-        self.tab_stop = scene.grid().square(index);
+        self.tab_stop = scene.layout().square(index);
         self.set_zoom(scene, self.zoom.showing(self.tab_stop));
         self.update_label(scene);
         self.cell.clone()
@@ -89,7 +89,7 @@ impl CanvasPainter {
         if dirty == Dirty::All {
             self.marks.clear();
         }
-        self.bitmap.add(scene.grid(), dirty);
+        self.bitmap.add(scene.layout(), dirty);
         let (marks, has_filter) = (&mut self.marks, scene.look.only.is_some());
         self.bitmap.work(scene, &self.theme, |position, paint| {
             if has_filter && !paint.is_dimmed {
@@ -140,13 +140,13 @@ impl CanvasPainter {
 
     /// Updates the label of the cell for its current square.
     fn update_label(&self, scene: Scene<'_>) {
-        let Some(index) = scene.grid().index(self.tab_stop) else { return };
+        let Some(index) = scene.layout().index(self.tab_stop) else { return };
         let label = scene.label(index);
         if self.cell.get_attribute("aria-label").as_deref() == Some(&label) {
             return;
         }
-        let Square { row, column } = self.tab_stop;
-        let state = scene.state_of(self.tab_stop).map_or("", |state| state.as_str());
+        let Square { row, column } = scene.grid().square(index);
+        let state = scene.state_at(self.tab_stop).map_or("", |state| state.as_str());
         // Cannot fail, because the names are valid.
         let _ = self.cell.set_attribute("aria-label", &label);
         let _ = self.cell.set_attribute("data-state", state);

@@ -45,7 +45,7 @@ impl Painter {
         if scene.tasks() <= MAX_ELEMENTS {
             return Some(Self::Elements(ElementPainter::new(grid)));
         }
-        CanvasPainter::new(scene.grid(), grid).map(|painter| Self::Canvas(Box::new(painter)))
+        CanvasPainter::new(scene.layout(), grid).map(|painter| Self::Canvas(Box::new(painter)))
     }
 
     /// Draws dirty squares for the time of one frame. Returns `false` if some remain; call it again in the next frame.

@@ -73,11 +73,11 @@ impl Marks {
             context.set_line_width(1.5);
             // Some may not be highlighted any more.
             for position in self.rings.iter().filter(|position| !scene.paint(**position).is_dimmed) {
-                draw_ring(&context, zoom, scene.quilt.place_of(*position), 4.0);
+                draw_ring(&context, zoom, scene.layout().square(scene.quilt.order().index(*position)), 4.0);
             }
         }
         if let Some(last) = self.last_across {
-            let square = scene.grid().square(last);
+            let square = scene.layout().square(last);
             context.set_line_width(5.0);
             context.set_stroke_style_str(&theme.paper);
             draw_ring(&context, zoom, square, 6.0);
@@ -99,7 +99,7 @@ fn draw_states(scene: Scene<'_>, theme: &Theme, context: &CanvasRenderingContext
         context.set_stroke_style_str(color);
         context.set_fill_style_str(color);
         context.begin_path();
-        for square in visible_squares(scene, zoom).filter(|square| scene.state_of(*square) == Some(state)) {
+        for square in visible_squares(scene, zoom).filter(|square| scene.state_at(*square) == Some(state)) {
             trace_mark(context, state, zoom.corner(square), zoom.scale);
         }
         if state == TaskState::Pending { context.fill() } else { context.stroke() }
@@ -110,7 +110,7 @@ fn visible_squares(scene: Scene<'_>, zoom: Zoom) -> impl Iterator<Item = Square>
     let (first, last) = zoom.in_sight();
     let squares = (first.row..=last.row)
         .flat_map(move |row| (first.column..=last.column).map(move |column| Square { row, column }));
-    squares.filter(move |square| scene.grid().index(*square).is_some())
+    squares.filter(move |square| scene.layout().index(*square).is_some())
 }
 
 fn trace_mark(context: &CanvasRenderingContext2d, state: TaskState, (x, y): (f64, f64), side: f64) {

@@ -8,6 +8,7 @@
 //! - [`replay`]: folds a journal up to any time
 //! - [`scene`]: the input of the painters: a quilt, its attempts and a look
 //! - [`look`]: what the colors of squares represent, and which squares are highlighted
+//! - [`layout`]: where the squares are on the screen
 //! - [`zoom`], [`gesture`], [`keys`]: the visible part of the quilt, and its control by pointers and keys
 //! - [`table`]: the results as sorted and filtered rows, of which a window is rendered
 //! - [`pace`]: the rate of settled tasks; [`backoff`]: delays of reconnects
@@ -22,6 +23,7 @@ pub mod dirty;
 pub mod format;
 pub mod gesture;
 pub mod keys;
+pub mod layout;
 pub mod look;
 pub mod pace;
 pub mod replay;

@@ -3,6 +3,7 @@
 use quilt::race::LastAttempt;
 use quilt::{Grid, Index, Position, Quilt, Race, Square, SquareState};
 
+use crate::layout;
 use crate::look::{Look, Paint, TaskState};
 use crate::words;
 
@@ -27,6 +28,12 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn grid(self) -> Grid {
         self.quilt.grid()
+    }
+
+    /// The grid in which the squares are displayed. An [`Index`] is the same in both.
+    #[must_use]
+    pub fn layout(self) -> Grid {
+        layout::layout(self.grid())
     }
 
     /// The current number of squares.
@@ -58,6 +65,12 @@ impl<'a> Scene<'a> {
     #[must_use]
     pub fn state_of(self, square: Square) -> Option<TaskState> {
         Some(self.state(self.quilt.position_of(square)?))
+    }
+
+    /// The state of the square at a place in the layout; `None` where there is none.
+    #[must_use]
+    pub fn state_at(self, place: Square) -> Option<TaskState> {
+        Some(self.state(self.quilt.order().position(self.layout().index(place)?)))
     }
 
     /// What a screen reader announces for a square.

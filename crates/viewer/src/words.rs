@@ -165,7 +165,12 @@ pub fn detail(summary: &Summary) -> String {
 /// How many failures the batch allows, in parentheses.
 fn allowed(summary: &Summary) -> String {
     match summary.spec.tolerated_failures {
-        Some(Tolerance::Share(share)) => format!(" ({} % allowed)", (share * 10_000.0).round() / 100.0),
+        Some(Tolerance::Share(share)) => {
+            // In whole numbers, because the code that formats floats is large.
+            let tenths = (share * 1_000.0).round() as u32;
+            let fraction = if tenths.is_multiple_of(10) { String::new() } else { format!(".{}", tenths % 10) };
+            format!(" ({}{fraction} % allowed)", tenths / 10)
+        }
         Some(Tolerance::Count(count)) => format!(" ({} allowed)", format::count(count)),
         None => String::new(),
     }

@@ -3,7 +3,7 @@
 use leptos::html::Div;
 use leptos::prelude::*;
 use quilt::{Grid, Square};
-use viewer::keys;
+use viewer::{keys, layout};
 use web_sys::KeyboardEvent;
 
 use crate::components::shared::{on, text};
@@ -33,7 +33,7 @@ pub(crate) fn QuiltGrid(
                 aria-readonly="true"
                 aria-rowcount=text(move || grid().rows().to_string())
                 aria-colcount=text(move || grid().columns().to_string())
-                data-size=text(move || size_class(grid()).into())
+                data-size=text(move || size_class(layout::layout(grid())).into())
                 node_ref=element
                 on:keydown=on(move |event| on_key(batch, &event))
                 on:focusin=on(move |event: web_sys::FocusEvent| on_focus(batch, square_of(&event)))
@@ -60,10 +60,15 @@ fn on_key(batch: Batch, event: &KeyboardEvent) {
     let here = batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 });
     match event.key().as_str() {
         "Enter" | " " => batch.choose(here),
-        key => match keys::step(batch.grid(), here, key, event.ctrl_key()) {
-            Some(there) => batch.focus(there),
-            None => return,
-        },
+        key => {
+            let grid = batch.grid();
+            let there = layout::place_of(grid, here)
+                .and_then(|place| keys::step(layout::layout(grid), place, key, event.ctrl_key()));
+            match there.and_then(|place| layout::square_at(grid, place)) {
+                Some(there) => batch.focus(there),
+                None => return,
+            }
+        }
     }
     event.prevent_default();
 }
