@@ -2,7 +2,7 @@
 
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { banner, finished, launch, launchOverApi, root, squares } from "./quilt";
+import { banner, cancel, finished, launch, launchOverApi, root, squares } from "./quilt";
 import { expect, test } from "./server";
 
 test.describe("without JavaScript", () => {
@@ -18,7 +18,7 @@ test.describe("without JavaScript", () => {
     // The page reloads itself until then.
     await finished(page);
     await expect(squares(page, "done")).toHaveCount(64);
-    await expect(banner(page)).toContainText("All 64 squares finished");
+    await expect(banner(page)).toContainText("All 64 done");
     await expect(page.locator("meta[http-equiv=refresh]")).toHaveCount(0);
   });
 

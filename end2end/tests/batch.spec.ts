@@ -1,6 +1,6 @@
 // A batch from launch to finish line, on the page.
 
-import { banner, batchOf, colorsOfApi, colorsOnPage, events, figure, finished, launch, launchOverApi, root, squares, STATUS } from "./quilt";
+import { banner, batchOf, cancel, colorsOfApi, colorsOnPage, events, figure, finished, launch, launchOverApi, root, squares, STATUS } from "./quilt";
 import { expect, test } from "./server";
 
 test("64 squares fill in, and one banner comes", async ({ page }) => {
@@ -30,7 +30,7 @@ test("64 squares fill in, and one banner comes", async ({ page }) => {
   await finished(page);
   await expect(squares(page, "done")).toHaveCount(64);
   await expect(banner(page)).toHaveCount(1);
-  await expect(page.getByRole("status", { name: "Finish" })).toContainText("All 64 squares finished");
+  await expect(page.getByRole("status", { name: "Finish" })).toContainText("All 64 done");
   await expect(root(page)).toHaveAttribute("data-done", "64");
   // A later frame might add a second banner, so wait for two heartbeats.
   for (let beat = 0; beat < 2; beat++) {
@@ -96,7 +96,7 @@ test("failures are counted in the banner, and a retry mends them", async ({ page
   await finished(page);
   const { done, failed } = await batchOf(page);
   expect(failed).toBeGreaterThan(0);
-  await expect(banner(page)).toContainText(`${done} squares finished, ${failed} failed`);
+  await expect(banner(page)).toContainText(`${failed} of 64 failed`);
   await expect(squares(page, "failed")).toHaveCount(failed);
   await expect(squares(page, "failed").first()).toHaveAccessibleName(/failed, unlucky/);
   const before = await colorsOnPage(page);
@@ -107,7 +107,7 @@ test("failures are counted in the banner, and a retry mends them", async ({ page
     await expect(root(page)).toHaveAttribute("data-lap", String(lap));
     await finished(page);
   }
-  await expect(banner(page)).toContainText("All 64 squares finished");
+  await expect(banner(page)).toContainText("All 64 done");
   await expect(page.getByRole("button", { name: "Retry failed" })).toHaveCount(0);
   await expect(squares(page, "done")).toHaveCount(64);
   const after = await colorsOnPage(page);
@@ -123,15 +123,15 @@ test("one square that has failed can be retried alone", async ({ page }) => {
   await squares(page, "failed").first().click();
   const chosen = (await squares(page, "failed").first().getAttribute("aria-label"))!;
   const name = new RegExp(`^${/^Row \d+, column \d+/.exec(chosen)![0]}:`);
-  const details = page.getByRole("region", { name: "Attempts" });
+  const details = page.getByRole("region", { name: "Square" });
   // The other squares do not change in any of these laps.
   for (let lap = 2; (await page.getByRole("gridcell", { name }).getAttribute("data-state")) === "failed"; lap++) {
-    await details.getByRole("button", { name: "Retry this one" }).click();
+    await details.getByRole("button", { name: "Retry this" }).click();
     await expect(root(page)).toHaveAttribute("data-lap", String(lap));
     await finished(page);
     await expect(details.getByRole("listitem")).toHaveCount(lap);
   }
-  await expect(details.getByRole("button", { name: "Retry this one" })).toHaveCount(0);
+  await expect(details.getByRole("button", { name: "Retry this" })).toHaveCount(0);
   const after = await batchOf(page);
   expect([after.done, after.failed]).toEqual([before.done + 1, before.failed - 1]);
   await expect(squares(page, "failed")).toHaveCount(after.failed);
@@ -140,9 +140,9 @@ test("one square that has failed can be retried alone", async ({ page }) => {
 test("a batch that is cancelled keeps what is done", async ({ page }) => {
   await launch(page, "8 × 8", { shortest: 100, longest: 60_000 });
   await expect(squares(page, "done").first()).toBeVisible();
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await cancel(page);
   await expect(root(page)).toHaveAttribute("data-status", "cancelled");
-  await expect(banner(page)).toContainText(/Cancelled with \d+ of 64 squares settled/);
+  await expect(banner(page)).toContainText(/Cancelled at \d+ of 64/);
   await expect(page.getByRole("button", { name: "Cancel" })).toHaveCount(0);
   const { done } = await batchOf(page);
   await expect(squares(page, "done")).toHaveCount(done);
@@ -152,20 +152,20 @@ test("a batch that was cancelled goes on with the squares that were not run", as
   const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [700, 900] }, { concurrency: 3 });
   await page.goto(`/batches/${id}`);
   await expect.poll(async () => (await batchOf(page)).done).toBeGreaterThan(0);
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await cancel(page);
   await expect(root(page)).toHaveAttribute("data-status", "cancelled");
   const { done } = await batchOf(page);
   await expect(squares(page, "not-run")).toHaveCount(64 - done);
   await expect(squares(page, "not-run").first()).toHaveAccessibleName(/: not run$/);
   await expect(page.getByRole("group", { name: "Show only" }).getByRole("button", { name: /^not run/ })).toHaveText(`not run ${64 - done}`);
   await expect(figure(page, "Not run")).toHaveText(String(64 - done));
-  await expect(figure(page, "Pending")).toHaveCount(0);
+  await expect(figure(page, "Left")).toHaveCount(0);
   await page.getByText("Results", { exact: true }).click();
   await page.getByLabel("Show", { exact: true }).selectOption("not run");
   await expect(page.getByRole("status", { name: "Rows" })).toHaveText(`${64 - done} of 64 squares`);
   await expect(page.getByRole("cell", { name: "not run" }).first()).toBeVisible();
   await page.getByRole("button", { name: "Continue" }).click();
-  await expect(banner(page)).toContainText("All 64 squares finished", { timeout: 60_000 });
+  await expect(banner(page)).toContainText("All 64 done", { timeout: 60_000 });
   await expect(squares(page, "done")).toHaveCount(64);
   await expect(page.getByRole("button", { name: "Continue" })).toHaveCount(0);
   expect((await batchOf(page)).lap).toBe(2);
@@ -236,6 +236,6 @@ test("an address that leads nowhere says so", async ({ page }) => {
   for (const path of [`/batches/${"0".repeat(32)}`, "/batches/x", "/nowhere"]) {
     const response = await page.goto(path);
     expect(response!.status(), path).toBe(404);
-    await expect(page.getByRole("heading", { level: 1 })).toHaveText("A square is missing");
+    await expect(page.getByRole("heading", { level: 1 })).toHaveText("Not found");
   }
 });

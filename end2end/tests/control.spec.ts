@@ -1,7 +1,7 @@
 // Controls of running and finished batches, and their display on the page.
 
 import AxeBuilder from "@axe-core/playwright";
-import { banner, batchOf, finished, launchOverApi, root, squares, STATUS } from "./quilt";
+import { banner, batchOf, finished, launchOverApi, remove, root, squares, STATUS } from "./quilt";
 import { expect, test } from "./server";
 
 test("a batch is paused and goes on", async ({ page }) => {
@@ -39,7 +39,7 @@ test("the number of tasks at the same time is changed while they run", async ({ 
   await page.goto(`/batches/${id}`);
   const progress = page.getByRole("region", { name: "Progress" });
   await expect(progress).toContainText("2 of 1,024");
-  const field = page.getByLabel("Tasks at the same time");
+  const field = page.getByLabel("Concurrency limit");
   await expect(field).toHaveValue("2");
   await field.fill("5");
   await page.getByRole("button", { name: "Set" }).click();
@@ -55,7 +55,7 @@ test("every attempt at a square can be read, with the pointer and with the keybo
   const { id } = await launchOverApi(page.request, 4, 4, { failure_rate: 1 }, { attempts: 2 });
   await page.goto(`/batches/${id}`);
   await finished(page);
-  const attempts = page.getByRole("region", { name: "Attempts" });
+  const attempts = page.getByRole("region", { name: "Square" });
   await squares(page, "failed").first().click();
   await expect(attempts.getByRole("heading")).toHaveText("Row 0, column 0");
   await expect(attempts.getByRole("listitem")).toHaveCount(2);
@@ -77,7 +77,7 @@ test("a finish line leaves a receipt", async ({ page }) => {
   await expect(banner(page)).toContainText(receipt.outcomes_sha256);
   await expect(banner(page)).toContainText(`${receipt.last_across.worker}, attempt 1`);
   await squares(page).first().click();
-  await expect(page.getByRole("region", { name: "Attempts" }).getByRole("listitem")).toHaveCount(1);
+  await expect(page.getByRole("region", { name: "Square" }).getByRole("listitem")).toHaveCount(1);
   const { violations } = await new AxeBuilder({ page }).analyze();
   expect(violations).toEqual([]);
 });
@@ -86,10 +86,10 @@ test("a batch that stopped by itself says why", async ({ page }) => {
   await page.goto("/");
   const failing = await launchOverApi(page.request, 4, 4, { permanent_rate: 1 }, { tolerated_failures: 0.25 });
   await page.goto(`/batches/${failing.id}`);
-  await expect(banner(page)).toContainText("more tasks had failed than it tolerates");
+  await expect(banner(page)).toContainText(/Stopped at .*Too many failures after .* \(25 % allowed\)/);
   const slow = await launchOverApi(page.request, 4, 4, { duration_ms: [60_000, 60_000] }, { deadline_ms: 300 });
   await page.goto(`/batches/${slow.id}`);
-  await expect(banner(page)).toContainText(/Its time of .* was over/);
+  await expect(banner(page)).toContainText(/The deadline of 300 ms passed/);
 });
 
 test("a batch that is removed is gone, and who watches it is told", async ({ page, context, server }) => {
@@ -100,7 +100,7 @@ test("a batch that is removed is gone, and who watches it is told", async ({ pag
   const other = await context.newPage();
   await other.goto(page.url());
   await expect(root(other)).toHaveAttribute("data-connection", "live");
-  await page.getByRole("button", { name: "Remove" }).click();
+  await remove(page);
   await page.waitForURL((url) => url.pathname === "/");
   await expect(page.getByRole("region", { name: "Your batches" })).toContainText("Nothing yet");
   await expect(root(other)).toHaveAttribute("data-connection", "removed");
@@ -114,7 +114,7 @@ test("a batch that is removed is gone, and who watches it is told", async ({ pag
   await server.start();
   await expect(root(other)).toHaveAttribute("data-connection", "removed");
   await other.reload();
-  await expect(other.getByRole("heading", { level: 1 })).toHaveText("A square is missing");
+  await expect(other.getByRole("heading", { level: 1 })).toHaveText("Not found");
 });
 
 test.describe("without JavaScript", () => {
@@ -128,9 +128,9 @@ test.describe("without JavaScript", () => {
     await expect(root(page)).toHaveAttribute("data-status", "paused");
     await expect(squares(page)).toHaveCount(64);
     await expect(page.locator("meta[http-equiv=refresh]")).toHaveCount(0);
-    await page.getByLabel("Tasks at the same time").fill("64");
+    await page.getByLabel("Concurrency limit").fill("64");
     await page.getByRole("button", { name: "Set" }).click();
-    await expect(page.getByLabel("Tasks at the same time")).toHaveValue("64");
+    await expect(page.getByLabel("Concurrency limit")).toHaveValue("64");
     await page.getByRole("button", { name: "Resume" }).click();
     await finished(page);
     await page.getByRole("button", { name: "Remove" }).click();

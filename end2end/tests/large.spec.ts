@@ -106,7 +106,7 @@ test("a large quilt is explored with the keyboard alone", async ({ page }) => {
   for (let step = 0; step < 4; step++) await page.keyboard.press("+");
   await expect.poll(async () => Number(await root(page).getAttribute("data-zoom"))).toBeGreaterThan(4 * whole);
   await page.keyboard.press("Enter");
-  const attempts = page.getByRole("region", { name: "Attempts" });
+  const attempts = page.getByRole("region", { name: "Square" });
   await expect(attempts.getByRole("listitem")).toHaveCount(1);
   // The address opens the same view.
   await expect(page).toHaveURL(/\?square=\d+,\d+&zoom=[\d.]+$/);
@@ -148,7 +148,7 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   await page.mouse.move(x + 160, y + 130, { steps: 5 });
   await page.mouse.up();
   await expect(page.locator("canvas.bitmap")).not.toHaveAttribute("style", before!);
-  const attempts = page.getByRole("region", { name: "Attempts" });
+  const attempts = page.getByRole("region", { name: "Square" });
   await expect(attempts.getByRole("heading")).toHaveCount(0);
   // A drag does not choose a square. A click does.
   await page.mouse.click(x + 50, y + 50);
@@ -225,7 +225,7 @@ test("the race tells who ran what, and who is still on the way", async ({ page }
   await expect(page.getByRole("img", { name: /^16 squares done in/ })).toBeVisible();
   await expect(page.getByRole("img", { name: /^Attempts by duration/ })).toBeVisible();
   await expect(page.getByRole("region", { name: "Workers" })).toContainText(/worker-\d+/);
-  await expect(banner(page)).toContainText("behind the median");
+  await expect(banner(page)).toContainText("after the median");
   await page.goto(`/batches/${slow.id}`);
   await expect(page.getByRole("region", { name: "Progress" })).toContainText("1 of 1,024");
 });

@@ -1,6 +1,6 @@
 // Navigation between pages, and the state that they keep.
 
-import { batchOf, finished, launch, launchOverApi, root } from "./quilt";
+import { batchOf, cancel, finished, launch, launchOverApi, root } from "./quilt";
 import { expect, test } from "./server";
 
 test("a launch loads the page of its batch, and the history leads back and forth", async ({ page }) => {
@@ -38,10 +38,12 @@ test("a command on a batch's own page does not load it again", async ({ page }) 
   await page.goto(`/batches/${id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await page.evaluate(() => ((window as any).isSameDocument = true));
-  for (const [button, status] of [["Pause", "paused"], ["Resume", "running"], ["Cancel", "cancelled"]]) {
+  for (const [button, status] of [["Pause", "paused"], ["Resume", "running"]]) {
     await page.getByRole("button", { name: button, exact: true }).click();
     await expect(root(page)).toHaveAttribute("data-status", status);
   }
+  await cancel(page);
+  await expect(root(page)).toHaveAttribute("data-status", "cancelled");
   expect(await page.evaluate(() => (window as any).isSameDocument)).toBe(true);
 });
 

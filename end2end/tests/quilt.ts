@@ -86,6 +86,21 @@ export async function finished(page: Page): Promise<void> {
   await expect(root(page)).toHaveAttribute("data-status", "finished", { timeout: 50_000 });
 }
 
+/** Cancels the batch and confirms it. */
+export async function cancel(page: Page): Promise<void> {
+  await confirm(page, "Cancel batch");
+}
+
+/** Removes the batch and confirms it. */
+export async function remove(page: Page): Promise<void> {
+  await confirm(page, "Remove");
+}
+
+async function confirm(page: Page, name: string): Promise<void> {
+  await page.getByRole("button", { name }).click();
+  await page.getByRole("dialog").getByRole("button", { name }).click();
+}
+
 /** The colors on the page in reading order; `null` for a square that is not done. */
 export async function colorsOnPage(page: Page): Promise<(string | null)[]> {
   return page.getByRole("gridcell").evaluateAll((cells) =>

@@ -46,7 +46,7 @@ test("text in the figures can be selected while they change", async ({ page }) =
   const done = Number(await root(page).getAttribute("data-done"));
   await expect.poll(async () => Number(await root(page).getAttribute("data-done"))).toBeGreaterThan(done + 5);
   expect(await selected()).toContain("Done");
-  expect(await selected()).toContain("Pend");
+  expect(await selected()).toContain("Left");
 });
 
 test("figures and controls keep their elements while nothing but their words changes", async ({ page }) => {
@@ -86,10 +86,10 @@ test("a field that is being filled in goes with its batch", async ({ page }) => 
   await page.goto("/");
   const { id } = await launchOverApi(page.request, 4, 4, { duration_ms: [60_000, 60_000] });
   await page.goto(`/batches/${id}`);
-  await page.getByLabel("Tasks at the same time").fill("3");
+  await page.getByLabel("Concurrency limit").fill("3");
   expect((await page.request.post(`/api/batches/${id}/cancel`)).status()).toBe(200);
   await expect(root(page)).toHaveAttribute("data-status", "cancelled");
-  await expect(page.getByLabel("Tasks at the same time")).toHaveCount(0);
+  await expect(page.getByLabel("Concurrency limit")).toHaveCount(0);
 });
 
 test("the buttons of the zoom keep the keyboard focus", async ({ page }) => {
@@ -191,7 +191,7 @@ test("what is opened, chosen and pressed before the page is alive counts", async
   await page.keyboard.press("Enter");
   release();
   await expect(root(page)).toHaveAttribute("data-connection", "live");
-  await expect(page.getByRole("region", { name: "Attempts" })).toContainText("Row 1, column 1");
+  await expect(page.getByRole("region", { name: "Square" })).toContainText("Row 1, column 1");
   await expect(page).toHaveURL(/by=duration.*only=done/);
   await expect(page.getByLabel("Color by")).toHaveValue("duration");
   await expect(page.getByRole("status", { name: "Rows" })).toContainText("0 of 64 squares");
@@ -237,7 +237,7 @@ async function openPaused(page: Page): Promise<string> {
 
 test("a refusal is shown beside what was refused, and announced again", async ({ page }) => {
   await openPaused(page);
-  const limit = page.getByLabel("Tasks at the same time");
+  const limit = page.getByLabel("Concurrency limit");
   await limit.evaluate((field: HTMLInputElement) => (field.form!.noValidate = true));
   await limit.fill("70000");
   const alert = page.locator(".concurrency").getByRole("alert");
@@ -259,7 +259,7 @@ test("the keyboard goes to the quilt when its control goes away", async ({ page 
   await expect(root(page)).toHaveAttribute("data-status", "cancelled");
   await expect(squares(page).first()).toBeFocused();
   await squares(page).nth(9).click();
-  const attempts = page.getByRole("region", { name: "Attempts" });
+  const attempts = page.getByRole("region", { name: "Square" });
   await attempts.getByRole("button", { name: "Close" }).click();
   await expect(squares(page).nth(9)).toBeFocused();
 });

@@ -106,7 +106,7 @@ test("pages are fetched, and their results are found, sorted and shown both ways
 
   // Navigate from a row to its square, and from a square to its row.
   await rows.nth(1).getByRole("button").click();
-  const details = page.getByRole("region", { name: "Attempts" });
+  const details = page.getByRole("region", { name: "Square" });
   await expect(details).toContainText("Row 7, column 3");
   await expect(details).toContainText("Page 59");
   await expect(squares(page).nth(59)).toBeFocused();
@@ -184,7 +184,7 @@ test("a command that the operator has named is run for each line", async ({ page
   await page.getByLabel("Items").fill("one\ntwo; rm\nthree");
   await launched(page);
   await squares(page).nth(1).click();
-  await expect(page.getByRole("region", { name: "Attempts" })).toContainText("I say two; rm");
+  await expect(page.getByRole("region", { name: "Square" })).toContainText("I say two; rm");
 });
 
 test.describe("without scripts", () => {

@@ -11,6 +11,7 @@ mod journal;
 mod nats;
 mod outage;
 mod shared;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;

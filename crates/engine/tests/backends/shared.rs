@@ -17,7 +17,7 @@ fn node(name: &str) -> Settings {
     Settings { node: Node { name: name.into(), slots: Slots::all(4), ..settings.node }, ..settings }
 }
 
-async fn engine(nats: &Nats, name: &str) -> Engine {
+pub(crate) async fn engine(nats: &Nats, name: &str) -> Engine {
     engine_as(nats, node(name)).await
 }
 
@@ -28,12 +28,12 @@ async fn engine_as(nats: &Nats, settings: Settings) -> Engine {
     engine.expect("it starts")
 }
 
-fn spec(side: u16) -> BatchSpec {
+pub(crate) fn spec(side: u16) -> BatchSpec {
     let work = serde_json::from_str(r#"{"kind": "color", "duration_ms": [1, 4]}"#).expect("a work spec");
     BatchSpec::new(work, Grid::new(side, side).expect("a small grid"), 11)
 }
 
-async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
+pub(crate) async fn finished(engine: &Engine, batch: BatchId) -> Quilt {
     let live = engine.open(batch).await.expect("it answers").expect("it is there");
     let reached = live.wait_until(|quilt| quilt.status() == Status::Finished);
     tokio::time::timeout(PATIENCE, reached).await.expect("it comes to its finish line");
@@ -65,7 +65,7 @@ async fn nodes_share_a_batch_and_run_each_task_once() {
 }
 
 /// All events of a batch at this moment.
-async fn events(nats: &Nats, batch: BatchId) -> Vec<Event> {
+pub(crate) async fn events(nats: &Nats, batch: BatchId) -> Vec<Event> {
     let mut pages = connect(nats).await.journal().follow(batch, Offset(0));
     let mut events = Vec::new();
     loop {
