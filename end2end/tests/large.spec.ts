@@ -124,9 +124,9 @@ test("a large quilt is explored with the keyboard alone", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(cell).toHaveAccessibleName(/^Row 12, column 34: /);
   await page.keyboard.press("?");
-  await expect(page.getByRole("dialog", { name: "Keys" })).toBeVisible();
+  await expect(page.getByRole("dialog", { name: "Shortcuts" })).toBeVisible();
   await page.keyboard.press("Escape");
-  await expect(page.getByRole("dialog", { name: "Keys" })).toBeHidden();
+  await expect(page.getByRole("dialog", { name: "Shortcuts" })).toBeHidden();
 });
 
 test("a large quilt is moved and enlarged with the pointer", async ({ page }) => {
@@ -153,7 +153,7 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   // A drag does not choose a square. A click does.
   await page.mouse.click(x + 50, y + 50);
   await expect(attempts.getByRole("heading")).toHaveText(/^Row \d+, column \d+$/);
-  await page.getByRole("button", { name: "Whole quilt" }).click();
+  await page.getByRole("button", { name: "Fit" }).click();
   await expect.poll(zoom).toBe(whole);
 });
 
@@ -301,8 +301,8 @@ test("a button can be pressed for as long as one likes while everything around i
   await expect(done).not.toHaveText(before!);
   await page.mouse.up();
   await expect(done).toHaveAttribute("aria-pressed", "true");
-  await page.getByRole("button", { name: "Keys" }).click();
-  const help = page.getByRole("dialog", { name: "Keys" });
+  await page.getByRole("button", { name: "Shortcuts" }).click();
+  const help = page.getByRole("dialog", { name: "Shortcuts" });
   await page.keyboard.press("f");
   await help.getByRole("button", { name: "Close" }).click();
   await expect(help).toBeHidden();

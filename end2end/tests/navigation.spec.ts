@@ -14,8 +14,8 @@ test("a launch loads the page of its batch, and the history leads back and forth
   expect(await page.evaluate(() => "isFrontPage" in window)).toBe(false);
   await expect(page).toHaveTitle(/^Finished/);
   await expect(page.getByRole("heading", { level: 1 })).toHaveText("8 × 8");
-  await page.getByRole("button", { name: "Keys" }).click();
-  await page.getByRole("dialog", { name: "Keys" }).getByRole("button", { name: "Close" }).click();
+  await page.getByRole("button", { name: "Shortcuts" }).click();
+  await page.getByRole("dialog", { name: "Shortcuts" }).getByRole("button", { name: "Close" }).click();
   const first = page.url();
 
   await page.goBack();
@@ -68,8 +68,8 @@ test("keys that work wherever the focus is can be switched off, also for the nex
   await finished(page);
   const goTo = page.getByLabel("Go to");
   const set = async (on: boolean) => {
-    await page.getByRole("button", { name: "Keys" }).click();
-    const help = page.getByRole("dialog", { name: "Keys" });
+    await page.getByRole("button", { name: "Shortcuts" }).click();
+    const help = page.getByRole("dialog", { name: "Shortcuts" });
     await help.getByRole("checkbox").setChecked(on);
     await help.getByRole("button", { name: "Close" }).click();
   };

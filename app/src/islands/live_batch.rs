@@ -1,14 +1,15 @@
 //! The page of a batch.
 
-use leptos::html::{Dialog, Input};
+use leptos::html::{Dialog, Div, Input};
 use leptos::prelude::*;
+use quilt::Summary;
 use viewer::table::Column;
 
 use crate::components::batch::{
-    Banner, BatchState, Concurrency, ConnectionState, Controls, Failures, Help, ProgressPanel,
+    Banner, BatchState, CancelControl, Concurrency, ConnectionState, Controls, Failures, Help, ProgressPanel,
 };
 use crate::components::forms::Refusals;
-use crate::components::quilt::{Legend, NoticeLine, QuiltGrid, Readout, ReplayControls, SquareDetails, Toolbar};
+use crate::components::quilt::{Legend, NoticeLine, QuiltGrid, Readout, ReplayControls, Scale, SquareDetails, Toolbar};
 use crate::components::race::Race;
 use crate::components::results::ResultsPanel;
 use crate::components::shared::{flag, on, text};
@@ -59,12 +60,14 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     let focus = use_focus(batch);
     let needs_attempts = flag(move || batch.view.is_race_open.get() || batch.view.look.get().needs_attempts());
     follow_when(batch.channel, needs_attempts);
-    let (help, go_to) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new());
+    let (help, go_to, body) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new(), NodeRef::<Div>::new());
     let (signals, progress) = (batch.channel.signals, batch.channel.progress);
     let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());
     let shape = text(move || {
-        let grid = viewer::layout::layout(signals.summary.get().spec.grid);
-        format!("--rows:{};--columns:{}", grid.rows(), grid.columns())
+        let summary = signals.summary.get();
+        let layout = viewer::layout::layout(summary.spec.grid);
+        let (width, height) = proportions(&summary).unwrap_or((layout.columns().into(), layout.rows().into()));
+        format!("--rows:{};--columns:{};--ratio:calc({width}/{height})", layout.rows(), layout.columns())
     });
     view! {
         <article
@@ -82,11 +85,13 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
                 <BatchState />
                 <ConnectionState />
                 <Controls />
+                <Legend />
+                <CancelControl />
             </div>
-            <div class="batch-body" style=shape>
+            <div class="batch-body" style=shape node_ref=body>
                 <div class="batch-quilt">
-                    <Legend />
                     <QuiltGrid>{children()}</QuiltGrid>
+                    <Scale />
                     <Readout />
                 </div>
                 // Right after the quilt, so that the Tab key leads from a square to its details.
@@ -101,16 +106,23 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
                     <Failures />
                 </div>
                 <div class="below-quilt">
-                    <Toolbar help go_to />
+                    <Toolbar help go_to body />
                     <NoticeLine />
                     <ReplayControls />
                 </div>
             </div>
             <Race />
             <ResultsPanel columns />
-            <Help help go_to />
+            <Help help go_to body />
         </article>
     }
+}
+
+/// The width and height of the picture that the tasks draw together, if their squares can have its proportions. Those on a canvas are square.
+fn proportions(summary: &Summary) -> Option<(u64, u64)> {
+    let parameter = |name| summary.spec.work.parameters.get(name)?.as_u64();
+    let is_image = summary.spec.work.kind == "image" && summary.spec.grid.squares() <= viewer::MAX_ELEMENTS;
+    if is_image { parameter("width").zip(parameter("height")) } else { None }
 }
 
 #[cfg(all(test, feature = "ssr"))]

@@ -71,6 +71,13 @@ impl Batch {
         self.channel.connection.get() == Connection::Removed
     }
 
+    /// The URL of the picture that the tasks drew together; `None` if their kind of work draws none.
+    pub(crate) fn picture(self) -> Option<String> {
+        let draws = |kind: &str| matches!(kind, "image" | "render");
+        let draws = self.channel.signals.summary.with_untracked(|summary| draws(&summary.spec.work.kind));
+        draws.then(|| format!("/api/batches/{}/results?format=png", self.id))
+    }
+
     /// Moves the keyboard focus to a square of the quilt.
     pub(crate) fn focus(self, square: Square) {
         self.stage.focus(self.channel, self.view, square);

@@ -1,6 +1,6 @@
 //! Keyboard shortcuts that work everywhere on the page except in fields.
 
-use leptos::html::{Dialog, Input};
+use leptos::html::{Dialog, Div, Input};
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
 use web_sys::{Element, KeyboardEvent};
@@ -16,6 +16,8 @@ pub(crate) struct Targets {
     pub(crate) help: NodeRef<Dialog>,
     /// The field for a row and a column.
     pub(crate) go_to: NodeRef<Input>,
+    /// What fills the screen.
+    pub(crate) body: NodeRef<Div>,
     /// Whether keys without a modifier work. Visitors who use speech input, or press keys by accident, can switch them off.
     pub(crate) has_single_keys: Signal<bool>,
 }
@@ -52,6 +54,7 @@ fn on_key(batch: Batch, targets: Targets, event: &KeyboardEvent) {
             }
         }
         "?" => open(targets.help),
+        "w" => toggle_full_screen(targets.body),
         "+" | "=" => batch.zoom(viewer::zoom::STEP_FACTOR),
         "-" => batch.zoom(1.0 / viewer::zoom::STEP_FACTOR),
         "0" => batch.zoom_to_whole(),
@@ -65,6 +68,16 @@ pub(crate) fn open(dialog: NodeRef<Dialog>) {
     if let Some(dialog) = dialog.get_untracked() {
         // Fails only if the dialog is open already.
         let _ = dialog.show_modal();
+    }
+}
+
+/// Fills the screen with an element, or leaves full screen.
+pub(crate) fn toggle_full_screen(body: NodeRef<Div>) {
+    if document().fullscreen_element().is_some() {
+        document().exit_fullscreen();
+    } else if let Some(body) = body.get_untracked() {
+        // Fails only if the browser or the visitor forbids it.
+        let _ = body.request_fullscreen();
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct View {
     pub(crate) chosen: RwSignal<Option<Square>>,
     /// The replay, if one is open.
     pub(crate) playback: RwSignal<Option<Playback>>,
+    /// Whether the picture that the tasks drew is displayed over their squares.
+    pub(crate) is_picture: RwSignal<bool>,
     /// Whether the race panel is open.
     pub(crate) is_race_open: RwSignal<bool>,
     /// Whether the table of results is open.
@@ -68,6 +70,7 @@ impl View {
             pointed_at: RwSignal::new(None),
             chosen: RwSignal::new(None),
             playback: RwSignal::new(None),
+            is_picture: RwSignal::new(false),
             is_race_open: RwSignal::new(grid.squares() <= MAX_SQUARES_WITH_OPEN_RACE),
             is_results_open: RwSignal::new(false),
             notice: RwSignal::new(Notice::default()),

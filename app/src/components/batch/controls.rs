@@ -9,19 +9,11 @@ use crate::components::forms::{CommandForm, Place, Refusal, Submit};
 use crate::components::shared::{When, flag, memo_text, text};
 use crate::live::use_batch;
 
-/// The buttons to pause or resume and to cancel.
+/// The button to pause or resume.
 #[component]
 pub(crate) fn Controls() -> impl IntoView {
     let batch = use_batch();
-    let (can_control, can_stop) = (flag(move || batch.can_control()), flag(move || batch.can_stop()));
-    let stop = text(move || if batch.is_draining() { "Stop now" } else { "Cancel batch" }.into());
-    let question = text(move || {
-        let left = batch.channel.progress.get().pending();
-        format!(
-            "Cancel this batch? {} would not be run. What is done stays, and you can continue later.",
-            format::squares(left)
-        )
-    });
+    let can_control = flag(move || batch.can_control());
     let is_paused = flag(move || batch.channel.status.get() == Status::Paused);
     // One button with two labels keeps the keyboard focus when it is pressed.
     let choose = move |pause: &'static str, resume: &'static str| {
@@ -33,10 +25,24 @@ pub(crate) fn Controls() -> impl IntoView {
                 <Submit label=choose("Pause", "Resume") />
             </CommandForm>
         </When>
-        <When condition=can_stop>
-            <ConfirmedCommand name="cancel" label=stop question keep="Keep running" />
-        </When>
         <Refusal place=Place::Tools />
+    }
+}
+
+/// The button to cancel, away from the others, so that a batch is not cancelled by a slip.
+#[component]
+pub(crate) fn CancelControl() -> impl IntoView {
+    let batch = use_batch();
+    let can_stop = flag(move || batch.can_stop());
+    let label = text(move || if batch.is_draining() { "Stop now" } else { "Cancel batch" }.into());
+    let question = text(move || {
+        let left = format::squares(batch.channel.progress.get().pending());
+        format!("Cancel this batch? {left} would not be run. What is done stays, and you can continue later.")
+    });
+    view! {
+        <When condition=can_stop>
+            <ConfirmedCommand name="cancel" label question keep="Keep running" />
+        </When>
     }
 }
 

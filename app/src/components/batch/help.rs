@@ -1,6 +1,6 @@
 //! The dialog with the keyboard shortcuts.
 
-use leptos::html::{Dialog, Input};
+use leptos::html::{Dialog, Div, Input};
 use leptos::prelude::*;
 
 use crate::components::shared::on;
@@ -12,25 +12,26 @@ use crate::live::use_batch;
 const KEYS_HTML: &str = concat!(
     "<dt><kbd>↑</kbd> <kbd>↓</kbd> <kbd>←</kbd> <kbd>→</kbd></dt><dd>to the next square</dd>",
     "<dt><kbd>Home</kbd> <kbd>End</kbd></dt><dd>to the ends of a row; with <kbd>Ctrl</kbd>, of the quilt</dd>",
-    "<dt><kbd>Page ↑</kbd> <kbd>Page ↓</kbd></dt><dd>to the ends of a column</dd>",
-    "<dt><kbd>Enter</kbd></dt><dd>details of a square</dd>",
+    "<dt><kbd>Page ↑</kbd> <kbd>Page ↓</kbd></dt><dd>first and last row</dd>",
+    "<dt><kbd>Enter</kbd></dt><dd>open details</dd>",
     "<dt><kbd>f</kbd></dt><dd>to the next failure</dd>",
     "<dt><kbd>/</kbd></dt><dd>to a square by its row and column</dd>",
     "<dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>larger, smaller, the whole of a large quilt</dd>",
-    "<dt><kbd>?</kbd></dt><dd>these keys</dd>",
+    "<dt><kbd>w</kbd></dt><dd>full screen</dd>",
+    "<dt><kbd>?</kbd></dt><dd>these shortcuts</dd>",
     "<dt><kbd>Esc</kbd></dt><dd>back: close the square, end the replay, show all squares</dd>",
 );
 
 /// The dialog that `?` opens. It also installs the key handlers, because it contains their switch.
 #[component]
-pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
+pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>, body: NodeRef<Div>) -> impl IntoView {
     let single_keys = use_switch("single-keys");
     let is_on = single_keys.is_on();
-    use_keys(use_batch(), Targets { help, go_to, has_single_keys: is_on });
+    use_keys(use_batch(), Targets { help, go_to, body, has_single_keys: is_on });
     view! {
         <dialog class="help" aria-labelledby="help-title" node_ref=help>
             <form method="dialog">
-                <h2 id="help-title">"Keys"</h2>
+                <h2 id="help-title">"Shortcuts"</h2>
                 <dl inner_html=KEYS_HTML></dl>
                 <p>
                     <label>
@@ -41,9 +42,9 @@ pub(crate) fn Help(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoVie
                             prop:checked=is_on
                             on:change=on(move |event| single_keys.set(event_target_checked(&event)))
                         />
-                        " keys without a modifier, such as "
+                        " Single-key shortcuts, such as "
                         <kbd>"f"</kbd>
-                        ", work wherever the focus is"
+                        ", work everywhere on the page"
                     </label>
                 </p>
                 <button class="button">"Close"</button>

@@ -10,7 +10,7 @@ mod progress;
 mod receipt;
 
 pub(crate) use banner::Banner;
-pub(crate) use controls::{Concurrency, Controls};
+pub(crate) use controls::{CancelControl, Concurrency, Controls};
 pub(crate) use failures::Failures;
 pub(crate) use head::{BatchState, ConnectionState};
 pub(crate) use help::Help;

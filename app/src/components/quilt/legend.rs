@@ -17,9 +17,11 @@ const COMMON_STATES: [TaskState; 3] = [TaskState::Retrying, TaskState::Done, Tas
 /// The color menu, and a button per state that dims all squares in other states.
 #[component]
 pub(crate) fn Legend() -> impl IntoView {
-    let view = use_batch().view;
+    let batch = use_batch();
+    let view = batch.view;
+    let can_show_picture = flag(move || !batch.channel.is_running() && batch.picture().is_some());
     let by = text(move || view.look.get().by.as_str().into());
-    let progress = use_batch().channel.progress;
+    let progress = batch.channel.progress;
     let has_not_run = flag(move || progress.get().not_run > 0);
     // "Not run" replaces "pending" when a batch is stopped, so that the layout stays.
     let has_pending = flag(move || progress.get().pending() > 0 || progress.get().not_run == 0);
@@ -48,7 +50,16 @@ pub(crate) fn Legend() -> impl IntoView {
                     <Filter state=TaskState::NotRun />
                 </When>
             </div>
-            <Scale />
+            <When condition=can_show_picture>
+                <button
+                    type="button"
+                    class="filter"
+                    aria-pressed=text(move || view.is_picture.get().to_string())
+                    on:click=on(move |_| view.is_picture.update(|is_shown| *is_shown = !*is_shown))
+                >
+                    "Picture"
+                </button>
+            </When>
         </div>
     }
 }
@@ -96,7 +107,7 @@ fn count(state: TaskState, progress: Progress, unsuccessful: u32) -> u32 {
 
 /// The colors of the current scale and their meaning.
 #[component]
-fn Scale() -> impl IntoView {
+pub(crate) fn Scale() -> impl IntoView {
     let batch = use_batch();
     let (look, channel) = (batch.view.look, batch.channel);
     let following = channel.signals.following;

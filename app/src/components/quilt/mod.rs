@@ -8,7 +8,7 @@ mod stage;
 mod toolbar;
 
 pub(crate) use details::SquareDetails;
-pub(crate) use legend::Legend;
+pub(crate) use legend::{Legend, Scale};
 pub(crate) use readout::{NoticeLine, Readout};
 pub(crate) use replay::ReplayControls;
 pub(crate) use stage::QuiltGrid;

@@ -6,7 +6,7 @@ use quilt::{Grid, Square};
 use viewer::{keys, layout};
 use web_sys::KeyboardEvent;
 
-use crate::components::shared::{on, text};
+use crate::components::shared::{When, flag, on, text};
 use crate::live::pointer::{Pointer, square_of};
 use crate::live::stage::use_painter;
 use crate::live::{Batch, use_batch};
@@ -48,7 +48,33 @@ pub(crate) fn QuiltGrid(
             >
                 {children()}
             </div>
+            <Picture />
         </div>
+    }
+}
+
+/// The picture that the tasks drew, over their squares. Pointer events go through it.
+#[component]
+fn Picture() -> impl IntoView {
+    let batch = use_batch();
+    let view = batch.view;
+    let is_shown = flag(move || view.is_picture.get() && !batch.channel.is_running());
+    let place = text(move || match view.zoom.get() {
+        Some(zoom) => {
+            let layout = layout::layout(batch.grid());
+            let side = |squares: u16| f64::from(squares) * zoom.scale;
+            let (width, height) = (side(layout.columns()), side(layout.rows()));
+            format!("left:{}px;top:{}px;width:{width}px;height:{height}px", zoom.left, zoom.top)
+        }
+        None => String::new(),
+    });
+    let source = batch.picture().unwrap_or_default();
+    view! {
+        <When condition=is_shown>
+            <div class="whole-picture">
+                <img src=source.clone() style=place alt="The picture that the tasks drew" />
+            </div>
+        </When>
     }
 }
 

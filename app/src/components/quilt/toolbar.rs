@@ -1,25 +1,21 @@
 //! The tools below the quilt.
 
-use leptos::html::{Dialog, Input};
+use leptos::html::{Dialog, Div, Input};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use viewer::address;
 
 use crate::components::shared::{When, flag, on, text};
-use crate::live::keys::open;
+use crate::live::keys::{open, toggle_full_screen};
 use crate::live::{Batch, tab, use_batch};
 
 /// Controls to go to a square, zoom, copy a link, download a picture and get notified.
 #[component]
-pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl IntoView {
+pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>, body: NodeRef<Div>) -> impl IntoView {
     let batch = use_batch();
-    let kind = batch.channel.signals.summary.get_untracked().spec.work.kind.clone();
     let id = batch.id;
-    // The tasks of these kinds render a picture at its full resolution. For other kinds the server draws one pixel per square, enlarged.
-    let picture = match kind.as_str() {
-        "image" | "render" => format!("/api/batches/{id}/results?format=png"),
-        _ => format!("/batches/{id}/quilt.png"),
-    };
+    // If the tasks drew no picture, the server draws one pixel per square, enlarged.
+    let picture = batch.picture().unwrap_or_else(|| format!("/batches/{id}/quilt.png"));
     let has_none_failed = flag(move || batch.channel.progress.get().failed == 0);
     let is_over = flag(move || !batch.channel.is_running());
     view! {
@@ -42,7 +38,8 @@ pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>) -> impl Into
             <ZoomButtons />
             <button type="button" class="link" on:click=on(move |_| copy_link(batch))>"Copy link"</button>
             <a class="link" id="download" href=picture download=format!("quilt-{id}.png")>"Download PNG"</a>
-            <button type="button" class="link" on:click=on(move |_| open(help))>"Keys"</button>
+            <button type="button" class="link" on:click=on(move |_| open(help))>"Shortcuts"</button>
+            <button type="button" class="link" on:click=on(move |_| toggle_full_screen(body))>"Full screen"</button>
             // Hidden buttons keep their space, so that the layout stays when they appear.
             <button type="button" class="link" class:reserved=has_none_failed on:click=on(move |_| batch.show_next_failure())>
                 "Next failure"
@@ -60,12 +57,12 @@ fn ZoomButtons() -> impl IntoView {
     let batch = use_batch();
     let zoom = batch.view.zoom;
     let has_zoom = flag(move || zoom.get().is_some());
-    let scale = text(move || zoom.get().map_or(String::new(), |zoom| format!("{:.1} px a square", zoom.scale)));
+    let scale = text(move || zoom.get().map_or(String::new(), |zoom| format!("{:.1} px per square", zoom.scale)));
     view! {
         <When condition=has_zoom>
             <div class="zoom" role="group" aria-label="Zoom">
                 <button type="button" aria-label="Smaller" on:click=on(move |_| batch.zoom(1.0 / viewer::zoom::STEP_FACTOR))>"−"</button>
-                <button type="button" on:click=on(move |_| batch.zoom_to_whole())>"Whole quilt"</button>
+                <button type="button" on:click=on(move |_| batch.zoom_to_whole())>"Fit"</button>
                 <button type="button" aria-label="Larger" on:click=on(move |_| batch.zoom(viewer::zoom::STEP_FACTOR))>"+"</button>
             </div>
             <span class="quiet scale-now">{scale}</span>
