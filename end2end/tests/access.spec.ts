@@ -80,9 +80,10 @@ test("everything can be done with the keyboard alone", async ({ page }) => {
   await expect(squares(page).nth(56)).toBeFocused();
   // The quilt is a single tab stop.
   await expect(page.locator("[role=gridcell][tabindex='0']")).toHaveCount(1);
-  // The next tab stops are the tools of the view, followed by the banner.
+  // The next tab stops are the details of the chosen square, followed by the banner.
+  await page.keyboard.press("Enter");
   await page.keyboard.press("Tab");
-  await expect(page.getByLabel("Go to")).toBeFocused();
+  await expect(page.getByRole("region", { name: "Square" }).getByRole("button", { name: "Close" })).toBeFocused();
   const lastAcross = page.getByRole("status", { name: "Finish" }).getByRole("button", { name: /^row \d, column \d$/ });
   await lastAcross.focus();
   await page.keyboard.press("Enter");

@@ -159,7 +159,7 @@ test("a batch that was cancelled goes on with the squares that were not run", as
   await expect(squares(page, "not-run").first()).toHaveAccessibleName(/: not run$/);
   await expect(page.getByRole("group", { name: "Show only" }).getByRole("button", { name: /^not run/ })).toHaveText(`not run ${64 - done}`);
   await expect(figure(page, "Not run")).toHaveText(String(64 - done));
-  await expect(figure(page, "Left")).toHaveCount(0);
+  await expect(figure(page, "Remaining")).toHaveCount(0);
   await page.getByText("Results", { exact: true }).click();
   await page.getByLabel("Show", { exact: true }).selectOption("not run");
   await expect(page.getByRole("status", { name: "Rows" })).toHaveText(`${64 - done} of 64 squares`);

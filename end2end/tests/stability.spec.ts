@@ -46,7 +46,7 @@ test("text in the figures can be selected while they change", async ({ page }) =
   const done = Number(await root(page).getAttribute("data-done"));
   await expect.poll(async () => Number(await root(page).getAttribute("data-done"))).toBeGreaterThan(done + 5);
   expect(await selected()).toContain("Done");
-  expect(await selected()).toContain("Left");
+  expect(await selected()).toContain("Rema");
 });
 
 test("figures and controls keep their elements while nothing but their words changes", async ({ page }) => {
@@ -252,12 +252,12 @@ test("a refusal is shown beside what was refused, and announced again", async ({
   await expect.poll(() => page.evaluate(() => (window as any).texts.at(-1))).toContain("65536");
 });
 
-test("the keyboard goes to the quilt when its control goes away", async ({ page }) => {
+test("the keyboard goes to the banner or to the quilt when its control goes away", async ({ page }) => {
   const id = await openPaused(page);
   await page.getByRole("button", { name: "Resume" }).focus();
   expect((await page.request.post(`/api/batches/${id}/cancel`)).status()).toBe(200);
   await expect(root(page)).toHaveAttribute("data-status", "cancelled");
-  await expect(squares(page).first()).toBeFocused();
+  await expect(page.getByRole("heading", { name: /^Cancelled at/ })).toBeFocused();
   await squares(page).nth(9).click();
   const attempts = page.getByRole("region", { name: "Square" });
   await attempts.getByRole("button", { name: "Close" }).click();

@@ -19,8 +19,8 @@ pub(super) fn Footer() -> impl IntoView {
             <p>"Quilt " {env!("CARGO_PKG_VERSION")}</p>
             <p>"In a shell: " <code>"quilt run --help"</code></p>
             <p>"In a program: " <a href="/api/batches">"/api/batches"</a></p>
-            <form method="post" action=SetTheme::PATH class="themes" role="group" aria-label="Theme">
-                {THEMES.map(button).collect_view()}
+            <form method="post" action=SetTheme::PATH>
+                <div class="themes" role="group" aria-label="Theme">{THEMES.map(button).collect_view()}</div>
             </form>
         </footer>
     }

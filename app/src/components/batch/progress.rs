@@ -11,12 +11,12 @@ pub(crate) fn percent(part: u32, whole: u32) -> String {
     format!("{:.3}%", f64::from(part) * 100.0 / f64::from(whole.max(1)))
 }
 
-/// The label and number of the squares without an outcome. "Not run" replaces "Left" when a batch is stopped, so that the layout stays.
-/// What is left is pending or retried.
+/// The label and number of the squares without an outcome. "Not run" replaces "Remaining" when a batch is stopped, so that the layout
+/// stays. Remaining squares are pending or retried.
 fn unsettled(progress: quilt::Progress) -> (&'static str, u32) {
     match progress.pending() {
         0 if progress.not_run > 0 => ("Not run", progress.not_run),
-        pending => ("Left", pending),
+        pending => ("Remaining", pending),
     }
 }
 
