@@ -96,6 +96,20 @@ test("pages are fetched, and their results are found, sorted and shown both ways
   // 5, 50 to 55 and 57 to 59: 56 is missing.
   await expect(page.getByRole("status", { name: "Rows" })).toHaveText("10 of 60 squares");
   await page.getByLabel("Find").fill("");
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText("60 squares");
+  // The item comes first, and there is no column without a value.
+  const headers = ["Item", "Square", "State", "Color", "Duration", "Attempts", "Worker", "Reason"];
+  await expect(table.getByRole("columnheader")).toContainText(headers);
+  await expect(rows.nth(2).getByRole("rowheader")).toHaveText(`${address}/1`);
+  // A reason selects its failures.
+  await page.getByLabel("Show", { exact: true }).selectOption("failed");
+  await rows.nth(1).getByRole("cell").getByRole("button", { name: "404 Not Found" }).click();
+  const reason = page.getByRole("button", { name: "Reason: 404 Not Found" });
+  await page.getByLabel("Show", { exact: true }).selectOption("all squares");
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText("9 of 60 squares");
+  await reason.click();
+  await expect(reason).toHaveCount(0);
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText("60 squares");
   const bySquare = page.getByRole("columnheader", { name: "Square" });
   await bySquare.getByRole("button").click();
   await expect(bySquare).toHaveAttribute("aria-sort", "ascending");
@@ -199,6 +213,74 @@ test.describe("without scripts", () => {
     await page.getByRole("button", { name: "Launch" }).click();
     await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);
   });
+});
+
+test("a failure beyond the first squares is found by state and by text", async ({ page }) => {
+  await page.goto(server.url);
+  const batch = await launchOverApi(page.request, 256, 256, { permanent_rate: 0.0005 });
+  await page.goto(`${server.url}/batches/${batch.id}`);
+  await expect(root(page)).toHaveAttribute("data-status", "finished");
+  const results = await page.request.get(`${server.url}/api/batches/${batch.id}/results?format=json&state=failed&limit=1000`);
+  const { rows, matching } = await results.json();
+  expect(rows.length).toBe(matching);
+  const last = rows.at(-1);
+  expect(last.row * 256 + last.column).toBeGreaterThan(20_000);
+  const square = `${last.row}, ${last.column}`;
+  const status = page.getByRole("status", { name: "Rows" });
+  const table = page.getByRole("table");
+  await page.locator("summary", { hasText: "Results" }).click();
+  await expect(status).toHaveText("65,536 squares");
+  await page.getByLabel("Show", { exact: true }).selectOption("failed");
+  await expect(status).toHaveText(`${matching} of 65,536 squares`);
+  const region = page.getByRole("region", { name: "Table of results" });
+  await region.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+  await expect(table.getByRole("button", { name: square, exact: true })).toBeVisible();
+  await page.getByLabel("Show", { exact: true }).selectOption("all squares");
+  await expect(status).toHaveText("65,536 squares");
+  // The search goes through all squares, however many requests that takes.
+  await page.getByLabel("Find").fill(last.failed.toUpperCase());
+  await expect(status).toHaveText(`${matching} of 65,536 squares`);
+  await expect(table.getByRole("row")).toHaveCount(1 + Math.min(matching, 48) + (matching > 48 ? 1 : 0));
+  await expect(table.getByRole("row").nth(1).getByRole("button").first()).toHaveText(`${rows[0].row}, ${rows[0].column}`);
+});
+
+test("rows are sorted by what the server has indexed, once the batch is over", async ({ page }) => {
+  await page.goto(server.url);
+  const batch = await launchOverApi(page.request, 40, 40, { duration_ms: [0, 60], failure_rate: 0.2 }, { concurrency: 1 });
+  await page.goto(`${server.url}/batches/${batch.id}`);
+  await page.locator("summary", { hasText: "Results" }).click();
+  const byState = page.getByRole("columnheader", { name: "State" }).getByRole("button");
+  await expect(byState).toBeDisabled();
+  await expect(page.getByRole("columnheader", { name: "Duration" })).toHaveCount(0);
+  expect((await page.request.patch(`${server.url}/api/batches/${batch.id}`, { data: { concurrency: null } })).status()).toBe(200);
+  await expect(root(page)).toHaveAttribute("data-status", "finished", { timeout: 50_000 });
+  const byDuration = page.getByRole("columnheader", { name: "Duration" });
+  await byDuration.getByRole("button").click();
+  await byDuration.getByRole("button").click();
+  await expect(byDuration).toHaveAttribute("aria-sort", "descending");
+  const query = "format=json&attempts=true&sort=duration&order=desc&limit=20";
+  const { rows } = await (await page.request.get(`${server.url}/api/batches/${batch.id}/results?${query}`)).json();
+  const shown = page.getByRole("table").getByRole("rowheader");
+  await expect(shown.first()).toHaveText(`${rows[0].row}, ${rows[0].column}`);
+  expect((await shown.allTextContents()).slice(0, 20)).toEqual(rows.map(({ row, column }: any) => `${row}, ${column}`));
+});
+
+test("the table of a million squares reaches the last one, and opens without a long task", async ({ page }) => {
+  await page.goto(server.url);
+  const batch = await launchOverApi(page.request, 1024, 1024);
+  await page.goto(`${server.url}/batches/${batch.id}`);
+  await expect(root(page)).toHaveAttribute("data-status", "finished", { timeout: 50_000 });
+  await page.locator("summary", { hasText: "Results" }).click();
+  const table = page.getByRole("table");
+  await expect(table).toHaveAttribute("aria-rowcount", "1048577");
+  expect(await table.getByRole("row").count()).toBeLessThan(80);
+  const region = page.getByRole("region", { name: "Table of results" });
+  const last = table.getByRole("button", { name: "1023, 1023", exact: true });
+  // The rows at the end are higher than what they stand for, so that the end moves once.
+  await expect(async () => {
+    await region.evaluate((element) => element.scrollTo(0, element.scrollHeight));
+    await expect(last).toBeInViewport({ timeout: 1_000 });
+  }).toPass();
 });
 
 test("a table of many rows makes only those in sight", async ({ page }) => {

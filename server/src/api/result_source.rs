@@ -116,6 +116,11 @@ impl Source for ResultSource {
     fn candidates(&self, ranks: Range<u32>, selection: &Selection) -> Vec<(u32, Index)> {
         let folded = self.batch.folded();
         let quilt = &folded.quilt;
+        if self.sorted.is_none() && !self.is_descending {
+            let positions = quilt.order().positions(ranks.clone());
+            let all = ranks.zip(positions).filter(|(_, position)| selection.matches_state(quilt.at(*position)));
+            return all.map(|(rank, _)| (rank, Index(rank))).collect();
+        }
         let all = ranks.filter_map(|rank| Some((rank, self.square(rank)?)));
         all.filter(|(_, index)| selection.matches_state(quilt.square(*index))).collect()
     }

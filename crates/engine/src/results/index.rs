@@ -170,7 +170,10 @@ impl Builder {
         if let Some(id) = self.ids.get(worker) {
             return *id;
         }
-        let Ok(id @ 0..UNKNOWN_WORKER) = u16::try_from(self.workers.len()) else { return UNKNOWN_WORKER };
+        let id = u16::try_from(self.workers.len()).unwrap_or(UNKNOWN_WORKER);
+        if id == UNKNOWN_WORKER {
+            return id;
+        }
         self.workers.push(worker.into());
         self.ids.insert(worker.into(), id);
         id
