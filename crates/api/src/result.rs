@@ -230,10 +230,7 @@ mod tests {
             r#"{"column":2,"failed":"no such host: a.example","reason":"no such host","row":1,"state":"failed"}"#,
         );
         let tried = ResultLine { attempts: Some(2), took_ms: Some(7), worker: Some("host/1".into()), ..pending };
-        assert_golden(
-            &tried,
-            r#"{"attempts":2,"column":2,"row":1,"state":"pending","took_ms":7,"worker":"host/1"}"#,
-        );
+        assert_golden(&tried, r#"{"attempts":2,"column":2,"row":1,"state":"pending","took_ms":7,"worker":"host/1"}"#);
         let page = ResultPage { rows: vec![tried], next: Some("7".into()), matching: None, searched: 7 };
         assert_golden(
             &page,

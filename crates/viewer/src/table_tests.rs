@@ -38,7 +38,8 @@ impl Server {
                 break;
             }
             let is_wanted = !is_failed || line.failed.is_some();
-            if is_wanted && member("text").is_none_or(|text| line.failed.as_deref().is_some_and(|it| it.contains(text))) {
+            if is_wanted && member("text").is_none_or(|text| line.failed.as_deref().is_some_and(|it| it.contains(text)))
+            {
                 rows.push(line);
             }
         }

@@ -165,7 +165,11 @@ mod tests {
 
     impl Squares {
         fn state(index: u32) -> SquareState<'static> {
-            if index.is_multiple_of(10) { SquareState::Failed("no luck") } else { SquareState::Done(Color::from_rgb(0)) }
+            if index.is_multiple_of(10) {
+                SquareState::Failed("no luck")
+            } else {
+                SquareState::Done(Color::from_rgb(0))
+            }
         }
     }
 

@@ -43,9 +43,12 @@ impl ResultSource {
     /// Sorts the squares. Returns an error if the batch is still running, save for reading order.
     pub(super) async fn sort(&mut self, sort: ResultSort, order: SortOrder) -> Result<(), Problem> {
         self.is_descending = order == SortOrder::Descending;
-        if sort == ResultSort::Square {
-            return Ok(());
-        }
+        let by: fn(&AttemptIndex) -> Arc<SortedSquares> = match sort {
+            ResultSort::Square => return Ok(()),
+            ResultSort::State => AttemptIndex::by_state,
+            ResultSort::Duration => AttemptIndex::by_duration,
+            ResultSort::Attempts => AttemptIndex::by_attempts,
+        };
         // Read before the index, so that a lap that starts in between is noticed.
         let step = self.batch.folded().quilt.step();
         let index = self.engine.attempt_index(&self.batch).await?.ok_or_else(|| {
@@ -56,12 +59,7 @@ impl ResultSource {
             Problem::new(StatusCode::CONFLICT, "batch-not-over", detail)
         })?;
         // Sorting a million squares is CPU-bound.
-        let sorted = tokio::task::spawn_blocking(move || match sort {
-            ResultSort::State | ResultSort::Square => index.by_state(),
-            ResultSort::Duration => index.by_duration(),
-            ResultSort::Attempts => index.by_attempts(),
-        });
-        let sorted = sorted.await.map_err(|error| {
+        let sorted = tokio::task::spawn_blocking(move || by(&index)).await.map_err(|error| {
             tracing::error!(%error, "results could not be sorted");
             Problem::internal()
         })?;

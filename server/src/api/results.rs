@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use ::api::{
-    DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS, ResultFormat, ResultPage, ResultSort, ResultsQuery,
-};
+use ::api::{DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS, ResultFormat, ResultPage, ResultSort, ResultsQuery};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -86,7 +84,9 @@ pub(super) async fn results(
     let cursor = match &query.after {
         None => Cursor { rank: 0, step: None },
         Some(text) => Cursor::parse(text).ok_or_else(|| {
-            invalid(format!("after must be a cursor that an earlier page has returned, or a number of squares, not '{text}'"))
+            invalid(format!(
+                "after must be a cursor that an earlier page has returned, or a number of squares, not '{text}'"
+            ))
         })?,
     };
     let permit = Arc::clone(&state.journals).try_acquire_owned();
@@ -119,8 +119,7 @@ async fn page(
         return Err(Problem::new(StatusCode::CONFLICT, "results-changed", detail));
     }
     let limit = query.limit.unwrap_or(DEFAULT_PAGE_ROWS) as usize;
-    let Page { rows, next, found } =
-        read_page(&source, selection, cursor.rank, limit, SearchBudget::start()).await?;
+    let Page { rows, next, found } = read_page(&source, selection, cursor.rank, limit, SearchBudget::start()).await?;
     let matching = selection.count(&source.batch.folded().quilt).or(found);
     let searched = next.unwrap_or_else(|| source.len());
     let next = next.map(|rank| Cursor { rank, step: source.step }.to_string());

@@ -22,7 +22,8 @@ pub(crate) fn ResultsPanel(columns: Vec<Column>) -> impl IntoView {
     let results = Results::new(batch, columns);
     let is_open = batch.view.is_results_open;
     let has_rows = flag(move || results.with(|table| !table.is_empty()));
-    let is_loading = flag(move || results.with(Table::is_stale) && !has_rows.get() && results.failure.with(String::is_empty));
+    let is_loading =
+        flag(move || results.with(Table::is_stale) && !has_rows.get() && results.failure.with(String::is_empty));
     let reason = text(move || results.failure.get());
     view! {
         <details

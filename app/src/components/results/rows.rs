@@ -34,8 +34,8 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
         };
         results.with(|table| table.window().map(|row| key(table, row)).collect())
     });
-    let above = Signal::derive(move || results.with(|table| table.top_of(table.first())));
-    let below = Signal::derive(move || results.with(Table::space_below));
+    let above = text(move || pixels(results.with(|table| table.top_of(table.first()))));
+    let below = text(move || pixels(results.with(Table::space_below)));
     let is_busy = text(move || results.with(Table::is_stale).to_string());
     // Scrolls to the chosen square's row when it is chosen or the rows are first loaded, if it is known where that is.
     effect(move || {
@@ -92,12 +92,16 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
     }
 }
 
-/// An empty row as high as the rows that are not rendered, in pixels.
+fn pixels(count: usize) -> String {
+    format!("{count}px")
+}
+
+/// An empty row as high as the rows that are not rendered.
 #[component]
-fn Space(height: Signal<usize>) -> impl IntoView {
+fn Space(height: Signal<String>) -> impl IntoView {
     view! {
-        <When condition=flag(move || { height.get() > 0 })>
-            <tr aria-hidden="true" class="space" style:height=text(move || format!("{}px", height.get()))>
+        <When condition=flag(move || height.get() != pixels(0))>
+            <tr aria-hidden="true" class="space" style:height=height>
                 <td></td>
             </tr>
         </When>
@@ -196,7 +200,9 @@ fn reason_cell(results: Results, reason: &str, message: String) -> AnyView {
 
 fn cell(place: usize, text: String) -> AnyView {
     let swatch = match place {
-        STATE => Some(view! { <span class="chip" data-state=text.replace(' ', "-") aria-hidden="true"></span> }.into_any()),
+        STATE => {
+            Some(view! { <span class="chip" data-state=text.replace(' ', "-") aria-hidden="true"></span> }.into_any())
+        }
         COLOR if !text.is_empty() => {
             Some(view! { <span class="chip" style=format!("background:{text}") aria-hidden="true"></span> }.into_any())
         }

@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use viewer::table::Column;
 use viewer::{Connection, Table};
 
-use crate::components::shared::text;
+use crate::components::shared::{memo_text, optional, text};
 use crate::live::Batch;
 use crate::live::fetch::use_document;
 use crate::live::shared::{Shared, effect, later};
@@ -41,7 +41,7 @@ impl Results {
             typed: RwSignal::new(0),
         };
         let is_open = batch.view.is_results_open;
-        let path = Signal::derive(move || {
+        let path = optional(move || {
             let query = results.with(Table::request).filter(|_| is_open.get())?;
             Some(format!("/api/batches/{}/results{query}", batch.id))
         });
@@ -60,9 +60,9 @@ impl Results {
             None => {}
         });
         // The rows are loaded again when a lap starts or ends, and when the connection is back after a failure.
-        let lap = Memo::new(move |_| {
+        let lap = memo_text(move || {
             let summary = batch.channel.signals.summary.get();
-            (summary.lap, summary.status.is_over())
+            format!("{} {}", summary.lap, summary.status.is_over())
         });
         effect(move || {
             lap.track();

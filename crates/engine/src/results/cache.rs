@@ -93,7 +93,11 @@ impl ResultCache {
     }
 
     /// The items of a batch, loaded at most once at the same time.
-    pub(crate) async fn items<F>(&self, batch: &Arc<LiveBatch>, load: impl FnOnce() -> F) -> Result<Arc<Items>, JournalError>
+    pub(crate) async fn items<F>(
+        &self,
+        batch: &Arc<LiveBatch>,
+        load: impl FnOnce() -> F,
+    ) -> Result<Arc<Items>, JournalError>
     where
         F: Future<Output = Result<Items, JournalError>>,
     {
@@ -125,9 +129,7 @@ impl ResultCache {
 
     /// Drops entries that have expired, and those of batches that were removed.
     pub(crate) fn forget_unused(&self) {
-        let is_old = |entry: &CachedResults, used: &Instant| {
-            used.elapsed() > TTL || entry.batch.is_removed()
-        };
+        let is_old = |entry: &CachedResults, used: &Instant| used.elapsed() > TTL || entry.batch.is_removed();
         let forgotten: Vec<_> = self.entries().extract_if(|_, (entry, used)| is_old(entry, used)).collect();
         drop(forgotten);
     }

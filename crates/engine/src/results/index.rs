@@ -238,7 +238,9 @@ mod tests {
         assert!(!builder.apply(&next, 1) && builder.apply(&next, 2));
         let index = builder.finish(Order::new(TaskOrder::Input, 1, 6));
         let attempt = |index: &AttemptIndex, square| {
-            index.attempt(Index(square)).map(|attempt| (attempt.number, attempt.took_ms, attempt.worker.map(String::from)))
+            index
+                .attempt(Index(square))
+                .map(|attempt| (attempt.number, attempt.took_ms, attempt.worker.map(String::from)))
         };
         assert_eq!(attempt(&index, 1), Some((2, 4, Some("b".into()))));
         assert_eq!(attempt(&index, 2), Some((1, 9, Some("a".into()))));
