@@ -9,7 +9,7 @@
 //! - [`scene`]: what a painter draws: a quilt, its attempts and a look
 //! - [`look`]: which value the color of a square shows, and which squares stand out
 //! - [`zoom`], [`gesture`], [`keys`]: which part of the quilt is visible, and how pointers and arrow keys change it
-//! - [`table`]: the results as sorted, filtered rows, of which a window is rendered
+//! - [`table`]: the results as rows that are loaded and rendered around what is in sight
 //! - [`pace`]: how fast tasks finish; [`backoff`]: when to reconnect
 //! - [`connection`]: what is known of the connection
 //! - [`words`], [`format`](mod@format): headlines, labels, numbers and durations for people

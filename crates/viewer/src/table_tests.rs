@@ -28,6 +28,7 @@ impl Server {
         let query = request.split('#').next().unwrap_or_default();
         let member = |name: &str| query.split(['?', '&']).find_map(|member| member.strip_prefix(&format!("{name}=")));
         let start: usize = member("after").map_or(0, |after| after.parse().expect("a cursor"));
+        let text = member("text").map(|text| text.replace("%20", " "));
         let is_failed = member("state") == Some("failed");
         let is_reversed = member("order") == Some("desc");
         let (mut rows, mut next) = (Vec::new(), None);
@@ -38,7 +39,7 @@ impl Server {
                 break;
             }
             let is_wanted = !is_failed || line.failed.is_some();
-            if is_wanted && member("text").is_none_or(|text| line.failed.as_deref().is_some_and(|it| it.contains(text)))
+            if is_wanted && text.as_ref().is_none_or(|text| line.failed.as_deref().is_some_and(|it| it.contains(text)))
             {
                 rows.push(line);
             }
@@ -117,7 +118,7 @@ fn filtered_rows_follow_cursors() {
     assert_eq!(squares(&table), (0..48).map(|place| place * 10).collect::<Vec<u32>>());
     table.set_first(80);
     assert_eq!(server.serve(&mut table), 1);
-    assert_eq!(server.requests[1], "?format=json&attempts=true&limit=100&after=1000&state=failed#1");
+    assert_eq!(server.requests[1], "?format=json&attempts=true&limit=100&after=991&state=failed#1");
     assert_eq!(table.len(), 200);
     assert_eq!(squares(&table)[0], 800);
     let (square, index) = at(1_990);
