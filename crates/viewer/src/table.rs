@@ -1,9 +1,11 @@
 //! The results of a batch as a table. The server filters, sorts and pages them; the table holds the rows around what is in sight.
 
+mod columns;
+
 use api::{ResultLine, ResultPage, ResultSort, SortOrder};
 use quilt::{Index, Square};
-use serde::{Deserialize, Serialize};
 
+pub use self::columns::{ATTEMPTS, COLOR, Column, DURATION, ITEM, REASON, SQUARE, STATE, Value, WORKER, sort_of};
 use crate::format;
 
 /// The height of a row, in CSS pixels.
@@ -27,64 +29,6 @@ const MAX_LOADED_ROWS: usize = 1_000;
 /// The height of the largest table, in CSS pixels. Browsers limit heights, the lowest limit being near 17.8 million. In a higher table a
 /// pixel stands for more than its share of a row.
 const MAX_HEIGHT_PX: u64 = 16_000_000;
-
-/// The places of the columns of every kind of work.
-pub const ITEM: usize = 0;
-/// The column that names the square.
-pub const SQUARE: usize = 1;
-/// The column with the state.
-pub const STATE: usize = 2;
-/// The column with the color.
-pub const COLOR: usize = 3;
-/// The column with the duration of the last attempt.
-pub const DURATION: usize = 4;
-/// The column with the number of the last attempt.
-pub const ATTEMPTS: usize = 5;
-/// The column with the worker of the last attempt.
-pub const WORKER: usize = 6;
-/// The column that says why the task failed.
-pub const REASON: usize = 7;
-
-/// The columns of every kind of work: a name, and a label above it.
-const COMMON_COLUMNS: [(&str, &str); 8] = [
-    ("item", "Item"),
-    ("square", "Square"),
-    ("state", "State"),
-    ("color", "Color"),
-    ("duration", "Duration"),
-    ("attempts", "Attempts"),
-    ("worker", "Worker"),
-    ("failed", "Reason"),
-];
-
-/// A column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Column {
-    /// The name of the value in results.
-    pub name: String,
-    /// The text in the header.
-    pub label: String,
-}
-
-/// A value of a task's detail as text: lists and objects as JSON, `null` as no text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Value(String);
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<&serde_json::Value> for Value {
-    fn from(value: &serde_json::Value) -> Self {
-        Self(match value {
-            serde_json::Value::Null => String::new(),
-            serde_json::Value::String(text) => text.clone(),
-            value => value.to_string(),
-        })
-    }
-}
 
 /// Encodes a text for the query of a URL. A browser has the tables for that itself.
 pub type Encode = fn(&str) -> String;
@@ -138,10 +82,9 @@ impl Table {
     /// An empty table with the columns of all kinds and those of one kind.
     #[must_use]
     pub fn new(own: Vec<Column>, encode: Encode) -> Self {
-        let common = COMMON_COLUMNS.map(|(name, label)| Column { name: name.into(), label: label.into() });
         Self {
             encode,
-            columns: common.into_iter().chain(own).collect(),
+            columns: columns::common().into_iter().chain(own).collect(),
             used: Vec::new(),
             text: String::new(),
             state: String::new(),
@@ -226,32 +169,27 @@ impl Table {
         let (len, is_filtered) = (rows.len(), self.is_filtered());
         match self.chunks.iter_mut().find(|chunk| chunk.first == first && chunk.len == len) {
             Some(dropped) => dropped.rows = rows,
-            None if is_filtered => {
-                // If these rows were known before, the squares have changed: what follows them is loaded again.
-                self.chunks.retain(|chunk| chunk.first < first);
-                (self.len, self.next, self.searched) = (first + len, next, searched);
-                if self.next.is_none() {
-                    self.matching = u32::try_from(self.len).ok();
-                }
-                self.add(Chunk { first, cursor, len, rows });
-            }
             None => {
-                self.chunks.retain(|chunk| chunk.first != first);
-                self.len = self.matching.unwrap_or_default() as usize;
-                self.next = None;
-                self.add(Chunk { first, cursor, len, rows });
+                if is_filtered {
+                    // If these rows were known before, the squares have changed: what follows them is loaded again.
+                    self.chunks.retain(|chunk| chunk.first < first);
+                    (self.len, self.next, self.searched) = (first + len, next, searched);
+                    if self.next.is_none() {
+                        self.matching = u32::try_from(self.len).ok();
+                    }
+                } else {
+                    self.chunks.retain(|chunk| chunk.first != first);
+                    (self.len, self.next) = (self.matching.unwrap_or_default() as usize, None);
+                }
+                if len > 0 {
+                    self.chunks.push(Chunk { first, cursor, len, rows });
+                }
             }
         }
         if self.first >= self.len && self.next.is_none() {
             self.first = 0;
         }
         self.drop_distant(first);
-    }
-
-    fn add(&mut self, chunk: Chunk) {
-        if chunk.len > 0 {
-            self.chunks.push(chunk);
-        }
     }
 
     /// Notes which columns have values.
@@ -334,22 +272,7 @@ impl Table {
     /// The value of a row in a column; empty if it has none.
     #[must_use]
     pub fn text(&self, row: &ResultLine, place: usize) -> String {
-        let detail = || {
-            let value = row.detail.as_ref()?.get(&self.columns.get(place)?.name)?;
-            Some(Value::from(value).0)
-        };
-        match place {
-            ITEM => row.item.clone(),
-            SQUARE => Some(format!("{}, {}", row.row, row.column)),
-            STATE => Some(row.state.words().into()),
-            COLOR => row.color.clone(),
-            DURATION => row.took_ms.map(|took_ms| format::duration(took_ms.into())),
-            ATTEMPTS => row.attempts.map(|attempts| attempts.to_string()),
-            WORKER => row.worker.clone(),
-            REASON => row.failed.clone(),
-            _ => detail(),
-        }
-        .unwrap_or_default()
+        self.columns.get(place).map_or(String::new(), |column| columns::text(row, place, column))
     }
 
     /// How far below the start of the table a row begins, in pixels.
@@ -472,18 +395,5 @@ impl Table {
     }
 }
 
-/// By what a column is sorted, if it can be.
-#[must_use]
-pub fn sort_of(column: usize) -> Option<ResultSort> {
-    match column {
-        SQUARE => Some(ResultSort::Square),
-        STATE => Some(ResultSort::State),
-        DURATION => Some(ResultSort::Duration),
-        ATTEMPTS => Some(ResultSort::Attempts),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;
