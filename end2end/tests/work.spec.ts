@@ -96,6 +96,20 @@ test("pages are fetched, and their results are found, sorted and shown both ways
   // 5, 50 to 55 and 57 to 59. Page 56 is missing.
   await expect(page.getByRole("status", { name: "Rows" })).toHaveText("10 of 60 squares");
   await page.getByLabel("Find").fill("");
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText("60 squares");
+  // The item comes first, and there is no column without a value.
+  const headers = ["Item", "Square", "State", "Color", "Duration", "Attempts", "Worker", "Reason"];
+  await expect(table.getByRole("columnheader")).toContainText(headers);
+  await expect(rows.nth(2).getByRole("rowheader")).toHaveText(`${address}/1`);
+  // A reason selects its failures.
+  await page.getByLabel("Show", { exact: true }).selectOption("failed");
+  await rows.nth(1).getByRole("cell").getByRole("button", { name: "404 Not Found" }).click();
+  const reason = page.getByRole("button", { name: "Reason: 404 Not Found" });
+  await page.getByLabel("Show", { exact: true }).selectOption("all squares");
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText("9 of 60 squares");
+  await reason.click();
+  await expect(reason).toHaveCount(0);
+  await expect(page.getByRole("status", { name: "Rows" })).toHaveText("60 squares");
   const bySquare = page.getByRole("columnheader", { name: "Square" });
   await bySquare.getByRole("button").click();
   await expect(bySquare).toHaveAttribute("aria-sort", "ascending");

@@ -37,13 +37,6 @@ impl Document {
         let is_wanted = path.is_some() && self.path.with(|(wanted, _)| *wanted == path);
         is_wanted.then(|| serde_json::from_str(&loaded?).map_err(transport))
     }
-
-    /// The documents of an NDJSON response, one per line.
-    pub(crate) fn get_lines<T: DeserializeOwned>(self) -> Option<Result<Vec<T>, ActionError>> {
-        let (path, loaded) = self.loaded.get()?;
-        let lines = |text: String| text.lines().map(|line| serde_json::from_str(line).map_err(transport)).collect();
-        path.is_some().then(|| loaded.and_then(lines))
-    }
 }
 
 async fn text(path: &str) -> Result<String, ActionError> {

@@ -40,5 +40,7 @@ pub use event::{BatchEvent, ConcurrencyEvent, EventStatus, LapEvent, LapSet, Squ
 pub use launch::{LapRequest, LaunchRequest, Number, WorkSpec};
 pub use problem::ProblemDocument;
 pub use receipt::{JournalQuery, LastAcross, ReceiptDocument, ReceiptQuery, SlowTask};
-pub use result::{ResultFormat, ResultLine, ResultsQuery};
+pub use result::{
+    DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS, ResultFormat, ResultLine, ResultPage, ResultSort, ResultsQuery, SortOrder,
+};
 pub use square::{Attempt, Square, SquareDocument, TaskState, Waiting, WaitingFor};

@@ -9,6 +9,10 @@ use crate::square::TaskState;
 // The declaration order is the order in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ResultLine {
+    /// The number of the last attempt at its task in the lap in which it was made. Absent unless [`ResultsQuery::attempts`] asks for it,
+    /// before the lap has ended, and if its task was never started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
     /// Its color, `#` and six hexadecimal digits; absent unless `state` is `done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub color: Option<String>,
@@ -31,6 +35,27 @@ pub struct ResultLine {
     pub row: u32,
     /// The state of its task.
     pub state: TaskState,
+    /// How long the last attempt took, in milliseconds. Absent like `attempts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u32>,
+    /// The name of the worker that made the last attempt. Absent like `attempts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+/// A page of results, as [`ResultFormat::Json`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResultPage {
+    /// The squares that match, in the requested order. There may be fewer than the limit, or none, although more follow: a text search
+    /// stops when its time is used up, and a page has a limit of bytes.
+    pub rows: Vec<ResultLine>,
+    /// The cursor of the next page, for [`ResultsQuery::after`]; `null` if this is the last page.
+    pub next: Option<String>,
+    /// How many squares match; `null` if that is not known. It is known without a text, and if the first page of a text search reaches the
+    /// last square in time.
+    pub matching: Option<u32>,
+    /// How many squares this page and those before it have gone through.
+    pub searched: u32,
 }
 
 /// The query of `GET /api/batches/{id}/results`.
@@ -46,9 +71,94 @@ pub struct ResultsQuery {
     /// Only squares that failed for this reason; all if absent. Not with [`ResultFormat::Png`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The maximum number of squares in the response; no limit if absent. Not with [`ResultFormat::Png`].
+    /// The most squares to return. Not with [`ResultFormat::Png`]. If it is absent, a page has [`DEFAULT_PAGE_ROWS`] rows, and a file all
+    /// of them. A larger one than [`MAX_PAGE_ROWS`] is refused together with the members below that ask for a page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// Asks for the page after this cursor, which an earlier page returned. For a page that is not filtered, it may also be the number of
+    /// squares to skip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Only squares with this text in their position, item, color, reason, message or detail. Ignores case. Asks for a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The value by which the squares are ordered; reading order if it is absent. Asks for a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sort: Option<ResultSort>,
+    /// The direction; ascending if it is absent. Asks for a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<SortOrder>,
+    /// Adds the number, the duration and the worker of the last attempt to each line, once the lap has ended. Not with
+    /// [`ResultFormat::Png`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attempts: bool,
+}
+
+impl ResultsQuery {
+    /// Whether it has a member that only pages have.
+    #[must_use]
+    pub const fn asks_for_page(&self) -> bool {
+        self.after.is_some() || self.text.is_some() || self.sort.is_some() || self.order.is_some()
+    }
+}
+
+/// The rows of a page without a limit.
+pub const DEFAULT_PAGE_ROWS: u32 = 100;
+
+/// The most rows of a page.
+pub const MAX_PAGE_ROWS: u32 = 1_000;
+
+/// The value by which results are ordered. Squares with the same value are in reading order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResultSort {
+    /// Reading order: by row, then by column.
+    Square,
+    /// By state: done, failed, not run. Only once the lap has ended.
+    State,
+    /// By the duration of the last attempt; squares without one are last in either direction. Only once the lap has ended.
+    Duration,
+    /// By the number of the last attempt; squares without one are last in either direction. Only once the lap has ended.
+    Attempts,
+}
+
+impl ResultSort {
+    /// Every value.
+    pub const ALL: [Self; 4] = [Self::Square, Self::State, Self::Duration, Self::Attempts];
+
+    /// The word for it, as in a query.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Square => "square",
+            Self::State => "state",
+            Self::Duration => "duration",
+            Self::Attempts => "attempts",
+        }
+    }
+}
+
+/// The direction of an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SortOrder {
+    /// Smallest first.
+    #[default]
+    #[serde(rename = "asc")]
+    Ascending,
+    /// Largest first.
+    #[serde(rename = "desc")]
+    Descending,
+}
+
+impl SortOrder {
+    /// The word for it, as in a query.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ascending => "asc",
+            Self::Descending => "desc",
+        }
+    }
 }
 
 /// A format of results.
@@ -61,11 +171,13 @@ pub enum ResultFormat {
     Csv,
     /// The pictures of all tasks, joined; one pixel per square if the work has no pictures.
     Png,
+    /// A page as one [`ResultPage`].
+    Json,
 }
 
 impl ResultFormat {
-    /// All formats.
-    pub const ALL: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Png];
+    /// The formats of files, which have all squares.
+    pub const FILES: [Self; 3] = [Self::Ndjson, Self::Csv, Self::Png];
 
     /// Returns the word in queries, which is also the file extension.
     #[must_use]
@@ -74,6 +186,7 @@ impl ResultFormat {
             Self::Ndjson => "ndjson",
             Self::Csv => "csv",
             Self::Png => "png",
+            Self::Json => "json",
         }
     }
 }
@@ -86,6 +199,7 @@ mod tests {
     #[test]
     fn a_line_leaves_out_what_there_is_not() {
         let pending = ResultLine {
+            attempts: None,
             row: 1,
             column: 2,
             item: None,
@@ -94,6 +208,8 @@ mod tests {
             failed: None,
             reason: None,
             detail: None,
+            took_ms: None,
+            worker: None,
         };
         assert_golden(&pending, r#"{"column":2,"row":1,"state":"pending"}"#);
         let done = ResultLine {
@@ -108,11 +224,21 @@ mod tests {
             state: TaskState::Failed,
             failed: Some("no such host: a.example".into()),
             reason: Some("no such host".into()),
-            ..pending
+            ..pending.clone()
         };
         assert_golden(
             &failed,
             r#"{"column":2,"failed":"no such host: a.example","reason":"no such host","row":1,"state":"failed"}"#,
+        );
+        let tried = ResultLine { attempts: Some(2), took_ms: Some(7), worker: Some("host/1".into()), ..pending };
+        assert_golden(&tried, r#"{"attempts":2,"column":2,"row":1,"state":"pending","took_ms":7,"worker":"host/1"}"#);
+        let page = ResultPage { rows: vec![tried], next: Some("7".into()), matching: None, searched: 7 };
+        assert_golden(
+            &page,
+            concat!(
+                r#"{"rows":[{"attempts":2,"column":2,"row":1,"state":"pending","took_ms":7,"worker":"host/1"}],"#,
+                r#""next":"7","matching":null,"searched":7}"#
+            ),
         );
     }
 
@@ -124,15 +250,33 @@ mod tests {
             state: Some(TaskState::Failed),
             reason: Some("timed out".into()),
             limit: Some(5),
+            ..ResultsQuery::default()
         };
         assert_golden(&query, r#"{"format":"ndjson","state":"failed","reason":"timed out","limit":5}"#);
+        assert!(!query.asks_for_page());
+        let page = ResultsQuery {
+            after: Some("5".into()),
+            text: Some("a".into()),
+            sort: Some(ResultSort::Duration),
+            order: Some(SortOrder::Descending),
+            attempts: true,
+            ..ResultsQuery::default()
+        };
+        assert_golden(&page, r#"{"after":"5","text":"a","sort":"duration","order":"desc","attempts":true}"#);
+        assert!(page.asks_for_page());
         assert!(serde_json::from_str::<ResultsQuery>(r#"{"color":1}"#).is_err());
     }
 
     #[test]
     fn formats_are_words() {
-        for format in ResultFormat::ALL {
+        for format in ResultFormat::FILES.into_iter().chain([ResultFormat::Json]) {
             assert_golden(&format, &format!(r#""{}""#, format.as_str()));
+        }
+        for sort in ResultSort::ALL {
+            assert_golden(&sort, &format!(r#""{}""#, sort.as_str()));
+        }
+        for order in [SortOrder::Ascending, SortOrder::Descending] {
+            assert_golden(&order, &format!(r#""{}""#, order.as_str()));
         }
     }
 }

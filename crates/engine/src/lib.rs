@@ -13,6 +13,7 @@
 //! - [`cluster`]: the interface to other nodes, and the messages between them
 //! - `panics`: catches the panics of tasks and logs them once per batch; `panic_message`: extracts their messages
 //! - `lease_id`: the fencing token of a task; `checksum`: checksums of stored values; `clock`: the time of day
+//! - `results`: caches what pages of results need: the last attempt of each square, orders, items
 //! - `slots`: slot classes of tasks, and the slots of nodes
 //! - [`work`]: kinds of work, one file each
 //! - [`embedded`]: the journal of a single process, on SQLite; [`jetstream`]: journal and cluster on NATS
@@ -30,6 +31,7 @@ mod lease_id;
 pub mod live;
 mod panic_message;
 mod panics;
+mod results;
 mod slots;
 pub mod work;
 mod worker;
@@ -39,4 +41,5 @@ pub use cluster::Cluster;
 pub use engine::{ControlError, Engine, LaunchError, Launcher, Settings, SquareRecord, SquareResult, TooManyRunning};
 pub use journal::{Journal, JournalError, Offset, Retention};
 pub use live::{LiveBatch, Messages, Next, Viewer};
+pub use results::{AttemptIndex, IndexedAttempt, Items, SortedSquares};
 pub use slots::{BySlotClass, MAX_SLOTS, Node, SlotClass, Slots};

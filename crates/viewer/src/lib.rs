@@ -10,7 +10,7 @@
 //! - [`look`]: what the colors of squares represent, and which squares are highlighted
 //! - [`layout`]: where the squares are on the screen
 //! - [`zoom`], [`gesture`], [`keys`]: the visible part of the quilt, and its control by pointers and keys
-//! - [`table`]: the results as sorted and filtered rows, of which a window is rendered
+//! - [`table`]: the results as rows that are loaded and rendered around the visible ones
 //! - [`pace`]: the rate of settled tasks; [`backoff`]: delays of reconnects
 //! - [`connection`]: the state of the connection
 //! - [`words`], [`format`](mod@format): headlines, labels, numbers and durations

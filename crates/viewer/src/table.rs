@@ -1,354 +1,399 @@
-//! The results of a batch as a table: sorted, filtered, and rendered a window at a time.
+//! The results of a batch as a table. The server filters, sorts and pages them; the table holds the rows around what is in sight.
 
-use std::cmp::Ordering;
+mod columns;
 
-use api::ResultLine;
-use quilt::Square;
-use serde::{Deserialize, Serialize};
+use api::{ResultLine, ResultPage, ResultSort, SortOrder};
+use quilt::{Index, Square};
 
-/// The maximum number of rows that the page loads. Files contain all of them.
-pub const MAX_ROWS: usize = 20_000;
+pub use self::columns::{ATTEMPTS, COLOR, Column, DURATION, ITEM, REASON, SQUARE, STATE, Value, WORKER, sort_of};
+use crate::format;
 
 /// The height of a row, in CSS pixels.
 pub const ROW_HEIGHT_PX: usize = 34;
 
-/// The number of rendered rows: the visible ones, and some above and below.
+/// How many rows are rendered: those in sight, and some above and below.
 pub const WINDOW_ROWS: usize = 48;
 
-/// The number of rendered rows above the visible ones.
+/// How many of those are above what is in sight.
 const ROWS_ABOVE: usize = 12;
 
-/// The window moves in steps of this many rows.
+/// The window moves by this many rows at a time.
 const WINDOW_STEP_ROWS: usize = 8;
 
-/// The index of the column with the square.
-pub const SQUARE_COLUMN: usize = 0;
+/// How many rows are loaded at once.
+const PAGE_ROWS: usize = 100;
 
-/// The index of the column with the state.
-pub const STATE_COLUMN: usize = 2;
+/// How many rows are in memory, at most.
+const MAX_LOADED_ROWS: usize = 1_000;
 
-/// The names and labels of the columns of all kinds of work.
-const COMMON_COLUMNS: [(&str, &str); 4] =
-    [("square", "Square"), ("item", "Item"), ("state", "State"), ("failed", "Reason")];
+/// The height of the largest table, in CSS pixels. Browsers limit heights, the lowest limit being near 17.8 million. In a higher table a
+/// pixel stands for more than its share of a row.
+const MAX_HEIGHT_PX: u64 = 16_000_000;
 
-/// A column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Column {
-    /// The name of the value in results.
-    pub name: String,
-    /// The text in the header.
-    pub label: String,
-}
+/// Encodes a text for the query of a URL. A browser has the tables for that itself.
+pub type Encode = fn(&str) -> String;
 
-/// A value in a cell.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Value {
-    /// The result has no such value.
-    Nothing,
-    /// A number. Numbers are sorted before texts.
-    Number(f64),
-    /// Any other value. Lists and objects are JSON.
-    Text(String),
-}
-
-impl std::fmt::Display for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Nothing => Ok(()),
-            Self::Number(number) => write!(f, "{number}"),
-            Self::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-impl From<&serde_json::Value> for Value {
-    fn from(value: &serde_json::Value) -> Self {
-        match value {
-            serde_json::Value::Null => Self::Nothing,
-            serde_json::Value::String(text) => Self::Text(text.clone()),
-            // JSON numbers that are too large for a float are texts.
-            value => value.as_f64().map_or_else(|| Self::Text(value.to_string()), Self::Number),
-        }
-    }
-}
-
-impl From<Option<&str>> for Value {
-    fn from(text: Option<&str>) -> Self {
-        text.map_or(Self::Nothing, |text| Self::Text(text.into()))
-    }
-}
-
-/// The result of one square.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// Its square.
-    pub square: Square,
-    /// One value per column.
-    pub cells: Vec<Value>,
-    /// All values, as the filter searches them.
-    searched: String,
-}
-
-/// Makes texts that differ only in case equal, like [`str::to_lowercase`]. The browser has its own tables for this.
-pub type FoldCase = fn(&str) -> String;
-
-/// The direction in which a column is sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Smallest first.
-    Ascending,
-    /// Largest first.
-    Descending,
-}
-
-impl Direction {
-    /// The value of `aria-sort`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ascending => "ascending",
-            Self::Descending => "descending",
-        }
-    }
+/// Rows that the server returned together.
+#[derive(Debug)]
+struct Chunk {
+    /// The number of the first row, from 0.
+    first: usize,
+    /// The cursor that returned them.
+    cursor: String,
+    /// How many there are.
+    len: usize,
+    /// Empty if they were dropped to save memory.
+    rows: Vec<ResultLine>,
 }
 
 /// The table.
 #[derive(Debug)]
 pub struct Table {
-    fold_case: FoldCase,
+    encode: Encode,
     columns: Vec<Column>,
-    rows: Vec<Row>,
-    sort: Option<(usize, Direction)>,
-    filter: String,
-    only: Option<String>,
-    /// The indices of the rows that match, sorted.
-    order: Vec<u32>,
+    /// Whether a loaded row had a value, for each column.
+    used: Vec<bool>,
+    text: String,
+    state: String,
+    reason: String,
+    sort: Option<(ResultSort, SortOrder)>,
+    /// Counts the queries, so that no response to an earlier one is taken for the present one's.
+    query: u32,
+    /// Counts the filters and orders that were set.
+    selections: u32,
+    /// Whether the rows are those of an earlier query, and shown until the first response to the present one.
+    is_stale: bool,
+    /// Counts the changes that replace rendered rows.
+    generation: u32,
+    chunks: Vec<Chunk>,
+    /// How many rows there are to show. With a filter, those that are known so far.
+    len: usize,
+    /// With a filter, the cursor after the known rows, if more may follow.
+    next: Option<String>,
+    /// How many rows match, if that is known.
+    matching: Option<u32>,
+    /// How many squares were searched.
+    searched: u32,
+    /// The first row to render.
+    first: usize,
 }
 
 impl Table {
-    /// Creates an empty table with the columns of all kinds and those of one kind. `fold_case` makes the filter case-insensitive.
+    /// An empty table with the columns of all kinds and those of one kind.
     #[must_use]
-    pub fn new(own: Vec<Column>, fold_case: FoldCase) -> Self {
-        let common = COMMON_COLUMNS.map(|(name, label)| Column { name: name.into(), label: label.into() });
+    pub fn new(own: Vec<Column>, encode: Encode) -> Self {
         Self {
-            fold_case,
-            columns: common.into_iter().chain(own).collect(),
-            rows: Vec::new(),
+            encode,
+            columns: columns::common().into_iter().chain(own).collect(),
+            used: Vec::new(),
+            text: String::new(),
+            state: String::new(),
+            reason: String::new(),
             sort: None,
-            filter: String::new(),
-            only: None,
-            order: Vec::new(),
+            query: 0,
+            selections: 0,
+            is_stale: true,
+            generation: 0,
+            chunks: Vec::new(),
+            len: 0,
+            next: None,
+            matching: None,
+            searched: 0,
+            first: 0,
         }
     }
 
-    /// Replaces the rows, which are in the order of the squares.
-    pub fn set_results(&mut self, results: &[ResultLine]) {
-        self.rows = results.iter().map(|result| self.row(result)).collect();
-        self.update_order();
-    }
-
-    fn row(&self, result: &ResultLine) -> Row {
-        let square = Square { row: place(result.row), column: place(result.column) };
-        let own = self.columns.iter().skip(COMMON_COLUMNS.len()).map(|column| {
-            let value = result.detail.as_ref().and_then(|detail| detail.get(&column.name));
-            value.map_or(Value::Nothing, Value::from)
-        });
-        let common = [
-            Value::Text(format!("{}, {}", square.row, square.column)),
-            Value::from(result.item.as_deref()),
-            Value::Text(result.state.words().into()),
-            Value::from(result.failed.as_deref()),
+    /// The query of the next request, with a fragment that differs for each query; `None` if all rows in the window are loaded.
+    #[must_use]
+    pub fn request(&self) -> Option<String> {
+        let (_, cursor) = self.wanted()?;
+        let (sort, order) = self.sort.map_or(("", ""), |(sort, order)| (sort.as_str(), order.as_str()));
+        let mut query = format!("?format=json&attempts=true&limit={PAGE_ROWS}");
+        let members = [
+            ("after", &*cursor),
+            ("text", &self.text),
+            ("state", &self.state),
+            ("reason", &self.reason),
+            ("sort", sort),
+            ("order", order),
         ];
-        let cells: Vec<Value> = common.into_iter().chain(own).collect();
-        // A filter has no line breaks, so it matches within a cell.
-        let searched: String = cells.iter().flat_map(|cell| [cell.to_string(), "\n".into()]).collect();
-        Row { square, searched: (self.fold_case)(&searched), cells }
+        for (name, value) in members {
+            if !value.is_empty() {
+                query.extend(["&", name, "=", &(self.encode)(value)]);
+            }
+        }
+        query.push('#');
+        query.push_str(&self.query.to_string());
+        Some(query)
     }
 
-    /// The number of all rows, matching or not.
+    /// The number of the first row of the next request, and its cursor.
+    fn wanted(&self) -> Option<(usize, String)> {
+        if self.is_filtered() {
+            if self.is_stale {
+                return Some((0, String::new()));
+            }
+            let row = (self.first..self.first + WINDOW_ROWS).find(|row| self.row(*row).is_none())?;
+            let dropped = self.chunks.iter().find(|chunk| (chunk.first..chunk.first + chunk.len).contains(&row));
+            return match dropped {
+                Some(chunk) => Some((chunk.first, chunk.cursor.clone())),
+                None => Some((self.len, self.next.clone()?)),
+            };
+        }
+        // Without a filter, the number of a row is its cursor.
+        let row = match self.is_stale {
+            true => self.first,
+            false => {
+                let end = self.len.min(self.first + WINDOW_ROWS);
+                (self.first..end).find(|row| self.row(*row).is_none())?
+            }
+        };
+        let start = row - row % PAGE_ROWS;
+        // A page of large rows ends early.
+        let start = if self.is_stale || self.row(start).is_none() { start } else { row };
+        Some((start, if start == 0 { String::new() } else { start.to_string() }))
+    }
+
+    /// Adds the response to the present request.
+    pub fn receive(&mut self, page: ResultPage) {
+        let Some((first, cursor)) = self.wanted() else { return };
+        if std::mem::take(&mut self.is_stale) {
+            self.chunks.clear();
+            self.used = self.columns.iter().map(|_| false).collect();
+            self.matching = None;
+            self.generation += 1;
+        }
+        let ResultPage { rows, next, matching, searched } = page;
+        self.note_used(&rows);
+        self.matching = matching.or(self.matching);
+        let (len, is_filtered) = (rows.len(), self.is_filtered());
+        match self.chunks.iter_mut().find(|chunk| chunk.first == first && chunk.len == len) {
+            Some(dropped) => dropped.rows = rows,
+            None => {
+                if is_filtered {
+                    // If these rows were known before, the squares have changed: what follows them is loaded again.
+                    self.chunks.retain(|chunk| chunk.first < first);
+                    (self.len, self.next, self.searched) = (first + len, next, searched);
+                    if self.next.is_none() {
+                        self.matching = u32::try_from(self.len).ok();
+                    }
+                } else {
+                    self.chunks.retain(|chunk| chunk.first != first);
+                    (self.len, self.next) = (self.matching.unwrap_or_default() as usize, None);
+                }
+                if len > 0 {
+                    self.chunks.push(Chunk { first, cursor, len, rows });
+                }
+            }
+        }
+        if self.first >= self.len && self.next.is_none() {
+            self.first = 0;
+        }
+        self.drop_distant(first);
+    }
+
+    /// Notes which columns have values.
+    fn note_used(&mut self, rows: &[ResultLine]) {
+        for place in 0..self.columns.len() {
+            let has_value = || rows.iter().any(|row| !self.text(row, place).is_empty());
+            if self.used.get(place) == Some(&false) && has_value() {
+                // Rendered rows lack the column.
+                self.generation += 1;
+                if let Some(used) = self.used.get_mut(place) {
+                    *used = true;
+                }
+            }
+        }
+    }
+
+    /// Drops rows that are far from the window, but not those that start at `kept`.
+    fn drop_distant(&mut self, kept: usize) {
+        let mut loaded: usize = self.chunks.iter().map(|chunk| chunk.rows.len()).sum();
+        while loaded > MAX_LOADED_ROWS {
+            let others = self.chunks.iter_mut().filter(|chunk| chunk.first != kept && !chunk.rows.is_empty());
+            let Some(farthest) = others.max_by_key(|chunk| chunk.first.abs_diff(self.first)) else { return };
+            loaded -= std::mem::take(&mut farthest.rows).len();
+        }
+    }
+
+    /// How many rows there are to show. With a filter, those that are known so far.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.len
     }
 
-    /// Whether there are no rows.
+    /// Whether there are no rows to show.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.len == 0
     }
 
-    /// The number of matching rows.
+    /// Whether the response to the present query has not arrived yet.
     #[must_use]
-    pub fn matching(&self) -> usize {
-        self.order.len()
+    pub fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
-    /// The columns with at least one value, with their indices. Always includes the first column.
+    /// The first row to render.
+    #[must_use]
+    pub fn first(&self) -> usize {
+        self.first
+    }
+
+    /// The numbers of the rows to render.
+    #[must_use]
+    pub fn window(&self) -> std::ops::Range<usize> {
+        self.first..self.len.min(self.first + WINDOW_ROWS)
+    }
+
+    /// Moves the window.
+    pub fn set_first(&mut self, first: usize) {
+        self.first = first;
+    }
+
+    /// A row by its number; `None` if it is not loaded.
+    #[must_use]
+    pub fn row(&self, number: usize) -> Option<&ResultLine> {
+        self.chunks.iter().find_map(|chunk| chunk.rows.get(number.checked_sub(chunk.first)?))
+    }
+
+    /// A number that differs after every change of rendered rows.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The columns in which a loaded row has a value, with their places.
     #[must_use]
     pub fn used_columns(&self) -> Vec<(usize, &Column)> {
-        let is_used = |place: usize| {
-            place == SQUARE_COLUMN
-                || self.rows.iter().any(|row| row.cells.get(place).is_some_and(|cell| *cell != Value::Nothing))
-        };
-        self.columns.iter().enumerate().filter(|(place, _)| is_used(*place)).collect()
+        self.columns.iter().enumerate().filter(|(place, _)| self.used.get(*place) == Some(&true)).collect()
     }
 
-    /// The sorted column and its direction.
+    /// The value of a row in a column; empty if it has none.
     #[must_use]
-    pub fn sort(&self) -> Option<(usize, Direction)> {
+    pub fn text(&self, row: &ResultLine, place: usize) -> String {
+        self.columns.get(place).map_or(String::new(), |column| columns::text(row, place, column))
+    }
+
+    /// How far below the start of the table a row begins, in pixels.
+    #[must_use]
+    pub fn top_of(&self, row: usize) -> usize {
+        let (row, len) = (row as u64, self.len.max(1) as u64);
+        // At most `MAX_HEIGHT_PX`.
+        (row * (len * ROW_HEIGHT_PX as u64).min(MAX_HEIGHT_PX) / len) as usize
+    }
+
+    /// The height of the rows after the window, in pixels.
+    #[must_use]
+    pub fn space_below(&self) -> usize {
+        let rendered = self.window().len() * ROW_HEIGHT_PX;
+        self.top_of(self.len).saturating_sub(self.top_of(self.first) + rendered)
+    }
+
+    /// The first row to render when the table is scrolled by `top` pixels. It stays where it is for small moves.
+    #[must_use]
+    pub fn first_at(&self, top: usize) -> usize {
+        let height = self.top_of(self.len).max(1) as u64;
+        let at_top = (top as u64 * self.len as u64 / height) as usize;
+        let wanted = at_top.saturating_sub(ROWS_ABOVE).min(self.len.saturating_sub(1));
+        if wanted.abs_diff(self.first) >= WINDOW_STEP_ROWS || wanted == 0 { wanted } else { self.first }
+    }
+
+    /// How far to scroll, in pixels, to bring the row of a square into sight; `None` if it is not known where that is.
+    #[must_use]
+    pub fn scroll_to(&self, square: Square, index: Index) -> Option<usize> {
+        let is_row = |row: &ResultLine| (row.row, row.column) == (square.row.into(), square.column.into());
+        let loaded = self.chunks.iter().find_map(|chunk| Some(chunk.first + chunk.rows.iter().position(is_row)?));
+        let row = loaded.or_else(|| match self.sort {
+            _ if self.is_filtered() => None,
+            None | Some((ResultSort::Square, SortOrder::Ascending)) => Some(index.0 as usize),
+            Some((ResultSort::Square, SortOrder::Descending)) => self.len.checked_sub(index.0 as usize + 1),
+            Some(_) => None,
+        })?;
+        (row < self.len).then(|| self.top_of(row.saturating_sub(3)))
+    }
+
+    /// What is known of the number of rows, for a batch of so many tasks.
+    #[must_use]
+    pub fn count(&self, tasks: u32) -> String {
+        let squares = format::squares(tasks);
+        match self.matching {
+            _ if self.chunks.is_empty() && self.next.is_none() && self.matching.is_none() => String::new(),
+            Some(matching) if matching == tasks => squares,
+            Some(matching) => format!("{} of {squares}", format::count(matching)),
+            None => {
+                let percent = u64::from(self.searched) * 100 / u64::from(tasks.max(1));
+                format!("{} found, {percent}% of {squares} searched", format::count(self.len as u32))
+            }
+        }
+    }
+
+    /// Whether the server selects rows, so that a row's number is not its cursor.
+    fn is_filtered(&self) -> bool {
+        [&self.text, &self.state, &self.reason].iter().any(|filter| !filter.is_empty())
+    }
+
+    /// The reason that rows have to have; empty for all of them.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Selects the rows with a text.
+    pub fn set_text(&mut self, text: &str) {
+        self.text = text.into();
+        self.start_query();
+    }
+
+    /// Selects squares in a state, by its name in the API; all for an empty one.
+    pub fn set_state(&mut self, state: &str) {
+        self.state = state.into();
+        self.start_query();
+    }
+
+    /// Selects squares that failed for a reason; all for an empty one.
+    pub fn set_reason(&mut self, reason: &str) {
+        self.reason = reason.into();
+        self.start_query();
+    }
+
+    /// The value by which the rows are sorted.
+    #[must_use]
+    pub fn sort(&self) -> Option<(ResultSort, SortOrder)> {
         self.sort
     }
 
-    /// The rows to render when the first one is `first`.
-    pub fn window(&self, first: usize) -> impl Iterator<Item = &Row> {
-        self.order.iter().skip(first).take(WINDOW_ROWS).filter_map(|row| self.rows.get(*row as usize))
-    }
-
-    /// The first row to render after scrolling to `top` pixels, if the current one is `first`. Small movements do not change it.
-    #[must_use]
-    pub fn first_at(&self, top: usize, first: usize) -> usize {
-        let wanted = (top / ROW_HEIGHT_PX).saturating_sub(ROWS_ABOVE).min(self.order.len().saturating_sub(1));
-        if wanted.abs_diff(first) >= WINDOW_STEP_ROWS || wanted == 0 { wanted } else { first }
-    }
-
-    /// The scroll offset, in pixels, that makes the row of a square visible; `None` if it does not match.
-    #[must_use]
-    pub fn scroll_to(&self, square: Square) -> Option<usize> {
-        let of_square = |row: &u32| self.rows.get(*row as usize).is_some_and(|row| row.square == square);
-        Some(self.order.iter().position(of_square)?.saturating_sub(3) * ROW_HEIGHT_PX)
-    }
-
-    /// Sets the text that matching rows contain, ignoring case.
-    pub fn set_filter(&mut self, filter: &str) {
-        self.filter = (self.fold_case)(filter);
-        self.update_order();
-    }
-
-    /// Sets the state, in words, of matching rows; empty for all states.
-    pub fn set_only(&mut self, only: &str) {
-        self.only = Some(only.to_owned()).filter(|only| !only.is_empty());
-        self.update_order();
-    }
-
-    /// Sorts by a column: ascending, with the next call descending, then not at all.
-    pub fn sort_by(&mut self, column: usize) {
+    /// Sorts by a value: ascending, on the next call descending, then not at all.
+    pub fn sort_by(&mut self, sort: ResultSort) {
         self.sort = match self.sort {
-            Some((known, Direction::Ascending)) if known == column => Some((column, Direction::Descending)),
-            Some((known, Direction::Descending)) if known == column => None,
-            _ => Some((column, Direction::Ascending)),
+            Some((known, SortOrder::Ascending)) if known == sort => Some((sort, SortOrder::Descending)),
+            Some((known, SortOrder::Descending)) if known == sort => None,
+            _ => Some((sort, SortOrder::Ascending)),
         };
-        self.update_order();
+        self.start_query();
     }
 
-    fn update_order(&mut self) {
-        let matches = |row: &Row| {
-            let is_in = |only: &str| matches!(row.cells.get(STATE_COLUMN), Some(Value::Text(state)) if state == only);
-            self.only.as_deref().is_none_or(is_in) && row.searched.contains(&self.filter)
-        };
-        let matching = self.rows.iter().enumerate().filter(|(_, row)| matches(row));
-        self.order = matching.map(|(place, _)| place as u32).collect();
-        if let Some((column, direction)) = self.sort {
-            let rows = &self.rows;
-            let cell = |place: &u32| rows.get(*place as usize).and_then(|row| row.cells.get(column));
-            self.order.sort_by(|a, b| match column {
-                // The rows are in the order of the squares.
-                SQUARE_COLUMN => directed(a.cmp(b), direction),
-                _ => compare(cell(a), cell(b), direction),
-            });
+    /// How often a filter or an order was set. Each time the table starts at its first row.
+    #[must_use]
+    pub fn selections(&self) -> u32 {
+        self.selections
+    }
+
+    fn start_query(&mut self) {
+        self.first = 0;
+        self.selections = self.selections.wrapping_add(1);
+        self.reload(true);
+    }
+
+    /// Loads the rows in the window again, and those elsewhere when they come into sight. While the batch runs, only its squares are sorted.
+    pub fn reload(&mut self, is_over: bool) {
+        if !is_over && self.sort.is_some_and(|(sort, _)| sort != ResultSort::Square) {
+            self.sort = None;
         }
+        self.query = self.query.wrapping_add(1);
+        self.is_stale = true;
     }
-}
-
-/// Converts a row or column of the API. Larger numbers are outside all grids.
-fn place(place: u32) -> u16 {
-    u16::try_from(place).unwrap_or(u16::MAX)
-}
-
-/// Compares numbers before texts, and places empty cells last in both directions.
-fn compare(a: Option<&Value>, b: Option<&Value>, direction: Direction) -> Ordering {
-    let is_empty = |cell: Option<&Value>| matches!(cell, None | Some(Value::Nothing));
-    match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => directed(a.total_cmp(b), direction),
-        (Some(Value::Text(a)), Some(Value::Text(b))) => directed(a.cmp(b), direction),
-        (a, b) if is_empty(a) || is_empty(b) => is_empty(a).cmp(&is_empty(b)),
-        (a, _) => {
-            directed(if matches!(a, Some(Value::Number(_))) { Ordering::Less } else { Ordering::Greater }, direction)
-        }
-    }
-}
-
-fn directed(ordering: Ordering, direction: Direction) -> Ordering {
-    if direction == Direction::Descending { ordering.reverse() } else { ordering }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn table() -> Table {
-        let column = |name: &str, label: &str| Column { name: name.into(), label: label.into() };
-        let mut table = Table::new(vec![column("status", "Status"), column("title", "Title")], str::to_lowercase);
-        let line = |column: u16, state: &str, detail: serde_json::Value| -> ResultLine {
-            let line = serde_json::json!({"row": 0, "column": column, "state": state, "detail": detail});
-            serde_json::from_value(line).expect("a result")
-        };
-        table.set_results(&[
-            line(0, "done", serde_json::json!({"status": 200, "title": "Beta"})),
-            line(1, "failed", serde_json::json!({"status": 404, "title": "alpha"})),
-            line(2, "pending", serde_json::Value::Null),
-            line(3, "done", serde_json::json!({"status": 30, "title": "Gamma"})),
-        ]);
-        table
-    }
-
-    fn shown(table: &Table) -> Vec<u16> {
-        table.window(0).map(|row| row.square.column).collect()
-    }
-
-    #[test]
-    fn rows_are_sorted_by_numbers_and_empty_cells_are_last() {
-        let mut table = table();
-        assert_eq!(shown(&table), [0, 1, 2, 3]);
-        table.sort_by(4);
-        assert_eq!(shown(&table), [3, 0, 1, 2]);
-        table.sort_by(4);
-        assert_eq!(shown(&table), [1, 0, 3, 2]);
-        table.sort_by(4);
-        assert_eq!(shown(&table), [0, 1, 2, 3]);
-        table.sort_by(0);
-        table.sort_by(0);
-        assert_eq!(shown(&table), [3, 2, 1, 0]);
-    }
-
-    #[test]
-    fn rows_match_by_text_and_state() {
-        let mut table = table();
-        table.set_filter("A");
-        assert_eq!(shown(&table), [0, 1, 3]);
-        table.set_only("done");
-        assert_eq!(shown(&table), [0, 3]);
-        table.set_filter("");
-        table.set_only("");
-        assert_eq!(shown(&table), [0, 1, 2, 3]);
-        let used: Vec<usize> = table.used_columns().iter().map(|(place, _)| *place).collect();
-        assert_eq!(used, [0, 2, 4, 5]);
-    }
-
-    #[test]
-    fn the_row_of_a_square_comes_into_sight() {
-        let mut table = Table::new(Vec::new(), str::to_lowercase);
-        let line = |column: u16| serde_json::json!({"row": 0, "column": column, "state": "done"});
-        let results: Vec<ResultLine> =
-            (0..1_000).filter_map(|column| serde_json::from_value(line(column)).ok()).collect();
-        table.set_results(&results);
-        assert_eq!(table.window(0).count(), WINDOW_ROWS);
-        let top = table.scroll_to(Square { row: 0, column: 500 }).expect("it matches");
-        assert_eq!(top, 497 * ROW_HEIGHT_PX);
-        let first = table.first_at(top, 0);
-        assert!(table.window(first).any(|row| row.square.column == 500));
-        assert_eq!(table.first_at(top + ROW_HEIGHT_PX, first), first);
-        table.set_filter("nowhere");
-        assert_eq!(table.first_at(top, first), 0);
-        assert_eq!(table.scroll_to(Square { row: 0, column: 500 }), None);
-    }
-}
+mod tests;

@@ -6,20 +6,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ::api::{ResultLine, TaskState};
 use engine::work::{Column, Detail};
 use engine::{LiveBatch, SquareResult};
-use quilt::{Color, Square};
+use quilt::{Color, Square, SquareState};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
 
+/// The last attempt at a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RowAttempt {
+    /// Which attempt it was in its lap, from 1.
+    pub(super) number: u32,
+    pub(super) took_ms: u32,
+    pub(super) worker: Option<String>,
+}
+
 /// The result of one square.
+#[derive(Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) square: Square,
     pub(super) item: Option<String>,
     pub(super) result: SquareResult,
+    /// If it was asked for and is known.
+    pub(super) attempt: Option<RowAttempt>,
 }
 
 impl Row {
-    pub(super) fn state(&self) -> TaskState {
+    /// Its state as in the fold.
+    pub(super) fn square_state(&self) -> SquareState<'_> {
+        match &self.result {
+            SquareResult::Pending => SquareState::Pending,
+            SquareResult::Done { color, .. } => SquareState::Done(*color),
+            SquareResult::Failed { reason, .. } => SquareState::Failed(reason),
+            SquareResult::NotRun => SquareState::NotRun,
+        }
+    }
+
+    /// About how many bytes its texts and its detail take.
+    pub(super) fn bytes(&self) -> usize {
+        let record = self.record().map_or(0, |record| record.values().map(value_bytes).sum());
+        let message = self.failure().map_or(0, |(message, _)| message.len());
+        self.item.as_ref().map_or(0, String::len) + message + record
+    }
+
+    fn state(&self) -> TaskState {
         match self.result {
             SquareResult::Pending => TaskState::Pending,
             SquareResult::Done { .. } => TaskState::Done,
@@ -28,7 +57,7 @@ impl Row {
         }
     }
 
-    fn color(&self) -> Option<Color> {
+    pub(super) fn color(&self) -> Option<Color> {
         match self.result {
             SquareResult::Done { color, .. } => Some(color),
             _ => None,
@@ -36,16 +65,11 @@ impl Row {
     }
 
     /// Returns the message and the reason of a failure.
-    fn failure(&self) -> Option<(&str, &str)> {
+    pub(super) fn failure(&self) -> Option<(&str, &str)> {
         match &self.result {
             SquareResult::Failed { reason, message, .. } => Some((message, reason)),
             _ => None,
         }
-    }
-
-    /// Whether the task failed for this reason. Always true for `None`.
-    pub(super) fn has_reason(&self, wanted: Option<&str>) -> bool {
-        wanted.is_none_or(|wanted| self.failure().is_some_and(|(_, reason)| reason == wanted))
     }
 
     fn record(&self) -> Option<&Map<String, Value>> {
@@ -53,6 +77,35 @@ impl Row {
             Some(Detail::Record(record)) => Some(record),
             Some(Detail::Picture(_)) | None => None,
         }
+    }
+}
+
+/// About how many bytes a value takes.
+fn value_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => size_of::<Value>(),
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(value_bytes).sum(),
+        Value::Object(members) => members.iter().map(|(name, value)| name.len() + value_bytes(value)).sum(),
+    }
+}
+
+/// A row as in JSON.
+pub(super) fn result_line(row: &Row) -> ResultLine {
+    let Square { row: number, column } = row.square;
+    let attempt = row.attempt.as_ref();
+    ResultLine {
+        attempts: attempt.map(|attempt| attempt.number),
+        row: number.into(),
+        column: column.into(),
+        item: row.item.clone(),
+        state: row.state(),
+        color: row.color().map(Into::into),
+        failed: row.failure().map(|(message, _)| message.into()),
+        reason: row.failure().map(|(_, reason)| reason.into()),
+        detail: row.record().cloned(),
+        took_ms: attempt.map(|attempt| attempt.took_ms),
+        worker: attempt.and_then(|attempt| attempt.worker.clone()),
     }
 }
 
@@ -74,18 +127,7 @@ impl ResultWriter for NdjsonWriter {
     fn write(&mut self, rows: &[Row]) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         for row in rows {
-            let Square { row: number, column } = row.square;
-            let line = ResultLine {
-                row: number.into(),
-                column: column.into(),
-                item: row.item.clone(),
-                state: row.state(),
-                color: row.color().map(Into::into),
-                failed: row.failure().map(|(message, _)| message.into()),
-                reason: row.failure().map(|(_, reason)| reason.into()),
-                detail: row.record().cloned(),
-            };
-            serde_json::to_writer(&mut bytes, &line)?;
+            serde_json::to_writer(&mut bytes, &result_line(row))?;
             bytes.push(b'\n');
         }
         Ok(bytes)
@@ -95,12 +137,14 @@ impl ResultWriter for NdjsonWriter {
 /// A table with a header.
 pub(super) struct CsvWriter {
     columns: &'static [Column],
+    /// Whether there are columns for the last attempts.
+    has_attempts: bool,
     has_begun: bool,
 }
 
 impl CsvWriter {
-    pub(super) fn new(columns: &'static [Column]) -> Self {
-        Self { columns, has_begun: false }
+    pub(super) fn new(columns: &'static [Column], has_attempts: bool) -> Self {
+        Self { columns, has_attempts, has_begun: false }
     }
 }
 
@@ -109,7 +153,10 @@ impl ResultWriter for CsvWriter {
         let mut writer = csv::Writer::from_writer(Vec::new());
         if !std::mem::replace(&mut self.has_begun, true) {
             let names = ["row", "column", "item", "state", "color", "failed", "reason"];
-            writer.write_record(names.into_iter().chain(self.columns.iter().map(|column| column.name)))?;
+            let own = self.columns.iter().map(|column| column.name);
+            // Last, so that the other columns keep their places.
+            let of_attempts = ["attempts", "took_ms", "worker"].into_iter().filter(|_| self.has_attempts);
+            writer.write_record(names.into_iter().chain(own).chain(of_attempts))?;
         }
         for row in rows {
             let Square { row: number, column } = row.square;
@@ -131,7 +178,14 @@ impl ResultWriter for CsvWriter {
                     Some(Value::String(text)) => escape_formula(text),
                     Some(value) => value.to_string(),
                 });
-            writer.write_record(own.chain(values))?;
+            let attempt = row.attempt.as_ref();
+            let of_attempts = [
+                attempt.map(|attempt| attempt.number.to_string()),
+                attempt.map(|attempt| attempt.took_ms.to_string()),
+                attempt.and_then(|attempt| attempt.worker.as_deref().map(escape_formula)),
+            ];
+            let of_attempts = of_attempts.into_iter().map(Option::unwrap_or_default).filter(|_| self.has_attempts);
+            writer.write_record(own.chain(values).chain(of_attempts))?;
         }
         writer.into_inner().map_err(|error| error.into_error())
     }

@@ -4,7 +4,8 @@
 //!
 //! - [`batches`]: launch, list, read, control and delete batches
 //! - [`records`]: single squares, receipts and the raw journal
-//! - [`results`]: all outcomes with their details; [`formats`]: their formats
+//! - [`results`]: outcomes with their details, as files and pages; [`formats`]: their formats; [`selection`]: filters;
+//!   [`result_pages`]: pages and their cursors; [`result_source`]: reads from the engine
 //! - [`document`]: conversion from the engine's types to those of the API
 //! - [`events`]: server-sent events
 //! - [`path`]: extractors of path parameters
@@ -15,7 +16,10 @@ mod events;
 mod formats;
 mod path;
 mod records;
+mod result_pages;
+mod result_source;
 mod results;
+mod selection;
 
 use axum::Router;
 use axum::http::{Method, StatusCode, Uri};

@@ -28,12 +28,8 @@ pub(super) async fn square(
     // Keeps the batch in memory, so that the calls below do not read it again.
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
     let record = state.engine.square(id, square).await?.ok_or_else(Problem::no_such_square)?;
-    let items = match state.engine.registry().kind(&batch.spec().work.kind) {
-        Some(kind) => kind.items(batch.spec(), state.engine.input(id).await?).unwrap_or_default(),
-        None => Vec::new(),
-    };
     let index = batch.spec().grid.index(square).map_or(0, |index| index.0);
-    let item = items.into_iter().nth(index as usize);
+    let item = state.engine.items(&batch).await?.get(index).map(Into::into);
     let waiting = state.engine.why(id, Index(index)).await?;
     Ok(Json(square_document(id, square, item, record, waiting)))
 }

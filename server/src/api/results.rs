@@ -1,27 +1,32 @@
-//! `GET /api/batches/{id}/results`: all outcomes, with their details, in the order of the squares.
+//! `GET /api/batches/{id}/results`: the outcomes of a batch with their details, all of them as a file or some of them as a page.
 
 use std::sync::Arc;
 
-use ::api::{ResultFormat, ResultsQuery, TaskState};
+use ::api::{DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS, ResultFormat, ResultPage, ResultSort, ResultsQuery};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use engine::work::Column;
-use engine::{Engine, LiveBatch};
 use futures::stream;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
-use super::formats::{CsvWriter, NdjsonWriter, PngWriter, ResultWriter, Row};
+use super::formats::{CsvWriter, NdjsonWriter, PngWriter, ResultWriter, Row, result_line};
 use super::path::BatchPath;
+use super::result_pages::{Cursor, Page, SearchBudget, Source, read_page};
+use super::result_source::ResultSource;
+use super::selection::Selection;
 use crate::problem::Problem;
 use crate::state::{AppState, MAX_JOURNAL_READERS};
 
-/// How many squares are read at once, and how many if their details may be large.
-const CHUNK_SQUARES: u32 = 1_024;
-const DETAILED_CHUNK_SQUARES: u32 = 32;
+/// The longest text to search for, in bytes.
+const MAX_TEXT: usize = 1_024;
+
+/// Response headers of pages in other formats than JSON: the members of a [`ResultPage`] beside its rows.
+const NEXT: HeaderName = HeaderName::from_static("quilt-next");
+const MATCHING: HeaderName = HeaderName::from_static("quilt-matching");
 
 /// Returns the format of the first supported media type in `Accept`. Ignores quality values.
 fn accepted(headers: &HeaderMap) -> Option<ResultFormat> {
@@ -44,7 +49,12 @@ fn content_type(format: ResultFormat) -> &'static str {
         ResultFormat::Ndjson => "application/x-ndjson",
         ResultFormat::Csv => "text/csv; charset=utf-8",
         ResultFormat::Png => "image/png",
+        ResultFormat::Json => "application/json",
     }
+}
+
+fn invalid(detail: impl Into<String>) -> Problem {
+    Problem::bad_request("invalid-query", detail)
 }
 
 /// `GET /api/batches/{id}/results`.
@@ -54,42 +64,118 @@ pub(super) async fn results(
     query: Result<Query<ResultsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let Query(ResultsQuery { format, state: wanted, reason, limit }) =
-        query.map_err(|rejection| Problem::bad_request("invalid-query", rejection.body_text()))?;
-    let format = format.or_else(|| accepted(&headers)).ok_or_else(|| {
+    let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
+    let format = query.format.or_else(|| accepted(&headers)).ok_or_else(|| {
         let detail = "results are application/x-ndjson, text/csv or image/png";
         Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", detail)
     })?;
-    if format == ResultFormat::Png && (wanted.is_some() || reason.is_some() || limit.is_some()) {
-        let detail = "a picture is of all squares: it takes no state, no reason and no limit";
-        return Err(Problem::bad_request("invalid-query", detail));
+    let asks_for_page = query.asks_for_page() || format == ResultFormat::Json;
+    let is_filtered = query.state.is_some() || query.reason.is_some() || query.limit.is_some() || query.attempts;
+    if format == ResultFormat::Png && (asks_for_page || is_filtered) {
+        return Err(invalid("a picture is of all squares: it takes no state, reason, limit, text, order or attempts"));
     }
+    if let Some(text) = query.text.as_ref().filter(|text| text.len() > MAX_TEXT) {
+        return Err(invalid(format!("text must have at most {MAX_TEXT} bytes, not {}", text.len())));
+    }
+    let is_page = asks_for_page || query.limit.is_some_and(|limit| limit <= MAX_PAGE_ROWS);
+    if let Some(limit) = query.limit.filter(|limit| is_page && *limit > MAX_PAGE_ROWS) {
+        return Err(invalid(format!("limit must be at most {MAX_PAGE_ROWS} for a page, not {limit}")));
+    }
+    let cursor = match &query.after {
+        None => Cursor { rank: 0, step: None },
+        Some(text) => Cursor::parse(text).ok_or_else(|| {
+            invalid(format!(
+                "after must be a cursor that an earlier page has returned, or a number of squares, not '{text}'"
+            ))
+        })?,
+    };
     let permit = Arc::clone(&state.journals).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::too_many_journals(MAX_JOURNAL_READERS))?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
-    let reader =
-        ResultReader::new(state.engine.clone(), batch, Filter { state: wanted, reason, limit }, permit).await?;
-    let stopping = state.stopping.clone();
+    let source = ResultSource::new(state.engine.clone(), batch, query.attempts).await?;
+    let selection = Selection::new(query.state, query.reason.clone(), query.text.as_deref());
+    let response = if is_page {
+        page(source, &selection, &query, cursor, format).await?
+    } else {
+        file(source, selection, &query, format, state.stopping.clone(), permit)?
+    };
+    let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.as_str());
+    let headers = [(header::CONTENT_TYPE, content_type(format).to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    Ok((headers, response).into_response())
+}
+
+/// Returns a page.
+async fn page(
+    mut source: ResultSource,
+    selection: &Selection,
+    query: &ResultsQuery,
+    cursor: Cursor,
+    format: ResultFormat,
+) -> Result<Response, Problem> {
+    source.sort(query.sort.unwrap_or(ResultSort::Square), query.order.unwrap_or_default()).await?;
+    if cursor.step.is_some_and(|step| source.step != Some(step)) {
+        let detail = "the order of the results has changed since the cursor in after was returned, because the batch has run again or \
+                      sort is another; start again without after";
+        return Err(Problem::new(StatusCode::CONFLICT, "results-changed", detail));
+    }
+    let limit = query.limit.unwrap_or(DEFAULT_PAGE_ROWS) as usize;
+    let Page { rows, next, found } = read_page(&source, selection, cursor.rank, limit, SearchBudget::start()).await?;
+    let matching = selection.count(&source.batch.folded().quilt).or(found);
+    let searched = next.unwrap_or_else(|| source.len());
+    let next = next.map(|rank| Cursor { rank, step: source.step }.to_string());
+    let failed = |error: std::io::Error| {
+        tracing::error!(%error, "a page of results cannot be written");
+        Problem::internal()
+    };
+    if format == ResultFormat::Json {
+        let rows = rows.iter().map(result_line).collect();
+        return Ok(axum::Json(ResultPage { rows, next, matching, searched }).into_response());
+    }
+    let mut writer: Box<dyn ResultWriter> = match format {
+        ResultFormat::Csv => Box::new(CsvWriter::new(source.columns, query.attempts)),
+        ResultFormat::Ndjson | ResultFormat::Json | ResultFormat::Png => Box::new(NdjsonWriter),
+    };
+    let mut response = Body::from(writer.write(&rows).map_err(failed)?).into_response();
+    let value = |text: String| HeaderValue::from_str(&text).ok();
+    let headers = [(NEXT, next.and_then(value)), (MATCHING, matching.and_then(|count| value(count.to_string())))];
+    for (name, value) in headers {
+        if let Some(value) = value {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Streams a file.
+fn file(
+    source: ResultSource,
+    selection: Selection,
+    query: &ResultsQuery,
+    format: ResultFormat,
+    stopping: CancellationToken,
+    permit: OwnedSemaphorePermit,
+) -> Result<Response, Problem> {
     let writer: Box<dyn ResultWriter> = match format {
-        ResultFormat::Ndjson => Box::new(NdjsonWriter),
-        ResultFormat::Csv => Box::new(CsvWriter::new(reader.columns)),
-        ResultFormat::Png => Box::new(PngWriter::new(&reader.batch)?),
+        ResultFormat::Ndjson | ResultFormat::Json => Box::new(NdjsonWriter),
+        ResultFormat::Csv => Box::new(CsvWriter::new(source.columns, query.attempts)),
+        ResultFormat::Png => Box::new(PngWriter::new(&source.batch)?),
     };
     let step = match format {
         // A picture is encoded one row of squares at a time.
-        ResultFormat::Png => u32::from(reader.batch.folded().quilt.grid().columns()),
-        ResultFormat::Ndjson | ResultFormat::Csv if reader.columns.is_empty() => CHUNK_SQUARES,
-        ResultFormat::Ndjson | ResultFormat::Csv => DETAILED_CHUNK_SQUARES,
+        ResultFormat::Png => u32::from(source.batch.spec().grid.columns()),
+        ResultFormat::Ndjson | ResultFormat::Csv | ResultFormat::Json => source.step_size(),
     };
-    let body = stream::try_unfold(Some((reader, writer, step)), move |state| {
+    let remaining = query.limit.unwrap_or(u32::MAX);
+    let reader = FileReader { source, selection, next: 0, step, remaining, _permit: permit };
+    let body = stream::try_unfold(Some((reader, writer)), move |state| {
         let stopping = stopping.clone();
         async move {
-            let Some((mut reader, mut writer, step)) = state else { return Ok(None) };
+            let Some((mut reader, mut writer)) = state else { return Ok(None) };
             if stopping.is_cancelled() {
                 // An error, so that the client does not take the response for complete.
                 return Err(std::io::Error::other("the server is stopping"));
             }
-            let Some(rows) = reader.next(step).await.map_err(std::io::Error::other)? else {
+            let Some(rows) = reader.next().await.map_err(std::io::Error::other)? else {
                 let end = writer.end()?;
                 return Ok(Some((Bytes::from(end), None)));
             };
@@ -100,78 +186,38 @@ pub(super) async fn results(
             })
             .await
             .map_err(std::io::Error::other)??;
-            Ok(Some((Bytes::from(chunk), Some((reader, writer, step)))))
+            Ok(Some((Bytes::from(chunk), Some((reader, writer)))))
         }
     });
-    let disposition = format!("inline; filename=\"quilt-{id}.{}\"", format.as_str());
-    let headers = [(header::CONTENT_TYPE, content_type(format).to_owned()), (header::CONTENT_DISPOSITION, disposition)];
-    Ok((headers, Body::from_stream(body)).into_response())
-}
-
-/// Selects squares.
-struct Filter {
-    state: Option<TaskState>,
-    reason: Option<String>,
-    limit: Option<u32>,
+    Ok(Body::from_stream(body).into_response())
 }
 
 /// Reads the results of a batch in chunks, so that they are never in memory as a whole.
-struct ResultReader {
-    engine: Engine,
-    batch: Arc<LiveBatch>,
-    columns: &'static [Column],
-    /// The items of the tasks; empty for kinds without items.
-    items: Vec<String>,
-    /// Only squares in this state.
-    wanted: Option<TaskState>,
-    /// Only squares that failed for this reason.
-    reason: Option<String>,
+struct FileReader {
+    source: ResultSource,
+    selection: Selection,
     /// The next square.
     next: u32,
+    /// How many squares are read at once.
+    step: u32,
     /// How many more results are returned.
     remaining: u32,
     _permit: OwnedSemaphorePermit,
 }
 
-impl ResultReader {
-    async fn new(
-        engine: Engine,
-        batch: Arc<LiveBatch>,
-        Filter { state: wanted, reason, limit }: Filter,
-        permit: OwnedSemaphorePermit,
-    ) -> Result<Self, Problem> {
-        let kind = engine.registry().kind(&batch.spec().work.kind);
-        let (columns, items) = match kind {
-            Some(kind) => {
-                let input = engine.input(batch.id()).await?;
-                (kind.columns(), kind.items(batch.spec(), input).unwrap_or_default())
-            }
-            None => (&[][..], Vec::new()),
-        };
-        let remaining = limit.unwrap_or(u32::MAX);
-        Ok(Self { engine, batch, columns, items, wanted, reason, next: 0, remaining, _permit: permit })
-    }
-
-    /// Returns the selected results among the next `step` squares; `None` after the last one.
-    async fn next(&mut self, step: u32) -> Result<Option<Vec<Row>>, engine::JournalError> {
-        let end = self.batch.folded().quilt.grid().squares();
+impl FileReader {
+    /// Returns the selected results among the next squares; `None` after the last one.
+    async fn next(&mut self) -> Result<Option<Vec<Row>>, engine::JournalError> {
+        let end = self.source.len();
         if self.next >= end || self.remaining == 0 {
             return Ok(None);
         }
-        let squares = self.next..end.min(self.next + step);
+        let squares = self.next..end.min(self.next.saturating_add(self.step));
         self.next = squares.end;
-        let results = self.engine.results(&self.batch, squares.clone()).await?;
-        let grid = self.batch.spec().grid;
-        let mut rows = Vec::with_capacity(results.len());
-        for (index, result) in squares.zip(results) {
-            let item = self.items.get(index as usize).cloned();
-            let row = Row { square: grid.square(quilt::Index(index)), item, result };
-            let is_wanted = self.wanted.is_none_or(|wanted| wanted == row.state());
-            if is_wanted && row.has_reason(self.reason.as_deref()) && self.remaining > 0 {
-                self.remaining -= 1;
-                rows.push(row);
-            }
-        }
+        let mut rows = self.source.read_range(squares).await?;
+        rows.retain(|row| self.selection.matches_state(row.square_state()));
+        rows.truncate(self.remaining as usize);
+        self.remaining -= rows.len() as u32;
         Ok(Some(rows))
     }
 }

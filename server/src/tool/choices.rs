@@ -28,11 +28,12 @@ pub(super) fn result_format() -> impl TypedValueParser<Value = ResultFormat> {
     let described = |format: ResultFormat| match format {
         ResultFormat::Ndjson => (format.as_str(), "An object a line"),
         ResultFormat::Csv => (format.as_str(), "A table, with a line of names first"),
+        ResultFormat::Json => (format.as_str(), "A page, for programs"),
         ResultFormat::Png => {
             (format.as_str(), "The picture that the tasks have drawn together; a pixel a square, where they drew none")
         }
     };
-    one_of(ResultFormat::ALL, described)
+    one_of(ResultFormat::FILES, described)
 }
 
 /// Parses a state of tasks.
@@ -76,7 +77,7 @@ mod tests {
         let parse = |name: &str, word: &str| {
             <Words as clap::Parser>::try_parse_from(["results", name, word]).map(|words| words.results)
         };
-        for format in ResultFormat::ALL {
+        for format in ResultFormat::FILES {
             let options = parse("--format", format.as_str()).expect("it has a value");
             assert_eq!(options.format, Some(format));
         }

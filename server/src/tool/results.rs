@@ -44,7 +44,7 @@ pub(super) async fn write(
     output: &OutputFile,
     state: Option<TaskState>,
 ) -> Result<(), ToolError> {
-    let query = ResultsQuery { format: Some(output.format), state, reason: None, limit: None };
+    let query = ResultsQuery { format: Some(output.format), state, ..ResultsQuery::default() };
     let results = api.results(id, &query).await?;
     if output.path.as_os_str() == "-" {
         return copy(api, results, &mut std::io::stdout().lock()).await;
@@ -96,7 +96,7 @@ pub(super) async fn lines(api: &mut Api, id: BatchId, query: &ResultsQuery) -> R
 
 /// Prints the output of the commands of a batch, in the order of their items.
 pub(super) async fn print_output(api: &mut Api, id: BatchId) -> Result<(), ToolError> {
-    let query = ResultsQuery { format: Some(ResultFormat::Ndjson), state: None, reason: None, limit: None };
+    let query = ResultsQuery { format: Some(ResultFormat::Ndjson), ..ResultsQuery::default() };
     let results = api.results(id, &query).await?;
     let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
     let mut is_truncated = false;

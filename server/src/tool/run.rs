@@ -125,9 +125,8 @@ async fn handle_interrupt(session: &mut Session, id: BatchId, output_options: Ou
 }
 
 async fn show_failures(api: &mut Api, id: BatchId, target: &Target) -> Result<(), ToolError> {
-    let (format, state) = (Some(ResultFormat::Ndjson), Some(TaskState::Failed));
-    let lines =
-        results::lines(api, id, &ResultsQuery { format, state, reason: None, limit: Some(SHOWN_FAILURES) }).await?;
+    let (format, state, limit) = (Some(ResultFormat::Ndjson), Some(TaskState::Failed), Some(SHOWN_FAILURES));
+    let lines = results::lines(api, id, &ResultsQuery { format, state, limit, ..ResultsQuery::default() }).await?;
     let mut stderr = std::io::stderr();
     for ResultLine { row, column, item, failed, .. } in &lines {
         let place = item.clone().unwrap_or_else(|| format!("row {row}, column {column}"));

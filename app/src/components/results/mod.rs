@@ -5,6 +5,7 @@ mod state;
 mod tools;
 
 use leptos::prelude::*;
+use viewer::Table;
 use viewer::table::Column;
 
 use crate::components::forms::RefusalText;
@@ -21,7 +22,8 @@ pub(crate) fn ResultsPanel(columns: Vec<Column>) -> impl IntoView {
     let results = Results::new(batch, columns);
     let is_open = batch.view.is_results_open;
     let has_rows = flag(move || results.with(|table| !table.is_empty()));
-    let is_loading = flag(move || !has_rows.get() && results.failure.with(String::is_empty));
+    let is_loading =
+        flag(move || results.with(Table::is_stale) && !has_rows.get() && results.failure.with(String::is_empty));
     let reason = text(move || results.failure.get());
     view! {
         <details
@@ -29,12 +31,14 @@ pub(crate) fn ResultsPanel(columns: Vec<Column>) -> impl IntoView {
             id="results"
             on:toggle=on(move |event: web_sys::Event| is_open.set(is_details_open(&event)))
         >
-            <summary>"Results"</summary>
+            <summary>
+                <h2>"Results"</h2>
+            </summary>
             <Tools results />
             <When condition=flag(move || is_open.get())>
                 <RefusalText reason />
                 <When condition=is_loading>
-                    <p class="quiet">"Loading the results…"</p>
+                    <p class="quiet">"Loading results…"</p>
                 </When>
                 <When condition=has_rows>
                     <Rows results />

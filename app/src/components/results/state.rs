@@ -1,26 +1,32 @@
 //! The state of the table, and how its rows are loaded.
 
-use api::ResultLine;
-use leptos::prelude::*;
-use viewer::Table;
-use viewer::table::{Column, MAX_ROWS};
+use std::time::Duration;
 
-use crate::components::shared::text;
+use api::ResultPage;
+use leptos::prelude::*;
+use viewer::table::Column;
+use viewer::{Connection, Table};
+
+use crate::components::shared::{memo_text, optional, text};
 use crate::live::Batch;
 use crate::live::fetch::use_document;
-use crate::live::shared::{Shared, effect};
+use crate::live::shared::{Shared, effect, later};
+
+/// How long the text has to stay the same before it is searched.
+const TYPING_PAUSE: Duration = Duration::from_millis(250);
 
 /// The table with a version signal, so that the rows themselves stay out of the reactive graph.
 #[derive(Clone, Copy)]
 pub(super) struct Results {
     version: RwSignal<u32>,
     table: Shared<Table>,
-    /// Incremented to request that the rows are loaded again.
-    pub(super) loads: RwSignal<u32>,
-    /// Incremented after the rows were loaded.
-    pub(super) loaded: RwSignal<u32>,
+    batch: Batch,
     /// Why loading failed; empty if it succeeded.
     pub(super) failure: RwSignal<String>,
+    /// Incremented after rows were loaded that are neither sorted nor filtered.
+    pub(super) loaded: RwSignal<u32>,
+    /// Counts the keys that were pressed in the search field.
+    typed: RwSignal<u32>,
 }
 
 impl Results {
@@ -28,33 +34,70 @@ impl Results {
     pub(super) fn new(batch: Batch, columns: Vec<Column>) -> Self {
         let results = Self {
             version: RwSignal::new(0),
-            table: Shared::new(Table::new(columns, to_lower_case)),
-            loads: RwSignal::new(0),
-            loaded: RwSignal::new(0),
+            table: Shared::new(Table::new(columns, encode)),
+            batch,
             failure: RwSignal::new(String::new()),
+            loaded: RwSignal::new(0),
+            typed: RwSignal::new(0),
         };
         let is_open = batch.view.is_results_open;
-        let was_opened = Memo::new(move |before: Option<&bool>| before == Some(&true) || is_open.get());
-        let path = Signal::derive(move || {
-            was_opened.get().then(|| format!("/api/batches/{}/results?format=ndjson&limit={MAX_ROWS}", batch.id))
+        let path = optional(move || {
+            let query = results.with(Table::request).filter(|_| is_open.get())?;
+            Some(format!("/api/batches/{}/results{query}", batch.id))
         });
-        // The rows are also loaded again when a lap ends.
-        let version = text(move || {
-            let summary = batch.channel.signals.summary.get();
-            let lap = (summary.lap, summary.status.is_over());
-            format!("{lap:?} {}", results.loads.get())
-        });
-        let lines = use_document(path, version);
-        effect(move || match lines.get_lines::<ResultLine>() {
-            Some(Ok(lines)) => {
-                results.update(|table| table.set_results(&lines));
+        // The path names the version, in its fragment.
+        let page = use_document(path, text(String::new));
+        effect(move || match page.get::<ResultPage>() {
+            Some(Ok(page)) => {
+                let is_first = results.with_untracked(|table| table.is_stale() && table.selections() == 0);
+                results.update(|table| table.receive(page));
                 results.failure.set(String::new());
-                results.loaded.update(|loaded| *loaded += 1);
+                if is_first {
+                    results.loaded.update(|loaded| *loaded += 1);
+                }
             }
             Some(Err(error)) => results.failure.set(error.to_string()),
             None => {}
         });
+        // The rows are loaded again when a lap starts or ends, and when the connection is back after a failure.
+        let lap = memo_text(move || {
+            let summary = batch.channel.signals.summary.get();
+            format!("{} {}", summary.lap, summary.status.is_over())
+        });
+        effect(move || {
+            lap.track();
+            results.reload();
+        });
+        effect(move || {
+            let is_live = batch.channel.connection.get() == Connection::Live;
+            if is_live && results.failure.with_untracked(|failure| !failure.is_empty()) {
+                results.reload();
+            }
+        });
         results
+    }
+
+    /// Whether the lap has ended, so that the rows can be sorted by how it went.
+    pub(super) fn is_over(self) -> bool {
+        self.batch.channel.status.get().is_over()
+    }
+
+    /// Loads the rows again.
+    pub(super) fn reload(self) {
+        let is_over = self.batch.channel.status.get_untracked().is_over();
+        self.update(|table| table.reload(is_over));
+    }
+
+    /// Searches a text, once no other one follows for a moment.
+    pub(super) fn search(self, text: String) {
+        let typed = self.typed.get_untracked().wrapping_add(1);
+        self.typed.set(typed);
+        let search = move || {
+            if self.typed.try_get_untracked() == Some(typed) {
+                self.update(|table| table.set_text(&text));
+            }
+        };
+        later(search, TYPING_PAUSE);
     }
 
     /// Reads the table and tracks its changes.
@@ -68,16 +111,6 @@ impl Results {
         self.table.with(|table| look(table)).unwrap_or_default()
     }
 
-    /// The key of the matching row at an index. It differs after every change of the table.
-    pub(super) fn key(self, place: usize) -> String {
-        format!("{place} {}", self.version.get_untracked())
-    }
-
-    /// The index in a key.
-    pub(super) fn place(key: &str) -> usize {
-        key.split_once(' ').and_then(|(place, _)| place.parse().ok()).unwrap_or_default()
-    }
-
     /// Changes the table and notifies its readers.
     pub(super) fn update(self, change: impl FnOnce(&mut Table)) {
         self.table.with(change);
@@ -85,7 +118,7 @@ impl Results {
     }
 }
 
-/// Calls the browser's implementation: Rust's tables would add 6 kB to the download.
-fn to_lower_case(text: &str) -> String {
-    js_sys::JsString::from(text).to_lower_case().into()
+/// Calls the browser's implementation: Rust's tables would add to the download.
+fn encode(text: &str) -> String {
+    js_sys::encode_uri_component(text).into()
 }

@@ -6,7 +6,7 @@
 //! - `launch`, `control`: operations on batches; `error`: their errors; `batch_locks`: serializes changes of a batch
 //! - `laps`: running laps, from start to end; `stops`: ends laps early; `reconcile`: adopts uncoordinated laps; `running`: counts laps
 //!   against the limits
-//! - `record`: one square and its attempts, and the receipts; `listing`: an owner's batches; `load`: running tasks; `why`: why a task is
+//! - `record`: one square and its attempts, and the receipts; `results`: pages of results; `listing`: an owner's batches; `load`: running tasks; `why`: why a task is
 //!   pending
 //! - `health`: whether batches can be stored; `retention`: removes expired batches
 
@@ -20,6 +20,7 @@ mod listing;
 mod load;
 mod reconcile;
 mod record;
+mod results;
 mod retention;
 mod running;
 mod settings;

@@ -19,6 +19,7 @@ impl Engine {
         loop {
             sleep(RENEW_INTERVAL).await;
             self.shared.batches.forget_unused();
+            self.shared.results.forget_unused();
             if let Err(error) = self.adopt_laps(&mut left_alone).await {
                 tracing::warn!(%error, "cannot look for unfinished batches; trying again");
             }

@@ -15,6 +15,7 @@ use crate::cluster::{Cluster, LiveClock, PeerLoad, Peers, Remote};
 use crate::dispatch::Scheduler;
 use crate::journal::{Journal, JournalError};
 use crate::live::{LiveBatch, LiveBatches};
+use crate::results::ResultCache;
 use crate::work::Registry;
 use crate::worker::{WorkerContext, WorkerPool};
 
@@ -37,6 +38,7 @@ pub(super) struct Shared {
     pub(super) context: Arc<WorkerContext>,
     pub(super) registry: Registry,
     pub(super) batches: Arc<LiveBatches>,
+    pub(super) results: ResultCache,
     pub(super) settings: Settings,
     pub(super) running: Mutex<Running>,
     pub(super) changing: BatchLocks,

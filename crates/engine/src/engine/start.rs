@@ -19,6 +19,7 @@ use crate::journal::{Journal, JournalError};
 use crate::lease_id::first_epoch;
 use crate::live::LiveBatches;
 use crate::panics::install_hook;
+use crate::results::ResultCache;
 use crate::slots::BySlotClass;
 use crate::work::Registry;
 use crate::worker::{WorkSource, WorkerContext, WorkerPool};
@@ -71,6 +72,7 @@ impl Engine {
         };
         let shared = Arc::new(Shared {
             batches,
+            results: ResultCache::default(),
             journal,
             pool,
             context: Arc::new(context),

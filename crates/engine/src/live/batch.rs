@@ -185,6 +185,11 @@ impl LiveBatch {
         self.viewers.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the batch has been removed.
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.is_cancelled()
+    }
+
     /// Whether the batch has neither finished nor been removed.
     pub(crate) fn is_open(&self) -> bool {
         !self.removed.is_cancelled() && !self.folded().quilt.status().is_over()
