@@ -102,7 +102,7 @@ test("a batch that is removed is gone, and who watches it is told", async ({ pag
   await expect(root(other)).toHaveAttribute("data-connection", "live");
   await page.getByRole("button", { name: "Remove" }).click();
   await page.waitForURL((url) => url.pathname === "/");
-  await expect(page.getByRole("region", { name: "Your batches" })).toContainText("Nothing yet");
+  await expect(page.getByRole("region", { name: "Your batches" })).toContainText("No batches yet");
   await expect(root(other)).toHaveAttribute("data-connection", "removed");
   // Who was not connected at that moment finds out as well.
   const late = await launchOverApi(page.request, 4, 4);

@@ -64,7 +64,12 @@ async fn not_found(state: &AppState, request: Request) -> Response {
 
 /// Provides the context of pages and server functions.
 fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
-    let context = AppContext { engine: state.engine.clone(), limits: state.limits, site: state.names.clone() };
+    let context = AppContext {
+        engine: state.engine.clone(),
+        limits: state.limits,
+        max_upload: state.max_input,
+        site: state.names.clone(),
+    };
     move || {
         provide_context(context.clone());
         restrict_content();

@@ -1,30 +1,28 @@
 //! The implementations of the server functions.
 
+mod again;
+mod delete;
 mod form;
 mod launch;
+mod list;
 
 use api::LaunchRequest;
 use axum::http::StatusCode;
-use quilt::{BatchId, BatchSpec, Control, Halt, OwnerId, Summary};
+use quilt::{BatchId, BatchSpec, Control, Halt, OwnerId};
 
 use crate::command::Command;
-use crate::model::{ActionError, BatchView, EncodedView};
+use crate::model::ActionError;
 use crate::server::{engine, limits, open, refuse, visitor};
 use form::optional_number;
 
-pub(crate) use form::PARAMETER_PREFIX;
+pub(crate) use again::{Again, again};
+pub(crate) use delete::{delete, parse_kept};
+pub(crate) use form::{
+    CUSTOM, FILE, FROM, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, PRESET, REUSES_INPUT, Values, limit_fields,
+    plain,
+};
 pub(crate) use launch::launch;
-
-/// The maximum number of batches that the front page lists.
-const MAX_LISTED_BATCHES: u32 = 12;
-
-/// Returns this visitor's newest batches.
-pub(crate) async fn list() -> Result<Vec<EncodedView>, ActionError> {
-    let batches = engine().list(visitor()?, None, MAX_LISTED_BATCHES).await?.batches;
-    let now = engine::now();
-    let view = |(id, summary): (BatchId, Summary)| BatchView { id, is_own: true, summary, now }.for_list().encode();
-    Ok(batches.into_iter().map(view).collect())
-}
+pub(crate) use list::{ListFilter, ListPage, list, list_named, own_summary};
 
 /// Runs a command on a batch of this visitor. Returns the path of the page that shows the result.
 pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionError> {

@@ -8,4 +8,4 @@ mod list;
 
 pub use control::{Control, control};
 pub use launch::{Launch, launch};
-pub use list::{ListBatches, list_batches};
+pub use list::{DeleteBatches, ListBatches, delete_batches, list_batches};

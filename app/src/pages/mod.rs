@@ -4,7 +4,11 @@
 #![allow(clippy::needless_pass_by_value, reason = "properties are values")]
 
 mod batch;
+mod batches;
+mod delete;
+mod fields;
 mod header;
+mod hero;
 mod home;
 mod launch_form;
 mod not_found;
@@ -20,6 +24,7 @@ use site::Names;
 
 use crate::server::AppContext;
 use batch::BatchPage;
+use delete::DeletePage;
 use header::Header;
 use home::HomePage;
 use not_found::NotFound;
@@ -84,6 +89,7 @@ pub fn App() -> impl IntoView {
             <main id="main" tabindex="-1">
                 <Routes fallback=NotFound>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/delete") view=DeletePage ssr=SsrMode::Async />
                     <Route path=path!("/batches/:id") view=BatchPage ssr=SsrMode::Async />
                 </Routes>
             </main>

@@ -7,7 +7,7 @@ use leptos_meta::Title;
 #[component]
 pub(super) fn NotFound() -> impl IntoView {
     crate::status::set_status(axum::http::StatusCode::NOT_FOUND);
-    view! { <Missing reason="This address leads nowhere.".to_string() /> }
+    view! { <Missing reason="There is no page at this address.".to_string() /> }
 }
 
 /// Displays what is missing, with a link to the front page.
@@ -22,7 +22,7 @@ pub(super) fn Missing(
             <div class="missing-square" aria-hidden="true"></div>
             <h1>"A square is missing"</h1>
             <p>{reason}</p>
-            <a href="/" class="button">"To the front page"</a>
+            <a href="/" class="button">"Go home"</a>
         </section>
     }
 }

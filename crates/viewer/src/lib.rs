@@ -11,12 +11,13 @@
 //! - [`zoom`], [`gesture`], [`keys`]: which part of the quilt is visible, and how pointers and arrow keys change it
 //! - [`table`]: the results as sorted, filtered rows, of which a window is rendered
 //! - [`pace`]: how fast tasks finish; [`backoff`]: when to reconnect
-//! - [`connection`]: what is known of the connection
+//! - [`connection`]: what is known of the connection; [`condition`]: what became of a batch
 //! - [`words`], [`format`](mod@format): headlines, labels, numbers and durations for people
 //! - [`address`]: the view as the query of an address
 
 pub mod address;
 pub mod backoff;
+pub mod condition;
 pub mod connection;
 pub mod dirty;
 pub mod format;
@@ -31,6 +32,7 @@ pub mod viewer;
 pub mod words;
 pub mod zoom;
 
+pub use condition::Condition;
 pub use connection::Connection;
 pub use dirty::Dirty;
 pub use look::{ColorBy, Look, Paint, TaskState};

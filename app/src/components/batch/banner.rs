@@ -85,6 +85,7 @@ fn Actions() -> impl IntoView {
                         " same seed"
                     </label>
                 </CommandForm>
+                <a class="button" href=format!("/?from={}", batch.id)>"Run again with changes"</a>
                 <When condition=can_continue>
                     <CommandForm name="continue">
                         <Submit label="Continue" />
