@@ -142,7 +142,7 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
             r#"{"work":{"kind":"magic"},"rows":8,"columns":8}"#.into(),
             422,
             "invalid-work",
-            "there is no work of kind 'magic'; there is: color, render",
+            "there is no work of kind 'magic'; there is: color, fetch",
         ),
         (
             r#"{"work":{"kind":"color","speed":1},"rows":8,"columns":8}"#.into(),

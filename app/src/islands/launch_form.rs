@@ -14,6 +14,9 @@ use crate::model::ActionError;
 /// The attribute of a field whose value is refused. The style displays the reason beside it.
 const INVALID: &str = "aria-invalid";
 
+/// The inputs whose values are invalid, without rows and columns unless the custom size is chosen.
+const INVALID_INPUT: &str = "input:invalid:not(form:has([value=custom]:not(:checked)) .size input)";
+
 /// A plain form around its fields. With JavaScript it is posted without leaving the page: a refusal is displayed, at its field if it is about
 /// one, and a launch navigates to the batch's page.
 #[island]
@@ -53,7 +56,7 @@ pub fn LaunchForm(
     let submit = move |event: SubmitEvent| {
         let form = event.target().and_then(|target| target.dyn_into::<HtmlFormElement>().ok());
         let Some(form) = form else { return };
-        if let Ok(Some(field)) = form.query_selector("input:invalid") {
+        if let Ok(Some(field)) = form.query_selector(INVALID_INPUT) {
             event.prevent_default();
             refuse(&field, "");
             return;

@@ -53,7 +53,7 @@ pub(super) fn HomePage() -> impl IntoView {
                     view! { <h1 class="visually-hidden">"Launch a batch"</h1> }.into_any()
                 }}
                 {deleted}
-                <section class="card" aria-label="Launch a batch">
+                <section class="card" id="launch" aria-label="Launch a batch">
                     <LaunchTabs kinds chosen filled refusal />
                 </section>
                 <section class="batches" aria-labelledby="your-batches">{batches}</section>

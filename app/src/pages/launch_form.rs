@@ -42,7 +42,7 @@ pub(crate) fn LaunchTabs(
         .iter()
         .map(|Launchable { kind, form }| {
             let current = (*kind == chosen).then_some("page");
-            view! { <a href=format!("/?work={kind}") class="tab" aria-current=current>{form.title}</a> }
+            view! { <a href=format!("/?work={kind}#launch") class="tab" aria-current=current>{form.title}</a> }
         })
         .collect();
     let launchable = kinds.into_iter().find(|launchable| launchable.kind == chosen);
@@ -109,7 +109,7 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
     let examples: Vec<_> = examples
         .iter()
         .enumerate()
-        .map(|(place, example)| view! { <a href=format!("/?work={kind}&example={place}")>{example.label}</a> })
+        .map(|(place, example)| view! { <a href=format!("/?work={kind}&example={place}#launch")>{example.label}</a> })
         .collect();
     let examples = (!examples.is_empty()).then(|| view! { " Try " {examples} "." });
     let plain: Vec<_> = plain.into_iter().map(|field| context.parameter(field)).collect();
@@ -131,7 +131,7 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
             <input type="hidden" name=FROM value=id.to_string() />
             <p class="filled-from">
                 "Filled in from " <a href=format!("/batches/{id}")><bdi>{name}</bdi></a> ". "
-                <a href=format!("/?work={kind}")>"Start with an empty form"</a>
+                <a href=format!("/?work={kind}#launch")>"Start with an empty form"</a>
             </p>
         }
     });
