@@ -15,7 +15,7 @@ use common::{
 use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{ControlError, LaunchError, TooManyRunning};
-use quilt::{BatchId, BatchSpec, Color, Halt, Index, Progress, Square, SquareState, Status};
+use quilt::{BatchId, BatchSpec, Color, Halt, Index, Progress, Square, SquareState, Status, Summary};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
