@@ -36,13 +36,6 @@ pub struct EncodedView(String);
 pub struct NotAView;
 
 impl BatchView {
-    /// Removes the parameters, which can be large and which lists do not display.
-    #[must_use]
-    pub fn for_list(mut self) -> Self {
-        self.summary.spec.work.parameters.clear();
-        self
-    }
-
     /// Encodes the view for the page.
     #[must_use]
     pub fn encode(&self) -> EncodedView {
@@ -72,6 +65,71 @@ impl EncodedView {
     }
 }
 
+/// What a list displays of a batch, by [`Cell`]. It is a list of texts, because browsers load code for every member of a struct.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ListItem(Vec<String>);
+
+/// A text in a [`ListItem`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cell {
+    /// The id of the batch.
+    Id,
+    /// Its title, or its shape.
+    Name,
+    /// Its kind of work.
+    Kind,
+    /// The name of its condition, which selects the color.
+    Condition,
+    /// The word for its condition.
+    Word,
+    /// Not empty while it may change.
+    IsOpen,
+    /// The share of squares that are done, as a CSS percentage.
+    Done,
+    /// The share of squares that failed, as a CSS percentage.
+    Failed,
+    /// How many are done, how many failed, and their share.
+    Counts,
+    /// The URL of its picture.
+    Picture,
+    /// When it started, as in RFC 3339.
+    StartedAt,
+    /// How long ago that was.
+    Started,
+    /// How long it took, or has run.
+    Took,
+}
+
+impl ListItem {
+    /// Creates an item from its texts.
+    #[must_use]
+    pub fn new(text: impl Fn(Cell) -> String) -> Self {
+        let cells = [
+            Cell::Id,
+            Cell::Name,
+            Cell::Kind,
+            Cell::Condition,
+            Cell::Word,
+            Cell::IsOpen,
+            Cell::Done,
+            Cell::Failed,
+            Cell::Counts,
+            Cell::Picture,
+            Cell::StartedAt,
+            Cell::Started,
+            Cell::Took,
+        ];
+        Self(cells.map(text).into())
+    }
+
+    /// A text; empty if there is none.
+    #[must_use]
+    pub fn get(&self, cell: Cell) -> String {
+        self.0.get(cell as usize).cloned().unwrap_or_default()
+    }
+}
+
 /// Why an action failed. The `Display` text is a sentence for the visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ActionError {
@@ -81,6 +139,9 @@ pub enum ActionError {
     /// The server refused the action for this reason.
     #[error("{0}")]
     Refused(String),
+    /// A field of a form is invalid: its name, and the reason.
+    #[error("{1}")]
+    Invalid(String, String),
     /// The server did not respond, or the page cannot parse the response.
     #[error("Can't reach the server. Nothing was changed. ({0})")]
     Transport(String),
@@ -141,6 +202,15 @@ mod tests {
     use quilt::{BatchSpec, Grid, Launched, WorkSpec};
 
     use super::*;
+
+    #[test]
+    fn a_text_is_found_by_its_cell() {
+        let item = ListItem::new(|cell| format!("{cell:?}"));
+        for cell in [Cell::Id, Cell::Condition, Cell::Took] {
+            assert_eq!(item.get(cell), format!("{cell:?}"));
+        }
+        assert_eq!(ListItem::default().get(Cell::Id), "");
+    }
 
     #[test]
     fn views_round_trip_through_the_page() {

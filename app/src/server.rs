@@ -13,6 +13,9 @@ use site::Names;
 use crate::model::ActionError;
 use crate::status::set_status;
 
+/// What a launch form takes besides its file, in bytes.
+const FORM_OVERHEAD: usize = 64 << 10;
+
 /// Provided as context to every page and server function.
 #[derive(Clone)]
 pub struct AppContext {
@@ -20,6 +23,8 @@ pub struct AppContext {
     pub engine: Engine,
     /// The limits of a launch.
     pub limits: Limits,
+    /// The largest launch form in bytes, with its file.
+    pub max_upload: usize,
     /// The names of the files that every page loads; `None` if no site was built.
     pub site: Option<Names>,
     /// The configured public origin, such as `https://quilt.example`; `None` to use the `Host` header.
@@ -47,6 +52,11 @@ pub(crate) fn origin() -> String {
         },
         |origin| origin.as_ref().to_owned(),
     )
+}
+
+/// Returns the largest file that can be uploaded, in bytes. The other fields of the form take a part of its limit.
+pub(crate) fn max_upload() -> usize {
+    expect_context::<AppContext>().max_upload.saturating_sub(FORM_OVERHEAD)
 }
 
 /// Returns the visitor of this request, as identified by the session layer.

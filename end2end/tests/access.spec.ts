@@ -9,9 +9,9 @@ test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
 
   test("the form launches, and the page follows the batch to its finish line", async ({ page }) => {
-    await page.goto("/");
-    await page.getByText("Make it harder").click();
-    await page.getByLabel("Longest task").fill("3000");
+    await page.goto("/?work=color");
+    await page.getByText("Failures and limits").click();
+    await page.getByLabel("Longest task").fill("3");
     await page.getByRole("button", { name: "Launch" }).click();
     await page.waitForURL(/\/batches\//);
     await expect(squares(page)).toHaveCount(64);
@@ -23,12 +23,15 @@ test.describe("without JavaScript", () => {
   });
 
   test("a refused form says why", async ({ page }) => {
-    await page.goto("/");
-    await page.getByText("Make it harder").click();
-    await page.getByLabel("Shortest task").fill("5000");
-    await page.getByLabel("Longest task").fill("10");
+    await page.goto("/?work=color");
+    await page.getByText("Failures and limits").click();
+    await page.getByLabel("Shortest task").fill("5");
+    await page.getByLabel("Longest task").fill("2");
     await page.getByRole("button", { name: "Launch" }).click();
-    await expect(page.getByRole("alert")).toContainText("duration_ms must be the shortest and the longest time");
+    // The section with the field is open on the page that comes back.
+    await expect(page.getByText("Shortest task (5 s) must not be longer than Longest task (2 s).")).toBeVisible();
+    await expect(page.getByLabel("Shortest task")).toHaveAttribute("aria-invalid", "true");
+    await expect(page.getByLabel("Shortest task")).toHaveAccessibleDescription(/must not be longer/);
   });
 
   test("cancel and retry work as plain forms", async ({ page }) => {
@@ -46,7 +49,7 @@ test.describe("without JavaScript", () => {
 });
 
 test("everything can be done with the keyboard alone", async ({ page }) => {
-  await page.goto("/");
+  await page.goto("/?work=color");
   await expect(page.getByRole("button", { name: "Launch" })).toBeEnabled();
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Skip to the content" })).toBeFocused();
@@ -64,7 +67,7 @@ test("everything can be done with the keyboard alone", async ({ page }) => {
   await expect(page.getByLabel("Longest task")).toBeVisible();
   for (let field = 0; field < 3; field++) await page.keyboard.press("Tab");
   await expect(page.getByLabel("Longest task")).toBeFocused();
-  await page.keyboard.type("200");
+  await page.keyboard.type("0.2");
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/batches\//);
   await finished(page);
@@ -105,8 +108,10 @@ for (const colorScheme of ["light", "dark"] as const) {
           expect(await overflow(page), `${name} does not scroll sideways`).toBe(0);
         };
         await page.goto("/");
-        await page.getByText("Make it harder").click();
         await look("home");
+        await page.goto("/?work=color");
+        await page.getByText("Failures and limits").click();
+        await look("form");
         await launch(page, "8 × 8", { failures: 30, attempts: 1, shortest: 100, longest: 5_000 });
         await expect(root(page)).toHaveAttribute("data-connection", "live");
         await expect(squares(page, "done").first()).toBeVisible();
@@ -125,8 +130,13 @@ for (const colorScheme of ["light", "dark"] as const) {
         await page.goto("/nowhere");
         await look("not-found");
         await page.goto("/");
-        await expect(page.getByRole("region", { name: "Your batches" }).getByRole("link")).toHaveCount(3);
+        const list = page.getByRole("region", { name: "Your batches" });
+        await expect(list.getByRole("listitem")).toHaveCount(3);
         await look("list");
+        await list.getByRole("checkbox").first().check();
+        await list.getByRole("button", { name: "Delete selected…" }).click();
+        await expect(page.getByRole("heading", { name: "Delete 1 batch?" })).toBeVisible();
+        await look("delete");
       });
     });
   }

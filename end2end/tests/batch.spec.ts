@@ -223,13 +223,14 @@ test("the batches of this visitor are listed", async ({ page }) => {
 });
 
 test("a launch that is refused says why", async ({ page }) => {
-  await page.goto("/");
-  await page.getByText("Make it harder").click();
-  await page.getByLabel("Shortest task").fill("500");
-  await page.getByLabel("Longest task").fill("100");
+  await page.goto("/?work=color");
+  await page.getByText("Failures and limits").click();
+  await page.getByLabel("Shortest task").fill("5");
+  await page.getByLabel("Longest task").fill("1");
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("duration_ms must be the shortest and the longest time");
-  await expect(page).toHaveURL("/");
+  await expect(page.getByText("Shortest task (5 s) must not be longer than Longest task (1 s).")).toBeVisible();
+  await expect(page.getByLabel("Shortest task")).toBeFocused();
+  await expect(page).toHaveURL("/?work=color");
 });
 
 test("an address that leads nowhere says so", async ({ page }) => {

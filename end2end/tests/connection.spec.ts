@@ -98,6 +98,6 @@ test("a second visitor sees the quilt by its link, and neither lists nor control
     expect((await visitor.request.post(`/api/batches/${id}/${action}`)).status()).toBe(403);
   }
   await visitor.goto("/");
-  await expect(visitor.getByRole("region", { name: "Your batches" })).toContainText("Nothing yet");
+  await expect(visitor.getByRole("region", { name: "Your batches" })).toContainText("No batches yet");
   await context.close();
 });

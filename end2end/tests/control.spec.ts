@@ -102,7 +102,7 @@ test("a batch that is removed is gone, and who watches it is told", async ({ pag
   await expect(root(other)).toHaveAttribute("data-connection", "live");
   await remove(page);
   await page.waitForURL((url) => url.pathname === "/");
-  await expect(page.getByRole("region", { name: "Your batches" })).toContainText("Nothing yet");
+  await expect(page.getByRole("region", { name: "Your batches" })).toContainText("No batches yet");
   await expect(root(other)).toHaveAttribute("data-connection", "removed");
   // A page that was not connected at that time is also informed.
   const late = await launchOverApi(page.request, 4, 4);

@@ -4,7 +4,7 @@ import { batchOf, cancel, finished, launch, launchOverApi, root } from "./quilt"
 import { expect, test } from "./server";
 
 test("a launch loads the page of its batch, and the history leads back and forth", async ({ page }) => {
-  await page.goto("/");
+  await page.goto("/?work=color");
   await page.evaluate(() => ((window as any).isFrontPage = true));
   await page.getByRole("radio", { name: "8 × 8" }).check();
   await page.getByRole("button", { name: "Launch" }).click();

@@ -46,7 +46,7 @@ test("work names a batch that has no title", async ({ page }) => {
 });
 
 test("each end has its own words, and only success has confetti", async ({ page }) => {
-  for (const [work, more, verdict, headline] of [
+  for (const [work, more, condition, headline] of [
     [{ duration_ms: [50, 400] }, {}, "Done", "All 16 done"],
     [{ duration_ms: [50, 400], failure_rate: 1 }, { attempts: 1 }, "Failed", "All 16 failed"],
     [{ duration_ms: [50, 400], failure_rate: 0.5 }, { attempts: 1, seed: 3 }, "Partly failed", /^\d+ of 16 failed$/],
@@ -55,12 +55,12 @@ test("each end has its own words, and only success has confetti", async ({ page 
     const id = await open(page, 4, 4, work, more);
     await live(page);
     await expect(banner(page).getByRole("heading")).toHaveText(headline, { timeout: 30_000 });
-    await expect(page.locator(".verdict-word")).toHaveText(verdict);
-    await expect(page).toHaveTitle(new RegExp(`^${verdict} · `));
-    const wasWatched = verdict === "Done";
+    await expect(page.locator(".condition")).toHaveText(condition);
+    await expect(page).toHaveTitle(new RegExp(`^${condition} · `));
+    const wasWatched = condition === "Done";
     // A batch that ended before the page was connected has no confetti either.
     const confetti = await page.locator(".confetti").count();
-    expect(confetti, `${id}: ${verdict}`).toBeLessThanOrEqual(wasWatched ? 1 : 0);
+    expect(confetti, `${id}: ${condition}`).toBeLessThanOrEqual(wasWatched ? 1 : 0);
   }
 });
 

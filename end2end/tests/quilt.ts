@@ -29,18 +29,19 @@ export interface Square {
   failed?: string;
 }
 
-/** Opens the front page and launches a batch from its form. */
+/** Opens the demo's form and launches a batch from it. Times are in milliseconds; the form has them in seconds. */
 export async function launch(page: Page, size: "8 × 8" | "32 × 32" | "64 × 64", difficulty: Difficulty = {}): Promise<void> {
-  await page.goto("/");
+  await page.goto("/?work=color");
   await page.getByRole("radio", { name: size }).check();
+  const seconds = (millis?: number) => (millis === undefined ? undefined : millis / 1_000);
   const fields: [string, number | undefined][] = [
-    ["Attempts that fail", difficulty.failures],
-    ["Attempts a task has", difficulty.attempts],
-    ["Shortest task", difficulty.shortest],
-    ["Longest task", difficulty.longest],
+    ["Simulated failure rate", difficulty.failures],
+    ["Max attempts per task", difficulty.attempts],
+    ["Shortest task", seconds(difficulty.shortest)],
+    ["Longest task", seconds(difficulty.longest)],
   ];
   if (fields.some(([, value]) => value !== undefined)) {
-    await page.getByText("Make it harder").click();
+    await page.getByText("Failures and limits").click();
   }
   for (const [label, value] of fields) {
     if (value !== undefined) {

@@ -167,11 +167,12 @@ test("what is changed in a form before the page is alive counts", async ({ page 
   const release = await hold(page);
   await page.goto("/?work=render");
   await page.getByRole("radio", { name: "Dragon (Julia)" }).check();
-  await page.getByText("Make it harder").click();
-  await page.getByLabel("Points along a square's side").fill("1");
+  await page.getByText("Advanced options").click();
+  await page.getByLabel("Samples per side").fill("1");
   release();
-  await expect(page.getByLabel("View", { exact: true })).toHaveValue("dragon");
-  await expect(page.getByLabel("Points along a square's side")).toHaveValue("1");
+  await expect(page.getByText("1 changed")).toBeVisible();
+  await expect(page.getByRole("radio", { name: "Dragon (Julia)" })).toBeChecked();
+  await expect(page.getByLabel("Samples per side")).toHaveValue("1");
 });
 
 test("what is opened, chosen and pressed before the page is alive counts", async ({ page }) => {

@@ -74,9 +74,9 @@ function png(width: number, height: number): Buffer {
 
 test("pages are fetched, and their results are found, sorted and shown both ways", async ({ page }) => {
   await page.goto(server.url);
-  await choose(page, "Web pages");
+  await choose(page, "Check URLs");
   const urls = Array.from({ length: 60 }, (_, number) => `${address}/${number}`);
-  await page.getByLabel("Addresses").fill(urls.join("\n"));
+  await page.getByLabel("URLs", { exact: true }).fill(urls.join("\n"));
   await launched(page);
   await expect(root(page)).toHaveAttribute("data-failed", "9");
   await expect(squares(page)).toHaveCount(60);
@@ -137,11 +137,14 @@ test("pages are fetched, and their results are found, sorted and shown both ways
 test("a file of addresses is as good as a list, and what is wrong in it is told with its line", async ({ page }) => {
   await page.goto(`${server.url}/?work=fetch`);
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("there is no URL to fetch");
-  const file = page.getByLabel("Or a file with one a line");
+  await expect(page.getByText("URLs are missing. Enter at least one line, or choose a file.")).toBeVisible();
+  await expect(page.getByLabel("URLs", { exact: true })).toBeFocused();
+  const file = page.getByLabel("Or upload a file, one URL per line");
   await file.setInputFiles({ name: "urls.txt", mimeType: "text/plain", buffer: Buffer.from(`${address}/1\nnonsense\n`) });
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("line 2: 'nonsense' is not a URL");
+  await expect(page.getByText("Line 2: 'nonsense' is not a URL; start it with https://.")).toBeVisible();
+  await expect(file).toBeFocused();
+  await expect(file).toHaveAccessibleDescription(/Line 2/);
   await file.setInputFiles({ name: "urls.txt", mimeType: "text/plain", buffer: Buffer.from(`${address}/1\n${address}/2\n`) });
   await launched(page);
   await expect(squares(page, "done")).toHaveCount(2);
@@ -152,7 +155,7 @@ test("an image is rendered tile by tile, and downloaded as one", async ({ page }
   await page.getByLabel("Image (PNG, JPEG or WebP)").setInputFiles({ name: "photo.png", mimeType: "image/png", buffer: png(120, 90) });
   await page.getByLabel("Rows").fill("6");
   await page.getByLabel("Columns").fill("8");
-  await page.getByText("Make it harder").click();
+  await page.getByText("Advanced options").click();
   await page.getByLabel("Output width").fill("240");
   await page.getByLabel("Colors", { exact: true }).selectOption("Sepia");
   await launched(page);
@@ -170,20 +173,19 @@ test("an image is rendered tile by tile, and downloaded as one", async ({ page }
   expect(size).toEqual([240, 180]);
 });
 
-test("what is no image is refused beside the button", async ({ page }) => {
+test("what is no image is refused beside the file", async ({ page }) => {
   await page.goto(`${server.url}/?work=image`);
   await page.getByLabel("Image (PNG, JPEG or WebP)").setInputFiles({ name: "photo.png", mimeType: "image/png", buffer: Buffer.from("GIF89a") });
   await page.getByRole("button", { name: "Launch" }).click();
-  await expect(page.getByRole("alert")).toContainText("the file is not a PNG, JPEG or WebP image");
+  await expect(page.getByText("The file is not a PNG, JPEG or WebP image.")).toBeVisible();
 });
 
 test("a fractal is chosen by its view", async ({ page }) => {
   await page.goto(server.url);
-  await choose(page, "A fractal");
+  await choose(page, "Render a fractal");
   await page.getByRole("radio", { name: "Dragon (Julia)" }).check();
-  await page.getByText("Make it harder").click();
-  await expect(page.getByLabel("View", { exact: true })).toHaveValue("dragon");
-  await page.getByLabel("Points along a square's side").fill("1");
+  await page.getByText("Advanced options").click();
+  await page.getByLabel("Samples per side").fill("1");
   await launched(page);
   await expect(root(page)).toHaveAttribute("data-total", "65536");
   const id = page.url().split("/").pop();
@@ -193,7 +195,7 @@ test("a fractal is chosen by its view", async ({ page }) => {
 
 test("a command that the operator has named is run for each line", async ({ page }) => {
   await page.goto(server.url);
-  await choose(page, "A command");
+  await choose(page, "Run a command");
   await page.getByLabel("Command").selectOption("say");
   await page.getByLabel("Items").fill("one\ntwo; rm\nthree");
   await launched(page);
@@ -208,8 +210,8 @@ test.describe("without scripts", () => {
     await page.goto(`${server.url}/?work=fetch`);
     await page.getByRole("button", { name: "Launch" }).click();
     await expect(page).toHaveURL(/\?work=fetch/);
-    await expect(page.getByRole("alert")).toContainText("there is no URL to fetch");
-    await page.getByLabel("Addresses").fill(`${address}/1`);
+    await expect(page.getByText("URLs are missing. Enter at least one line, or choose a file.")).toBeVisible();
+    await page.getByLabel("URLs", { exact: true }).fill(`${address}/1`);
     await page.getByRole("button", { name: "Launch" }).click();
     await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);
   });

@@ -67,6 +67,7 @@ fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
     let context = AppContext {
         engine: state.engine.clone(),
         limits: state.limits,
+        max_upload: state.max_input,
         site: state.names.clone(),
         origin: state.origin.fixed().map(Into::into),
     };

@@ -48,7 +48,7 @@ pub(crate) async fn preview(
     if let Some(png) = cached() {
         return Ok((answer_headers, png).into_response());
     }
-    let values = preset.values.iter().map(|(name, value)| ((*name).to_owned(), (*value).into()));
+    let values = preset.values.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let work = WorkSpec { kind, parameters: values.collect() };
     let prepared = registry.prepare(work, None).await?;
     let registry = registry.clone();

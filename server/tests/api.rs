@@ -142,7 +142,7 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
             r#"{"work":{"kind":"magic"},"rows":8,"columns":8}"#.into(),
             422,
             "invalid-work",
-            "there is no work of kind 'magic'; there is: color, render",
+            "there is no work of kind 'magic'; there is: color, fetch",
         ),
         (
             r#"{"work":{"kind":"color","speed":1},"rows":8,"columns":8}"#.into(),
@@ -204,35 +204,55 @@ async fn forms_that_are_no_forms_are_refused_and_never_a_fault_of_the_server() {
     let server = Server::start_with(folder.path(), &["--max-input", "1048576"]);
     let client = visitor();
     for (path, form, status) in [
-        ("/actions/launch", "kind=color&size=8x8", 400),
+        ("/actions/launch", "kind=color&preset=0", 400),
         ("/actions/control", "id=x&command[name]=cancel", 400),
         ("/actions/control", "id=00000000000000000000000000000000&command[name]=cancel", 404),
         ("/actions/control", "id=00000000000000000000000000000000&command[name]=explode", 400),
         ("/actions/control", "id=00000000000000000000000000000000&command[name]=retry-square&command[row]=x", 400),
         ("/actions/control", "", 400),
+        ("/actions/delete", "", 400),
+        ("/actions/list", "", 400),
     ] {
         let request = client.post(server.at(path)).header("content-type", "application/x-www-form-urlencoded");
         let response = request.body(form).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), status, "{path} {form}");
         assert!(!response.text().await.expect("text").is_empty(), "{path} {form} says why");
     }
-    for (fields, status) in [
-        (&[][..], 400),
-        (&[("kind", "magic")], 422),
-        (&[("kind", "color"), ("rows", "8")], 422),
-        (&[("kind", "color"), ("size", "8x8"), ("attempts", "many")], 422),
-        (&[("kind", "color"), ("size", "5000x8")], 422),
-        (&[("kind", "color"), ("size", "-1x8")], 422),
-        (&[("kind", "color"), ("size", "custom"), ("rows", "NaN"), ("columns", "8")], 422),
-        (&[("kind", "color"), ("size", "8x8"), ("parameters.failure_rate", "200")], 422),
-        (&[("kind", "fetch"), ("parameters.urls", "nonsense")], 422),
-        (&[("kind", "image")], 422),
+    // With the field that is wrong, if it is one.
+    for (fields, status, field) in [
+        (&[][..], 400, None),
+        (&[("kind", "magic")], 422, None),
+        (&[("kind", "color"), ("rows", "8")], 422, Some("columns")),
+        (&[("kind", "color"), ("preset", "0"), ("attempts", "many")], 422, Some("attempts")),
+        (&[("kind", "color"), ("preset", "5000")], 422, Some("preset")),
+        (&[("kind", "color"), ("preset", "custom"), ("rows", "5000"), ("columns", "8")], 422, Some("rows")),
+        (&[("kind", "color"), ("preset", "custom"), ("rows", "NaN"), ("columns", "8")], 422, Some("rows")),
+        (&[("kind", "color"), ("preset", "0"), ("title", "a\nb")], 422, Some("title")),
+        (
+            &[("kind", "color"), ("preset", "0"), ("parameters.failure_rate", "200")],
+            422,
+            Some("parameters.failure_rate"),
+        ),
+        (&[("kind", "fetch"), ("parameters.urls", "nonsense")], 422, Some("parameters.urls")),
+        (&[("kind", "fetch"), ("parameters.urls", " ")], 422, Some("parameters.urls")),
+        (&[("kind", "image"), ("rows", "8"), ("columns", "8")], 422, Some("file")),
+        (&[("kind", "color"), ("preset", "0"), ("from", "00000000000000000000000000000000")], 404, None),
     ] {
         let form = fields.iter().fold(Form::new(), |form, (name, value)| form.text(*name, *value));
         let response = client.post(server.at("/actions/launch")).multipart(form).send().await.expect("an answer");
         assert_eq!(response.status().as_u16(), status, "{fields:?}");
         let refused: Value = response.json().await.expect("JSON");
-        assert!(!refused["Refused"].as_str().unwrap_or_default().is_empty(), "{fields:?} says why: {refused}");
+        if status == 404 {
+            continue;
+        }
+        let reason = match field {
+            Some(field) => {
+                assert_eq!(refused["Invalid"][0].as_str(), Some(field), "{fields:?} {refused}");
+                &refused["Invalid"][1]
+            }
+            None => &refused["Refused"],
+        };
+        assert!(!reason.as_str().unwrap_or_default().is_empty(), "{fields:?} says why: {refused}");
     }
     let broken = client.post(server.at("/actions/launch")).header("content-type", "multipart/form-data; boundary=x");
     assert_eq!(broken.body("--x\r\nno field").send().await.expect("an answer").status(), 400);
@@ -349,6 +369,7 @@ async fn changes_that_other_sites_ask_for_are_refused() {
         format!("/api/batches/{id}/cancel"),
         "/actions/launch".into(),
         "/actions/control".into(),
+        "/actions/delete".into(),
     ] {
         for origin in ["https://evil.example", "null"] {
             let response = client.post(server.at(&path)).header("origin", origin).send().await.expect("an answer");

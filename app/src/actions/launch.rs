@@ -2,32 +2,82 @@
 
 use std::collections::HashMap;
 
+use api::LaunchRequest;
 use axum::http::StatusCode;
-use engine::work::Upload;
+use engine::work::{FieldKind, Upload};
 use leptos::server_fn::codec::MultipartData;
 use multer::Multipart;
 use quilt::BatchId;
 
-use super::form::request;
+use super::form::{FROM, Invalid, REUSES_INPUT, of_launch, request, sentence};
 use crate::model::ActionError;
-use crate::server::{engine, limits, refuse, visitor};
+use crate::server::{engine, limits, open, refuse, visitor};
+use crate::status::set_status;
 
 /// The maximum number of fields in a form.
 const MAX_FIELDS: usize = 100;
 
 /// Launches the batch that a posted form describes and returns its id.
 pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> {
-    let unprocessable = |reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason);
     let form = form.into_inner().ok_or_else(|| malformed("it has no parts"))?;
     let (fields, upload) = read(form).await?;
     let kind = fields.get("kind").map(String::as_str).unwrap_or_default();
     let engine = engine();
     let form = engine.registry().kind(kind).and_then(|kind| kind.form());
-    let form = form.ok_or_else(|| unprocessable(format!("there is no form for work of kind '{kind}'")))?;
-    let request = request(&form, &fields).map_err(unprocessable)?;
+    let form = form.ok_or_else(|| {
+        refuse(StatusCode::UNPROCESSABLE_ENTITY, format!("There is no form for work of kind \"{kind}\"."))
+    })?;
+    let from = fields.get(FROM).and_then(|id| id.parse().ok());
+    let base = match from {
+        Some(id) => base(id, kind).await?,
+        None => None,
+    };
+    let upload = match from.filter(|_| base.is_some() && upload.is_none() && fields.contains_key(REUSES_INPUT)) {
+        // Lines that were typed replace those of the input.
+        Some(_) if has_lines(&form.fields, &fields) => None,
+        Some(id) => engine.input(id).await?.map(|content| Upload { name: None, content }),
+        None => upload,
+    };
+    let request = request(&form, &fields, &limits(), upload.is_some(), base).map_err(invalid)?;
     let id = BatchId::from_bytes(rand::random());
-    engine.launch_request((id, rand::random()), visitor()?, request, upload, &limits()).await?;
+    let launched = engine.launch_request((id, rand::random()), visitor()?, request, upload, &limits()).await;
+    launched.map_err(|error| match of_launch(&form, &limits(), &error) {
+        Some(refusal) => invalid(refusal),
+        None => in_words(error.into()),
+    })?;
     Ok(id)
+}
+
+/// The request that leads to an earlier batch of this kind, without its input.
+async fn base(id: BatchId, kind: &str) -> Result<Option<LaunchRequest>, ActionError> {
+    let batch = open(id).await?;
+    let mut request: LaunchRequest = batch.folded().quilt.spec().clone().into();
+    if request.work.kind != kind {
+        return Ok(None);
+    }
+    engine::work::remove_input(&mut request.work);
+    Ok(Some(request))
+}
+
+fn has_lines(form: &[engine::work::Field], fields: &HashMap<String, String>) -> bool {
+    form.iter().filter(|field| matches!(field.kind, FieldKind::Lines { .. } | FieldKind::Text { .. })).any(|field| {
+        let text = fields.get(&format!("{}{}", super::PARAMETER_PREFIX, field.name));
+        text.is_some_and(|text| !text.trim().is_empty())
+    })
+}
+
+/// A refusal of a field.
+fn invalid(Invalid { field, reason }: Invalid) -> ActionError {
+    set_status(StatusCode::UNPROCESSABLE_ENTITY);
+    ActionError::Invalid(field, reason)
+}
+
+/// A refusal that begins like a sentence, as people read it beside the form.
+fn in_words(error: ActionError) -> ActionError {
+    match error {
+        ActionError::Refused(reason) => ActionError::Refused(sentence(&reason)),
+        error => error,
+    }
 }
 
 /// Reads the fields, and the file if one was chosen.

@@ -1,34 +1,32 @@
 //! The implementations of the server functions.
 
+mod again;
+mod delete;
 mod form;
 mod launch;
+mod list;
 
 use api::{LapRequest, LaunchRequest};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
 use leptos::prelude::use_context;
 use leptos_axum::ResponseOptions;
-use quilt::{BatchId, BatchSpec, Control, Halt, LapSet, OwnerId, Summary};
+use quilt::{BatchId, BatchSpec, Control, Halt, LapSet, OwnerId};
 
 use crate::command::Command;
 use crate::functions::THEME_COOKIE;
-use crate::model::{ActionError, BatchView, EncodedView};
+use crate::model::ActionError;
 use crate::server::{engine, limits, open, refuse, visitor};
-use form::{optional_number, scaled};
+use form::{optional_number, to_parameter};
 
-pub(crate) use form::PARAMETER_PREFIX;
+pub(crate) use again::{Again, again};
+pub(crate) use delete::{delete, parse_kept};
+pub(crate) use form::{
+    CUSTOM, FILE, FROM, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, PRESET, REUSES_INPUT, Values, limit_fields,
+    plain,
+};
 pub(crate) use launch::launch;
-
-/// The maximum number of batches that the front page lists.
-const MAX_LISTED_BATCHES: u32 = 12;
-
-/// Returns this visitor's newest batches.
-pub(crate) async fn list() -> Result<Vec<EncodedView>, ActionError> {
-    let batches = engine().list(visitor()?, None, MAX_LISTED_BATCHES).await?.batches;
-    let now = engine::now();
-    let view = |(id, summary): (BatchId, Summary)| BatchView { id, is_own: true, summary, now }.for_list().encode();
-    Ok(batches.into_iter().map(view).collect())
-}
+pub(crate) use list::{ListFilter, ListPage, list, list_named, own_summary};
 
 /// Stores the theme of this visitor's pages in a cookie.
 pub(crate) fn set_theme(theme: &str) -> Result<(), ActionError> {
@@ -74,14 +72,14 @@ pub(crate) async fn run(id: BatchId, command: Command) -> Result<String, ActionE
 
 /// A lap of the squares that failed for a reason, with the limits that were typed.
 fn lap_of_reason(reason: String, attempts: &str, timeout_s: &str) -> Result<LapRequest, ActionError> {
-    let number = |name: &str, typed: &str, unit: f64| {
+    let number = |name: &str, typed: &str, unit: u32| {
         let number = optional_number(name, typed).map_err(|reason| refuse(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
-        Ok::<_, ActionError>(number.map(|number| scaled(&number, unit).into()))
+        Ok::<_, ActionError>(number.map(|number| to_parameter(&number, unit).into()))
     };
     Ok(LapRequest {
         reason: Some(reason),
-        attempts: number("max attempts per task", attempts, 1.0)?,
-        timeout_ms: number("the timeout per attempt", timeout_s, 1_000.0)?,
+        attempts: number("max attempts per task", attempts, 1)?,
+        timeout_ms: number("the timeout per attempt", timeout_s, 1_000)?,
         ..LapRequest::default()
     })
 }

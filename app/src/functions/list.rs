@@ -1,11 +1,20 @@
-//! Lists the visitor's batches.
+//! Lists and deletes the visitor's batches.
 
 use leptos::prelude::*;
 
-use crate::model::{ActionError, Answer, EncodedView};
+use crate::model::{ActionError, Answer, ListItem};
 
-/// Returns this visitor's newest batches.
+/// Returns those of this visitor's batches whose ids are named, separated by spaces. Missing ones are left out.
 #[server(prefix = "/actions", endpoint = "list", output = Answer)]
-pub async fn list_batches() -> Result<Vec<EncodedView>, ActionError> {
-    crate::actions::list().await
+pub async fn list_batches(ids: String) -> Result<Vec<ListItem>, ActionError> {
+    crate::actions::list_named(&ids).await
+}
+
+/// Deletes those of this visitor's finished batches whose ids are named, separated by spaces, and redirects to the list, which displays
+/// what was deleted.
+#[server(prefix = "/actions", endpoint = "delete", output = Answer)]
+pub async fn delete_batches(ids: String) -> Result<(), ActionError> {
+    let target = crate::actions::delete(&ids).await?;
+    leptos_axum::redirect(&target);
+    Ok(())
 }

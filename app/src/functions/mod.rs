@@ -9,5 +9,5 @@ mod theme;
 
 pub use control::{Control, control};
 pub use launch::{Launch, launch};
-pub use list::{ListBatches, list_batches};
+pub use list::{DeleteBatches, ListBatches, delete_batches, list_batches};
 pub use theme::{SetTheme, THEME_COOKIE, set_theme};

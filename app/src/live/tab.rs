@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_use_favicon::use_favicon;
 use quilt::Summary;
-use viewer::words::{self, Verdict};
+use viewer::{Condition, words};
 use wasm_bindgen::JsValue;
 use web_sys::{Notification, NotificationOptions, NotificationPermission};
 
@@ -67,12 +67,12 @@ fn has_notifications() -> bool {
 /// The icon as a data URL: a square that fills up with the progress.
 fn icon(summary: &Summary) -> String {
     let progress = summary.progress;
-    let (color, share) = match Verdict::of(summary) {
-        Verdict::Done => ("2f8f78", 16),
-        Verdict::Partial => ("d9a13b", 16),
-        Verdict::Failed => ("c0392b", 16),
-        Verdict::Stopped | Verdict::Cancelled => ("777788", 16),
-        Verdict::Running | Verdict::Paused | Verdict::Stopping => {
+    let (color, share) = match Condition::of(summary) {
+        Condition::Done => ("2f8f78", 16),
+        Condition::PartlyFailed | Condition::Incomplete => ("d9a13b", 16),
+        Condition::Failed => ("c0392b", 16),
+        Condition::Stopped | Condition::Cancelled => ("777788", 16),
+        Condition::Running | Condition::Paused | Condition::Stopping => {
             ("3b6ea5", u64::from(progress.settled()) * 16 / u64::from(progress.tasks.max(1)))
         }
     };

@@ -1,7 +1,7 @@
 //! The heading of a batch's page: what it is, who launched it and when, its parameters, and how to launch it from a terminal.
 
 use api::LaunchRequest;
-use engine::work::{FieldKind, forget_input};
+use engine::work::{FieldKind, remove_input};
 use leptos::prelude::*;
 use leptos_meta::Meta;
 use quilt::{BatchSpec, Halt, Priority, Tolerance};
@@ -64,7 +64,7 @@ fn facts(spec: &BatchSpec) -> Vec<(String, String)> {
         (label, readable(value))
     };
     let mut work = spec.work.clone();
-    forget_input(&mut work);
+    remove_input(&mut work);
     let mut facts: Vec<(String, String)> = work.parameters.iter().map(parameter).collect();
     let mut add = |name: &str, value: Option<String>| facts.extend(value.map(|value| (name.into(), value)));
     add("Attempts per task, at most", Some(spec.attempts.to_string()));
@@ -99,7 +99,7 @@ fn readable(value: &Value) -> String {
 fn curl(origin: &str, spec: &BatchSpec) -> String {
     let mut request: LaunchRequest = spec.clone().into();
     request.not_before = None;
-    let has_input = forget_input(&mut request.work);
+    let has_input = remove_input(&mut request.work);
     let json = serde_json::to_string(&request).unwrap_or_default();
     let url = shell_word(&format!("{origin}/api/batches"));
     if has_input {

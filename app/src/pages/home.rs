@@ -1,44 +1,125 @@
-//! `/`: an introduction, the launch form, and this visitor's batches.
+//! `/`: an introduction for new visitors, the launch form, and this visitor's batches.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use leptos_router::params::ParamsMap;
+use quilt::Summary;
+use viewer::{Condition, words};
 
-use super::launch_form::{LaunchTabs, Launchable};
-use super::refusal::posted_refusal;
-use crate::islands::BatchList;
-
-/// The kind of work whose form is displayed unless another one is chosen.
-const DEFAULT_KIND: &str = "color";
+use super::batches::{Batches, Search};
+use super::hero::Hero;
+use super::launch_form::{Filled, LaunchTabs, Launchable};
+use super::refusal::posted_error;
+use crate::actions::{self, Again, ListFilter, ListPage, Values};
+use crate::model::ActionError;
 
 #[component]
 pub(super) fn HomePage() -> impl IntoView {
+    let query = use_query_map().with_untracked(ParamsMap::clone);
+    let posted = posted_error();
+    Suspend::new(async move {
+        let kinds = launchables();
+        let search = search_of(&query, &kinds);
+        let page = actions::list(&search.filter, search.after).await;
+        let is_empty = page.as_ref().is_ok_and(|page| page.open.is_empty() && page.ended.is_empty());
+        let is_new = is_empty && search.filter.is_empty() && search.after.is_none() && query.get("deleted").is_none();
+        let (chosen, filled, refusal) = match query.get("from") {
+            Some(id) => match actions::again(&id).await {
+                Ok(Again { id, name, kind, values, reused }) => {
+                    (Some(kind), Filled { values, from: Some((id, name)), reused }, posted)
+                }
+                Err(error) => (None, Filled::default(), Some(error)),
+            },
+            None => (query.get("work"), Filled::default(), posted),
+        };
+        let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == *chosen));
+        // Real work comes before demos.
+        let chosen = chosen.or_else(|| kinds.first().map(|first| first.kind.to_owned())).unwrap_or_default();
+        let filled = match example_of(&query, &kinds, &chosen) {
+            Some(values) if filled.from.is_none() => Filled { values, ..filled },
+            _ => filled,
+        };
+        let deleted = deletion(&query).await;
+        let names = kinds.iter().map(|launchable| launchable.kind.to_owned()).collect();
+        let batches = match page {
+            Ok(page) => batches(page, search, names, is_new).into_any(),
+            Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
+        };
+        view! {
+            <div class="home">
+                {if is_new {
+                    view! { <Hero /> }.into_any()
+                } else {
+                    view! { <h1 class="visually-hidden">"Launch a batch"</h1> }.into_any()
+                }}
+                {deleted}
+                <section class="card" id="launch" aria-label="Launch a batch">
+                    <LaunchTabs kinds chosen filled refusal />
+                </section>
+                <section class="batches" aria-labelledby="your-batches">{batches}</section>
+            </div>
+        }
+    })
+}
+
+/// The kinds of work that have a form, demos last.
+fn launchables() -> Vec<Launchable> {
     let engine = crate::server::engine();
     let kinds = engine.registry().kinds();
-    let kinds: Vec<Launchable> =
+    let mut kinds: Vec<Launchable> =
         kinds.filter_map(|kind| Some(Launchable { kind: kind.name(), form: kind.form()? })).collect();
-    let chosen = use_query_map().with_untracked(|query| query.get("work"));
-    let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == chosen));
-    let chosen = chosen.unwrap_or_else(|| DEFAULT_KIND.into());
-    view! {
-        <div class="home">
-            <section class="hero">
-                <h1>"Many tasks, one quilt."</h1>
-                <p class="lead">
-                    "Launch a batch of independent tasks, watch every square fill in the moment its task is done, and know, exactly once, when the last one crosses the finish line."
-                </p>
-            </section>
-            <section class="card" aria-label="Launch a batch">
-                <LaunchTabs kinds chosen refusal=posted_refusal() />
-            </section>
-            <section class="batches" aria-labelledby="your-batches">
-                <h2 id="your-batches">"Your batches"</h2>
-                {Suspend::new(async move {
-                    match crate::actions::list().await {
-                        Ok(batches) => view! { <BatchList batches /> }.into_any(),
-                        Err(error) => view! { <p class="refusal">{error.to_string()}</p> }.into_any(),
-                    }
-                })}
-            </section>
-        </div>
+    kinds.sort_by_key(|launchable| launchable.form.is_demo);
+    kinds
+}
+
+/// The values of the example that the URL names.
+fn example_of(query: &ParamsMap, kinds: &[Launchable], chosen: &str) -> Option<Values> {
+    let place: usize = query.get_str("example")?.parse().ok()?;
+    let launchable = kinds.iter().find(|launchable| launchable.kind == chosen)?;
+    launchable.form.examples.get(place).map(Values::of_example)
+}
+
+/// What the URL searches for. Unknown words are ignored.
+fn search_of(query: &ParamsMap, kinds: &[Launchable]) -> Search {
+    let word = query.get("state").unwrap_or_default();
+    let kind = query.get("kind").filter(|kind| kinds.iter().any(|launchable| launchable.kind == *kind));
+    let filter = ListFilter {
+        text: query.get("q").unwrap_or_default().trim().to_owned(),
+        condition: Condition::ALL.into_iter().find(|condition| condition.as_str() == word),
+        kind: kind.unwrap_or_default(),
+    };
+    Search { filter, after: query.get_str("after").and_then(|after| after.parse().ok()) }
+}
+
+fn batches(page: ListPage, search: Search, kinds: Vec<String>, is_new: bool) -> impl IntoView {
+    if is_new {
+        return view! {
+            <h2 id="your-batches">"Your batches"</h2>
+            <p class="quiet">"No batches yet. They will appear here."</p>
+        }
+        .into_any();
     }
+    view! { <Batches page search kinds /> }.into_any()
+}
+
+/// How many batches were deleted, and which were not.
+async fn deletion(query: &ParamsMap) -> Option<AnyView> {
+    let deleted: u32 = query.get_str("deleted")?.parse().ok()?;
+    let visitor = crate::server::visitor().ok()?;
+    let mut kept = Vec::new();
+    for (id, reason) in
+        query.get_all("kept").unwrap_or_default().iter().filter_map(|kept| actions::parse_kept(kept)).take(100)
+    {
+        let own: Result<Option<Summary>, ActionError> = actions::own_summary(id, visitor).await;
+        let name = own.ok().flatten().map_or_else(|| id.to_string(), |summary| words::name(&summary));
+        kept.push(view! { <li><bdi>{name}</bdi> " " {reason.sentence()}</li> });
+    }
+    let deleted = match deleted {
+        0 if kept.is_empty() => "Nothing was deleted: the batches were gone already.".to_owned(),
+        0 => "No batch was deleted.".to_owned(),
+        1 => "1 batch deleted.".to_owned(),
+        deleted => format!("{deleted} batches deleted."),
+    };
+    let kept = (!kept.is_empty()).then(|| view! { <ul>{kept}</ul> });
+    Some(view! { <div class="deletion" role="status"><p>{deleted}</p>{kept}</div> }.into_any())
 }

@@ -1,16 +1,29 @@
-//! The fields of the launch form, rendered on the server from the description of each kind of work.
+//! The launch form, rendered on the server from the description of each kind of work.
 
-use engine::work::{Field, FieldKind, Form, Preset};
+use engine::work::{Field, Form, Preset};
 use leptos::prelude::*;
+use quilt::BatchId;
 use viewer::format;
 
-use crate::actions::PARAMETER_PREFIX;
+use super::fields::{Context, some};
+use crate::actions::{CUSTOM, FROM, Invalid, NumberRule, PRESET, REUSES_INPUT, Values, limit_fields};
 use crate::islands::LaunchForm;
+use crate::model::ActionError;
 
 /// A kind of work that has a launch form.
 pub(crate) struct Launchable {
     pub(crate) kind: &'static str,
     pub(crate) form: Form,
+}
+
+/// What a form is filled in with.
+#[derive(Default)]
+pub(crate) struct Filled {
+    pub(crate) values: Values,
+    /// The batch that the values are from, with its name.
+    pub(crate) from: Option<(BatchId, String)>,
+    /// The size in bytes of that batch's input, which is used again unless another one is given.
+    pub(crate) reused: Option<usize>,
 }
 
 /// The kinds to choose from, and the form of the chosen one.
@@ -20,167 +33,171 @@ pub(crate) fn LaunchTabs(
     kinds: Vec<Launchable>,
     /// The name of the chosen kind.
     chosen: String,
-    /// Why a form that was posted without JavaScript was refused.
-    refusal: Option<String>,
+    /// What the form is filled in with.
+    filled: Filled,
+    /// Why the form was refused when it was posted without JavaScript.
+    refusal: Option<ActionError>,
 ) -> impl IntoView {
     let tabs: Vec<_> = kinds
         .iter()
         .map(|Launchable { kind, form }| {
             let current = (*kind == chosen).then_some("page");
-            view! { <a href=format!("/?work={kind}") class="tab" aria-current=current>{form.title}</a> }
+            view! { <a href=format!("/?work={kind}#launch") class="tab" aria-current=current>{form.title}</a> }
         })
         .collect();
     let launchable = kinds.into_iter().find(|launchable| launchable.kind == chosen);
     view! {
         <nav class="tabs" aria-label="What the tasks do">{tabs}</nav>
-        {launchable.map(|Launchable { kind, form }| view! { <KindForm kind form refusal /> })}
+        {launchable.map(|Launchable { kind, form }| view! { <KindForm kind form filled refusal /> })}
     }
 }
 
 #[component]
-fn KindForm(kind: &'static str, form: Form, refusal: Option<String>) -> impl IntoView {
-    let Form { about, presets, draws_presets, counts_tasks, fields, .. } = form;
-    let drawn = draws_presets.then_some(kind);
-    let has_presets = !presets.is_empty();
-    let first: Vec<(&str, &str)> = presets.first().map(|preset| preset.values.to_vec()).unwrap_or_default();
+fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<ActionError>) -> impl IntoView {
+    let (refused, refusal) = match refusal {
+        Some(ActionError::Invalid(field, reason)) => (Some(Invalid { field, reason }), None),
+        other => (None, other.map(|error| error.to_string())),
+    };
+    let Filled { values, from, reused } = filled;
+    let context = Context {
+        values: &values,
+        refused: refused.as_ref(),
+        max_upload: crate::server::max_upload(),
+        reuses_input: reused.is_some(),
+    };
+    let limits = crate::server::limits();
+    let Form { about, presets, presets_label, draws_presets, counts_tasks, examples, advanced_label, fields, .. } =
+        form;
+    // An earlier batch has a size and all parameters of its own.
+    let presets = if from.is_some() { Vec::new() } else { presets };
     let (advanced, plain): (Vec<Field>, Vec<Field>) = fields.into_iter().partition(|field| field.is_advanced);
-    let inputs = |fields: Vec<Field>| fields.into_iter().map(|field| field_view(field, &first)).collect_view();
-    let (plain, advanced) = (inputs(plain), inputs(advanced));
-    let size = (!has_presets && !counts_tasks).then(|| {
+    let is_advanced_refused = refused.as_ref().is_some_and(|Invalid { field, .. }| {
+        let of_field =
+            |known: &Field| field.starts_with(&format!("{}{}", crate::actions::PARAMETER_PREFIX, known.name));
+        advanced.iter().any(of_field) || limit_fields(&limits).iter().any(|limit| limit.name == field)
+    });
+    let side = |name: &str, label| {
+        let rule = NumberRule { min: 1.0, max: limits.side.into(), is_whole: true };
+        context.number(name.into(), label, "", "16", String::new(), rule, "1")
+    };
+    let size = (!counts_tasks).then(|| {
         view! {
-            <div class="fields">
-                <NumberField name="rows".into() label="Rows" unit="squares" value="16" min="1" max="4096" />
-                <NumberField name="columns".into() label="Columns" unit="squares" value="16" min="1" max="4096" />
+            <div class="fields size">
+                {side("rows", "Rows")}
+                {side("columns", "Columns")}
             </div>
+        }
+    });
+    let has_size_error = ["rows", "columns"].iter().any(|name| !context.refusal(name).is_empty());
+    let presets = (!presets.is_empty()).then(|| {
+        let drawn = draws_presets.then_some(kind);
+        let error = some(context.refusal(PRESET));
+        let cards = presets.into_iter().enumerate();
+        let cards = cards.map(|(place, preset)| preset_view(place, &preset, drawn, place == 0 && !has_size_error));
+        view! {
+            <fieldset class="presets field" class:drawn=draws_presets>
+                <legend>{presets_label}</legend>
+                {cards.collect_view()}
+                <label class="preset custom">
+                    <input type="radio" name=PRESET value=CUSTOM checked=has_size_error />
+                    <span class="preset-name">"Custom size"</span>
+                </label>
+                <small class="error">{error}</small>
+            </fieldset>
+        }
+    });
+    let examples: Vec<_> = examples
+        .iter()
+        .enumerate()
+        .map(|(place, example)| view! { <a href=format!("/?work={kind}&example={place}#launch")>{example.label}</a> })
+        .collect();
+    let examples = (!examples.is_empty()).then(|| view! { " Try " {examples} "." });
+    let plain: Vec<_> = plain.into_iter().map(|field| context.parameter(field)).collect();
+    let advanced: Vec<_> = advanced.into_iter().map(|field| context.parameter(field)).collect();
+    let limit_inputs: Vec<_> = limit_fields(&limits).into_iter().map(|field| context.limit(field)).collect();
+    let title = context.title();
+    let advanced_label = if advanced_label.is_empty() { "Advanced options" } else { advanced_label };
+    let is_open = is_advanced_refused || from.is_some();
+    let reused = reused.map(|bytes| {
+        view! {
+            <input type="hidden" name=REUSES_INPUT value="true" />
+            <p class="reused">
+                {format!("The input of that batch ({}) is used again, unless you give another one.", size_of(bytes))}
+            </p>
+        }
+    });
+    let from = from.map(|(id, name)| {
+        view! {
+            <input type="hidden" name=FROM value=id.to_string() />
+            <p class="filled-from">
+                "Filled in from " <a href=format!("/batches/{id}")><bdi>{name}</bdi></a> ". "
+                <a href=format!("/?work={kind}#launch")>"Start with an empty form"</a>
+            </p>
         }
     });
     view! {
         <LaunchForm refusal>
-                <input type="hidden" name="kind" value=kind />
-                <p class="about">{about}</p>
-                {has_presets.then(|| view! {
-                    <fieldset class="presets">
-                        <legend>{if kind == "color" { "How many squares?" } else { "Which picture?" }}</legend>
-                        {presets.into_iter().enumerate().map(|(place, preset)| preset_view(place, &preset, drawn)).collect_view()}
-                    </fieldset>
-                })}
-                <div class="fields wide">{plain}</div>
-                {size}
-                <details class="harder">
-                    <summary>"Make it harder"</summary>
-                    <div class="fields">
-                        {advanced}
-                        <NumberField name="attempts".into() label="Attempts a task has" unit="at most" value="3" min="1" max="20" />
-                        <NumberField name="timeout_ms".into() label="Time limit of an attempt" unit="ms" value="60000" min="1" max="3600000" />
-                        <NumberField name="concurrency".into() label="Tasks at the same time" unit="at most" value="" min="1" max="65536" />
-                        <NumberField name="tolerated_percent".into() label="Tolerated failures" unit="%" value="" max="100" />
-                        <NumberField name="deadline_s".into() label="Deadline" unit="s" value="" min="1" max="604800" />
-                    </div>
-                </details>
+            <input type="hidden" name="kind" value=kind />
+            <p class="about">{about}{examples}</p>
+            {from}
+            {presets}
+            <div class="fields wide">{plain}</div>
+            {reused}
+            {size}
+            <details class="advanced" open=is_open>
+                <summary>{advanced_label} " " <span class="changed"></span></summary>
+                <div class="fields">
+                    {advanced}
+                    {limit_inputs}
+                </div>
+            </details>
+            {title}
         </LaunchForm>
     }
 }
 
-/// A choice that fills in the fields named in its `data-values` attribute.
-fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>) -> impl IntoView + use<> {
-    let Preset { name, size: (rows, columns), values } = preset;
-    let size = format!("{rows}x{columns}");
-    let squares = format!("{} tasks", format::count(u32::from(*rows) * u32::from(*columns)));
-    let values: Vec<String> = values.iter().map(|(name, value)| format!("{PARAMETER_PREFIX}{name}={value}")).collect();
+/// The size of a file in words.
+fn size_of(bytes: usize) -> String {
+    let count = |value: usize| format::count(value as u64);
+    match bytes {
+        0..10_240 => format!("{} bytes", count(bytes)),
+        10_240..10_485_760 => format!("{} KiB", count(bytes >> 10)),
+        _ => format!("{} MiB", count(bytes >> 20)),
+    }
+}
+
+/// A choice of a size and parameters.
+fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>, checked: bool) -> impl IntoView + use<> {
+    let Preset { name, about, size: (rows, columns), .. } = preset;
+    let tasks = format!("{} tasks", format::count(u32::from(*rows) * u32::from(*columns)));
+    let about = if about.is_empty() { tasks } else { format!("{tasks}, {about}") };
+    let picture = match drawn {
+        Some(kind) => {
+            view! { <img class="preview" src=format!("/presets/{kind}/{place}.png") alt="" width="72" height="72" /> }
+                .into_any()
+        }
+        None => {
+            view! { <span class="swatch" data-size=format!("{rows}x{columns}") aria-hidden="true"></span> }.into_any()
+        }
+    };
     view! {
         <label class="preset">
-            <input type="radio" name="size" value=size.clone() checked=place == 0 data-values=values.join("&") />
-            {match drawn {
-                Some(kind) => view! { <img class="preview" src=format!("/presets/{kind}/{place}.png") alt="" width="72" height="72" /> }.into_any(),
-                None => view! { <span class="swatch" data-preset=size aria-hidden="true"></span> }.into_any(),
-            }}
+            <input type="radio" name=PRESET value=place.to_string() checked=checked />
+            {picture}
+            " "
             <span class="preset-name">{*name}</span>
-            <span class="preset-squares">{squares}</span>
+            " "
+            <span class="preset-squares">{about}</span>
         </label>
     }
 }
 
-/// The inputs of a parameter. Their initial values are those of the first preset.
-fn field_view(field: Field, first: &[(&'static str, &'static str)]) -> AnyView {
-    let Field { name, label, kind, .. } = field;
-    let preset = |name: &str| first.iter().find_map(|(of, value)| (*of == name).then_some(*value));
-    let input = format!("{PARAMETER_PREFIX}{name}");
-    match kind {
-        FieldKind::Number { unit, value, min, max, step } => {
-            let value = preset(name).unwrap_or(value);
-            view! { <NumberField name=input label unit value min max step placeholder="as usual" /> }.into_any()
-        }
-        FieldKind::Percent { value } => view! { <NumberField name=input label unit="%" value max="100" /> }.into_any(),
-        FieldKind::Range { other_label, unit, values: (least, most), max } => {
-            let value = |place: &str, value| preset(&format!("{name}.{place}")).unwrap_or(value);
-            let (least, most) = (value("0", least), value("1", most));
-            view! {
-                <NumberField name=format!("{input}.0") label unit value=least max />
-                <NumberField name=format!("{input}.1") label=other_label unit value=most max />
-            }
-            .into_any()
-        }
-        FieldKind::Choice(choices) => {
-            let chosen = preset(name);
-            let options = choices.into_iter().map(|(value, label)| {
-                let selected = chosen == Some(value.as_str());
-                view! { <option value=value selected=selected>{label}</option> }
-            });
-            view! {
-                <label class="field">
-                    <span>{label}</span>
-                    <span class="field-value"><select name=input aria-label=label>{options.collect_view()}</select></span>
-                </label>
-            }
-            .into_any()
-        }
-        FieldKind::Text { example } => view! {
-            <label class="field">
-                <span>{label}</span>
-                <span class="field-value"><input type="text" name=input placeholder=example /></span>
-            </label>
-        }
-        .into_any(),
-        FieldKind::Lines { example } => view! {
-            <label class="field tall">
-                <span>{label}</span>
-                <span class="field-value"><textarea name=input rows="6" placeholder=example spellcheck="false"></textarea></span>
-            </label>
-            <label class="field">
-                <span>"Or a file with one a line"</span>
-                <span class="field-value"><input type="file" name="file" accept="text/plain,.txt,.csv,.list" /></span>
-            </label>
-        }
-        .into_any(),
-        FieldKind::File { accept } => view! {
-            <label class="field">
-                <span>{label}</span>
-                <span class="field-value"><input type="file" name="file" accept=accept required=true /></span>
-            </label>
-        }
-        .into_any(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A number input with its unit. It is required if it has an initial value.
-#[component]
-fn NumberField(
-    name: String,
-    label: &'static str,
-    unit: &'static str,
-    value: &'static str,
-    #[prop(default = "0")] min: &'static str,
-    max: &'static str,
-    #[prop(default = "1")] step: &'static str,
-    #[prop(default = "no limit")] placeholder: &'static str,
-) -> impl IntoView {
-    view! {
-        <label class="field">
-            <span>{label}</span>
-            <span class="field-value">
-                <input type="number" inputmode="decimal" name=name value=value min=min max=max step=step required=!value.is_empty() placeholder=placeholder />
-                <span class="unit">{unit}</span>
-            </span>
-        </label>
+    #[test]
+    fn sizes_have_a_unit_that_suits_them() {
+        assert_eq!([900, 20_480, 33_554_432].map(size_of), ["900 bytes", "20 KiB", "32 MiB"]);
     }
 }

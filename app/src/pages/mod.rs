@@ -5,8 +5,12 @@
 
 mod batch;
 mod batch_head;
+mod batches;
+mod delete;
+mod fields;
 mod footer;
 mod header;
+mod hero;
 mod home;
 mod launch_form;
 mod not_found;
@@ -24,6 +28,7 @@ use site::Names;
 
 use crate::server::AppContext;
 use batch::BatchPage;
+use delete::DeletePage;
 use footer::Footer;
 use header::Header;
 use home::HomePage;
@@ -90,6 +95,7 @@ pub fn App() -> impl IntoView {
             <main id="main" tabindex="-1">
                 <Routes fallback=NotFound>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
+                    <Route path=path!("/delete") view=DeletePage ssr=SsrMode::Async />
                     <Route path=path!("/batches/:id") view=BatchPage ssr=SsrMode::Async />
                 </Routes>
             </main>

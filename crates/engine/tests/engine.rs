@@ -15,7 +15,7 @@ use common::{
 use engine::embedded::{OpenError, SqliteJournal};
 use engine::work::{AsyncWork, Done, Registry, Task, TaskError, Work};
 use engine::{ControlError, LaunchError, TooManyRunning};
-use quilt::{BatchId, BatchSpec, Color, Halt, Index, Progress, Square, SquareState, Status};
+use quilt::{BatchId, BatchSpec, Color, Halt, Index, Progress, Square, SquareState, Status, Summary};
 use tempfile::TempDir;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,6 +270,38 @@ async fn an_owner_has_a_limit_of_running_batches_and_a_list_of_all() {
     let second = engine.list(OWNER, first.next, 3).await.expect("answers");
     let ids: Vec<BatchId> = second.batches.iter().map(|(batch, _)| *batch).collect();
     assert_eq!((ids.as_slice(), second.next), ([id(2), id(1)].as_slice(), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_returns_each_match_once_and_unfinished_batches_are_listed() {
+    let folder = TempDir::new().expect("a folder");
+    let engine = start(folder.path()).await;
+    for number in 1..=7 {
+        let mut spec = spec(r#"{"kind": "color"}"#, 2);
+        spec.title = (number % 2 == 1).then(|| format!("odd {number}").into());
+        engine.launch(id(number), OWNER, spec, None).await.expect("accepted");
+        finished(&engine, id(number)).await;
+    }
+    engine.launch(id(8), OWNER, spec(r#"{"kind": "hanging"}"#, 2), None).await.expect("accepted");
+    engine.launch(id(9), STRANGER, spec(r#"{"kind": "hanging"}"#, 2), None).await.expect("accepted");
+
+    let is_odd = |summary: &Summary| summary.spec.title.as_deref().is_some_and(|title| title.starts_with("odd"));
+    let (mut after, mut found) = (None, Vec::new());
+    loop {
+        let page = engine.find(OWNER, is_odd, after, 3).await.expect("answers");
+        assert!(page.batches.len() <= 3);
+        found.extend(page.batches.into_iter().map(|(id, _)| id));
+        let Some(next) = page.next else { break };
+        after = Some(next);
+    }
+    assert_eq!(found, [id(7), id(5), id(3), id(1)]);
+    let all_of_them = engine.find(OWNER, is_odd, None, 4).await.expect("answers");
+    assert_eq!((all_of_them.batches.len(), all_of_them.next), (4, None));
+    let nothing = engine.find(OWNER, |_| false, None, 4).await.expect("answers");
+    assert_eq!((nothing.batches.len(), nothing.next), (0, None));
+
+    let running = engine.unfinished(OWNER).await.expect("answers");
+    assert_eq!(running.into_iter().map(|(id, _)| id).collect::<Vec<_>>(), [id(8)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

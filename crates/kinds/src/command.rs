@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use engine::SlotClass;
 use engine::work::{
-    AsyncWork, Column, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, counted, parameters,
+    AsyncWork, Column, Done, Example, Field, FieldKind, Form, Kind, Launch, Task, TaskError, Work, counted, parameters,
 };
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use rand::Rng;
@@ -104,17 +104,21 @@ impl Kind for CommandKind {
             "" => (name.clone(), name.clone()),
             about => (name.clone(), format!("{name}: {about}")),
         });
-        let items = FieldKind::Lines { example: "one item per line" };
+        let items =
+            FieldKind::Lines { example: "one item per line", file_label: "Or upload a file, one item per line" };
         Some(Form {
-            title: "A command",
-            about: "Each task runs a command from the server's configuration, with one line as its item.",
-            presets: Vec::new(),
-            draws_presets: false,
+            title: "Run a command",
+            about: "Runs one of this server's allowed commands once per line.",
             counts_tasks: true,
+            examples: vec![Example {
+                label: "the numbers 1 to 12",
+                values: vec![("items", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12")],
+            }],
             fields: vec![
                 Field { name: "name", label: "Command", kind: FieldKind::Choice(names.collect()), is_advanced: false },
                 Field { name: "items", label: "Items", kind: items, is_advanced: false },
             ],
+            ..Form::default()
         })
     }
 
@@ -133,10 +137,13 @@ impl Kind for CommandKind {
         let items = item_list::collect("items", parameters.items.as_ref(), upload.as_ref())?;
         for (index, item) in items.iter().enumerate() {
             if item.len() > MAX_ITEM_BYTES {
-                return Err(format!("item {index} has {} bytes; at most {MAX_ITEM_BYTES} are allowed", item.len()));
+                return Err(format!(
+                    "items: item {index} has {} bytes; at most {MAX_ITEM_BYTES} are allowed",
+                    item.len()
+                ));
             }
             if item.contains(['\0', '\n']) {
-                return Err(format!("item {index} must have no line break and no NUL byte"));
+                return Err(format!("items: item {index} must have no line break and no NUL byte"));
             }
         }
         let has_items = parameters.items.is_some() || upload.is_some();

@@ -7,7 +7,7 @@ mod tiles;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use engine::work::{Field, FieldKind, Form, Kind, Launch, Work, parameters};
+use engine::work::{Field, FieldKind, Form, Kind, Launch, Unit, Work, parameters};
 use quilt::{BatchSpec, Grid, WorkSpec};
 
 use self::cache::ImageCache;
@@ -48,7 +48,8 @@ impl Kind for ImageKind {
             FieldKind::Choice(choices.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect())
         };
         let pixels = |name, label| {
-            let kind = FieldKind::Number { unit: "pixels", value: "", min: "1", max: "16384", step: "1" };
+            let unit = Unit::of("pixels");
+            let kind = FieldKind::Number { unit, value: "", empty: "as the image", min: "1", max: "16384", step: "1" };
             Field { name, label, kind, is_advanced: true }
         };
         let filters = choices(&[
@@ -60,13 +61,10 @@ impl Kind for ImageKind {
             ("nearest", "Nearest pixel"),
         ]);
         let effects = choices(&[("none", "Unchanged"), ("gray", "Gray"), ("sepia", "Sepia"), ("invert", "Inverted")]);
-        let file = FieldKind::File { accept: "image/png,image/jpeg,image/webp" };
+        let file = FieldKind::File { accept: "image/png,image/jpeg,image/webp", max_bytes: decode::MAX_FILE_BYTES };
         Some(Form {
-            title: "An image",
+            title: "Resize an image",
             about: "Each task resizes one tile of an image; at the finish line the tiles form the resized image.",
-            presets: Vec::new(),
-            draws_presets: false,
-            counts_tasks: false,
             fields: vec![
                 Field { name: "file", label: "Image (PNG, JPEG or WebP)", kind: file, is_advanced: false },
                 pixels("width", "Output width"),
@@ -74,13 +72,14 @@ impl Kind for ImageKind {
                 Field { name: "filter", label: "Filter", kind: filters, is_advanced: true },
                 Field { name: "effect", label: "Colors", kind: effects, is_advanced: true },
             ],
+            ..Form::default()
         })
     }
 
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
-        let file = upload.ok_or("an image is missing: upload it as the form field file")?;
+        let file = upload.ok_or("file is missing: upload an image")?;
         let parameters = parameters::<ImageParameters>(&work)?;
-        let (width, height) = dimensions(&file)?;
+        let (width, height) = dimensions(&file).map_err(|reason| format!("file: {reason}"))?;
         let (width, height) = parameters.output_size(width, height)?;
         let parameters = ImageParameters { width: Some(width), height: Some(height), ..parameters };
         Ok(Launch::with_parameters(&work, &parameters)?.with_input(file))
@@ -108,12 +107,12 @@ impl Kind for ImageKind {
             return Err("an image needs rows of the same length: change rows, columns or the number of tasks".into());
         }
         if width < columns || height < rows {
-            return Err(format!("{width} × {height} pixels are too few for {rows} rows and {columns} columns"));
+            return Err(format!("rows: {width} × {height} pixels are too few for {rows} rows and {columns} columns"));
         }
         let largest = u64::from(width.div_ceil(columns)) * u64::from(height.div_ceil(rows));
         if largest > MAX_TILE_PIXELS {
             return Err(format!(
-                "a tile would have {largest} pixels; at most {MAX_TILE_PIXELS} are allowed, so use more rows or columns"
+                "rows: a tile would have {largest} pixels; at most {MAX_TILE_PIXELS} are allowed, so use more rows or columns"
             ));
         }
         let ImageParameters { filter, effect, .. } = parameters;

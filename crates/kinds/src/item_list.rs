@@ -65,7 +65,7 @@ pub(crate) fn collect(name: &str, parameter: Option<&Value>, upload: Option<&Byt
         Some(other) => return Err(format!("{name} must be a list of strings, not {other}")),
     }
     if let Some(upload) = upload {
-        let text = std::str::from_utf8(upload).map_err(|_| "the uploaded file is not UTF-8 text")?;
+        let text = std::str::from_utf8(upload).map_err(|_| "file: the uploaded file is not UTF-8 text")?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         items.extend(text.lines().map(str::to_owned));
     }

@@ -44,12 +44,12 @@ impl Default for WorkPolicy {
 /// The minimum memory for caching an image of the maximum size, in bytes. The cache rejects images that take almost all of it.
 pub const MIN_SHARED_MEMORY: u64 = image::MAX_DECODED_BYTES / 10 * 11;
 
-/// Returns all kinds of work.
+/// Returns all kinds of work, in the order in which the front page offers them.
 #[must_use]
 pub fn registry(policy: WorkPolicy) -> Registry {
     Registry::default()
-        .with(render::RenderKind)
-        .with(image::ImageKind::new(policy.max_memory))
         .with(fetch::FetchKind::new(policy.fetch))
+        .with(image::ImageKind::new(policy.max_memory))
+        .with(render::RenderKind)
         .with(command::CommandKind::new(policy.commands))
 }

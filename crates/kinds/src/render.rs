@@ -6,7 +6,8 @@ mod views;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
-    BlockingWork, Done, Field, FieldKind, Form, Kind, Launch, Preset, Task, TaskContext, TaskError, Work, parameters,
+    BlockingWork, Done, Field, FieldKind, Form, Kind, Launch, Preset, Task, TaskContext, TaskError, Unit, Work,
+    parameters,
 };
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use serde::{Deserialize, Serialize};
@@ -71,8 +72,8 @@ impl Kind for RenderKind {
     }
 
     fn form(&self) -> Option<Form> {
-        let number = |name, label, unit, value, min, max, step| {
-            let kind = FieldKind::Number { unit, value, min, max, step };
+        let number = |name, label, unit, min, max, step| {
+            let kind = FieldKind::Number { unit: Unit::of(unit), value: "", empty: "as the view says", min, max, step };
             Field { name, label, kind, is_advanced: true }
         };
         let palettes = Palette::NAMES.map(|(value, label)| (value.to_owned(), label.to_owned()));
@@ -81,35 +82,29 @@ impl Kind for RenderKind {
         );
         let presets = VIEWS.iter().map(|view| Preset {
             name: view.title,
+            about: "",
             size: (view.side, view.side),
-            values: vec![("preset", view.name)],
+            values: vec![("preset", view.name.into())],
         });
         Some(Form {
-            title: "A fractal",
-            about: "Each task renders one square of a Mandelbrot or Julia set.",
+            title: "Render a fractal",
+            about: "Each task computes one piece of a Mandelbrot or Julia set; together they are the picture.",
+            presets_label: "View",
             presets: presets.collect(),
             draws_presets: true,
-            counts_tasks: false,
             fields: vec![
-                Field {
-                    name: "preset",
-                    label: "View",
-                    kind: FieldKind::Choice(
-                        VIEWS.iter().map(|view| (view.name.to_owned(), view.title.to_owned())).collect(),
-                    ),
-                    is_advanced: true,
-                },
                 Field { name: "palette", label: "Colors", kind: palette, is_advanced: true },
-                number("zoom", "Zoom", "times", "", "0.1", "1e13", "any"),
-                number("iterations", "Iterations per point", "at most", "", "1", "1000000", "1"),
-                number("samples", "Points along a square's side", "", "", "1", "16", "1"),
+                number("zoom", "Zoom", "times", "0.1", "1e13", "any"),
+                number("iterations", "Iterations", "at most", "1", "1000000", "1"),
+                number("samples", "Samples per side", "of a square", "1", "16", "1"),
             ],
+            ..Form::default()
         })
     }
 
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         if upload.is_some() {
-            return Err("render takes no file; remove it".into());
+            return Err("file: render takes no file; remove it".into());
         }
         // The values are stored instead of the view's name, so that batches stay the same when a view changes.
         let parameters = parameters::<RenderParameters>(&work)?.complete()?;

@@ -12,12 +12,13 @@
 //! - [`zoom`], [`gesture`], [`keys`]: the visible part of the quilt, and its control by pointers and keys
 //! - [`table`]: the results as rows that are loaded and rendered around the visible ones
 //! - [`pace`]: the rate of settled tasks; [`backoff`]: delays of reconnects
-//! - [`connection`]: the state of the connection
+//! - [`connection`]: the state of the connection; [`condition`]: the state of a batch in one word
 //! - [`words`], [`format`](mod@format): headlines, labels, numbers and durations
 //! - [`address`]: the view as the query of an address
 
 pub mod address;
 pub mod backoff;
+pub mod condition;
 pub mod connection;
 pub mod dirty;
 pub mod format;
@@ -33,6 +34,7 @@ pub mod viewer;
 pub mod words;
 pub mod zoom;
 
+pub use condition::Condition;
 pub use connection::Connection;
 pub use dirty::Dirty;
 pub use look::{ColorBy, Look, Paint, TaskState};

@@ -3,6 +3,7 @@
 use quilt::race::LastAttempt;
 use quilt::{CancelCause, Grid, Index, Square, SquareState, Status, Summary, Tolerance};
 
+use crate::condition::Condition;
 use crate::format;
 use crate::pace::Pace;
 
@@ -27,94 +28,16 @@ pub fn name(summary: &Summary) -> String {
     summary.spec.title.as_deref().map_or_else(|| format::shape(summary.spec.grid), Into::into)
 }
 
-/// How a batch is doing. Each has one word, one color and one place in filters, on every page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It runs.
-    Running,
-    /// Its owner paused it.
-    Paused,
-    /// No more tasks start; those that run may end.
-    Stopping,
-    /// All squares are done.
-    Done,
-    /// Some squares failed, or were not run by any lap.
-    Partial,
-    /// All squares failed.
-    Failed,
-    /// A limit of its own stopped it: too many failures, or its deadline.
-    Stopped,
-    /// Its owner cancelled it.
-    Cancelled,
-}
-
-impl Verdict {
-    /// The verdict on a batch.
-    #[must_use]
-    pub fn of(summary: &Summary) -> Self {
-        let progress = summary.progress;
-        match (summary.status, summary.cancelled_because) {
-            (Status::Running, _) => Self::Running,
-            (Status::Paused, _) => Self::Paused,
-            (Status::Draining, _) => Self::Stopping,
-            (Status::Cancelled, Some(CancelCause::Deadline | CancelCause::Failures)) => Self::Stopped,
-            (Status::Cancelled, _) => Self::Cancelled,
-            (Status::Finished, _) if progress.done == progress.tasks => Self::Done,
-            (Status::Finished, _) if progress.failed == progress.tasks => Self::Failed,
-            (Status::Finished, _) => Self::Partial,
-        }
-    }
-
-    /// The value of `data-verdict`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Stopping => "stopping",
-            Self::Done => "done",
-            Self::Partial => "partial",
-            Self::Failed => "failed",
-            Self::Stopped => "stopped",
-            Self::Cancelled => "cancelled",
-        }
-    }
-
-    /// The word on the page.
-    #[must_use]
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Running => "Running",
-            Self::Paused => "Paused",
-            Self::Stopping => "Stopping",
-            Self::Done => "Done",
-            Self::Partial => "Partly failed",
-            Self::Failed => "Failed",
-            Self::Stopped => "Stopped",
-            Self::Cancelled => "Cancelled",
-        }
-    }
-}
-
-/// The word for how a batch is doing. A batch of which no square failed and some were never run is incomplete.
-#[must_use]
-pub fn verdict(summary: &Summary) -> &'static str {
-    match Verdict::of(summary) {
-        Verdict::Partial if summary.progress.failed == 0 => "Incomplete",
-        verdict => verdict.label(),
-    }
-}
-
 /// The title of the browser's tab. A page that is cut off from the server shows old numbers, which `is_stale` marks.
 #[must_use]
 pub fn title(summary: &Summary, is_stale: bool) -> String {
-    let (name, verdict) = (name(summary), verdict(summary));
+    let (name, condition) = (name(summary), Condition::of(summary).label());
     let mark = if is_stale { "⚠ " } else { "" };
     let percent = u64::from(summary.progress.settled()) * 100 / u64::from(summary.progress.tasks.max(1));
     match summary.status {
         Status::Running => format!("{mark}{percent}% · {name} · Quilt"),
-        Status::Paused | Status::Draining => format!("{mark}{percent}% · {verdict} · {name} · Quilt"),
-        Status::Finished | Status::Cancelled => format!("{mark}{verdict} · {name} · Quilt"),
+        Status::Paused | Status::Draining => format!("{mark}{percent}% · {condition} · {name} · Quilt"),
+        Status::Finished | Status::Cancelled => format!("{mark}{condition} · {name} · Quilt"),
     }
 }
 
@@ -123,14 +46,14 @@ pub fn title(summary: &Summary, is_stale: bool) -> String {
 pub fn headline(summary: &Summary) -> String {
     let progress = summary.progress;
     let of_tasks = |number: u32| format!("{} of {}", format::count(number), format::count(progress.tasks));
-    match Verdict::of(summary) {
-        Verdict::Running | Verdict::Paused | Verdict::Stopping => String::new(),
-        Verdict::Done => format!("All {} done", format::count(progress.tasks)),
-        Verdict::Failed => format!("All {} failed", format::count(progress.tasks)),
-        Verdict::Partial if progress.failed == 0 => format!("{} done", of_tasks(progress.done)),
-        Verdict::Partial => format!("{} failed", of_tasks(progress.failed)),
-        Verdict::Stopped => format!("Stopped at {}", of_tasks(progress.settled())),
-        Verdict::Cancelled => format!("Cancelled at {}", of_tasks(progress.settled())),
+    match Condition::of(summary) {
+        Condition::Running | Condition::Paused | Condition::Stopping => String::new(),
+        Condition::Done => format!("All {} done", format::count(progress.tasks)),
+        Condition::Failed => format!("All {} failed", format::count(progress.tasks)),
+        Condition::Incomplete => format!("{} done", of_tasks(progress.done)),
+        Condition::PartlyFailed => format!("{} failed", of_tasks(progress.failed)),
+        Condition::Stopped => format!("Stopped at {}", of_tasks(progress.settled())),
+        Condition::Cancelled => format!("Cancelled at {}", of_tasks(progress.settled())),
     }
 }
 
@@ -272,7 +195,7 @@ mod tests {
             ),
             (summary(Status::Running, 10, 0), "Running", "", ""),
         ] {
-            assert_eq!(verdict(&summary), word);
+            assert_eq!(Condition::of(&summary).label(), word);
             assert_eq!((headline(&summary), detail(&summary)), (expected_headline.into(), expected_detail.into()));
         }
     }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
-    BlockingWork, Column, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskContext, TaskError, Work,
+    BlockingWork, Column, Detail, Done, Field, FieldKind, Form, Kind, Launch, Task, TaskContext, TaskError, Unit, Work,
     parameters,
 };
 use quilt::{BatchSpec, Color, WorkSpec};
@@ -34,18 +34,19 @@ impl Kind for WordCount {
     }
 
     fn form(&self) -> Option<Form> {
-        let lines = FieldKind::Lines { example: "It was a dark and stormy night;" };
-        let shortest = FieldKind::Number { unit: "letters", value: "0", min: "0", max: "50", step: "1" };
+        let lines =
+            FieldKind::Lines { example: "It was a dark and stormy night;", file_label: "Or upload a text file" };
+        let unit = Unit::of("letters");
+        let shortest = FieldKind::Number { unit, value: "0", empty: "Default: 0", min: "0", max: "50", step: "1" };
         Some(Form {
-            title: "Word count",
+            title: "Count words",
             about: "Each task counts the words of a line.",
-            presets: Vec::new(),
-            draws_presets: false,
             counts_tasks: true,
             fields: vec![
                 Field { name: "lines", label: "Text", kind: lines, is_advanced: false },
                 Field { name: "shortest", label: "Shortest word", kind: shortest, is_advanced: true },
             ],
+            ..Form::default()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 use viewer::format;
-use viewer::words::{self, Verdict};
+use viewer::{Condition, words};
 
 use super::confirm::ConfirmedCommand;
 use super::receipt::Receipt;
@@ -34,14 +34,14 @@ fn Lap() -> impl IntoView {
     let batch = use_batch();
     let signals = batch.channel.signals;
     let has_confetti =
-        signals.has_seen_finish.get_untracked() && Verdict::of(&signals.summary.get_untracked()) == Verdict::Done;
+        signals.has_seen_finish.get_untracked() && Condition::of(&signals.summary.get_untracked()) == Condition::Done;
     // It is set at the finish line and does not change afterwards, so it is read once.
     let last_across = signals.summary.get_untracked().last_across;
     view! {
         <div
             class="banner"
             data-banner=text(move || signals.summary.get().status.as_str().into())
-            data-verdict=text(move || Verdict::of(&signals.summary.get()).as_str().into())
+            data-condition=text(move || Condition::of(&signals.summary.get()).as_str().into())
         >
             {maybe(has_confetti.then(confetti))}
             <h2 tabindex="-1" node_ref=batch.finish>{text(move || words::headline(&signals.summary.get()))}</h2>

@@ -1,7 +1,7 @@
 //! The state of the batch and of the connection.
 
 use leptos::prelude::*;
-use viewer::words;
+use viewer::Condition;
 
 use crate::components::shared::{When, flag, memo_text, text};
 use crate::live::use_batch;
@@ -15,8 +15,8 @@ pub(crate) fn BatchState() -> impl IntoView {
         lap => format!("lap {lap}"),
     });
     view! {
-        <span class="verdict-word" data-verdict=memo_text(move || words::Verdict::of(&summary.get()).as_str().into())>
-            {memo_text(move || words::verdict(&summary.get()).into())}
+        <span class="condition" data-condition=memo_text(move || Condition::of(&summary.get()).as_str().into())>
+            {memo_text(move || Condition::of(&summary.get()).label().into())}
         </span>
         <When condition=flag(move || !lap.get().is_empty())>
             <span class="quiet">{lap}</span>

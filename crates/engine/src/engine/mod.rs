@@ -31,7 +31,7 @@ mod why;
 
 pub use self::error::{ControlError, LaunchError, TooManyRunning};
 pub use self::launch::Launcher;
-pub use self::listing::Listing;
+pub use self::listing::{Listing, MAX_SEARCHED};
 pub use self::record::{Events, SquareRecord, SquareResult};
 pub use self::settings::Settings;
 pub use self::shared::Engine;

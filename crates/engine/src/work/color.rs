@@ -7,10 +7,11 @@ use bytes::Bytes;
 use quilt::{BatchSpec, Color, Grid, WorkSpec};
 use rand::{Rng, RngExt};
 use serde::Deserialize;
+use serde_json::json;
 
 use super::{
-    AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskContext, TaskError, Work, counted,
-    parameters,
+    AsyncWork, BlockingWork, Done, Field, FieldKind, Form, Kind, Preset, Task, TaskContext, TaskError, Unit, Work,
+    counted, parameters,
 };
 
 /// The maximum duration that can be set for a task, in milliseconds.
@@ -68,26 +69,38 @@ impl Kind for ColorKind {
     }
 
     fn form(&self) -> Option<Form> {
-        let preset = |name, side, values| Preset { name, size: (side, side), values };
+        let preset = |name, about, side, duration_ms: [u32; 2]| Preset {
+            name,
+            about,
+            size: (side, side),
+            values: vec![("duration_ms", json!(duration_ms))],
+        };
         let field = |name, label, kind| Field { name, label, kind, is_advanced: true };
-        let range =
-            FieldKind::Range { other_label: "Longest task", unit: "ms", values: ("100", "2000"), max: "3600000" };
+        let range = FieldKind::Range {
+            other_label: "Longest task",
+            unit: Unit::SECONDS,
+            empty: "as the size says",
+            max: "3600",
+            step: "0.001",
+        };
         Some(Form {
-            title: "Random colors",
-            about: "Each task waits for a while and picks a color. To see how it all works.",
+            title: "Demo",
+            about: "A demo: each task waits a moment, then picks a random color.",
+            is_demo: true,
+            presets_label: "How many squares?",
             presets: vec![
-                preset("8 × 8", 8, vec![("duration_ms.0", "100"), ("duration_ms.1", "2000")]),
-                preset("32 × 32", 32, vec![("duration_ms.0", "50"), ("duration_ms.1", "400")]),
-                preset("64 × 64", 64, vec![("duration_ms.0", "10"), ("duration_ms.1", "150")]),
-                preset("256 × 256", 256, vec![("duration_ms.0", "0"), ("duration_ms.1", "10")]),
-                preset("1,024 × 1,024", 1_024, vec![("duration_ms.0", "0"), ("duration_ms.1", "1")]),
+                preset("8 × 8", "0.1–2 s each", 8, [100, 2_000]),
+                preset("32 × 32", "0.05–0.4 s each", 32, [50, 400]),
+                preset("64 × 64", "10–150 ms each", 64, [10, 150]),
+                preset("256 × 256", "up to 10 ms each", 256, [0, 10]),
+                preset("1,024 × 1,024", "up to 1 ms each", 1_024, [0, 1]),
             ],
-            draws_presets: false,
-            counts_tasks: false,
+            advanced_label: "Failures and limits",
             fields: vec![
-                field("failure_rate", "Attempts that fail", FieldKind::Percent { value: "0" }),
+                field("failure_rate", "Simulated failure rate", FieldKind::Percent { value: "0" }),
                 field("duration_ms", "Shortest task", range),
             ],
+            ..Form::default()
         })
     }
 

@@ -28,11 +28,13 @@ pub trait Kind: Send + Sync + 'static {
     }
 
     /// Prepares a client's request. Data that is too large for the parameters becomes the input. If the parameters determine the number of
-    /// tasks, the result contains it. `upload` is the uploaded file.
+    /// tasks, the result contains it. `upload` is the uploaded file, or the input of an earlier batch of this kind that is launched again
+    /// with other parameters.
     ///
     /// # Errors
     ///
-    /// The problem, in a sentence that names the parameter and its value.
+    /// The problem, in a sentence that names the parameter and its value. If the sentence begins with the name of a parameter, or `file` for
+    /// the uploaded file, before a space or a colon, the form displays it at this field.
     async fn prepare(&self, work: WorkSpec, upload: Option<Bytes>) -> Result<Launch, String> {
         match upload {
             Some(_) => Err("it takes no file".into()),
@@ -127,14 +129,15 @@ impl Launch {
     }
 }
 
-/// Whether a batch was launched with an input.
-pub(crate) fn has_input(work: &WorkSpec) -> bool {
-    work.parameters.contains_key(INPUT)
+/// Removes what [`Launch`] has added to the parameters of a batch, so that they can be prepared again. Returns whether the batch had an input.
+pub fn remove_input(work: &mut WorkSpec) -> bool {
+    work.parameters.remove(INPUT).is_some()
 }
 
-/// Removes the parameter with which [`Launch::with_input`] identifies the input. Returns whether there was one.
-pub fn forget_input(work: &mut WorkSpec) -> bool {
-    work.parameters.remove(INPUT).is_some()
+/// Whether a batch was launched with an input.
+#[must_use]
+pub fn has_input(work: &WorkSpec) -> bool {
+    work.parameters.contains_key(INPUT)
 }
 
 /// The parameters of a kind, without those that [`Launch`] adds.
@@ -144,7 +147,7 @@ pub fn forget_input(work: &mut WorkSpec) -> bool {
 /// The problem, in a sentence.
 pub fn parameters<T: DeserializeOwned>(work: &WorkSpec) -> Result<T, String> {
     let mut work = work.clone();
-    forget_input(&mut work);
+    remove_input(&mut work);
     serde_json::from_value(Value::Object(work.parameters)).map_err(|error| error.to_string())
 }
 
@@ -158,30 +161,50 @@ pub struct Column {
 }
 
 /// The form to launch a kind of work.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Form {
     /// The action in two or three words.
     pub title: &'static str,
     /// The action in a sentence.
     pub about: &'static str,
-    /// Suggested values. Without presets the form has fields for rows and columns, unless the parameters determine the number of tasks.
+    /// Whether it only demonstrates the product. Demos are listed last.
+    pub is_demo: bool,
+    /// What the presets are, as a question or a noun.
+    pub presets_label: &'static str,
+    /// Sizes with values of parameters. Without presets the form has fields for rows and columns, unless the parameters determine the
+    /// number of tasks.
     pub presets: Vec<Preset>,
     /// Whether the presets can be drawn in advance: their tasks are CPU-bound and take a few microseconds each.
     pub draws_presets: bool,
     /// Whether the parameters determine the number of tasks.
     pub counts_tasks: bool,
+    /// Values to try the form with.
+    pub examples: Vec<Example>,
+    /// The label of the advanced fields; empty for the usual one.
+    pub advanced_label: &'static str,
     /// The fields in order. The name of each is the name of a parameter.
     pub fields: Vec<Field>,
 }
 
-/// A preset of other fields and the size.
+/// A size, with values for parameters that the visitor leaves empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preset {
     /// Its name.
     pub name: &'static str,
+    /// What distinguishes it from the others, besides its number of tasks; may be empty.
+    pub about: &'static str,
     /// Rows and columns.
     pub size: (u16, u16),
-    /// The values of fields, by their names; `name.0` and `name.1` for those of a range.
+    /// The values of parameters, as JSON, by their names.
+    pub values: Vec<(&'static str, Value)>,
+}
+
+/// Values to fill in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// What it is, in a few words.
+    pub label: &'static str,
+    /// The values of fields, as typed, by the names of their parameters.
     pub values: Vec<(&'static str, &'static str)>,
 }
 
@@ -198,18 +221,42 @@ pub struct Field {
     pub is_advanced: bool,
 }
 
+/// The unit in which a number is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unit {
+    /// Its symbol or name.
+    pub label: &'static str,
+    /// The parameter's value for one of this unit. Values in smaller units are rounded to whole numbers.
+    pub factor: u32,
+}
+
+impl Unit {
+    /// Seconds, for a parameter in milliseconds.
+    pub const SECONDS: Self = Self { label: "s", factor: 1_000 };
+    /// Mebibytes, for a parameter in bytes.
+    pub const MEBIBYTES: Self = Self { label: "MiB", factor: 1 << 20 };
+
+    /// The unit of the parameter itself.
+    #[must_use]
+    pub const fn of(label: &'static str) -> Self {
+        Self { label, factor: 1 }
+    }
+}
+
 /// The type of a field's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldKind {
     /// A number.
     Number {
         /// Its unit.
-        unit: &'static str,
-        /// The initial value; empty if the parameter is optional.
+        unit: Unit,
+        /// The initial value; may be empty.
         value: &'static str,
-        /// The minimum.
+        /// What an empty field means.
+        empty: &'static str,
+        /// The minimum, in this unit.
         min: &'static str,
-        /// The maximum.
+        /// The maximum, in this unit.
         max: &'static str,
         /// The step between values; `any` allows all.
         step: &'static str,
@@ -224,11 +271,13 @@ pub enum FieldKind {
         /// The label of the larger number.
         other_label: &'static str,
         /// Their unit.
-        unit: &'static str,
-        /// The initial values.
-        values: (&'static str, &'static str),
-        /// The maximum of the larger number.
+        unit: Unit,
+        /// What empty fields mean.
+        empty: &'static str,
+        /// The maximum of the larger number, in this unit.
         max: &'static str,
+        /// The step between values.
+        step: &'static str,
     },
     /// One of several texts, each with its value and its label. The first one is preselected.
     Choice(Vec<(String, String)>),
@@ -241,11 +290,15 @@ pub enum FieldKind {
     Lines {
         /// The placeholder.
         example: &'static str,
+        /// The label of the file.
+        file_label: &'static str,
     },
     /// A file to upload.
     File {
         /// The allowed types, as in the `accept` attribute of an input.
         accept: &'static str,
+        /// The maximum size in bytes.
+        max_bytes: u32,
     },
 }
 

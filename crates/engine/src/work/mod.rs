@@ -29,8 +29,10 @@ use tokio_util::sync::CancellationToken;
 pub use self::detail::{Detail, InvalidDetail, MAX_DETAIL, MAX_MESSAGE};
 pub(crate) use self::detail::{StoredDetail, shortened};
 pub use self::keys::{KeyLimits, TaskKeys};
-pub(crate) use self::kind::has_input;
-pub use self::kind::{Column, Field, FieldKind, Form, Kind, Launch, Preset, Upload, counted, forget_input, parameters};
+pub use self::kind::{
+    Column, Example, Field, FieldKind, Form, Kind, Launch, Preset, Unit, Upload, counted, has_input, parameters,
+    remove_input,
+};
 pub use self::registry::{InvalidWork, Registry};
 pub use crate::lease_id::LeaseId;
 use crate::slots::SlotClass;

@@ -19,8 +19,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use engine::work::{
-    AsyncWork, Column, Done, Field, FieldKind, Form, KeyLimits, Kind, Launch, Task, TaskError, TaskKeys, Work, counted,
-    parameters,
+    AsyncWork, Column, Done, Example, Field, FieldKind, Form, KeyLimits, Kind, Launch, Task, TaskError, TaskKeys, Unit,
+    Work, counted, parameters,
 };
 use quilt::{BatchSpec, Grid, Index, WorkSpec};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,14 @@ use self::host_limiter::HostLimiter;
 use self::policy::parse_url;
 pub use self::policy::{AddressError, FetchPolicy};
 use crate::item_list::{self, ItemList};
+
+/// Pages that everybody may request, one of which does not exist.
+const EXAMPLE_URLS: &str = "https://example.org/
+https://example.com/
+https://example.net/
+https://www.iana.org/help/example-domains
+https://www.rfc-editor.org/
+https://example.org/no-such-page";
 
 /// The upper limit of `max_bytes`.
 const MAX_BODY_BYTES: u32 = 16 << 20;
@@ -122,28 +130,36 @@ impl Kind for FetchKind {
 
     fn form(&self) -> Option<Form> {
         let field = |name, label, kind, is_advanced| Field { name, label, kind, is_advanced };
-        let number = |name, label, unit, value, min, max, step| {
-            field(name, label, FieldKind::Number { unit, value, min, max, step }, true)
+        let number = |name, label, unit, value, empty, min, max, step| {
+            field(name, label, FieldKind::Number { unit, value, empty, min, max, step }, true)
         };
+        let requests = Unit::of("requests");
+        let urls =
+            FieldKind::Lines { example: "https://example.org/", file_label: "Or upload a file, one URL per line" };
+        let sitemap = FieldKind::Text { example: "https://example.org/sitemap.xml" };
         Some(Form {
-            title: "Web pages",
-            about: "Each task requests an address and records its status, redirects, response time, title and links.",
-            presets: Vec::new(),
-            draws_presets: false,
+            title: "Check URLs",
+            about: "Each task requests a URL and records its status, redirects, response time, title and links.",
             counts_tasks: true,
+            examples: vec![Example { label: "six example pages", values: vec![("urls", EXAMPLE_URLS)] }],
             fields: vec![
-                field("urls", "Addresses", FieldKind::Lines { example: "https://example.org/" }, false),
-                field(
-                    "sitemap",
-                    "Or those of a sitemap",
-                    FieldKind::Text { example: "https://example.org/sitemap.xml" },
-                    false,
+                field("urls", "URLs", urls, false),
+                field("sitemap", "Or a sitemap URL", sitemap, false),
+                number("per_host", "Concurrent requests per host", requests, "4", "Default: 4", "1", "256", "1"),
+                number(
+                    "per_host_per_second",
+                    "Requests per second per host",
+                    requests,
+                    "",
+                    "no limit",
+                    "0.01",
+                    "10000",
+                    "any",
                 ),
-                number("per_host", "Concurrent requests per host", "at most", "4", "1", "256", "1"),
-                number("per_host_per_second", "Requests per host and second", "at most", "", "0.01", "10000", "any"),
-                number("redirects", "Redirects", "at most", "10", "0", "20", "1"),
-                number("max_bytes", "Response body, in bytes", "at most", "2097152", "1", "16777216", "1"),
+                number("redirects", "Max redirects", Unit::of("redirects"), "10", "Default: 10", "0", "20", "1"),
+                number("max_bytes", "Max response size", Unit::MEBIBYTES, "2", "Default: 2", "0.001", "16", "any"),
             ],
+            ..Form::default()
         })
     }
 
@@ -165,6 +181,8 @@ impl Kind for FetchKind {
         let parameters = parameters::<FetchParameters>(&work)?;
         parameters.check()?;
         let mut lines = item_list::collect("urls", parameters.urls.as_ref(), upload.as_ref())?;
+        let listed = parameters.urls.as_ref().and_then(serde_json::Value::as_array).map_or(0, Vec::len);
+        let uploaded = lines.len();
         if let Some(sitemap) = parameters.sitemap.as_deref().filter(|sitemap| !sitemap.trim().is_empty()) {
             let sitemap = parse_url(sitemap).map_err(|reason| format!("sitemap: {reason}"))?;
             lines.extend(sitemap::fetch_urls(&self.client()?, sitemap).await?);
@@ -175,7 +193,11 @@ impl Kind for FetchKind {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            urls.push(parse_url(line).map_err(|reason| format!("line {}: {reason}", index + 1))?);
+            urls.push(parse_url(line).map_err(|reason| match index {
+                _ if index < listed => format!("urls: line {}: {reason}", index + 1),
+                _ if index < uploaded => format!("file: line {}: {reason}", index - listed + 1),
+                _ => format!("sitemap: URL {}: {reason}", index - uploaded + 1),
+            })?);
         }
         if urls.is_empty() {
             return Err("there is no URL to fetch: pass urls, a file with one URL per line, or a sitemap".into());

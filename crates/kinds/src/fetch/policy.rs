@@ -109,7 +109,10 @@ pub(super) fn parse_url(text: &str) -> Result<Url, String> {
     if text.len() > MAX_URL_BYTES {
         return Err(format!("the URL has {} bytes; at most {MAX_URL_BYTES} are allowed", text.len()));
     }
-    let url = Url::parse(text).map_err(|error| format!("'{text}' is not a URL: {error}"))?;
+    let url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => format!("'{text}' is not a URL; start it with https://"),
+        error => format!("'{text}' is not a URL: {error}"),
+    })?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("'{text}' is not an http or https URL"));
     }

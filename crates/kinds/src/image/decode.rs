@@ -6,7 +6,7 @@ use bytes::Bytes;
 use image::{ImageFormat, ImageReader, RgbaImage};
 
 /// The maximum file size.
-const MAX_FILE_BYTES: usize = 32 << 20;
+pub(super) const MAX_FILE_BYTES: u32 = 32 << 20;
 
 /// The maximum number of pixels. A decoded image takes four bytes of memory per pixel while its batch runs.
 pub(super) const MAX_PIXELS: u64 = 40_000_000;
@@ -16,8 +16,10 @@ pub(super) const MAX_SIDE: u32 = 16_384;
 
 /// Reads width and height from the file's header, without decoding the image.
 pub(super) fn dimensions(file: &Bytes) -> Result<(u32, u32), String> {
-    if file.len() > MAX_FILE_BYTES {
-        return Err(format!("the image has {} bytes; at most {MAX_FILE_BYTES} are allowed", file.len()));
+    if file.len() > MAX_FILE_BYTES as usize {
+        let mebibytes = |bytes: usize| bytes.div_ceil(1 << 20);
+        let (size, limit) = (mebibytes(file.len()), mebibytes(MAX_FILE_BYTES as usize));
+        return Err(format!("the image has {size} MiB ({} bytes); the limit is {limit} MiB", file.len()));
     }
     let (width, height) =
         open(file)?.into_dimensions().map_err(|error| format!("the image cannot be read: {error}"))?;

@@ -1,0 +1,49 @@
+//! What the form is filled in with to run a batch again with changes.
+
+use engine::work::{FieldKind, Form, has_input};
+use quilt::BatchId;
+
+use super::form::Values;
+use crate::model::ActionError;
+use crate::server::{engine, open, refuse};
+
+/// The longest list that is filled in as text, in bytes. Longer ones are reused as they are.
+const MAX_LINES_BYTES: usize = 64 << 10;
+
+/// A batch whose form is filled in again.
+pub(crate) struct Again {
+    pub(crate) id: BatchId,
+    pub(crate) name: String,
+    pub(crate) kind: String,
+    pub(crate) values: Values,
+    /// The size of the input that is used again unless another one is given, in bytes.
+    pub(crate) reused: Option<usize>,
+}
+
+/// Reads a batch for its form.
+pub(crate) async fn again(id: &str) -> Result<Again, ActionError> {
+    let Ok(id) = id.parse::<BatchId>() else { return Err(crate::server::not_found()) };
+    let batch = open(id).await?;
+    let (name, spec) = {
+        let folded = batch.folded();
+        (viewer::words::name(&folded.quilt.summary()), folded.quilt.spec().clone())
+    };
+    let engine = engine();
+    let kind = engine.registry().kind(&spec.work.kind);
+    let Some((kind, form)) = kind.and_then(|kind| Some((kind, kind.form()?))) else {
+        let reason = format!("This server has no form for work of kind \"{}\".", spec.work.kind);
+        return Err(refuse(axum::http::StatusCode::UNPROCESSABLE_ENTITY, reason));
+    };
+    let input = if has_input(&spec.work) { engine.input(id).await? } else { None };
+    let size = input.as_ref().map(bytes::Bytes::len);
+    let lines = match input.filter(|input| takes_lines(&form) && input.len() <= MAX_LINES_BYTES) {
+        Some(input) => kind.items(&spec, Some(input)).ok().map(|items| items.join("\n")),
+        None => None,
+    };
+    let reused = size.filter(|_| lines.is_none());
+    Ok(Again { id, name, kind: spec.work.kind.clone(), values: Values::of_batch(&form, &spec, lines), reused })
+}
+
+fn takes_lines(form: &Form) -> bool {
+    form.fields.iter().any(|field| matches!(field.kind, FieldKind::Lines { .. }))
+}
