@@ -20,8 +20,8 @@ use quilt::spec::MAX_TITLE;
 use serde_json::{Map, Number, Value, json};
 
 pub(crate) use limits::{LimitField, limit_fields};
-pub(crate) use number::{NumberRule, plain};
 pub(super) use number::to_parameter;
+pub(crate) use number::{NumberRule, plain};
 pub(super) use refusal::{of_launch, sentence};
 pub(crate) use values::Values;
 
@@ -96,11 +96,11 @@ pub(super) fn request(
         rows: rows.map(api::Number::from),
         columns: columns.map(api::Number::from),
         attempts: limit(limits::ATTEMPTS).map(Into::into),
-        timeout_ms: limit(limits::TIMEOUT).map(|seconds| number::to_parameter(&seconds, 1_000).into()),
+        timeout_ms: limit(limits::TIMEOUT).map(|seconds| to_parameter(&seconds, 1_000).into()),
         concurrency: limit(limits::CONCURRENCY).map(Into::into),
         max_failures: base.max_failures.filter(|_| tolerated.is_none()),
         tolerated_failures: tolerated.map(|percent| number::to_share(&percent).into()),
-        deadline_ms: limit(limits::DEADLINE).map(|seconds| number::to_parameter(&seconds, 1_000).into()),
+        deadline_ms: limit(limits::DEADLINE).map(|seconds| to_parameter(&seconds, 1_000).into()),
         title: fields.title()?,
         seed: None,
         not_before: None,
@@ -185,7 +185,7 @@ impl Fields<'_> {
         Ok(match kind {
             FieldKind::Number { unit, min, max, step, .. } => {
                 let number = self.number(name, NumberRule::of_attributes(min, max, step))?;
-                number.map(|number| number::to_parameter(&number, unit.factor).into())
+                number.map(|number| to_parameter(&number, unit.factor).into())
             }
             FieldKind::Percent { .. } => {
                 let rule = NumberRule { min: 0.0, max: 100.0, is_whole: false };
@@ -204,7 +204,7 @@ impl Fields<'_> {
                         format!("{label} ({least} {unit}) must not be longer than {other_label} ({most} {unit}).");
                     return Err(Invalid::new(first, reason));
                 }
-                let convert = |number: Number| number::to_parameter(&number, unit.factor).as_f64();
+                let convert = |number: Number| to_parameter(&number, unit.factor).as_f64();
                 range(least.and_then(convert), most.and_then(convert), of_preset)
             }
             FieldKind::Choice(_) | FieldKind::Text { .. } => self.text(name).map(Into::into),
