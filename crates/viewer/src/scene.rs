@@ -14,12 +14,10 @@ pub const MAX_ELEMENTS: u32 = 1_024;
 pub struct Scene<'a> {
     /// The squares.
     pub quilt: &'a Quilt,
-    /// The attempts, to the end of the journal.
+    /// The attempts as of the same moment.
     pub race: &'a Race,
     /// What the colors show.
     pub look: Look,
-    /// Whether `quilt` is a moment of a replay, while `race` is known to its end.
-    pub is_past: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -41,11 +39,10 @@ impl<'a> Scene<'a> {
         self.quilt.at(position)
     }
 
-    /// The last attempt at a task. In a replay, the attempts of pending squares are still to come, so there is none.
+    /// The last attempt at a task.
     #[must_use]
     pub fn last_attempt(self, position: Position) -> Option<LastAttempt> {
-        let is_known = !self.is_past || self.outcome(position) != SquareState::Pending;
-        self.race.last_attempt(position).filter(|_| is_known)
+        self.race.last_attempt(position)
     }
 
     /// The state of a square.
