@@ -68,7 +68,7 @@ pub(crate) fn open(dialog: NodeRef<Dialog>) {
     }
 }
 
-/// Closes what is open: the square, then the replay, then the filter.
+/// Closes what is open: the square, then the replay, then the filters.
 fn close(batch: Batch) {
     let view = batch.view;
     if batch.close_square() {
@@ -77,7 +77,7 @@ fn close(batch: Batch) {
     if view.playback.get_untracked().is_some() {
         playback::end(batch);
     } else {
-        view.update_look(|look| viewer::Look { only: None, ..look });
+        view.update_look(|look| viewer::Look { only: None, during: None, ..look });
     }
 }
 

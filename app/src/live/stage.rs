@@ -5,6 +5,7 @@ use leptos_use_media_query::use_media_query;
 use painter::Painter;
 use quilt::Square;
 use send_wrapper::SendWrapper;
+use viewer::address::Place;
 use viewer::{Scene, Viewer, Zoom};
 use web_sys::HtmlElement;
 
@@ -17,14 +18,14 @@ use super::view::View;
 pub(crate) struct Stage {
     /// Empty on the server, where a request moves between threads. DOM elements must stay on one thread.
     painter: Shared<Option<SendWrapper<Painter>>>,
-    /// The scale from the URL, until the painter exists and can apply it.
-    pub(super) wanted_scale: Shared<Option<f64>>,
+    /// The visible part from the URL, until the painter exists and can apply it.
+    pub(super) wanted_place: Shared<Option<Place>>,
 }
 
 impl Stage {
     /// A stage without a painter. It is created with the first snapshot.
     pub(crate) fn new() -> Self {
-        Self { painter: Shared::new(None), wanted_scale: Shared::new(None) }
+        Self { painter: Shared::new(None), wanted_place: Shared::new(None) }
     }
 
     /// Moves the keyboard focus to a square.
@@ -86,20 +87,18 @@ impl Stage {
             return;
         }
         let look = view.look.get_untracked();
-        let wanted_scale = self.wanted_scale.with(|scale| *scale).flatten();
+        let wanted_place = self.wanted_place.with(|place| *place).flatten();
         let painter = channel.quilt.with_untracked(|viewer| {
             let scene = viewer.scene(look)?;
             let mut painter = Painter::new(scene, grid)?;
-            if let Some((scale, zoom)) = wanted_scale.zip(painter.zoom()) {
-                let grid = scene.grid();
-                let middle = Square { row: grid.rows() / 2, column: grid.columns() / 2 };
-                painter.set_zoom(scene, zoom.at_scale(scale, view.chosen.get_untracked().unwrap_or(middle)));
+            if let Some((place, zoom)) = wanted_place.zip(painter.zoom()) {
+                painter.set_zoom(scene, zoom.at_place(place, view.chosen.get_untracked()));
             }
             Some(painter)
         });
         if let Some(Some(painter)) = painter {
             self.painter.with(|place| *place = Some(SendWrapper::new(painter)));
-            self.wanted_scale.with(|scale| *scale = None);
+            self.wanted_place.with(|place| *place = None);
             // A new painter has to paint all squares.
             channel.quilt.update(Viewer::repaint);
         }

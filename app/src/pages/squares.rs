@@ -24,7 +24,7 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
 /// The canvas of a quilt with too many squares for elements. A picture is displayed until the canvas is painted, unless the URL requests a
 /// view other than the default one.
 pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, view: View) -> String {
-    let is_whole = view.look == Look::default() && view.scale.is_none();
+    let is_whole = view.look == Look::default() && view.place.is_none();
     let picture = format!(
         r#"<img class="picture" src="/batches/{id}/quilt.png?side=256&amp;pending=transparent" alt="" role="presentation" decoding="async">"#
     );

@@ -27,6 +27,7 @@ pub struct Replay {
     race: Race,
     launched_at: Timestamp,
     timeline: Timeline,
+    moment: Timestamp,
     /// The requested moment; `None` for the end of the journal.
     until: Option<Timestamp>,
 }
@@ -44,7 +45,7 @@ impl Replay {
         let next = journal.len() - rest.len();
         let launched_at = launched.at;
         let race = Race::new(launched.spec.grid.squares(), launched_at);
-        Ok(Self { next, quilt: Quilt::new(launched), race, launched_at, timeline, until: Some(launched_at) })
+        Ok(Self { next, quilt: Quilt::new(launched), race, launched_at, timeline, moment: launched_at, until: Some(launched_at) })
     }
 
     /// The quilt at that moment.
@@ -65,9 +66,15 @@ impl Replay {
         self.timeline.length_ms()
     }
 
-    /// Moves to another moment, in milliseconds of the replay, for [`Replay::advance`] to reach. Returns the time of the batch at that
-    /// moment. For an earlier moment the journal is folded again.
-    pub fn seek(&mut self, journal: &[u8], ms: u64, dirty: &mut Dirty) -> Timestamp {
+    /// The time of the batch at the requested moment.
+    #[must_use]
+    pub fn moment(&self) -> Timestamp {
+        self.moment
+    }
+
+    /// Moves to another moment, in milliseconds of the replay, for [`Replay::advance`] to reach. For an earlier moment the journal is
+    /// folded again.
+    pub fn seek(&mut self, journal: &[u8], ms: u64, dirty: &mut Dirty) {
         let moment = self.launched_at.plus_millis(self.timeline.time_at(ms));
         // The clocks of nodes differ, so at the end no event may be left out because of its time.
         let until = (ms < self.length_ms()).then_some(moment);
@@ -80,7 +87,7 @@ impl Replay {
             *dirty = Dirty::All;
         }
         self.until = until;
-        moment
+        self.moment = moment;
     }
 
     /// Folds up to `budget` bytes of the journal and returns whether the moment is reached.

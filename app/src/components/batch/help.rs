@@ -15,8 +15,9 @@ const KEYS_HTML: &str = concat!(
     "<dt><kbd>Page ↑</kbd> <kbd>Page ↓</kbd></dt><dd>to the ends of a column</dd>",
     "<dt><kbd>Enter</kbd></dt><dd>details of a square</dd>",
     "<dt><kbd>f</kbd></dt><dd>to the next failure</dd>",
-    "<dt><kbd>/</kbd></dt><dd>to a square by its row and column</dd>",
+    "<dt><kbd>/</kbd></dt><dd>to a square by its row and column, or its index</dd>",
     "<dt><kbd>+</kbd> <kbd>−</kbd> <kbd>0</kbd></dt><dd>larger, smaller, the whole of a large quilt</dd>",
+    "<dt><kbd>Ctrl</kbd> + wheel</dt><dd>larger, smaller; without <kbd>Ctrl</kbd> while a square has the focus</dd>",
     "<dt><kbd>?</kbd></dt><dd>these keys</dd>",
     "<dt><kbd>Esc</kbd></dt><dd>back: close the square, end the replay, show all squares</dd>",
 );

@@ -19,7 +19,7 @@ const COMMON_STATES: [TaskState; 3] = [TaskState::Retrying, TaskState::Done, Tas
 pub(crate) fn Legend() -> impl IntoView {
     let view = use_batch().view;
     let by = text(move || view.look.get().by.as_str().into());
-    let progress = use_batch().channel.progress;
+    let progress = use_batch().channel.shown_progress;
     let has_not_run = flag(move || progress.get().not_run > 0);
     // "Not run" replaces "pending" when a batch is stopped, so that the layout stays.
     let has_pending = flag(move || progress.get().pending() > 0 || progress.get().not_run == 0);
@@ -62,7 +62,7 @@ fn Filter(state: TaskState) -> impl IntoView {
         batch.channel.signals.race_version.track();
         let unsuccessful =
             batch.channel.quilt.with_untracked(|viewer| viewer.race().unsuccessful()).unwrap_or_default();
-        format::count(count(state, batch.channel.progress.get(), unsuccessful))
+        format::count(count(state, batch.channel.shown_progress.get(), unsuccessful))
     });
     view! {
         <button
