@@ -43,7 +43,9 @@ pub(super) fn start(channel: Channel) {
 
 /// Folds the journal in several steps, so that the page stays responsive.
 fn fold(channel: Channel) {
-    match channel.quilt.update(|viewer| viewer.read_journal(FOLD_CHUNK_BYTES)) {
+    // Browsers delay the timers of hidden pages by up to a minute, and these do not have to be responsive.
+    let budget = if document().hidden() { usize::MAX } else { FOLD_CHUNK_BYTES };
+    match channel.quilt.update(|viewer| viewer.read_journal(budget)) {
         Some(Ok(false)) => {
             channel.race_changed();
             later(move || fold(channel), Duration::ZERO);

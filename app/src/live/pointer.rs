@@ -71,7 +71,8 @@ impl Pointer {
     /// wheel scrolls the page.
     pub(crate) fn wheel(self, event: &WheelEvent) {
         let has_control = event.ctrl_key();
-        let has_focus = element(event).is_some_and(|quilt| matches!(quilt.closest("[role=grid]:focus-within"), Ok(Some(_))));
+        let has_focus =
+            element(event).is_some_and(|quilt| matches!(quilt.closest("[role=grid]:focus-within"), Ok(Some(_))));
         if !has_control && !has_focus {
             return;
         }

@@ -81,7 +81,8 @@ pub fn square(text: &str) -> Option<Square> {
 #[must_use]
 pub fn typed_square(text: &str, grid: Grid) -> Option<Square> {
     let is_separator = |letter: char| letter.is_whitespace() || matches!(letter, ',' | ';' | '×' | 'x' | 'X');
-    let is_word = |part: &&str| part.is_empty() || part.eq_ignore_ascii_case("row") || part.eq_ignore_ascii_case("column");
+    let is_word =
+        |part: &&str| part.is_empty() || part.eq_ignore_ascii_case("row") || part.eq_ignore_ascii_case("column");
     let mut numbers = text.split(is_separator).filter(|part| !is_word(part)).map(|part| part.parse::<u32>().ok());
     let square = match (numbers.next()??, numbers.next(), numbers.next()) {
         (index, None, None) => (index < grid.squares()).then(|| grid.square(Index(index))),

@@ -66,10 +66,11 @@ pub fn curve(race: &Race, span_ms: u32) -> (String, u32) {
     for (bin, count) in race.done().iter().enumerate().filter(|(_, count)| **count > 0) {
         // The line is level up to this bin.
         let (start, end) = bin_range(race, bin);
+        let (start, end) = (start.min(span_ms), end.min(span_ms));
         let (before, after) = (height(so_far, total), height(so_far + count, total));
         so_far += count;
         // Writing to a string cannot fail.
-        let _ = write!(path, "L{start} {before}L{} {after}", end.min(span_ms));
+        let _ = write!(path, "L{start} {before}L{end} {after}");
     }
     let _ = write!(path, "H{span_ms}");
     (path, total)

@@ -250,9 +250,9 @@ mod tests {
         // All attempts ended after 1,005 ms; the last square has none.
         for (range, expected) in [((0, 1_004), [true; 4]), ((1_005, 1_005), [false, false, false, true])] {
             let look = Look { during: Some(range), ..Look::default() };
-            let dimmed = [0, 1, 2, 3].map(Position).map(|position| {
-                look.paint(quilt.at(position), race.last_attempt(position)).is_dimmed
-            });
+            let dimmed = [0, 1, 2, 3]
+                .map(Position)
+                .map(|position| look.paint(quilt.at(position), race.last_attempt(position)).is_dimmed);
             assert_eq!(dimmed, expected, "{range:?}");
         }
     }

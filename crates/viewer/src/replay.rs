@@ -11,8 +11,8 @@ const INITIAL_REPLAY_MS: u64 = 8_000;
 
 /// The speeds to choose from, in thousandths of the batch's speed.
 const SPEEDS: [u32; 24] = [
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000,
-    2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000,
+    1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000, 2_000_000, 5_000_000, 10_000_000, 20_000_000, 50_000_000,
 ];
 
 /// The speed of a batch itself, in thousandths.
@@ -45,7 +45,15 @@ impl Replay {
         let next = journal.len() - rest.len();
         let launched_at = launched.at;
         let race = Race::new(launched.spec.grid.squares(), launched_at);
-        Ok(Self { next, quilt: Quilt::new(launched), race, launched_at, timeline, moment: launched_at, until: Some(launched_at) })
+        Ok(Self {
+            next,
+            quilt: Quilt::new(launched),
+            race,
+            launched_at,
+            timeline,
+            moment: launched_at,
+            until: Some(launched_at),
+        })
     }
 
     /// The quilt at that moment.

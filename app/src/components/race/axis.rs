@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use quilt::Race;
+use viewer::chart;
 use wasm_bindgen::JsCast;
 use web_sys::{HtmlElement, PointerEvent};
 
@@ -12,6 +13,11 @@ use crate::live::Batch;
 /// The length of the time axis: that of the lap up to the displayed moment, in milliseconds.
 pub(super) fn span_ms(batch: Batch) -> u32 {
     u32::try_from(batch.channel.elapsed()).unwrap_or(u32::MAX).max(1)
+}
+
+/// The box of paths over time.
+pub(super) fn view_box(batch: Batch) -> Signal<String> {
+    text(move || format!("0 0 {} {}", span_ms(batch), chart::HEIGHT))
 }
 
 /// Reads the displayed attempts. Tracks their changes.
@@ -31,7 +37,11 @@ pub(super) fn Ticks(ticks: Signal<Vec<String>>) -> impl IntoView {
             text(move || {
                 let ticks = ticks.get();
                 let (place, label) = ticks.get(number).and_then(|tick| tick.split_once(' ')).unwrap_or_default();
-                if is_label { label.to_owned() } else { format!("--place:{}", percent(place.parse().unwrap_or(0), 1_000)) }
+                if is_label {
+                    label.to_owned()
+                } else {
+                    format!("--place:{}", percent(place.parse().unwrap_or(0), 1_000))
+                }
             })
         };
         view! { <span class="tick" style=part(false)>{part(true)}</span> }

@@ -76,7 +76,11 @@ pub(super) fn Selection() -> impl IntoView {
     let is_on = flag(move || batch.view.look.get().during.is_some());
     let words = text(move || {
         let (from, to) = range(batch);
-        format!("Selected: squares that ended from {} to {}. ", format::duration(from.into()), format::duration(to.into()))
+        format!(
+            "Selected: squares that ended from {} to {}. ",
+            format::duration(from.into()),
+            format::duration(to.into())
+        )
     });
     view! {
         <When condition=is_on>

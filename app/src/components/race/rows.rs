@@ -6,11 +6,10 @@ use quilt::wire::Load;
 use viewer::chart::{self, node_of};
 use viewer::{Viewer, format};
 use wasm_bindgen::JsCast;
-use web_sys::{HtmlElement, KeyboardEvent};
+use web_sys::{HtmlElement, KeyboardEvent, Node as DomNode};
 
-use super::axis::with_race;
+use super::axis::{view_box, with_race};
 use super::running::square_of;
-use super::timeline::view_box;
 use crate::components::shared::{Each, When, all, each, flag, keys, on, text};
 use crate::live::use_batch;
 
@@ -38,9 +37,8 @@ struct RowContent {
 pub(super) fn Rows() -> impl IntoView {
     let batch = use_batch();
     let nodes = keys(move || {
-        let mut nodes: Vec<String> = with_race(batch, |race| {
-            race.lanes().iter().map(|lane| format!("{}-", node_of(&lane.worker))).collect()
-        });
+        let mut nodes: Vec<String> =
+            with_race(batch, |race| race.lanes().iter().map(|lane| format!("{}-", node_of(&lane.worker))).collect());
         sort(&mut nodes);
         nodes
     });
@@ -162,7 +160,8 @@ fn on_key(event: &KeyboardEvent) {
     };
     let rows = event.current_target().and_then(|target| target.dyn_into::<HtmlElement>().ok());
     let Some(buttons) = rows.and_then(|rows| rows.query_selector_all("button").ok()) else { return };
-    let place = (0..buttons.length()).find(|place| buttons.item(*place).as_deref() == event.target().as_ref().and_then(|target| target.dyn_ref()));
+    let focused: Option<DomNode> = event.target().and_then(|target| target.dyn_into().ok());
+    let place = (0..buttons.length()).find(|place| buttons.item(*place) == focused);
     let next = place.and_then(|place| buttons.item(place.checked_add_signed(step)?));
     if let Some(next) = next.and_then(|button| button.dyn_into::<HtmlElement>().ok()) {
         event.prevent_default();

@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use viewer::{chart, format};
 use web_sys::PointerEvent;
 
-use super::axis::{Ticks, place_in_plot, span_ms, with_race};
+use super::axis::{Ticks, place_in_plot, span_ms, view_box, with_race};
 use super::brush::{self, Handles, Selection};
 use super::rows::Rows;
 use crate::components::batch::percent;
@@ -25,9 +25,8 @@ const DRAG_THRESHOLD: u32 = 5;
 pub(super) fn Timeline() -> impl IntoView {
     let batch = use_batch();
     let total = move || with_race(batch, |race| chart::curve(race, 1).1);
-    let caption = text(move || {
-        format!("{} done in {}", format::squares(total()), format::duration(span_ms(batch).into()))
-    });
+    let caption =
+        text(move || format!("{} done in {}", format::squares(total()), format::duration(span_ms(batch).into())));
     let path = text(move || with_race(batch, |race| chart::curve(race, span_ms(batch)).0));
     let area = text(move || format!("{}V{}H0Z", path.get(), chart::HEIGHT));
     let ticks = keys(move || {
@@ -82,11 +81,6 @@ pub(super) fn Timeline() -> impl IntoView {
             <Rows />
         </section>
     }
-}
-
-/// The box of paths over time.
-pub(super) fn view_box(batch: Batch) -> Signal<String> {
-    text(move || format!("0 0 {} {}", span_ms(batch), chart::HEIGHT))
 }
 
 /// Shows the values under the pointer, and selects the time that it drags over. A press without a drag ends the selection.

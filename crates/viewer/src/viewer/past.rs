@@ -77,7 +77,7 @@ impl Viewer {
     ///
     /// Returns a [`DecodeError`] for invalid bytes.
     pub fn read_journal(&mut self, budget: usize) -> Result<bool, DecodeError> {
-        let stop = self.journal.read() + budget;
+        let stop = self.journal.read().saturating_add(budget);
         while self.journal.read() < stop {
             let Some(event) = self.journal.next(self.is_from_journal)? else { return Ok(true) };
             // Attempts up to the race's offset came through the channel.
@@ -116,9 +116,7 @@ impl Viewer {
 #[cfg(test)]
 mod tests {
     use quilt::wire::{ServerFrame, put_framed_event};
-    use quilt::{
-        AttemptRun, BatchSpec, Color, Grid, Launched, Outcome, Position, Settlement, Status, Step, WorkSpec,
-    };
+    use quilt::{AttemptRun, BatchSpec, Color, Grid, Launched, Outcome, Position, Settlement, Status, Step, WorkSpec};
 
     use super::*;
     use crate::viewer::Received;
@@ -224,7 +222,11 @@ mod tests {
         let mut done_at = |ms| {
             viewer.seek(ms);
             while !viewer.advance_replay(1) {}
-            (viewer.moment().map_or(0, |moment| moment.0), viewer.displayed().map(|quilt| quilt.progress().done), viewer.race().unsuccessful())
+            (
+                viewer.moment().map_or(0, |moment| moment.0),
+                viewer.displayed().map(|quilt| quilt.progress().done),
+                viewer.race().unsuccessful(),
+            )
         };
         assert_eq!(done_at(0), (1, Some(0), 0));
         assert_eq!(done_at(length), (13, Some(4), 4));
