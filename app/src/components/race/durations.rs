@@ -33,7 +33,7 @@ pub(super) fn Durations() -> impl IntoView {
         values.set(place_in_plot(&event).and_then(value).unwrap_or_default());
     };
     view! {
-        <figure class="durations">
+        <div class="durations">
             <div class="lane">
                 <span class="scale-y" aria-hidden="true">
                     <span>{text(move || format::count(histogram().most))}</span>
@@ -50,10 +50,10 @@ pub(super) fn Durations() -> impl IntoView {
                         <path class="bars" d=text(move || histogram().path) />
                     </svg>
                 </div>
-                <figcaption class="chart-words">
+                <div class="chart-words">
                     <p>{caption}</p>
                     <p class="quiet" aria-hidden="true">{values}</p>
-                </figcaption>
+                </div>
             </div>
             <div class="lane">
                 <span class="scale-x">"Duration"</span>
@@ -61,6 +61,6 @@ pub(super) fn Durations() -> impl IntoView {
                     <Ticks ticks />
                 </div>
             </div>
-        </figure>
+        </div>
     }
 }
