@@ -49,8 +49,8 @@ fn read(batch: Batch) {
 }
 
 /// Replaces the query of the URL, unless the view has changed since. If the browser refuses, the next change tries again.
-fn write_latest(known: &RefCell<Option<String>>, query: &String) {
-    if known.borrow().as_ref() != Some(query) {
+fn write_latest(known: &RefCell<Option<String>>, query: &str) {
+    if known.borrow().as_deref() != Some(query) {
         return;
     }
     let location = window().location();

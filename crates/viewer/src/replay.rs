@@ -158,7 +158,10 @@ pub fn speeds(initial: u32) -> impl Iterator<Item = u32> {
 #[must_use]
 pub fn speed_label(speed: u32) -> String {
     match speed / REAL_TIME {
-        0 => format!("{}×", format!("0.{speed:03}").trim_end_matches('0')),
+        0 => {
+            let decimals = format!("{speed:03}");
+            format!("0.{}×", decimals.trim_end_matches('0'))
+        }
         times => format!("{}×", crate::format::count(times)),
     }
 }
