@@ -108,8 +108,8 @@ test("a large quilt is explored with the keyboard alone", async ({ page }) => {
   await page.keyboard.press("Enter");
   const attempts = page.getByRole("region", { name: "Square" });
   await expect(attempts.getByRole("listitem")).toHaveCount(1);
-  // The address opens the same view.
-  await expect(page).toHaveURL(/\?square=\d+,\d+&zoom=[\d.]+$/);
+  // Whoever opens this address sees the same.
+  await expect(page).toHaveURL(/\?square=\d+,\d+&zoom=[\d.]+&at=[\d.]+,[\d.]+$/);
   const heading = await attempts.getByRole("heading").textContent();
   await page.reload();
   await expect(attempts.getByRole("heading")).toHaveText(heading!);
@@ -137,23 +137,42 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   // Keys and wheels work only after hydration.
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   const quilt = page.getByRole("grid");
-  const { x, y } = (await quilt.boundingBox())!;
   const zoom = async () => Number(await root(page).getAttribute("data-zoom"));
   const whole = await zoom();
+  const { x, y } = (await quilt.boundingBox())!;
   await page.mouse.move(x + 100, y + 100);
+  // The wheel alone scrolls the page.
+  const scrolled = () => page.evaluate(() => scrollY);
+  const top = await scrolled();
+  await page.mouse.wheel(0, 60);
+  await expect.poll(scrolled).toBeGreaterThan(top);
+  await page.mouse.wheel(0, -1_000);
+  await expect.poll(scrolled).toBe(0);
+  expect(await zoom()).toBe(whole);
+  const box = (await quilt.boundingBox())!;
+  await page.mouse.move(box.x + 100, box.y + 100);
+  await page.keyboard.down("Control");
   await page.mouse.wheel(0, -800);
+  await page.keyboard.up("Control");
   await expect.poll(zoom).toBeGreaterThan(3 * whole);
   const before = await page.locator("canvas.bitmap").getAttribute("style");
   await page.mouse.down();
-  await page.mouse.move(x + 160, y + 130, { steps: 5 });
+  await page.mouse.move(box.x + 160, box.y + 130, { steps: 5 });
   await page.mouse.up();
   await expect(page.locator("canvas.bitmap")).not.toHaveAttribute("style", before!);
   const attempts = page.getByRole("region", { name: "Square" });
   await expect(attempts.getByRole("heading")).toHaveCount(0);
-  // A drag does not choose a square. A click does.
-  await page.mouse.click(x + 50, y + 50);
+  // What was dragged was not chosen; what is pressed is.
+  await page.mouse.click(box.x + 50, box.y + 50);
   await expect(attempts.getByRole("heading")).toHaveText(/^Row \d+, column \d+$/);
-  await page.getByRole("button", { name: "Fit" }).click();
+  // Now that the quilt has the keyboard focus, the wheel enlarges it.
+  await expect(page.getByRole("gridcell")).toBeFocused();
+  const closer = await zoom();
+  const now = (await quilt.boundingBox())!;
+  await page.mouse.move(now.x + 100, now.y + 100);
+  await page.mouse.wheel(0, -100);
+  await expect.poll(zoom).toBeGreaterThan(closer);
+  await page.getByRole("button", { name: "Whole quilt" }).click();
   await expect.poll(zoom).toBe(whole);
 });
 
@@ -211,23 +230,9 @@ test("a batch is replayed from its journal", async ({ page }) => {
   // The batch has not changed, and there is no second finish.
   await expect(root(page)).toHaveAttribute("data-status", "finished");
   await expect(banner(page)).toHaveCount(1);
-  await page.getByRole("button", { name: "End the replay" }).click();
+  await page.getByRole("button", { name: "End replay" }).click();
   await expect(moment).toHaveCount(0);
   await expect.poll(() => pixelsOnCanvas(page)).toBe(end);
-});
-
-test("the race tells who ran what, and who is still on the way", async ({ page }) => {
-  await page.goto("/");
-  const batch = await launchOverApi(page.request, 4, 4, { duration_ms: [100, 200] });
-  const slow = await launchOverApi(page.request, 1, 1, { duration_ms: [60_000, 60_000] });
-  await page.goto(`/batches/${batch.id}`);
-  await finished(page);
-  await expect(page.getByRole("img", { name: /^16 squares done in/ })).toBeVisible();
-  await expect(page.getByRole("img", { name: /^Attempts by duration/ })).toBeVisible();
-  await expect(page.getByRole("region", { name: "Workers" })).toContainText(/worker-\d+/);
-  await expect(banner(page)).toContainText("after the median");
-  await page.goto(`/batches/${slow.id}`);
-  await expect(page.getByRole("region", { name: "Progress" })).toContainText("1 of 1,024");
 });
 
 test("a hidden page says how far it is, catches up, and tells one finish once", async ({ page }) => {

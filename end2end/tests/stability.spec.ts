@@ -56,12 +56,12 @@ test("figures and controls keep their elements while nothing but their words cha
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await expect(page.getByRole("region", { name: "Workers" })).toContainText(/worker-\d+/);
   await page.evaluate(() => {
-    for (const element of document.querySelectorAll(".progress-panel *, .batch-tools *, .legend *, .charts *")) (element as any).isOld = true;
+    for (const element of document.querySelectorAll(".progress-panel *, .batch-tools *, .legend *, .curve *")) (element as any).isOld = true;
   });
   const done = Number(await root(page).getAttribute("data-done"));
   await expect.poll(async () => Number(await root(page).getAttribute("data-done"))).toBeGreaterThan(done + 20);
   const replaced = await page.evaluate(() =>
-    [...document.querySelectorAll(".progress-panel *, .batch-tools *, .legend *, .charts *")].filter((element) => !(element as any).isOld).map(({ outerHTML }) => outerHTML),
+    [...document.querySelectorAll(".progress-panel *, .batch-tools *, .legend *, .curve *")].filter((element) => !(element as any).isOld).map(({ outerHTML }) => outerHTML),
   );
   expect(replaced).toEqual([]);
 });
@@ -72,14 +72,15 @@ test("the race goes on while the keyboard is in it", async ({ page }) => {
   await page.goto(`/batches/${id}`);
   const workers = page.getByRole("region", { name: "Workers" });
   await expect(workers.getByRole("button").first()).toBeVisible();
-  await workers.focus();
+  const node = workers.getByRole("button").first();
+  await node.focus();
   const tries = async () => {
     const lanes = await workers.locator(".lane-tries").allTextContents();
     return lanes.reduce((sum, lane) => sum + Number(/^[\d,]+/.exec(lane)![0].replaceAll(",", "")), 0);
   };
   const before = await tries();
   await expect.poll(tries).toBeGreaterThan(before + 5);
-  await expect(workers).toBeFocused();
+  await expect(node).toBeFocused();
 });
 
 test("a field that is being filled in goes with its batch", async ({ page }) => {
@@ -127,7 +128,7 @@ test("a notice that is given twice is announced twice", async ({ page }) => {
   for (let times = 1; times <= 2; times++) {
     await goTo.fill("nowhere");
     await goTo.press("Enter");
-    await expect(notice).toHaveText("Type a row and a column, such as 3,4.");
+    await expect(notice).toHaveText("That is not a square. Type a row and a column, such as 3,4, or an index.");
     await expect.poll(() => page.evaluate(() => (window as any).announced)).toBe(times);
   }
   await expect(notice).toBeEmpty({ timeout: 20_000 });

@@ -16,7 +16,7 @@ use crate::components::shared::{flag, on, text};
 use crate::live::address::use_address;
 use crate::live::attempts::follow_when;
 use crate::live::focus::use_focus;
-use crate::live::playback::end_when_running;
+use crate::live::playback::use_playback;
 use crate::live::stage::Stage;
 use crate::live::tab::use_tab;
 use crate::live::view::View;
@@ -56,7 +56,7 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     provide_context(Refusals::new(batch, refusal));
     use_address(batch);
     use_tab(batch);
-    end_when_running(batch);
+    use_playback(batch);
     let focus = use_focus(batch);
     let needs_attempts = flag(move || batch.view.is_race_open.get() || batch.view.look.get().needs_attempts());
     follow_when(batch.channel, needs_attempts);

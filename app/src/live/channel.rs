@@ -12,6 +12,7 @@ use viewer::{Connection, Pace, Received, Samples, Viewer};
 use super::fetch;
 use super::following::Following;
 use super::frames::{Frames, use_frames};
+use super::quilt_signal::QuiltSignal;
 use super::shared::{Shared, effect};
 use super::socket::{Event, Socket, use_socket};
 use crate::model::{ActionError, BatchView};
@@ -19,50 +20,13 @@ use crate::model::{ActionError, BatchView};
 /// How often the clock on the page is updated, in milliseconds.
 const TICK_MS: u64 = 200;
 
-/// The viewer with a version signal, so that its up to a million squares stay out of the reactive graph.
-#[derive(Clone, Copy)]
-pub(crate) struct QuiltSignal {
-    version: RwSignal<u32>,
-    viewer: Shared<Viewer>,
-}
-
-impl QuiltSignal {
-    fn new(summary: &Summary) -> Self {
-        Self { version: RwSignal::new(0), viewer: Shared::new(Viewer::new(summary)) }
-    }
-
-    /// Reads the viewer and tracks its changes. `None` if the reactive owner is gone.
-    pub(crate) fn with<T>(self, look: impl FnOnce(&Viewer) -> T) -> Option<T> {
-        self.track();
-        self.with_untracked(look)
-    }
-
-    /// Reads the viewer without tracking it.
-    pub(crate) fn with_untracked<T>(self, look: impl FnOnce(&Viewer) -> T) -> Option<T> {
-        self.viewer.with(|viewer| look(viewer))
-    }
-
-    /// Tracks changes of the viewer.
-    pub(crate) fn track(self) {
-        self.version.track();
-    }
-
-    /// Changes the viewer. Readers are updated by [`QuiltSignal::notify`]. `None` if the reactive owner is gone.
-    pub(crate) fn update<T>(self, change: impl FnOnce(&mut Viewer) -> T) -> Option<T> {
-        self.viewer.with(change)
-    }
-
-    /// Notifies readers that the viewer has changed.
-    pub(crate) fn notify(self) {
-        self.version.try_update(|version| *version = version.wrapping_add(1));
-    }
-}
-
 /// The state of the batch as received from the server. Written at most once per frame.
 #[derive(Clone, Copy)]
 pub(crate) struct ChannelSignals {
     /// The state of the batch, without the squares.
     pub(crate) summary: RwSignal<Arc<Summary>>,
+    /// The same as of the displayed moment: that of a replay, if one is open.
+    pub(crate) shown: RwSignal<Arc<Summary>>,
     /// The state of the connection.
     pub(crate) connection: RwSignal<Connection>,
     /// The server's time, updated a few times per second while the batch runs.
@@ -88,6 +52,8 @@ pub(crate) struct Channel {
     pub(crate) quilt: QuiltSignal,
     /// The counts of tasks.
     pub(crate) progress: Memo<Progress>,
+    /// The counts as of the displayed moment.
+    pub(crate) shown_progress: Memo<Progress>,
     /// The batch's status.
     pub(crate) status: Memo<Status>,
     /// The state of the connection.
@@ -106,6 +72,8 @@ struct PendingChanges {
     load: Option<Load>,
     has_race_changed: bool,
     connection: Option<Connection>,
+    /// Whether this connection has started, which it does from the step that the page knows.
+    has_said_hello: bool,
     /// The difference from the browser's clock to the server's, in milliseconds.
     clock_skew: i64,
     samples: Samples,
@@ -117,6 +85,7 @@ pub(crate) fn use_channel(view: &BatchView) -> Channel {
     let quilt = QuiltSignal::new(summary);
     let signals = ChannelSignals {
         summary: RwSignal::new(Arc::new(summary.clone())),
+        shown: RwSignal::new(Arc::new(summary.clone())),
         connection: RwSignal::new(Connection::Connecting),
         now: RwSignal::new(*now),
         load: RwSignal::new(None),
@@ -128,7 +97,8 @@ pub(crate) fn use_channel(view: &BatchView) -> Channel {
     let channel = Channel {
         id: *id,
         quilt,
-        progress: Memo::new(move |_| signals.summary.get().progress),
+        progress: progress_of(signals.summary),
+        shown_progress: progress_of(signals.shown),
         status: Memo::new(move |_| signals.summary.get().status),
         connection: signals.connection.into(),
         signals,
@@ -151,19 +121,57 @@ impl Channel {
         !self.status.get().is_over()
     }
 
-    /// The duration of this lap so far, in milliseconds.
+    /// The duration of the lap up to the displayed moment, in milliseconds.
     pub(crate) fn elapsed(self) -> u64 {
-        let summary = self.signals.summary.get();
+        let summary = self.signals.shown.get();
         summary.ended_at.unwrap_or_else(|| self.signals.now.get()).millis_since(summary.started_at)
     }
 
     /// Requests the attempts after the known ones from the server.
     pub(super) fn send_follow(self) {
         if self.signals.following.try_get_untracked() == Some(Following::Live)
-            && let Some(after) = self.quilt.with_untracked(|viewer| viewer.race().offset())
+            && let Some(after) = self.quilt.with_untracked(Viewer::offset)
         {
             self.send(&ClientFrame::Follow { after });
         }
+    }
+
+    /// Call before the journal is read. That of a batch that is over provides the quilt as well, unless a snapshot is on its way.
+    pub(super) fn journal_starts(self) {
+        let is_needed = self.pending.with(|pending| !pending.has_said_hello) == Some(true);
+        if is_needed && self.signals.summary.with_untracked(|summary| summary.status.is_over()) {
+            self.quilt.update(Viewer::expect_quilt_in_journal);
+        }
+    }
+
+    /// Call when the journal is read, or cannot be. If it was to provide the quilt, the connection has waited for it.
+    pub(super) fn journal_ended(self, is_complete: bool) {
+        if self.quilt.update(|viewer| viewer.take_quilt_from_journal(is_complete)) == Some(true) {
+            self.send_hello();
+            self.request_frame();
+        } else {
+            self.send_follow();
+        }
+        self.race_changed();
+    }
+
+    /// Displays the moment that a replay has reached or, without a replay, the present. `has_jumped` means that the moment does not follow
+    /// the one before.
+    pub(super) fn show(self, moment: Option<Timestamp>, has_jumped: bool) {
+        let summary = self.quilt.with_untracked(|viewer| viewer.displayed().map(quilt::Quilt::summary)).flatten();
+        let Some(mut summary) = summary else { return };
+        // A lap that runs at that moment has lasted until then.
+        summary.ended_at = summary.ended_at.or(moment);
+        let settled = summary.progress.settled();
+        let pace = self.pending.with(|pending| {
+            if has_jumped {
+                pending.samples = Samples::default();
+            }
+            moment.and_then(|moment| pending.samples.sample(moment, settled))
+        });
+        set_if_changed(self.signals.pace, pace.flatten());
+        self.signals.shown.set(Arc::new(summary));
+        self.signals.race_version.update(|version| *version = version.wrapping_add(1));
     }
 
     /// Schedules an update of the attempts for the next frame.
@@ -195,7 +203,14 @@ impl Channel {
 
     fn on_event(self, event: Event<'_>) {
         match event {
-            Event::Opened => self.send_hello(),
+            // A snapshot would contain the squares again that the journal is about to provide.
+            Event::Opened if self.quilt.with_untracked(Viewer::is_from_journal) == Some(true) => {}
+            Event::Opened => {
+                if self.signals.following.try_get_untracked() == Some(Following::Failed) {
+                    self.signals.following.set(Following::No);
+                }
+                self.send_hello();
+            }
             Event::Message(message) => self.receive(message),
             Event::Closed(code) => self.closed(code),
         }
@@ -207,9 +222,7 @@ impl Channel {
             viewer.step()
         });
         let Some(from) = from else { return };
-        if self.signals.following.try_get_untracked() == Some(Following::Failed) {
-            self.signals.following.set(Following::No);
-        }
+        self.pending.with(|pending| pending.has_said_hello = true);
         self.send(&ClientFrame::Hello { from });
         self.send_follow();
     }
@@ -257,6 +270,9 @@ impl Channel {
 
     fn closed(self, code: u16) {
         let Some(connection) = self.signals.connection.try_get_untracked() else { return };
+        // The next connection does not wait for the journal.
+        self.quilt.update(|viewer| viewer.take_quilt_from_journal(false));
+        self.pending.with(|pending| pending.has_said_hello = false);
         let connection = self.pending.with(|pending| pending.connection).flatten().unwrap_or(connection).closed(code);
         self.set_connection(connection);
         self.with_socket(Socket::reopen_later);
@@ -325,7 +341,11 @@ impl Channel {
             self.pending.with(|pending| pending.samples = Samples::default());
         }
         if summary != *before {
-            self.signals.summary.set(Arc::new(summary));
+            let summary = Arc::new(summary);
+            self.signals.summary.set(Arc::clone(&summary));
+            if self.quilt.with_untracked(Viewer::is_replaying) == Some(false) {
+                self.signals.shown.set(summary);
+            }
         }
     }
 
@@ -348,6 +368,10 @@ impl Channel {
             set_if_changed(self.signals.pace, pace);
         }
     }
+}
+
+fn progress_of(summary: RwSignal<Arc<Summary>>) -> Memo<Progress> {
+    Memo::new(move |_| summary.get().progress)
 }
 
 fn set_if_changed<T: PartialEq + Clone + Send + Sync + 'static>(signal: RwSignal<T>, value: T) {

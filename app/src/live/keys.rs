@@ -81,7 +81,7 @@ pub(crate) fn toggle_full_screen(body: NodeRef<Div>) {
     }
 }
 
-/// Closes what is open: the square, then the replay, then the filter.
+/// Closes what is open: the square, then the replay, then the filters.
 fn close(batch: Batch) {
     let view = batch.view;
     if batch.close_square() {
@@ -90,7 +90,7 @@ fn close(batch: Batch) {
     if view.playback.get_untracked().is_some() {
         playback::end(batch);
     } else {
-        view.update_look(|look| look.with_only(None));
+        view.update_look(|look| viewer::Look { during: None, ..look.with_only(None) });
     }
 }
 

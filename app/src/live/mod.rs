@@ -5,7 +5,8 @@
 //!
 //! # Layout
 //!
-//! - [`channel`]: [`use_channel`], the state of the batch as signals; `socket`: its WebSocket; `frames`: updates once per frame
+//! - [`channel`]: [`use_channel`], the state of the batch as signals; `socket`: its WebSocket; `frames`: updates once per frame;
+//!   `quilt_signal`: the fold of the batch with a signal
 //! - `attempts`: reads attempts from the journal, `following` is its state; `playback`: replays the journal
 //! - [`view`]: the visitor's view of the batch; `address`, `keys`, `pointer`: change it from the URL, the keyboard and the pointer
 //! - `focus`: restores the keyboard focus
@@ -27,6 +28,7 @@ mod frames;
 pub(crate) mod keys;
 pub(crate) mod playback;
 pub(crate) mod pointer;
+mod quilt_signal;
 pub(crate) mod setting;
 pub(crate) mod shared;
 mod socket;

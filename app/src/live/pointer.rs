@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 use quilt::Square;
+use viewer::Zoom;
 use viewer::gesture::{Action, Gesture};
 use viewer::layout;
 use wasm_bindgen::JsCast;
@@ -67,12 +68,20 @@ impl Pointer {
         }
     }
 
-    /// Zooms around the pointer. If the whole quilt is visible already, zooming out scrolls the page instead.
+    /// Zooms around the pointer while Ctrl is held, as browsers report a pinch as well, or the quilt has the keyboard focus. Otherwise the
+    /// wheel scrolls the page.
     pub(crate) fn wheel(self, event: &WheelEvent) {
+        let has_control = event.ctrl_key();
+        let has_focus =
+            element(event).is_some_and(|quilt| matches!(quilt.closest("[role=grid]:focus-within"), Ok(Some(_))));
+        if !has_control && !has_focus {
+            return;
+        }
         // The browser's function, because Rust's would add 1 kB to the download.
         let factor = js_sys::Math::pow(WHEEL_FACTOR, -event.delta_y());
-        let zoom = self.batch.view.zoom.get_untracked().filter(|zoom| factor > 1.0 || !zoom.is_whole());
-        if let Some(zoom) = zoom {
+        // If the whole quilt is visible already, zooming out scrolls the page. With Ctrl, the browser would make the whole page smaller.
+        let is_used = |zoom: &Zoom| has_control || factor > 1.0 || !zoom.is_whole();
+        if let Some(zoom) = self.batch.view.zoom.get_untracked().filter(is_used) {
             event.prevent_default();
             let zoom = zoom.scaled(factor, event.offset_x().into(), event.offset_y().into());
             self.batch.view.zoom.set(Some(zoom));

@@ -5,6 +5,7 @@ use leptos_use_media_query::use_media_query;
 use painter::Painter;
 use quilt::Square;
 use send_wrapper::SendWrapper;
+use viewer::address::Place;
 use viewer::layout;
 use viewer::{Scene, Viewer, Zoom};
 use web_sys::HtmlElement;
@@ -18,14 +19,14 @@ use super::view::View;
 pub(crate) struct Stage {
     /// Empty on the server, where a request moves between threads. DOM elements must stay on one thread.
     painter: Shared<Option<SendWrapper<Painter>>>,
-    /// The scale from the URL, until the painter exists and can apply it.
-    pub(super) wanted_scale: Shared<Option<f64>>,
+    /// The visible part from the URL, until the painter exists and can apply it.
+    pub(super) wanted_place: Shared<Option<Place>>,
 }
 
 impl Stage {
     /// A stage without a painter. It is created with the first snapshot.
     pub(crate) fn new() -> Self {
-        Self { painter: Shared::new(None), wanted_scale: Shared::new(None) }
+        Self { painter: Shared::new(None), wanted_place: Shared::new(None) }
     }
 
     /// Moves the keyboard focus to a square.
@@ -87,21 +88,19 @@ impl Stage {
             return;
         }
         let look = view.look.get_untracked();
-        let wanted_scale = self.wanted_scale.with(|scale| *scale).flatten();
+        let wanted_place = self.wanted_place.with(|place| *place).flatten();
         let painter = channel.quilt.with_untracked(|viewer| {
             let scene = viewer.scene(look)?;
             let mut painter = Painter::new(scene, grid)?;
-            if let Some((scale, zoom)) = wanted_scale.zip(painter.zoom()) {
-                let layout = scene.layout();
-                let middle = Square { row: layout.rows() / 2, column: layout.columns() / 2 };
+            if let Some((place, zoom)) = wanted_place.zip(painter.zoom()) {
                 let chosen = view.chosen.get_untracked().and_then(|square| layout::place_of(scene.grid(), square));
-                painter.set_zoom(scene, zoom.at_scale(scale, chosen.unwrap_or(middle)));
+                painter.set_zoom(scene, zoom.at_place(place, chosen));
             }
             Some(painter)
         });
         if let Some(Some(painter)) = painter {
             self.painter.with(|place| *place = Some(SendWrapper::new(painter)));
-            self.wanted_scale.with(|scale| *scale = None);
+            self.wanted_place.with(|place| *place = None);
             // A new painter has to paint all squares.
             channel.quilt.update(Viewer::repaint);
         }

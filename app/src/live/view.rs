@@ -23,14 +23,14 @@ pub(crate) struct Notice {
 /// The state of a replay.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Playback {
-    /// The displayed moment, in milliseconds since the launch.
+    /// The displayed moment, in milliseconds from the start of the replay.
     pub(crate) at_ms: f64,
-    /// The duration of the batch, in milliseconds.
-    pub(crate) length_ms: f64,
+    /// The length of the replay at the speed of the batch, in milliseconds.
+    pub(crate) length_ms: u64,
     /// Whether the replay is playing.
     pub(crate) is_playing: bool,
-    /// The speed relative to real time.
-    pub(crate) speed: f64,
+    /// The speed in thousandths of real time.
+    pub(crate) speed: u32,
     /// Incremented each time the replay starts to play, so that an earlier animation loop ends.
     pub(super) generation: u32,
 }
@@ -52,6 +52,8 @@ pub(crate) struct View {
     pub(crate) playback: RwSignal<Option<Playback>>,
     /// Whether the picture that the tasks drew is displayed over their squares.
     pub(crate) is_picture: RwSignal<bool>,
+    /// Whether a replay opens once the journal is read.
+    pub(crate) is_replay_requested: RwSignal<bool>,
     /// Whether the race panel is open.
     pub(crate) is_race_open: RwSignal<bool>,
     /// Whether the table of results is open.
@@ -71,6 +73,7 @@ impl View {
             chosen: RwSignal::new(None),
             playback: RwSignal::new(None),
             is_picture: RwSignal::new(false),
+            is_replay_requested: RwSignal::new(false),
             is_race_open: RwSignal::new(grid.squares() <= MAX_SQUARES_WITH_OPEN_RACE),
             is_results_open: RwSignal::new(false),
             notice: RwSignal::new(Notice::default()),

@@ -27,7 +27,7 @@ pub(crate) fn rows_html<'quilt>(grid: Grid, state: impl Fn(Index) -> SquareState
 pub(crate) fn canvas_html(id: BatchId, grid: Grid, first: SquareState<'_>, view: View) -> String {
     let layout = layout(grid);
     // The picture has the shape of the grid.
-    let is_whole = layout == grid && view.look == Look::default() && view.scale.is_none();
+    let is_whole = layout == grid && view.look == Look::default() && view.place.is_none();
     let picture = format!(
         r#"<img class="picture" src="/batches/{id}/quilt.png?side=256&amp;pending=transparent" alt="" role="presentation" decoding="async">"#
     );

@@ -90,7 +90,7 @@ impl CanvasPainter {
             self.marks.clear();
         }
         self.bitmap.add(scene.layout(), dirty);
-        let (marks, has_filter) = (&mut self.marks, scene.look.only.is_some());
+        let (marks, has_filter) = (&mut self.marks, scene.look.has_filter());
         self.bitmap.work(scene, &self.theme, |position, paint| {
             if has_filter && !paint.is_dimmed {
                 marks.add(position);

@@ -68,7 +68,7 @@ impl Marks {
         if zoom.scale >= DETAIL_MIN_SCALE {
             draw_states(scene, theme, &context, zoom);
         }
-        if scene.look.only.is_some() && self.rings.len() <= MAX_RINGS && zoom.scale < DETAIL_MIN_SCALE {
+        if scene.look.has_filter() && self.rings.len() <= MAX_RINGS && zoom.scale < DETAIL_MIN_SCALE {
             context.set_stroke_style_str(&theme.ink);
             context.set_line_width(1.5);
             // Some may not be highlighted any more.

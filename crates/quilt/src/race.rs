@@ -3,15 +3,16 @@
 //! A [`Race`] folds the attempts of a journal for viewers, beside [`Quilt`](crate::Quilt). Its histograms have a fixed number of bins. The
 //! bins double in width when the lap outgrows them, so memory does not depend on the duration of the lap.
 
+mod durations;
+
 use crate::event::{AttemptRun, Event, Offset};
 use crate::order::Position;
 use crate::timestamp::Timestamp;
 
+pub use durations::{DURATION_BINS, duration_bin, duration_of_bin};
+
 /// The number of bins over the time of a lap.
 pub const BINS: usize = 128;
-
-/// The number of bins over durations: one for 0 ms, then two per doubling from 1 ms.
-pub const DURATION_BINS: usize = 48;
 
 /// The last attempt at a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,12 @@ pub struct LastAttempt {
     pub is_done: bool,
     /// Its duration in milliseconds.
     pub took_ms: u32,
+    /// When it ended, in milliseconds from the start of the race's lap; [`EARLIER_LAP`] if it belongs to an earlier lap.
+    pub ended_ms: u32,
 }
+
+/// The value of [`LastAttempt::ended_ms`] for attempts of earlier laps.
+pub const EARLIER_LAP: u32 = u32::MAX;
 
 /// The attempts of one worker in the current lap.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,17 +43,19 @@ pub struct Lane {
     pub failed: u32,
     /// The number of attempts that ended in each bin of time.
     pub bins: [u32; BINS],
+    /// How many of them failed.
+    pub failed_bins: [u32; BINS],
 }
 
 impl Lane {
     fn new(worker: &str) -> Self {
-        Self { worker: worker.into(), attempts: 0, failed: 0, bins: [0; BINS] }
+        Self { worker: worker.into(), attempts: 0, failed: 0, bins: [0; BINS], failed_bins: [0; BINS] }
     }
 }
 
 /// The attempts of a batch, with statistics of the current lap.
 ///
-/// Memory: 12 bytes per square after the first attempt.
+/// Memory: 16 bytes per square after the first attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Race {
     tasks: u32,
@@ -63,6 +71,8 @@ pub struct Race {
     done: [u32; BINS],
     /// The number of attempts in each [`duration_bin`].
     durations: [u32; DURATION_BINS],
+    /// The shortest and the longest of these attempts, in milliseconds.
+    extremes: Option<(u32, u32)>,
     offset: Offset,
 }
 
@@ -80,6 +90,7 @@ impl Race {
             bin_ms: 1,
             done: [0; BINS],
             durations: [0; DURATION_BINS],
+            extremes: None,
             offset: Offset(0),
         }
     }
@@ -91,14 +102,14 @@ impl Race {
             Event::Attempted { lap, worker, runs } if *lap == self.lap => {
                 let lane = self.lane_of(worker);
                 for run in runs {
-                    self.take(lane, run);
-                    self.remember(lane, run);
+                    let ended_ms = self.take(lane, run);
+                    self.remember(lane, run, ended_ms);
                 }
             }
             // An attempt of an earlier lap updates only the last attempts of its squares.
             Event::Attempted { lap, worker, runs } if *lap < self.lap => {
                 let lane = self.lane_of(worker);
-                runs.iter().for_each(|run| self.remember(lane, run));
+                runs.iter().for_each(|run| self.remember(lane, run, EARLIER_LAP));
             }
             _ => {}
         }
@@ -108,7 +119,8 @@ impl Race {
     pub fn start_lap(&mut self, lap: u32, at: Timestamp) {
         if lap > self.lap {
             let Self { tasks, offset, unsuccessful, .. } = *self;
-            let last = std::mem::take(&mut self.last);
+            let mut last = std::mem::take(&mut self.last);
+            last.iter_mut().flatten().for_each(|attempt| attempt.ended_ms = EARLIER_LAP);
             // Last attempts of earlier laps refer to lanes by index, so the lanes must remain.
             let mut lanes = std::mem::take(&mut self.lanes);
             lanes.iter_mut().for_each(|lane| *lane = Lane::new(&lane.worker));
@@ -181,6 +193,12 @@ impl Race {
         &self.durations
     }
 
+    /// The shortest and the longest duration of this lap's attempts, in milliseconds.
+    #[must_use]
+    pub fn extremes(&self) -> Option<(u32, u32)> {
+        self.extremes
+    }
+
     /// The median time at which squares of this lap were done, in milliseconds after its start. `None` if no square is done.
     #[must_use]
     pub fn median_ms(&self) -> Option<u32> {
@@ -206,32 +224,37 @@ impl Race {
         lane as u16
     }
 
-    fn take(&mut self, lane: u16, run: &AttemptRun) {
+    /// Counts a run of this lap and returns when it ended, in milliseconds from the lap's start.
+    fn take(&mut self, lane: u16, run: &AttemptRun) -> u32 {
         let ended_at = run.started_at.plus_millis(run.took_ms.into());
-        let ended_ms = u32::try_from(ended_at.millis_since(self.started_at)).unwrap_or(u32::MAX);
+        let ended_ms = u32::try_from(ended_at.millis_since(self.started_at)).unwrap_or(u32::MAX).min(EARLIER_LAP - 1);
         let bin = self.bin_of(ended_ms);
         let is_done = run.error.is_none();
         if let Some(lane) = self.lanes.get_mut(usize::from(lane)) {
             lane.attempts = lane.attempts.saturating_add(run.count);
             lane.failed = lane.failed.saturating_add(if is_done { 0 } else { run.count });
             add(&mut lane.bins, bin, run.count);
+            add(&mut lane.failed_bins, bin, if is_done { 0 } else { run.count });
         }
+        let (shortest, longest) = self.extremes.unwrap_or((run.took_ms, run.took_ms));
+        self.extremes = Some((shortest.min(run.took_ms), longest.max(run.took_ms)));
         add(&mut self.durations, duration_bin(run.took_ms), run.count);
         let range = run.positions();
         let positions = range.start..range.end.min(self.tasks);
         let is_new = |position| !self.last_attempt(Position(position)).is_some_and(|before| before.is_done);
         let newly_done = if is_done { positions.filter(|position| is_new(*position)).count() as u32 } else { 0 };
         add(&mut self.done, bin, newly_done);
+        ended_ms
     }
 
     /// Stores an attempt as the last one of its squares.
-    fn remember(&mut self, lane: u16, run: &AttemptRun) {
+    fn remember(&mut self, lane: u16, run: &AttemptRun, ended_ms: u32) {
         if self.last.is_empty() {
             self.last = vec![None; self.tasks as usize];
         }
         let is_done = run.error.is_none();
         let range = run.positions();
-        let last = LastAttempt { lane, number: run.number, is_done, took_ms: run.took_ms };
+        let last = LastAttempt { lane, number: run.number, is_done, took_ms: run.took_ms, ended_ms };
         for square in self.last.get_mut(range.start as usize..range.end.min(self.tasks) as usize).unwrap_or_default() {
             let was_done = square.is_some_and(|before| before.is_done);
             self.unsuccessful -= u32::from(square.is_some() && !was_done);
@@ -245,35 +268,12 @@ impl Race {
         while (ms / self.bin_ms) as usize >= BINS {
             self.bin_ms = self.bin_ms.saturating_mul(2);
             halve(&mut self.done);
-            self.lanes.iter_mut().for_each(|lane| halve(&mut lane.bins));
+            for lane in &mut self.lanes {
+                halve(&mut lane.bins);
+                halve(&mut lane.failed_bins);
+            }
         }
         (ms / self.bin_ms) as usize
-    }
-}
-
-/// Returns the bin of a duration in [`Race::durations`].
-#[must_use]
-pub fn duration_bin(took_ms: u32) -> usize {
-    match took_ms.checked_ilog2() {
-        None => 0,
-        Some(octave) => {
-            // The upper half of an octave starts at its geometric mean.
-            let is_upper = u64::from(took_ms).pow(2) >= 1 << (2 * octave + 1);
-            (1 + 2 * octave as usize + usize::from(is_upper)).min(DURATION_BINS - 1)
-        }
-    }
-}
-
-/// The minimum duration of a bin of [`Race::durations`], in milliseconds.
-#[must_use]
-pub fn duration_of_bin(bin: usize) -> u32 {
-    match bin.checked_sub(1) {
-        None => 0,
-        Some(half) => {
-            let power = f64::from(1_u32 << (half / 2).min(31));
-            let factor = if half % 2 == 0 { 1.0 } else { std::f64::consts::SQRT_2 };
-            (power * factor).ceil() as u32
-        }
     }
 }
 
@@ -318,7 +318,7 @@ mod tests {
         race.apply(&attempted("a", vec![run(0, 3, 1_000, 5, None)]));
         race.apply(&attempted("b", vec![run(3, 1, 1_010, 40, Some("no"))]));
         let tried = race.last_attempt(Position(2)).expect("it was tried");
-        assert_eq!((tried.lane, tried.took_ms, tried.is_done), (0, 5, true));
+        assert_eq!((tried.lane, tried.took_ms, tried.is_done, tried.ended_ms), (0, 5, true, 5));
         assert_eq!(race.last_attempt(Position(3)).map(|tried| tried.is_done), Some(false));
         assert_eq!(race.last_attempt(Position(4)), None);
         assert_eq!(race.unsuccessful(), 1);
@@ -326,6 +326,10 @@ mod tests {
         assert_eq!(lanes, [("a", 3, 0), ("b", 1, 1)]);
         assert_eq!(race.done()[5], 3);
         assert_eq!(race.durations()[duration_bin(5)], 3);
+        assert_eq!(race.extremes(), Some((5, 40)));
+        let failed: Vec<_> = race.lanes().iter().map(|lane| lane.failed_bins.iter().sum::<u32>()).collect();
+        assert_eq!(failed, [0, 1]);
+        assert_eq!(race.lanes()[1].failed_bins[50], 1);
         assert_eq!(race.median_ms(), Some(5));
     }
 
@@ -358,25 +362,17 @@ mod tests {
         race.apply(&Event::LapStarted { lap: 2, at: Timestamp(5_000), set: LapSet::Failed, limits: None });
         // An attempt of an earlier lap updates its square, but not the statistics.
         race.apply(&attempted("a", vec![run(1, 1, 1, 4, None)]));
-        assert_eq!(race.last_attempt(Position(1)).map(|tried| tried.took_ms), Some(4));
+        let late = race.last_attempt(Position(1)).map(|tried| (tried.took_ms, tried.ended_ms));
+        assert_eq!(late, Some((4, EARLIER_LAP)));
+        assert_eq!(race.last_attempt(Position(0)).map(|tried| tried.ended_ms), Some(EARLIER_LAP));
+        assert_eq!(race.extremes(), None);
         assert_eq!(race.lanes().iter().map(|lane| lane.attempts).sum::<u32>(), 0);
         assert_eq!((race.median_ms(), race.unsuccessful()), (None, 1));
         assert_eq!(race.last_attempt(Position(0)).map(|tried| tried.took_ms), Some(9));
         race.apply(&Event::Attempted { lap: 2, worker: "b".into(), runs: vec![run(0, 1, 5_000, 3, None)] });
-        assert_eq!(race.last_attempt(Position(0)).map(|tried| tried.took_ms), Some(3));
+        let tried = race.last_attempt(Position(0)).map(|tried| (tried.took_ms, tried.ended_ms));
+        assert_eq!(tried, Some((3, 3)));
         assert_eq!(race.done().iter().sum::<u32>(), 1);
-    }
-
-    #[test]
-    fn duration_bins_are_half_octaves() {
-        assert_eq!([0, 1, 2, 3, 4, 5, 6, 1_000].map(duration_bin), [0, 1, 3, 4, 5, 5, 6, 20]);
-        for bin in 1..40 {
-            let shortest = duration_of_bin(bin);
-            if shortest > 4 {
-                assert_eq!((duration_bin(shortest), duration_bin(shortest - 1)), (bin, bin - 1), "{shortest}");
-            }
-        }
-        assert_eq!(duration_bin(u32::MAX), DURATION_BINS - 1);
     }
 
     #[test]

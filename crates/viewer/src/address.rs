@@ -1,6 +1,6 @@
 //! The view of a batch as the query of an address, so that a link opens the same view.
 
-use quilt::Square;
+use quilt::{Grid, Index, Square};
 
 use crate::look::{ColorBy, Look, TaskState};
 
@@ -11,8 +11,17 @@ pub struct View {
     pub look: Look,
     /// The square whose details are open.
     pub chosen: Option<Square>,
-    /// The side of a square in CSS pixels, if the quilt is enlarged.
-    pub scale: Option<f64>,
+    /// The visible part of an enlarged quilt.
+    pub place: Option<Place>,
+}
+
+/// Which part of a quilt is visible.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// The side of a square in CSS pixels.
+    pub scale: f64,
+    /// The row and the column in the middle of the window, with fractions; `None` in addresses that do not contain them.
+    pub middle: Option<(f64, f64)>,
 }
 
 impl View {
@@ -22,12 +31,15 @@ impl View {
         let look = Look {
             by: value(query, "by").and_then(ColorBy::named).unwrap_or_default(),
             only: value(query, "only").and_then(TaskState::named),
-            reason: None,
+            during: value(query, "during").and_then(range),
+            ..Look::default()
         };
+        let scale = value(query, "zoom").and_then(number).filter(|scale| *scale > 0.0);
+        let middle = value(query, "at").and_then(pair);
         Self {
             look,
             chosen: value(query, "square").and_then(square),
-            scale: value(query, "zoom").and_then(scale).filter(|scale| *scale > 0.0),
+            place: scale.map(|scale| Place { scale, middle }),
         }
     }
 
@@ -41,11 +53,17 @@ impl View {
         if let Some(only) = self.look.only {
             parts.push(format!("only={}", only.as_str()));
         }
+        if let Some((from, to)) = self.look.during {
+            parts.push(format!("during={from}-{to}"));
+        }
         if let Some(Square { row, column }) = self.chosen {
             parts.push(format!("square={row},{column}"));
         }
-        if let Some(scale) = self.scale {
+        if let Some(Place { scale, middle }) = self.place {
             parts.push(format!("zoom={scale:.2}"));
+            if let Some((row, column)) = middle {
+                parts.push(format!("at={row:.2},{column:.2}"));
+            }
         }
         if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
     }
@@ -58,8 +76,38 @@ pub fn square(text: &str) -> Option<Square> {
     Some(Square { row: row.trim().parse().ok()?, column: column.trim().parse().ok()? })
 }
 
-/// Parses a number with up to two decimals. Parsing an `f64` needs tables that would add 12 kB to the download.
-fn scale(text: &str) -> Option<f64> {
+/// The square that a visitor types: a row and a column such as `3,4`, `3 4` or `row 3, column 4`, or an index. A square outside of every
+/// grid for numbers that are too large; `None` for other texts.
+#[must_use]
+pub fn typed_square(text: &str, grid: Grid) -> Option<Square> {
+    let is_separator = |letter: char| letter.is_whitespace() || matches!(letter, ',' | ';' | '×' | 'x' | 'X');
+    let is_word =
+        |part: &&str| part.is_empty() || part.eq_ignore_ascii_case("row") || part.eq_ignore_ascii_case("column");
+    let mut numbers = text.split(is_separator).filter(|part| !is_word(part)).map(|part| part.parse::<u32>().ok());
+    let square = match (numbers.next()??, numbers.next(), numbers.next()) {
+        (index, None, None) => (index < grid.squares()).then(|| grid.square(Index(index))),
+        (row, Some(Some(column)), None) => {
+            u16::try_from(row).ok().zip(u16::try_from(column).ok()).map(|(row, column)| Square { row, column })
+        }
+        _ => return None,
+    };
+    Some(square.unwrap_or(Square { row: u16::MAX, column: u16::MAX }))
+}
+
+/// Two whole numbers in ascending order.
+fn range(text: &str) -> Option<(u32, u32)> {
+    let (from, to) = text.split_once('-')?;
+    let (from, to) = (from.parse().ok()?, to.parse().ok()?);
+    (from <= to).then_some((from, to))
+}
+
+fn pair(text: &str) -> Option<(f64, f64)> {
+    let (row, column) = text.split_once(',')?;
+    Some((number(row)?, number(column)?))
+}
+
+/// A number with up to two digits after its point. Parsing any `f64` needs tables that would add 12 kB to what the browser downloads.
+fn number(text: &str) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let hundredths: String = fraction.chars().chain("00".chars()).take(2).collect();
     let (whole, hundredths): (u16, u16) = (whole.parse().ok()?, hundredths.parse().ok()?);
@@ -81,7 +129,9 @@ mod tests {
         for by in ColorBy::ALL {
             for only in TaskState::ALL.map(Some).into_iter().chain([None]) {
                 let chosen = Some(Square { row: 3, column: 14 });
-                let view = View { look: Look { by, only, reason: None }, chosen, scale: Some(2.5) };
+                let look = Look { by, only, during: Some((120, 3_400)), ..Look::default() };
+                let place = Some(Place { scale: 2.5, middle: Some((799.25, 456.5)) });
+                let view = View { look, chosen, place };
                 assert_eq!(View::from_query(&view.to_query()), view);
             }
         }
@@ -93,14 +143,44 @@ mod tests {
         for (text, expected) in
             [("3", 3.0), ("2.5", 2.5), ("12.25", 12.25), ("0.06", 0.06), ("1.999", 1.99), ("7.", 7.0)]
         {
-            assert_eq!(View::from_query(&format!("?zoom={text}")).scale, Some(expected), "{text}");
+            let place = Some(Place { scale: expected, middle: None });
+            assert_eq!(View::from_query(&format!("?zoom={text}")).place, place, "{text}");
         }
     }
 
     #[test]
     fn nonsense_in_an_address_is_ignored() {
-        for query in ["?by=nothing&only=&x", "?zoom=-1", "?zoom=0.00", "?zoom=inf&square=1", "?square=70000,1"] {
+        for query in [
+            "?by=nothing&only=&x",
+            "?zoom=-1",
+            "?zoom=0.00",
+            "?zoom=inf&square=1",
+            "?square=70000,1",
+            "?at=3,4",
+            "?during=5-3",
+            "?during=-1-3",
+        ] {
             assert_eq!(View::from_query(query), View::default(), "{query}");
         }
+        let without_middle = Some(Place { scale: 3.0, middle: None });
+        for query in ["?zoom=3&at=1", "?zoom=3&at=1,x", "?zoom=3&at=-1,2"] {
+            assert_eq!(View::from_query(query).place, without_middle, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_square_is_typed_in_many_ways() {
+        let grid = Grid::with_squares(3, 10, 25).expect("small");
+        let square = |row, column| Some(Square { row, column });
+        for text in ["2,4", "2 4", " 2 ; 4 ", "2 × 4", "2x4", "24", "Row 2, column 4"] {
+            assert_eq!(typed_square(text, grid), square(2, 4), "{text}");
+        }
+        for text in ["", "abc", "-1", "1.5", "1,2,3", "1,b", "https://example.org/3", "row"] {
+            assert_eq!(typed_square(text, grid), None, "{text}");
+        }
+        for text in ["25", "4294967295", "70000,1"] {
+            assert_eq!(grid.index(typed_square(text, grid).expect("numbers")), None, "{text}");
+        }
+        assert_eq!(typed_square("99999999999", grid), None);
     }
 }

@@ -5,11 +5,12 @@
 //! # Layout
 //!
 //! - [`viewer`]: folds the frames of a channel; [`dirty`]: the squares that have to be painted
-//! - [`replay`]: folds a journal up to any time
+//! - [`journal`]: the downloaded part of a journal; [`replay`]: folds it up to any time; [`timeline`]: the time of a replay, without idle times
 //! - [`scene`]: the input of the painters: a quilt, its attempts and a look
 //! - [`look`]: what the colors of squares represent, and which squares are highlighted
 //! - [`layout`]: where the squares are on the screen
 //! - [`zoom`], [`gesture`], [`keys`]: the visible part of the quilt, and its control by pointers and keys
+//! - [`chart`]: the race as axes, paths and values
 //! - [`table`]: the results as rows that are loaded and rendered around the visible ones
 //! - [`pace`]: the rate of settled tasks; [`backoff`]: delays of reconnects
 //! - [`connection`]: the state of the connection; [`condition`]: the state of a batch in one word
@@ -18,11 +19,13 @@
 
 pub mod address;
 pub mod backoff;
+pub mod chart;
 pub mod condition;
 pub mod connection;
 pub mod dirty;
 pub mod format;
 pub mod gesture;
+pub mod journal;
 pub mod keys;
 pub mod layout;
 pub mod look;
@@ -30,6 +33,7 @@ pub mod pace;
 pub mod replay;
 pub mod scene;
 pub mod table;
+pub mod timeline;
 pub mod viewer;
 pub mod words;
 pub mod zoom;

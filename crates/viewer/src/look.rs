@@ -43,6 +43,8 @@ pub struct Look {
     pub only: Option<TaskState>,
     /// Of failed squares, only those that failed for this reason are highlighted; `None` for all.
     pub reason: Option<ReasonId>,
+    /// Only squares whose last attempt ended in this range stand out: from the first to the last millisecond, from the lap's start.
+    pub during: Option<(u32, u32)>,
 }
 
 /// The appearance of a square.
@@ -160,13 +162,21 @@ impl Look {
             }
             _ => None,
         };
-        Paint { state, color, is_dimmed: self.only.is_some_and(|only| only != state) }
+        let is_other_state = self.only.is_some_and(|only| only != state);
+        let is_inside = |(from, to): (u32, u32)| last.is_some_and(|last| (from..=to).contains(&last.ended_ms));
+        Paint { state, color, is_dimmed: is_other_state || self.during.is_some_and(|range| !is_inside(range)) }
+    }
+
+    /// Whether only some squares stand out.
+    #[must_use]
+    pub fn has_filter(&self) -> bool {
+        self.only.is_some() || self.during.is_some()
     }
 
     /// Whether drawing requires the attempts.
     #[must_use]
     pub fn needs_attempts(&self) -> bool {
-        self.by.needs_attempts() || self.only.is_some()
+        self.by.needs_attempts() || self.has_filter()
     }
 }
 
@@ -241,7 +251,7 @@ mod tests {
         ];
         quilt.apply(&Event::Settled { lap: 1, at: Timestamp(9), settlements }, &mut Vec::new());
         let drawn = |by, only| {
-            let look = Look { by, only, reason: None };
+            let look = Look { by, only, ..Look::default() };
             [0, 1, 2, 3].map(Position).map(|position| look.paint(quilt.at(position), race.last_attempt(position)))
         };
         let states = drawn(ColorBy::Result, None).map(|paint| paint.state);
@@ -251,6 +261,14 @@ mod tests {
         assert_eq!(drawn(ColorBy::Attempts, None).map(|paint| paint.color), by_attempts);
         let dimmed = drawn(ColorBy::Result, Some(TaskState::Failed)).map(|paint| paint.is_dimmed);
         assert_eq!(dimmed, [true, true, false, true]);
+        // All attempts ended after 1,005 ms; the last square has none.
+        for (range, expected) in [((0, 1_004), [true; 4]), ((1_005, 1_005), [false, false, false, true])] {
+            let look = Look { during: Some(range), ..Look::default() };
+            let dimmed = [0, 1, 2, 3]
+                .map(Position)
+                .map(|position| look.paint(quilt.at(position), race.last_attempt(position)).is_dimmed);
+            assert_eq!(dimmed, expected, "{range:?}");
+        }
     }
 
     #[test]

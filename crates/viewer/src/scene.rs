@@ -15,12 +15,10 @@ pub const MAX_ELEMENTS: u32 = 1_024;
 pub struct Scene<'a> {
     /// The squares.
     pub quilt: &'a Quilt,
-    /// The attempts, to the end of the journal.
+    /// The attempts as of the same moment.
     pub race: &'a Race,
     /// What the colors show.
     pub look: Look,
-    /// Whether `quilt` is a past state in a replay. `race` contains all attempts.
-    pub is_past: bool,
 }
 
 impl<'a> Scene<'a> {
@@ -48,11 +46,10 @@ impl<'a> Scene<'a> {
         self.quilt.at(position)
     }
 
-    /// The last attempt at a task. Pending squares of a replay have none, because their attempts are in the future.
+    /// The last attempt at a task.
     #[must_use]
     pub fn last_attempt(self, position: Position) -> Option<LastAttempt> {
-        let is_known = !self.is_past || self.outcome(position) != SquareState::Pending;
-        self.race.last_attempt(position).filter(|_| is_known)
+        self.race.last_attempt(position)
     }
 
     /// The state of a square.

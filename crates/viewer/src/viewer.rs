@@ -1,9 +1,12 @@
 //! Folds the frames of a channel into a quilt, and collects the squares that have to be painted.
 
-use quilt::wire::{Assembler, DecodeError, FramedEvent, Load, ServerFrame};
+mod past;
+
+use quilt::wire::{Assembler, DecodeError, Load, ServerFrame};
 use quilt::{Event, Index, Offset, Position, Quilt, Race, Square, SquareState, Step, Summary, Timestamp};
 
 use crate::dirty::Dirty;
+use crate::journal::Journal;
 use crate::look::Look;
 use crate::replay::Replay;
 use crate::scene::Scene;
@@ -32,7 +35,11 @@ pub enum Received {
 pub struct Viewer {
     quilt: Option<Quilt>,
     race: Race,
-    /// Displayed instead of the quilt.
+    journal: Journal,
+    /// The quilt as far as the journal was read, if it comes from there and not from a snapshot.
+    unfinished: Option<Quilt>,
+    is_from_journal: bool,
+    /// Shown instead of the quilt.
     replay: Option<Replay>,
     dirty: Dirty,
     assembler: Assembler,
@@ -41,8 +48,7 @@ pub struct Viewer {
 /// Empty until the first snapshot.
 impl Default for Viewer {
     fn default() -> Self {
-        let race = Race::new(0, Timestamp(0));
-        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default() }
+        Self::with_race(Race::new(0, Timestamp(0)))
     }
 }
 
@@ -52,7 +58,20 @@ impl Viewer {
     pub fn new(summary: &Summary) -> Self {
         let mut race = Race::new(summary.progress.tasks, summary.created_at);
         race.start_lap(summary.lap, summary.started_at);
-        Self { quilt: None, race, replay: None, dirty: Dirty::All, assembler: Assembler::default() }
+        Self::with_race(race)
+    }
+
+    fn with_race(race: Race) -> Self {
+        Self {
+            quilt: None,
+            race,
+            journal: Journal::default(),
+            unfinished: None,
+            is_from_journal: false,
+            replay: None,
+            dirty: Dirty::All,
+            assembler: Assembler::default(),
+        }
     }
 
     /// The quilt, once a snapshot has arrived.
@@ -61,21 +80,34 @@ impl Viewer {
         self.quilt.as_ref()
     }
 
-    /// The known attempts.
+    /// The attempts that are displayed: all that are known or, in a replay, those up to its moment.
     #[must_use]
     pub fn race(&self) -> &Race {
-        &self.race
+        self.replay.as_ref().map_or(&self.race, Replay::race)
     }
 
-    /// The displayed quilt: the current one, or that of the replay.
-    fn displayed(&self) -> Option<&Quilt> {
+    /// The quilt that is displayed: the present one, or a moment of the past.
+    #[must_use]
+    pub fn displayed(&self) -> Option<&Quilt> {
         self.replay.as_ref().map(Replay::quilt).or(self.quilt.as_ref())
     }
 
-    /// The scene to draw, once a snapshot has arrived.
+    /// Whether a replay is open.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// How many events of the journal are known to the race, from where the channel continues.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.race.offset()
+    }
+
+    /// What there is to draw, once a snapshot has arrived.
     #[must_use]
     pub fn scene(&self, look: Look) -> Option<Scene<'_>> {
-        Some(Scene { quilt: self.displayed()?, race: &self.race, look, is_past: self.replay.is_some() })
+        Some(Scene { quilt: self.displayed()?, race: self.race(), look })
     }
 
     /// The step from which to resume after a reconnect.
@@ -106,28 +138,7 @@ impl Viewer {
         self.dirty = Dirty::All;
     }
 
-    /// Seeks the replay to another time, which [`Viewer::advance_replay`] reaches.
-    pub fn seek(&mut self, until: Timestamp) {
-        if let Some(replay) = &mut self.replay {
-            replay.seek(until, &mut self.dirty);
-        }
-    }
-
-    /// Displays a replay, or the current quilt.
-    pub fn set_replay(&mut self, replay: Option<Replay>) {
-        self.replay = replay;
-        self.dirty = Dirty::All;
-    }
-
-    /// Folds up to `budget` bytes of the replay's journal. Returns whether the requested time is reached.
-    pub fn advance_replay(&mut self, budget: usize) -> bool {
-        match &mut self.replay {
-            Some(replay) => replay.advance(budget, &mut self.dirty),
-            None => true,
-        }
-    }
-
-    /// Folds a message. While the journal is being read, skips attempts, because the journal contains them.
+    /// Folds a message. While the journal is being read, attempts that arrive are skipped: the journal contains them.
     pub fn receive(&mut self, message: &[u8], is_reading: bool) -> Received {
         match self.assembler.receive(message) {
             Ok(Some(ServerFrame::Attempts { .. })) if is_reading => Received::Part,
@@ -143,24 +154,7 @@ impl Viewer {
         }
     }
 
-    /// Removes up to `budget` bytes from the start of a journal, and folds their attempts.
-    ///
-    /// # Errors
-    ///
-    /// A [`DecodeError`] if the bytes are not a journal.
-    pub fn read_journal(&mut self, journal: &mut &[u8], budget: usize) -> Result<(), DecodeError> {
-        let rest = journal.len().saturating_sub(budget);
-        while journal.len() > rest {
-            let Some(event) = FramedEvent::take(journal)? else { break };
-            if event.is_attempts() || event.is_lap_start() {
-                self.apply_to_race(&event.decode()?);
-            }
-            self.race.set_offset(Offset(self.race.offset().0 + 1));
-        }
-        Ok(())
-    }
-
-    /// The next failed square after `here` in reading order, continuing at the start.
+    /// The failed square that follows `here` in reading order; the first one after the last.
     #[must_use]
     pub fn next_failure(&self, here: Option<Square>) -> Option<Square> {
         let quilt = self.quilt.as_ref()?;
@@ -191,16 +185,7 @@ impl Viewer {
         match frame {
             ServerFrame::Snapshot(quilt) => {
                 let step = quilt.step();
-                if self.race.tasks() < quilt.progress().tasks {
-                    let offset = self.race.offset();
-                    self.race = Race::new(quilt.progress().tasks, quilt.lap().started_at);
-                    self.race.set_offset(offset);
-                }
-                self.race.start_lap(quilt.lap_number(), quilt.lap().started_at);
-                self.quilt = Some(*quilt);
-                if self.replay.is_none() {
-                    self.dirty = Dirty::All;
-                }
+                self.set_quilt(*quilt);
                 Received::Changed(step)
             }
             ServerFrame::Delta { from, events } => {
@@ -231,7 +216,20 @@ impl Viewer {
         }
     }
 
-    /// Attempts can change the appearance of squares without an outcome.
+    fn set_quilt(&mut self, quilt: Quilt) {
+        if self.race.tasks() < quilt.progress().tasks {
+            let offset = self.race.offset();
+            self.race = Race::new(quilt.progress().tasks, quilt.lap().started_at);
+            self.race.set_offset(offset);
+        }
+        self.race.start_lap(quilt.lap_number(), quilt.lap().started_at);
+        self.quilt = Some(quilt);
+        if self.replay.is_none() {
+            self.dirty = Dirty::All;
+        }
+    }
+
+    /// Attempts can change how a square without an outcome looks.
     fn apply_to_race(&mut self, event: &Event) {
         self.race.apply(event);
         if let Event::Attempted { runs, .. } = event
@@ -245,7 +243,7 @@ impl Viewer {
 
 #[cfg(test)]
 mod tests {
-    use quilt::wire::{encode_event, put_framed_event};
+    use quilt::wire::encode_event;
     use quilt::{AttemptRun, BatchSpec, Color, Grid, Launched, Outcome, Settlement, WorkSpec};
 
     use super::*;
@@ -305,30 +303,6 @@ mod tests {
         assert_eq!(viewer.fold(delta(1, 1)), Received::OutOfStep);
         assert_eq!(viewer.step(), Some(Step(0)));
     }
-    #[test]
-    fn attempts_follow_those_of_the_journal_without_a_gap() {
-        let mut viewer = viewer();
-        let _ = viewer.take_dirty();
-        let mut journal = Vec::new();
-        for event in [Event::Launched(Launched::new(quilt().spec().clone(), Timestamp(1))), attempted(2), settled(0)] {
-            put_framed_event(&mut journal, &event);
-        }
-        let mut rest = &*journal;
-        while !rest.is_empty() {
-            viewer.read_journal(&mut rest, 1).expect("readable");
-        }
-        assert_eq!(viewer.race().offset(), Offset(3));
-        assert_eq!(viewer.take_dirty(), Dirty::Squares(vec![Position(2)]));
-        let live = |after, upto| ServerFrame::Attempts {
-            after: Offset(after),
-            upto: Offset(upto),
-            events: vec![attempted(1)],
-        };
-        assert_eq!(viewer.fold(live(4, 6)), Received::Missed);
-        assert_eq!(viewer.fold(live(3, 6)), Received::Raced);
-        assert_eq!(viewer.race().offset(), Offset(6));
-        assert!(viewer.read_journal(&mut &[200, 1][..], 9).is_err());
-    }
 
     #[test]
     fn the_next_failure_is_the_one_after_here_in_reading_order() {
@@ -353,7 +327,7 @@ mod tests {
         let _ = viewer.take_dirty();
         for _ in 0..5 {
             let events = vec![attempted(1)];
-            viewer.fold(ServerFrame::Attempts { after: viewer.race().offset(), upto: viewer.race().offset(), events });
+            viewer.fold(ServerFrame::Attempts { after: viewer.offset(), upto: viewer.offset(), events });
         }
         assert_eq!(viewer.take_dirty(), Dirty::All);
         assert_eq!(viewer.receive(&encode_event(&settled(1)), false), Received::OutOfStep);

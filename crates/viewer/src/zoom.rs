@@ -4,7 +4,9 @@
 
 use quilt::{Grid, Square};
 
-/// The maximum side of a square.
+use crate::address::Place;
+
+/// The largest that a square is drawn.
 const MAX_SCALE: f64 = 48.0;
 
 /// The minimum length of the shorter side of a quilt.
@@ -91,15 +93,26 @@ impl Zoom {
         self.moved(right, down)
     }
 
-    /// Centers a square at a scale.
+    /// Shows the part that an address names. If the address does not say where, that is around `chosen` or the middle of the quilt.
     #[must_use]
-    pub fn at_scale(self, scale: f64, square: Square) -> Self {
-        let scale = scale.clamp(self.min_scale(), self.max_scale());
-        let center = (f64::from(square.column) + 0.5, f64::from(square.row) + 0.5);
+    pub fn at_place(self, place: Place, chosen: Option<Square>) -> Self {
+        let scale = place.scale.clamp(self.min_scale(), self.max_scale());
+        let center = match (place.middle, chosen) {
+            (Some((row, column)), _) => (column, row),
+            (None, Some(square)) => (f64::from(square.column) + 0.5, f64::from(square.row) + 0.5),
+            (None, None) => (self.columns / 2.0, self.rows / 2.0),
+        };
         Self { scale, ..self }.centered(center)
     }
 
-    /// Whether the size of the window has changed.
+    /// The visible part for an address; `None` for the whole quilt.
+    #[must_use]
+    pub fn place(self) -> Option<Place> {
+        let (column, row) = self.at(self.width / 2.0, self.height / 2.0);
+        (!self.is_whole()).then_some(Place { scale: self.scale, middle: Some((row, column)) })
+    }
+
+    /// Whether this is for a window of another size.
     #[must_use]
     pub fn is_of_another_size(self, width: f64, height: f64) -> bool {
         width >= 1.0 && height >= 1.0 && ((self.width - width).abs() > 0.5 || (self.height - height).abs() > 0.5)
@@ -209,6 +222,23 @@ mod tests {
         }
         let (first, last) = close.in_sight();
         assert_eq!((first, last), (Square { row: 0, column: 0 }, Square { row: 50, column: 50 }));
+    }
+
+    #[test]
+    fn a_link_shows_the_same_part_in_the_middle() {
+        let view = zoom().scaled(8.0, 100.0, 400.0).moved(37.0, -12.0);
+        let shared = zoom().at_place(view.place().expect("enlarged"), None);
+        assert!((shared.left - view.left).abs() < 1e-6 && (shared.top - view.top).abs() < 1e-6);
+        assert_eq!(zoom().place(), None);
+        // Also in a window of another size.
+        let other = Zoom::new(Grid::new(1_000, 1_000).expect("allowed"), 300.0, 200.0);
+        let shared = other.at_place(view.place().expect("enlarged"), None);
+        assert_eq!(shared.square_at(150.0, 100.0), view.square_at(250.0, 250.0));
+        let square = Square { row: 700, column: 300 };
+        let around = zoom().at_place(Place { scale: 10.0, middle: None }, Some(square));
+        assert_eq!(around.square_at(250.0, 250.0), Some(square));
+        let anywhere = Place { scale: 10.0, middle: Some((65_000.0, 0.0)) };
+        assert_eq!(zoom().at_place(anywhere, None).square_at(1.0, 499.0), Some(Square { row: 999, column: 0 }));
     }
 
     #[test]

@@ -32,10 +32,10 @@ fn quarter(progress: quilt::Progress) -> String {
 #[component]
 pub(crate) fn ProgressPanel() -> impl IntoView {
     let channel = use_batch().channel;
-    let (signals, progress) = (channel.signals, channel.progress);
+    let (signals, progress) = (channel.signals, channel.shown_progress);
     let count = move |count: fn(quilt::Progress) -> u32| text(move || format::count(count(progress.get())));
-    let rate = text(move || words::rate(&signals.summary.get(), signals.pace.get(), channel.elapsed()));
-    let time_left = text(move || words::time_left(&signals.summary.get(), signals.pace.get()));
+    let rate = text(move || words::rate(&signals.shown.get(), signals.pace.get(), channel.elapsed()));
+    let time_left = text(move || words::time_left(&signals.shown.get(), signals.pace.get()));
     let elapsed = text(move || format::duration(channel.elapsed()));
     let running = text(move || match signals.load.get() {
         Some(load) if channel.is_running() => {
@@ -58,7 +58,7 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
                 aria-valuemin="0"
                 aria-valuemax=text(move || progress.get().tasks.to_string())
                 aria-valuenow=text(move || progress.get().settled().to_string())
-                aria-valuetext=text(move || words::progress(&signals.summary.get()))
+                aria-valuetext=text(move || words::progress(&signals.shown.get()))
             >
                 <span class="bar-done" style:width=share(|progress| progress.done)></span>
                 <span class="bar-failed" style:width=share(|progress| progress.failed)></span>

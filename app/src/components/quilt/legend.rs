@@ -21,7 +21,7 @@ pub(crate) fn Legend() -> impl IntoView {
     let view = batch.view;
     let can_show_picture = flag(move || !batch.channel.is_running() && batch.picture().is_some());
     let by = text(move || view.look.get().by.as_str().into());
-    let progress = batch.channel.progress;
+    let progress = batch.channel.shown_progress;
     let has_not_run = flag(move || progress.get().not_run > 0);
     // "Not run" replaces "pending" when a batch is stopped, so that the layout stays.
     let has_pending = flag(move || progress.get().pending() > 0 || progress.get().not_run == 0);
@@ -73,7 +73,7 @@ fn Filter(state: TaskState) -> impl IntoView {
         batch.channel.signals.race_version.track();
         let unsuccessful =
             batch.channel.quilt.with_untracked(|viewer| viewer.race().unsuccessful()).unwrap_or_default();
-        format::count(count(state, batch.channel.progress.get(), unsuccessful))
+        format::count(count(state, batch.channel.shown_progress.get(), unsuccessful))
     });
     view! {
         <button

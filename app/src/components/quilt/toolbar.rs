@@ -71,9 +71,13 @@ fn ZoomButtons() -> impl IntoView {
 }
 
 fn go_to_typed(batch: Batch, typed: &str) {
-    match address::square(typed) {
-        Some(square) => batch.show(square),
-        None => batch.view.notify("Type a row and a column, such as 3,4."),
+    match address::typed_square(typed, batch.grid()) {
+        Some(square) => {
+            // Removes an earlier notice.
+            batch.view.notify("");
+            batch.show(square);
+        }
+        None => batch.view.notify("That is not a square. Type a row and a column, such as 3,4, or an index."),
     }
 }
 

@@ -1,19 +1,22 @@
-//! The race panel: charts of progress and durations, the workers, the nodes and the stragglers.
+//! The race panel: progress and workers over time, durations, the nodes and the stragglers.
 
-mod charts;
-mod lanes;
+mod axis;
+mod brush;
+mod durations;
 mod nodes;
+mod rows;
 mod running;
 mod stragglers;
+mod timeline;
 
 use leptos::prelude::*;
 
 use crate::components::shared::{When, flag, is_details_open, on, text};
 use crate::live::{Following, use_batch};
-use charts::Charts;
-use lanes::Lanes;
+use durations::Durations;
 use nodes::Nodes;
 use stragglers::Stragglers;
+use timeline::Timeline;
 
 /// The race panel. Its content is only computed while it is open.
 #[component]
@@ -23,7 +26,9 @@ pub(crate) fn Race() -> impl IntoView {
     let was_open = is_open.get_untracked();
     let is_empty = flag(move || {
         signals.race_version.track();
-        batch.channel.quilt.with_untracked(|viewer| viewer.race().lanes().is_empty()) != Some(false)
+        // A replay starts without attempts, and its charts stay.
+        let is_empty = |viewer: &viewer::Viewer| !viewer.is_replaying() && viewer.race().lanes().is_empty();
+        batch.channel.quilt.with_untracked(is_empty) != Some(false)
     });
     let waiting = text(move || {
         match signals.following.get() {
@@ -40,10 +45,9 @@ pub(crate) fn Race() -> impl IntoView {
                 <p class="quiet">{waiting}</p>
             </When>
             <When condition=flag(move || is_open.get() && !is_empty.get())>
-                <Charts />
+                <Timeline />
+                <Durations />
                 <Stragglers />
-                <h3>"Workers"</h3>
-                <Lanes />
                 <Nodes />
             </When>
         </details>
