@@ -217,7 +217,7 @@ test("the batches of this visitor are listed", async ({ page }) => {
   await page.getByRole("link", { name: "Quilt" }).click();
   const list = page.getByRole("region", { name: "Your batches" });
   await expect(list.getByRole("link")).toHaveCount(1);
-  await expect(list.getByRole("link")).toContainText("finished");
+  await expect(list.getByRole("link")).toContainText("Done");
   await list.getByRole("link").click();
   await expect(squares(page, "done")).toHaveCount(64);
 });

@@ -133,9 +133,9 @@ test("running batches come first and are updated where they are", async ({ page 
   }).toPass();
   const items = page.getByRole("region", { name: "Your batches" }).getByRole("listitem");
   await expect(items.first()).toContainText("Endless");
-  await expect(items.first()).toContainText("running");
+  await expect(items.first()).toContainText("Running");
   await page.request.post(`/api/batches/${id}/cancel`);
-  await expect(items.first()).toContainText("cancelled");
+  await expect(items.first()).toContainText("Cancelled");
   await expect(items.first().getByRole("checkbox", { name: "Select Endless" })).toBeVisible();
 });
 

@@ -64,7 +64,7 @@ for (const [rows, columns] of [[8, 8], [32, 32]]) {
   });
 }
 
-for (const [rows, columns] of [[13, 79], [64, 64], [17, 241], [256, 256], [1024, 1024]]) {
+for (const [rows, columns] of [[23, 79], [64, 64], [61, 241], [256, 256], [1024, 1024]]) {
   test(`${rows} by ${columns} squares are pixels with the colors of the API`, async ({ page }) => {
     await page.goto("/");
     const batch = await launchOverApi(page.request, rows, columns);
@@ -172,7 +172,7 @@ test("a large quilt is moved and enlarged with the pointer", async ({ page }) =>
   await page.mouse.move(now.x + 100, now.y + 100);
   await page.mouse.wheel(0, -100);
   await expect.poll(zoom).toBeGreaterThan(closer);
-  await page.getByRole("button", { name: "Whole quilt" }).click();
+  await page.getByRole("button", { name: "Fit" }).click();
   await expect.poll(zoom).toBe(whole);
 });
 
@@ -265,7 +265,7 @@ test("a hidden page says how far it is, catches up, and tells one finish once", 
   await page.goto(`/batches/${batch.id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await page.evaluate(() => (window as any).setHidden(true));
-  await expect.poll(() => page.title()).toMatch(/^Finished/);
+  await expect.poll(() => page.title()).toMatch(/^Done/);
   await page.evaluate(() => (window as any).setHidden(false));
   await finished(page);
   await expect.poll(() => pixelsOnCanvas(page)).toBe(await pixelsOfApi(page, batch));

@@ -13,7 +13,7 @@ test("a launch loads the page of its batch, and the history leads back and forth
   // A new document, without state of the front page.
   expect(await page.evaluate(() => "isFrontPage" in window)).toBe(false);
   await expect(page).toHaveTitle(/^Done · 64 random colors/);
-  await expect(page.getByRole("heading", { level: 1 })).toHaveText("8 × 8");
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("64 random colors");
   await page.getByRole("button", { name: "Shortcuts" }).click();
   await page.getByRole("dialog", { name: "Shortcuts" }).getByRole("button", { name: "Close" }).click();
   const first = page.url();

@@ -156,7 +156,9 @@ test("the quilt is as large as the window allows, and fills the screen with one 
 
 test("a picture is displayed over the squares that drew it", async ({ page }) => {
   await page.goto("/");
-  const response = await page.request.post("/api/batches", { data: { work: { kind: "render", preset: "seahorse", samples: 4 }, rows: 16, columns: 16 } });
+  const file = { name: "quilt.png", mimeType: "image/png", buffer: await page.screenshot() };
+  const work = { work: { kind: "image", width: 64, height: 48 }, rows: 6, columns: 8 };
+  const response = await page.request.post("/api/batches", { multipart: { launch: JSON.stringify(work), file } });
   await page.goto(`/batches/${(await response.json()).id}`);
   await finished(page);
   await page.getByRole("button", { name: "Picture", exact: true }).click();
@@ -164,7 +166,10 @@ test("a picture is displayed over the squares that drew it", async ({ page }) =>
   await expect.poll(() => picture.evaluate((image: HTMLImageElement) => image.naturalWidth)).toBe(64);
   const [over, under] = [await picture.boundingBox(), await page.getByRole("grid").boundingBox()];
   expect(over!.width).toBeCloseTo(under!.width, 0);
-  await squares(page).nth(17).click();
+  // The squares have the proportions of the picture.
+  expect(under!.width / under!.height).toBeCloseTo(64 / 48, 1);
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("quilt.png at 64 × 48 px");
+  await squares(page).nth(9).click();
   await expect(page.getByRole("region", { name: "Square" }).getByRole("heading")).toHaveText("Row 1, column 1");
 });
 
@@ -200,7 +205,7 @@ test("cancelling and removing ask first, and Escape changes nothing", async ({ p
   await page.getByRole("button", { name: "Cancel batch" }).click();
   await dialog.getByRole("button", { name: "Cancel batch" }).click();
   await expect(banner(page).getByRole("heading")).toHaveText("Cancelled at 0 of 64");
-  await expect(banner(page).getByRole("heading")).toBeFocused();
+  await expect(banner(page)).toBeFocused();
   await page.getByRole("button", { name: "Remove" }).click();
   await dialog.getByRole("button", { name: "Keep it" }).click();
   expect((await page.request.get(`/api/batches/${id}`)).status()).toBe(200);
@@ -209,9 +214,13 @@ test("cancelling and removing ask first, and Escape changes nothing", async ({ p
 test("progress is announced at each quarter", async ({ page }) => {
   await open(page, 8, 8, { duration_ms: [20, 40] }, { concurrency: 2 });
   await live(page);
-  const announced = page.getByRole("status", { name: "Progress so far" });
-  for (const quarter of ["25 %", "50 %", "75 %"]) await expect(announced).toHaveText(`${quarter} settled`);
+  await page.getByRole("status", { name: "Progress so far" }).evaluate((place) => {
+    const said = ((window as any).said = [] as string[]);
+    new MutationObserver(() => said.push(place.textContent!)).observe(place, { childList: true, characterData: true, subtree: true });
+  });
   await finished(page);
+  const said: string[] = await page.evaluate(() => (window as any).said);
+  expect(said.filter((text) => text !== "")).toEqual(["25 % settled", "50 % settled", "75 % settled"]);
 });
 
 test("squares, bars and choices are visible in high contrast", async ({ page }) => {

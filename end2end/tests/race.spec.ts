@@ -22,7 +22,7 @@ test("the race tells who ran what, and who is still on the way", async ({ page }
   const workers = page.getByRole("region", { name: "Workers" });
   await openWorkers(workers);
   await expect(workers.locator(".lane-name").filter({ hasText: /-\d+$/ }).first()).toBeVisible();
-  await expect(banner(page)).toContainText("behind the median");
+  await expect(banner(page)).toContainText("after the median");
   await page.goto(`/batches/${slow.id}`);
   await expect(page.getByRole("region", { name: "Progress" })).toContainText("1 of 1,024");
 });

@@ -20,7 +20,8 @@ pub(crate) fn bind(module: &Path, name: &str, scratch: &Path) -> Result<Module> 
         .input_path(module)
         .out_name(name)
         .typescript(false)
-        .remove_name_section(true)
+        // The names of functions are removed later, with those that are never called.
+        .remove_name_section(false)
         .web(true)
         .and_then(|bindgen| bindgen.generate(scratch))
         .map_err(|error| anyhow!("cannot bind {}: {error:#}", module.display()))?;

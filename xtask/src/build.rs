@@ -158,7 +158,8 @@ pub(crate) fn build_site(project: &Project, profile: Profile) -> Result<SiteFile
     cargo(&parameters)?;
     let built = project.target_dir.join(WASM_TARGET).join(wasm_profile);
     let module = built.join(format!("{}.wasm", leptos.lib_package.replace('-', "_")));
-    let mut module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;
+    let module = bindgen::bind(&module, &leptos.output_name, &built.join("bindgen"))?;
+    let mut module = compact::without_unused(module)?;
     if profile == Profile::Release {
         module = compact::compact(&module)?;
     }

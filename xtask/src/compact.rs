@@ -3,8 +3,13 @@
 //! - **Order.** The compiler emits thousands of functions that differ in a few bytes, and `wasm-bindgen` sorts them by size. Brotli encodes
 //!   close repetitions in fewer bits, and the list of function types is smaller if equal types are adjacent. So functions are grouped by
 //!   type, and each is followed by the most similar one.
+//! - **Unused functions** (`unused`) are removed, in every build.
+//! - **Duplicates** (`duplicates`). Functions of different types often have equal bodies. One of them replaces the others, which may make their callers equal.
 //! - **Names.** The names of functions imported from the script contain hashes, which hardly compress. They are replaced by short names in
 //!   the module and the script.
+
+mod duplicates;
+mod unused;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,6 +22,8 @@ use wasmparser::{
     TypeRef,
 };
 
+use self::duplicates::duplicates;
+pub(crate) use self::unused::without_unused;
 use crate::bindgen::Module;
 
 /// The similarity of two functions is the share of common sequences of this many bytes.
@@ -27,25 +34,45 @@ const MAX_HOLDERS: usize = 1_000;
 
 /// Reduces a module and its script.
 pub(crate) fn compact(module: &Module) -> Result<Module> {
-    let parts = Parts::read(&module.wasm).context("cannot read the WebAssembly")?;
+    let Parts { names, functions } = Parts::read(&module.wasm).context("cannot read the WebAssembly")?;
     let mut js = str::from_utf8(&module.js)?.to_owned();
-    for (name, short) in &parts.names {
+    for (name, short) in &names {
         let (member, short) = (format!(" {name}: function"), format!(" {short}: function"));
         ensure!(js.matches(&member).count() == 1, "the script of the WebAssembly does not define `{name}` once");
         js = js.replace(&member, &short);
     }
-    let first = parts.functions.first().map_or(0, |function| function.index);
+    let first = functions.first().map_or(0, |function| function.index);
+    let duplicates = duplicates(&functions)?;
     let mut by_type: BTreeMap<u32, Vec<Function>> = BTreeMap::new();
-    for function in parts.functions {
+    for function in functions.into_iter().filter(|function| !duplicates.contains_key(&function.index)) {
         by_type.entry(function.type_index).or_default().push(function);
     }
     let functions: Vec<Function> = by_type.into_values().flat_map(chain).collect();
-    let indices = functions.iter().map(|function| function.index).zip(first..).collect();
-    let mut wasm = wasm_encoder::Module::new();
-    Compact { names: parts.names, indices, functions }
-        .parse_core_module(&mut wasm, Parser::new(0), &module.wasm)
+    let mut indices = numbered(&functions, first);
+    let replaced: Vec<(u32, u32)> =
+        duplicates.iter().filter_map(|(duplicate, kept)| Some((*duplicate, *indices.get(kept)?))).collect();
+    indices.extend(replaced);
+    let wasm = written(&module.wasm, names, indices, functions)?;
+    Ok(Module { js: js.into_bytes(), wasm })
+}
+
+/// The new indices of functions in this order, by their old ones.
+fn numbered(functions: &[Function<'_>], first: u32) -> HashMap<u32, u32> {
+    functions.iter().map(|function| function.index).zip(first..).collect()
+}
+
+/// Writes a module with these names of imports and these functions.
+fn written(
+    wasm: &[u8],
+    names: HashMap<&str, String>,
+    indices: HashMap<u32, u32>,
+    functions: Vec<Function<'_>>,
+) -> Result<Vec<u8>> {
+    let mut written = wasm_encoder::Module::new();
+    Compact { names, indices, functions }
+        .parse_core_module(&mut written, Parser::new(0), wasm)
         .context("cannot write the WebAssembly")?;
-    Ok(Module { js: js.into_bytes(), wasm: wasm.finish() })
+    Ok(written.finish())
 }
 
 /// The parts of a module that are changed.
@@ -60,7 +87,6 @@ struct Function<'a> {
     index: u32,
     type_index: u32,
     body: FunctionBody<'a>,
-    sequences: HashSet<&'a [u8]>,
 }
 
 impl<'a> Parts<'a> {
@@ -84,38 +110,47 @@ impl<'a> Parts<'a> {
             }
         }
         // Imported functions have the first indices.
-        let functions = (imported..).zip(types).zip(bodies).map(|((index, type_index), body)| {
-            let sequences = body.as_bytes().windows(SEQUENCE).collect();
-            Function { index, type_index, body, sequences }
-        });
+        let functions =
+            (imported..).zip(types).zip(bodies).map(|((index, type_index), body)| Function { index, type_index, body });
         Ok(Self { names, functions: functions.collect() })
     }
 }
 
+/// A function with the sequences of bytes in its body.
+struct Similar<'a> {
+    function: Function<'a>,
+    sequences: HashSet<&'a [u8]>,
+}
+
 /// Orders functions so that each is followed by the most similar remaining one.
-fn chain(mut functions: Vec<Function<'_>>) -> Vec<Function<'_>> {
+fn chain<'a>(mut functions: Vec<Function<'a>>) -> Vec<Function<'a>> {
     functions.sort_by_key(|function| function.body.as_bytes());
+    let sequences = |function: &Function<'a>| function.body.as_bytes().windows(SEQUENCE).collect();
+    let mut remaining: BTreeMap<usize, Similar<'a>> = functions
+        .into_iter()
+        .map(|function| Similar { sequences: sequences(&function), function })
+        .enumerate()
+        .collect();
     let mut holders: HashMap<&[u8], Vec<usize>> = HashMap::new();
-    for (place, function) in functions.iter().enumerate() {
-        for sequence in &function.sequences {
-            holders.entry(*sequence).or_default().push(place);
+    for (place, similar) in &remaining {
+        for sequence in &similar.sequences {
+            holders.entry(*sequence).or_default().push(*place);
         }
     }
     holders.retain(|_, places| places.len() <= MAX_HOLDERS);
-    let mut remaining: BTreeMap<usize, Function<'_>> = functions.into_iter().enumerate().collect();
-    let mut chained: Vec<Function<'_>> = Vec::with_capacity(remaining.len());
+    let mut chained: Vec<Similar<'a>> = Vec::with_capacity(remaining.len());
     while let Some((first, _)) = remaining.first_key_value() {
         let next = chained.last().and_then(|last| most_similar(last, &holders, &remaining)).unwrap_or(*first);
         chained.extend(remaining.remove(&next));
     }
-    chained
+    chained.into_iter().map(|similar| similar.function).collect()
 }
 
 /// Returns the index of the remaining function with the highest similarity; `None` if no function has common sequences.
 fn most_similar(
-    function: &Function<'_>,
+    function: &Similar<'_>,
     holders: &HashMap<&[u8], Vec<usize>>,
-    remaining: &BTreeMap<usize, Function<'_>>,
+    remaining: &BTreeMap<usize, Similar<'_>>,
 ) -> Option<usize> {
     let mut shared: HashMap<usize, usize> = HashMap::new();
     for place in function.sequences.iter().filter_map(|sequence| holders.get(*sequence)).flatten() {
@@ -246,6 +281,41 @@ mod tests {
             .map(|function| function.type_index)
             .collect::<Vec<_>>();
         assert_eq!(types, [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn equal_functions_are_one_as_are_their_callers() {
+        let mut types = TypeSection::new();
+        types.ty().function([], [ValType::I32]);
+        types.ty().function([], []);
+        let (mut functions, mut exports, mut code) = (FunctionSection::new(), ExportSection::new(), CodeSection::new());
+        // The third and fourth call the first and the second, which are equal. The fifth has another type.
+        let bodies: [(u32, Option<u32>); 5] = [(0, None), (0, None), (0, Some(0)), (0, Some(1)), (1, None)];
+        for (number, (type_index, called)) in (0..).zip(bodies) {
+            functions.function(type_index);
+            exports.export(&format!("f{number}"), ExportKind::Func, number);
+            let mut function = Function::new([]);
+            match called {
+                Some(called) => function.instructions().call(called).end(),
+                None if type_index == 0 => function.instructions().i32_const(7).end(),
+                None => function.instructions().end(),
+            };
+            code.function(&function);
+        }
+        let mut wasm = wasm_encoder::Module::new();
+        wasm.section(&types).section(&functions).section(&exports).section(&code);
+        let after = compact(&Module { js: Vec::new(), wasm: wasm.finish() }).expect("valid");
+        assert_eq!(Parts::read(&after.wasm).expect("valid").functions.len(), 3);
+        let mut exported = BTreeMap::new();
+        for payload in Parser::new(0).parse_all(&after.wasm) {
+            let Payload::ExportSection(exports) = payload.expect("valid") else { continue };
+            for export in exports {
+                let export = export.expect("valid");
+                exported.insert(export.name.to_owned(), export.index);
+            }
+        }
+        assert_eq!((exported["f0"], exported["f2"]), (exported["f1"], exported["f3"]));
+        assert_ne!(exported["f0"], exported["f2"]);
     }
 
     #[test]

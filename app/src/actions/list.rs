@@ -183,7 +183,7 @@ mod tests {
         summary.ended_at = Some(Timestamp(3_500));
         let item = item(&(BatchId::from_bytes([7; 16]), summary.clone()));
         assert_eq!(item.get(Cell::Counts), "975 of 1,024 done, 49 failed (4.7 %)");
-        assert_eq!((item.get(Cell::Word), item.get(Cell::IsOpen)), ("partly failed".into(), String::new()));
+        assert_eq!((item.get(Cell::Word), item.get(Cell::IsOpen)), ("Partly failed".into(), String::new()));
         assert_eq!((item.get(Cell::Failed), item.get(Cell::Took)), ("4.785%".into(), "2.5 s".into()));
         summary.progress = Progress { tasks: 1_048_576, done: 0, failed: 1, not_run: 0 };
         assert_eq!(counts(summary.progress), "0 of 1,048,576 done, 1 failed (0.1 %)");

@@ -1,10 +1,10 @@
 //! The channel of a batch as signals.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_use_interval_fn::use_interval_fn;
 use quilt::wire::{ClientFrame, Load};
 use quilt::{BatchId, Progress, Status, Summary, Timestamp};
 use viewer::{Connection, Pace, Received, Samples, Viewer};
@@ -13,12 +13,12 @@ use super::fetch;
 use super::following::Following;
 use super::frames::{Frames, use_frames};
 use super::quilt_signal::QuiltSignal;
-use super::shared::{Shared, effect};
+use super::shared::{Shared, at_interval, effect};
 use super::socket::{Event, Socket, use_socket};
 use crate::model::{ActionError, BatchView};
 
-/// How often the clock on the page is updated, in milliseconds.
-const TICK_MS: u64 = 200;
+/// How often the clock on the page is updated.
+const TICK: Duration = Duration::from_millis(200);
 
 /// The state of the batch as received from the server. Written at most once per frame.
 #[derive(Clone, Copy)]
@@ -111,7 +111,7 @@ pub(crate) fn use_channel(view: &BatchView) -> Channel {
     let (frames, socket) = (use_frames(move || channel.flush()), use_socket(*id, move |event| channel.on_event(event)));
     channel.frames.with(|place| *place = Some(frames));
     channel.socket.with(|place| *place = Some(socket));
-    use_interval_fn(move || channel.tick(), TICK_MS);
+    at_interval(move || channel.tick(), TICK);
     channel
 }
 

@@ -1,6 +1,6 @@
 //! The context of a batch's components.
 
-use leptos::html::H2;
+use leptos::html::Div;
 use leptos::prelude::*;
 use quilt::{BatchId, Square, Status};
 use viewer::{Connection, layout};
@@ -24,8 +24,8 @@ pub(crate) struct Batch {
     pub(crate) view: View,
     /// The painter of its quilt.
     pub(crate) stage: Stage,
-    /// The headline of the finish banner.
-    pub(crate) finish: NodeRef<H2>,
+    /// The finish banner.
+    pub(crate) finish: NodeRef<Div>,
     /// Sends commands. All commands share one action, because each type of action adds code to the WebAssembly.
     pub(crate) control: ServerAction<Control>,
 }
@@ -71,10 +71,9 @@ impl Batch {
         self.channel.connection.get() == Connection::Removed
     }
 
-    /// The URL of the picture that the tasks drew together; `None` if their kind of work draws none.
+    /// The URL of the picture that the tasks drew together; `None` if their kind of work draws none. A rendered square is a single pixel of it.
     pub(crate) fn picture(self) -> Option<String> {
-        let draws = |kind: &str| matches!(kind, "image" | "render");
-        let draws = self.channel.signals.summary.with_untracked(|summary| draws(&summary.spec.work.kind));
+        let draws = self.channel.signals.summary.with_untracked(|summary| summary.spec.work.kind == "image");
         draws.then(|| format!("/api/batches/{}/results?format=png", self.id))
     }
 

@@ -42,7 +42,7 @@ impl Focus {
         if was_removed == Some(true) && is_nowhere {
             match batch.finish.get_untracked() {
                 // A failure to focus is harmless.
-                Some(headline) => drop(headline.focus()),
+                Some(banner) => drop(banner.focus()),
                 None => batch.focus(batch.view.focused.get_untracked().unwrap_or(Square { row: 0, column: 0 })),
             }
         }

@@ -1,6 +1,7 @@
 //! Storage and effects that keep the WebAssembly small. Leptos instantiates its storage for each closure that accesses it, and its effects
 //! for each closure that they run. Here there is one instance per stored type.
 
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,18 @@ pub(crate) fn later(run: impl FnOnce() + 'static, time: Duration) {
 
 fn timer(run: Box<dyn FnOnce()>, time: Duration) {
     set_timeout(run, time);
+}
+
+/// Runs a function at each interval, in the browser, until the reactive owner is disposed.
+pub(crate) fn at_interval(run: impl Fn() + 'static, interval: Duration) {
+    let run: Rc<dyn Fn()> = Rc::new(run);
+    effect(move || {
+        let run = Rc::clone(&run);
+        // Fails only outside of a window.
+        if let Ok(timer) = set_interval_with_handle(move || run(), interval) {
+            on_cleanup(move || timer.clear());
+        }
+    });
 }
 
 /// Runs a function once before the next frame.

@@ -1,22 +1,22 @@
 //! The WebSocket of a channel: connects, reconnects with backoff, and detects silent connections.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use codee::{Decoder, Encoder};
 use leptos::prelude::*;
-use leptos_use_interval_fn::use_interval_fn;
 use leptos_use_websocket::{ReconnectLimit, UseWebSocketOptions, UseWebSocketReturn, use_websocket_with_options};
 use quilt::BatchId;
 use quilt::wire::ClientFrame;
 use viewer::backoff;
 
-use super::shared::{Shared, effect, later};
+use super::shared::{Shared, at_interval, effect, later};
 
 /// A connection that is silent for longer than this many milliseconds counts as lost. The server sends messages more often.
 const MAX_SILENCE_MS: f64 = 15_000.0;
 
 /// How often the connection is checked for silence, in milliseconds.
-const SILENCE_CHECK_MS: u64 = 3_000;
+const SILENCE_CHECK: Duration = Duration::from_secs(3);
 
 /// Encodes the client's frames. The server's messages are not decoded here, because a frame may span several messages.
 struct Wire;
@@ -110,14 +110,12 @@ pub(super) fn use_socket(id: BatchId, on_event: impl Fn(Event<'_>) + Send + Sync
     };
     // Effects run only in the browser.
     effect(move || socket.open());
-    use_interval_fn(
-        move || {
-            if socket.is_silent() {
-                on_event(Event::Closed(ABNORMAL_CLOSURE));
-            }
-        },
-        SILENCE_CHECK_MS,
-    );
+    let check = move || {
+        if socket.is_silent() {
+            on_event(Event::Closed(ABNORMAL_CLOSURE));
+        }
+    };
+    at_interval(check, SILENCE_CHECK);
     socket
 }
 

@@ -40,11 +40,13 @@ fn Lap() -> impl IntoView {
     view! {
         <div
             class="banner"
+            tabindex="-1"
+            node_ref=batch.finish
             data-banner=text(move || signals.summary.get().status.as_str().into())
             data-condition=text(move || Condition::of(&signals.summary.get()).as_str().into())
         >
             {maybe(has_confetti.then(confetti))}
-            <h2 tabindex="-1" node_ref=batch.finish>{text(move || words::headline(&signals.summary.get()))}</h2>
+            <h2>{text(move || words::headline(&signals.summary.get()))}</h2>
             <p>{text(move || words::detail(&signals.summary.get()))}</p>
             // This content arrives later. Screen readers do not announce it separately.
             <div class="banner-more" aria-live="off">

@@ -41,14 +41,12 @@ pub(crate) fn Failures() -> impl IntoView {
 fn Reason(reason: String) -> impl IntoView {
     let batch = use_batch();
     let view = batch.view;
-    let (of_count, of_id) = (reason.clone(), reason.clone());
-    let of_form = Signal::stored(reason.clone());
-    let count = text(move || format!("{} × ", format::count(failed_for(batch, &of_count))));
-    let id = move || batch.channel.quilt.with(|viewer| viewer.quilt()?.reason_id(&of_id)).flatten();
-    let id = Signal::derive(id);
-    let is_on = flag(move || view.look.get().reason.is_some_and(|chosen| id.get() == Some(chosen)));
+    let name = Signal::stored(reason.clone());
+    let count = text(move || format!("{} × ", name.with(|reason| format::count(failed_for(batch, reason)))));
+    let id = move || name.with(|reason| batch.channel.quilt.with(|viewer| viewer.quilt()?.reason_id(reason)).flatten());
+    let is_on = flag(move || view.look.get().reason.is_some_and(|chosen| id() == Some(chosen)));
     let toggle = move || {
-        let chosen = id.get_untracked().filter(|_| !is_on.get_untracked());
+        let chosen = id().filter(|_| !is_on.get_untracked());
         view.update_look(|look| chosen.map_or(look.with_only(None), |reason| look.with_reason(reason)));
     };
     view! {
@@ -64,7 +62,7 @@ fn Reason(reason: String) -> impl IntoView {
             </button>
             <When condition=flag(move || is_on.get() && batch.can_retry())>
                 <CommandForm name="retry-reason">
-                    <input type="hidden" name="command[reason]" value=of_form />
+                    <input type="hidden" name="command[reason]" value=name />
                     <Submit label="Retry these" />
                     <details class="other-limits">
                         <summary>"With other limits"</summary>

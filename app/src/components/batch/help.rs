@@ -8,7 +8,11 @@ use crate::live::keys::{Targets, use_keys};
 use crate::live::setting::use_switch;
 use crate::live::use_batch;
 
-/// The list of keys, as HTML.
+/// The list of keys, as HTML. The server renders it, and hydration keeps it.
+#[cfg(not(feature = "ssr"))]
+const KEYS_HTML: &str = "";
+
+#[cfg(feature = "ssr")]
 const KEYS_HTML: &str = concat!(
     "<dt><kbd>↑</kbd> <kbd>↓</kbd> <kbd>←</kbd> <kbd>→</kbd></dt><dd>to the next square</dd>",
     "<dt><kbd>Home</kbd> <kbd>End</kbd></dt><dd>to the ends of a row; with <kbd>Ctrl</kbd>, of the quilt</dd>",

@@ -57,10 +57,11 @@ fn Loaded() -> impl IntoView {
         Some(format!("/api/batches/{}/squares/{row}/{column}", batch.id))
     });
     let version = text(move || {
-        let attempt = chosen.get().map(|square| batch.channel.quilt.with(|viewer| viewer.last_attempt(square)));
+        let last = chosen.get().and_then(|square| batch.channel.quilt.with(|viewer| viewer.last_attempt(square)));
+        let (lap_of_attempt, attempt) = last.unwrap_or_default();
         // State and attempt number can be the same in two laps.
         let lap = batch.channel.signals.summary.get().lap;
-        format!("{:?} {attempt:?} {lap}", state.get())
+        format!("{} {lap_of_attempt} {attempt} {lap}", state.get().map_or("", TaskState::as_str))
     });
     let details = use_document(path, version);
     view! {

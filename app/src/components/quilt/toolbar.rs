@@ -14,8 +14,12 @@ use crate::live::{Batch, tab, use_batch};
 pub(crate) fn Toolbar(help: NodeRef<Dialog>, go_to: NodeRef<Input>, body: NodeRef<Div>) -> impl IntoView {
     let batch = use_batch();
     let id = batch.id;
-    // If the tasks drew no picture, the server draws one pixel per square, enlarged.
-    let picture = batch.picture().unwrap_or_else(|| format!("/batches/{id}/quilt.png"));
+    // Rendered squares are the pixels of a picture. For other kinds the server draws one pixel per square, enlarged.
+    let kind = batch.channel.signals.summary.with_untracked(|summary| summary.spec.work.kind.clone());
+    let picture = match kind.as_str() {
+        "image" | "render" => format!("/api/batches/{id}/results?format=png"),
+        _ => format!("/batches/{id}/quilt.png"),
+    };
     let has_none_failed = flag(move || batch.channel.progress.get().failed == 0);
     let is_over = flag(move || !batch.channel.is_running());
     view! {

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use quilt::wire::NodeLoad;
 use viewer::format;
 
+use super::rows::sorted;
 use crate::components::shared::{Each, When, each, flag, keys};
 use crate::live::use_batch;
 
@@ -13,9 +14,7 @@ pub(crate) fn Nodes() -> impl IntoView {
     let load = use_batch().channel.signals.load;
     let nodes = keys(move || {
         let load = load.get().filter(|load| load.nodes.len() > 1);
-        let mut nodes: Vec<String> = load.iter().flat_map(|load| load.nodes.iter().map(describe)).collect();
-        nodes.sort();
-        nodes
+        sorted(load.iter().flat_map(|load| load.nodes.iter().map(describe)))
     });
     view! {
         <When condition=flag(move || nodes.with(|nodes| !nodes.is_empty()))>

@@ -37,10 +37,7 @@ struct RowContent {
 pub(super) fn Rows() -> impl IntoView {
     let batch = use_batch();
     let nodes = keys(move || {
-        let mut nodes: Vec<String> =
-            with_race(batch, |race| race.lanes().iter().map(|lane| format!("{}-", node_of(&lane.worker))).collect());
-        sort(&mut nodes);
-        nodes
+        with_race(batch, |race| sorted(race.lanes().iter().map(|lane| format!("{}-", node_of(&lane.worker)))))
     });
     let head = ["Worker", "Attempts by their end", "Attempts", "Now"];
     view! {
@@ -65,12 +62,10 @@ fn Node(node: String) -> impl IntoView {
     let batch = use_batch();
     let name = node.clone();
     let workers = keys(move || {
-        let mut workers: Vec<String> = with_race(batch, |race| {
+        with_race(batch, |race| {
             let lanes = race.lanes().iter().filter(|lane| name.strip_suffix('-') == Some(node_of(&lane.worker)));
-            lanes.map(|lane| lane.worker.to_string()).collect()
-        });
-        sort(&mut workers);
-        workers
+            sorted(lanes.map(|lane| lane.worker.to_string()))
+        })
     });
     // Whether the visitor wants the opposite of what follows from the number of workers.
     let is_toggled = RwSignal::new(false);
@@ -88,10 +83,17 @@ fn Node(node: String) -> impl IntoView {
     }
 }
 
-/// Removes duplicates and sorts by length first, so that `node-2` comes before `node-10`.
-fn sort(names: &mut Vec<String>) {
-    names.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
-    names.dedup();
+/// Distinct names by length first, so that `node-2` comes before `node-10`. Each is inserted where it belongs, because the code of a sort is
+/// 1 % of the download.
+pub(super) fn sorted(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut sorted: Vec<String> = Vec::new();
+    for name in names {
+        let place = sorted.binary_search_by(|other| (other.len(), &**other).cmp(&(name.len(), &*name)));
+        if let Err(place) = place {
+            sorted.insert(place, name);
+        }
+    }
+    sorted
 }
 
 /// A worker, or a node with a button that shows its workers.
