@@ -27,7 +27,7 @@ pub(crate) use self::unused::without_unused;
 use crate::bindgen::Module;
 
 /// The similarity of two functions is the share of common sequences of this many bytes.
-const SEQUENCE: usize = 6;
+const SEQUENCE: usize = 5;
 
 /// Sequences in more functions than this are ignored, because they are not significant and slow to count.
 const MAX_HOLDERS: usize = 1_000;

@@ -19,11 +19,12 @@ const NEVER_CALLED: [&str; 6] = [
     "hydrate_async",
     // Hydrates views that were rendered from a template in the browser, which no view here is.
     "hydrate_from_template",
-    // Pass attributes on to the elements of a component, which no component here gets.
-    "AddAnyAttr>::add_any_attr",
+    // Add attributes to the elements of views of any type. They are added to elements only.
     "any_view::elements",
     "Mountable>::elements",
     "into_any_attr::clone",
+    // Waits for the transitions of a router, which islands do not have.
+    "std::sync::mpmc",
 ];
 
 /// A body without locals that traps.
