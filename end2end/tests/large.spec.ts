@@ -331,6 +331,7 @@ test("a lap that starts ends the replay, and earlier laps are remembered", async
   await page.getByLabel("Color by").selectOption("attempts");
   await expect.poll(() => pixelsOnCanvas(page)).not.toBe(result);
   const seen = await expectStable(() => pixelsOnCanvas(page));
+  await expect(page).toHaveURL(/by=attempts/);
   // A page that is opened now reads the first lap from the journal, and displays the same colors.
   await page.reload();
   await finished(page);

@@ -212,7 +212,7 @@ test("cancelling and removing ask first, and Escape changes nothing", async ({ p
 });
 
 test("progress is announced at each quarter", async ({ page }) => {
-  await open(page, 8, 8, { duration_ms: [20, 40] }, { concurrency: 2 });
+  await open(page, 8, 8, { duration_ms: [60, 90] }, { concurrency: 1 });
   await live(page);
   await page.getByRole("status", { name: "Progress so far" }).evaluate((place) => {
     const said = ((window as any).said = [] as string[]);

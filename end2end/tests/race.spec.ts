@@ -63,7 +63,7 @@ test("a journal is downloaded once, for the squares, the race and the replay", a
   const journals: number[] = [];
   let received = 0;
   page.on("response", async (response) => {
-    if (response.url().includes("/journal?")) journals.push((await response.body()).length);
+    if (response.url().includes("/journal?")) journals.push((await response.request().sizes()).responseBodySize);
   });
   page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => (received += payload.length)));
   await page.reload();

@@ -138,3 +138,56 @@ fn referenced(operator: &Operator<'_>) -> Option<u32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{
+        CodeSection, ExportKind, ExportSection, Function as NewFunction, FunctionSection, NameMap, NameSection,
+        TypeSection,
+    };
+
+    use super::*;
+
+    /// A module whose exported function calls the first one that is never called, which calls `helper`. All other parts of the list have a
+    /// function as well.
+    fn module(named: impl Fn(&str) -> String) -> Module {
+        let mut types = TypeSection::new();
+        types.ty().function([], []);
+        let (mut functions, mut exports) = (FunctionSection::new(), ExportSection::new());
+        let (mut code, mut names) = (CodeSection::new(), NameMap::new());
+        exports.export("run", ExportKind::Func, 0);
+        let all = ["run", "helper"].map(str::to_owned).into_iter().chain(NEVER_CALLED.map(named));
+        for (index, name) in (0..).zip(all) {
+            functions.function(0);
+            names.append(index, &name);
+            let mut function = NewFunction::new([]);
+            match index {
+                0 => function.instructions().call(2).end(),
+                2 => function.instructions().call(1).end(),
+                _ => function.instructions().nop().end(),
+            };
+            code.function(&function);
+        }
+        let mut named = NameSection::new();
+        named.functions(&names);
+        let mut wasm = wasm_encoder::Module::new();
+        wasm.section(&types).section(&functions).section(&exports).section(&code).section(&named);
+        Module { js: Vec::new(), wasm: wasm.finish() }
+    }
+
+    #[test]
+    fn a_function_that_is_never_called_traps_and_what_it_called_is_gone() {
+        let after = without_unused(module(|part| format!("<View as {part}>::{{closure}}"))).expect("valid");
+        let functions = Parts::read(&after.wasm).expect("valid").functions;
+        let bodies: Vec<&[u8]> = functions.iter().map(|function| function.body.as_bytes()).collect();
+        // The export calls what is now the second function.
+        assert_eq!(bodies, [&[0x00, 0x10, 0x01, 0x0b], TRAP]);
+        assert!(function_names(&after.wasm).expect("valid").is_empty());
+    }
+
+    #[test]
+    fn a_name_that_no_function_has_is_reported() {
+        let refused = without_unused(module(|_| "other".into())).err().expect("refused");
+        assert!(refused.to_string().contains("`hydrate_async` any more"), "{refused}");
+    }
+}
