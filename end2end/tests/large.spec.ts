@@ -261,7 +261,7 @@ test("a hidden page says how far it is, catches up, and tells one finish once", 
     });
   });
   await page.goto("/");
-  const batch = await launchOverApi(page.request, 128, 128, { duration_ms: [0, 10] });
+  const batch = await launchOverApi(page.request, 128, 128, { duration_ms: [0, 10] }, { concurrency: 32 });
   await page.goto(`/batches/${batch.id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
   await page.evaluate(() => (window as any).setHidden(true));

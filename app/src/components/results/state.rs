@@ -65,7 +65,8 @@ impl Results {
             format!("{} {}", summary.lap, summary.status.is_over())
         });
         effect(move || {
-            lap.track();
+            // A memo that is tracked but never read has no sources.
+            let _ = lap.get();
             results.reload();
         });
         effect(move || {
