@@ -212,12 +212,16 @@ test("cancelling and removing ask first, and Escape changes nothing", async ({ p
 });
 
 test("progress is announced at each quarter", async ({ page }) => {
-  await open(page, 8, 8, { duration_ms: [60, 90] }, { concurrency: 1 });
+  await page.goto("/");
+  const { id } = await launchOverApi(page.request, 8, 8, { duration_ms: [30, 60] }, { concurrency: 2 });
+  expect((await page.request.post(`/api/batches/${id}/pause`)).status()).toBe(200);
+  await page.goto(`/batches/${id}`);
   await live(page);
   await page.getByRole("status", { name: "Progress so far" }).evaluate((place) => {
     const said = ((window as any).said = [] as string[]);
     new MutationObserver(() => said.push(place.textContent!)).observe(place, { childList: true, characterData: true, subtree: true });
   });
+  await page.getByRole("button", { name: "Resume" }).click();
   await finished(page);
   const said: string[] = await page.evaluate(() => (window as any).said);
   expect(said.filter((text) => text !== "")).toEqual(["25 % settled", "50 % settled", "75 % settled"]);

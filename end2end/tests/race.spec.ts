@@ -75,7 +75,8 @@ test("a journal is downloaded once, for the squares, the race and the replay", a
   await expect.poll(() => journals.length).toBe(2);
   // The colors of 4,096 squares take 12 kB.
   expect(journals[0]).toBeGreaterThan(12_000);
-  expect(journals[1]).toBe(0);
+  // The end of an empty body that is sent in chunks.
+  expect(journals[1]).toBeLessThan(16);
   expect(received).toBeLessThan(4_096);
 });
 
