@@ -41,7 +41,13 @@ pub(crate) async fn again(id: &str) -> Result<Again, ActionError> {
         None => None,
     };
     let reused = size.filter(|_| lines.is_none());
-    Ok(Again { id, name, kind: spec.work.kind.clone(), values: Values::of_batch(&form, &spec, lines), reused })
+    Ok(Again {
+        id,
+        name,
+        kind: spec.work.kind.clone(),
+        values: Values::of_batch(&form, &spec, lines.as_deref()),
+        reused,
+    })
 }
 
 fn takes_lines(form: &Form) -> bool {

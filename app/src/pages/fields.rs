@@ -75,9 +75,9 @@ impl Context<'_> {
         initial: &str,
         empty: String,
         rule: NumberRule,
-        step: &'static str,
     ) -> AnyView {
         let value = self.values.get(&name, initial);
+        let step = if rule.is_whole { "1" } else { "any" };
         let frame =
             Frame { name: name.clone(), label: label.into(), unit, rule: format!("{}.", rule.sentence()), class: "" };
         self.field(frame, |Connected { id, described_by, invalid }| {
@@ -102,8 +102,7 @@ impl Context<'_> {
     /// A limit of the batch.
     pub(super) fn limit(self, field: LimitField) -> AnyView {
         let LimitField { name, label, unit, value, empty, rule, .. } = field;
-        let step = if rule.is_whole { "1" } else { "any" };
-        self.number(name.into(), label, unit, &value, empty, rule, step)
+        self.number(name.into(), label, unit, &value, empty, rule)
     }
 
     /// The title of the batch.
@@ -140,16 +139,16 @@ impl Context<'_> {
         match kind {
             FieldKind::Number { unit, value, empty, min, max, step } => {
                 let rule = NumberRule::of_attributes(min, max, step);
-                self.number(input, label, unit.label, value, empty.into(), rule, step)
+                self.number(input, label, unit.label, value, empty.into(), rule)
             }
             FieldKind::Percent { value } => {
                 let rule = NumberRule { min: 0.0, max: 100.0, is_whole: false };
-                self.number(input, label, "%", value, "Default: 0".into(), rule, "any")
+                self.number(input, label, "%", value, "Default: 0".into(), rule)
             }
             FieldKind::Range { other_label, unit, empty, max, step } => {
                 let rule = NumberRule::of_attributes("0", max, step);
                 let end = |place: u8, label| {
-                    self.number(format!("{input}.{place}"), label, unit.label, "", empty.into(), rule, step)
+                    self.number(format!("{input}.{place}"), label, unit.label, "", empty.into(), rule)
                 };
                 view! {
                     {end(0, label)}

@@ -78,7 +78,7 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
     });
     let side = |name: &str, label| {
         let rule = NumberRule { min: 1.0, max: limits.side.into(), is_whole: true };
-        context.number(name.into(), label, "", "16", String::new(), rule, "1")
+        context.number(name.into(), label, "", "16", String::new(), rule)
     };
     let size = (!counts_tasks).then(|| {
         view! {

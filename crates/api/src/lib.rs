@@ -14,7 +14,7 @@
 //! - [`result`]: the results of a batch, one line per square
 //! - [`receipt`]: receipts of finished laps
 //! - [`launch`]: requests that launch a batch or a lap
-//! - [`problem`]: errors
+//! - [`problem`]: refused requests
 //!
 //! # Conventions
 //!

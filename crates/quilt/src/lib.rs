@@ -17,7 +17,7 @@
 //! - [`history`]: the changes of a quilt, for readers that follow it
 //! - [`race`]: statistics of attempts by worker and time, for viewers
 //! - [`receipt`]: statistics of attempts for nodes, and the receipt of a finished lap
-//! - [`timestamp`]: times
+//! - [`timestamp`]: points in time
 //! - [`wire`]: the encoding of events and frames
 
 mod cell;

@@ -135,7 +135,7 @@ impl Order {
         let high_mask = (1 << self.high_bits) - 1;
         let (low, high) = (value & low_mask, value >> self.low_bits);
         value
-            ^ if round % 2 == 0 {
+            ^ if round.is_multiple_of(2) {
                 self.mix(high, round) & low_mask
             } else {
                 (self.mix(low, round) & high_mask) << self.low_bits

@@ -21,12 +21,13 @@ pub(crate) struct Follower {
     api: Api,
     id: BatchId,
     channel: Option<Channel>,
-    viewer: Viewer,
+    /// In a box, because it is a large part of the futures that hold it.
+    viewer: Box<Viewer>,
 }
 
 impl Follower {
     pub(crate) fn new(api: Api, id: BatchId) -> Self {
-        Self { api, id, channel: None, viewer: Viewer::default() }
+        Self { api, id, channel: None, viewer: Box::default() }
     }
 
     /// Waits for a change of the batch and returns it. Lost connections are established again. The future may be dropped; the next call

@@ -21,13 +21,13 @@ impl Values {
     }
 
     /// The parameters and limits of a batch. `lines` are its items, if the form has a field for lines.
-    pub(crate) fn of_batch(form: &Form, spec: &BatchSpec, lines: Option<String>) -> Self {
+    pub(crate) fn of_batch(form: &Form, spec: &BatchSpec, lines: Option<&str>) -> Self {
         let mut values = HashMap::new();
         for field in &form.fields {
             let name = format!("{PARAMETER_PREFIX}{}", field.name);
             let value = spec.work.parameters.get(field.name);
             let text = match (&field.kind, value) {
-                (FieldKind::Lines { .. }, _) => lines.clone(),
+                (FieldKind::Lines { .. }, _) => lines.map(Into::into),
                 (FieldKind::Range { unit, .. }, value) => {
                     for place in 0..2 {
                         let end = value.and_then(|range| typed(range.get(place)?, unit.factor.into()));

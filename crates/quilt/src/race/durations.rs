@@ -3,7 +3,7 @@
 /// How many bins there are over durations: for none, and then two for every doubling from 1 ms on.
 pub const DURATION_BINS: usize = 48;
 
-/// The place of a duration among [`Race::durations`].
+/// The place of a duration among [`Race::durations`](super::Race::durations).
 #[must_use]
 pub fn duration_bin(took_ms: u32) -> usize {
     match took_ms.checked_ilog2() {
@@ -16,7 +16,7 @@ pub fn duration_bin(took_ms: u32) -> usize {
     }
 }
 
-/// The shortest duration of a bin of [`Race::durations`], in milliseconds.
+/// The shortest duration of a bin of [`Race::durations`](super::Race::durations), in milliseconds.
 #[must_use]
 pub fn duration_of_bin(bin: usize) -> u32 {
     match bin.checked_sub(1) {
