@@ -16,6 +16,9 @@ use crate::status::set_status;
 /// What a launch form takes besides its file, in bytes.
 const FORM_OVERHEAD: usize = 64 << 10;
 
+/// The cookie with the chosen theme.
+pub(crate) const THEME_COOKIE: &str = "quilt_theme";
+
 /// Provided as context to every page and server function.
 #[derive(Clone)]
 pub struct AppContext {

@@ -14,9 +14,8 @@ use leptos_axum::ResponseOptions;
 use quilt::{BatchId, BatchSpec, Control, Halt, LapSet, OwnerId};
 
 use crate::command::Command;
-use crate::functions::THEME_COOKIE;
 use crate::model::ActionError;
-use crate::server::{engine, limits, open, refuse, visitor};
+use crate::server::{THEME_COOKIE, engine, limits, open, refuse, visitor};
 use form::{optional_number, to_parameter};
 
 pub(crate) use again::{Again, again};

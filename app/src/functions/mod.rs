@@ -10,4 +10,4 @@ mod theme;
 pub use control::{Control, control};
 pub use launch::{Launch, launch};
 pub use list::{DeleteBatches, ListBatches, delete_batches, list_batches};
-pub use theme::{SetTheme, THEME_COOKIE, set_theme};
+pub use theme::{SetTheme, set_theme};

@@ -4,9 +4,6 @@ use leptos::prelude::*;
 
 use crate::model::{ActionError, Answer};
 
-/// The cookie with the chosen theme.
-pub const THEME_COOKIE: &str = "quilt_theme";
-
 /// Stores the theme of this visitor's pages for a year: `light`, `dark`, or `system`. A plain form is redirected to the page it came from.
 #[server(prefix = "/actions", endpoint = "theme", output = Answer)]
 pub async fn set_theme(theme: String) -> Result<(), ActionError> {

@@ -4,7 +4,7 @@ use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use leptos::prelude::*;
 
-use crate::functions::THEME_COOKIE;
+use crate::server::THEME_COOKIE;
 
 /// The themes that can be chosen, with their labels. Without a choice the page follows the system.
 pub(super) const THEMES: [(&str, &str); 3] = [("system", "System"), ("light", "Light"), ("dark", "Dark")];

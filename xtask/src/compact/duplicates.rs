@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use wasm_encoder::reencode::{Error, Reencode, utils};
 use wasm_encoder::{CodeSection, Encode};
 
-use super::Function;
+use super::parts::Function;
 
 /// Finds functions with the same type and body as another one. Returns the indices of the functions that replace them, by their own indices.
 pub(super) fn duplicates(functions: &[Function<'_>]) -> Result<HashMap<u32, u32>> {

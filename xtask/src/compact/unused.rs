@@ -10,7 +10,7 @@ use wasmparser::{
     BinaryReader, ElementItems, ExternalKind, FunctionBody, KnownCustom, Name, Operator, Parser, Payload,
 };
 
-use super::{Function, Parts, numbered, written};
+use super::parts::{Function, Parts, numbered, written};
 use crate::bindgen::Module;
 
 /// Parts of the names of functions that are never called, and why.
