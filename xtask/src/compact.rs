@@ -48,7 +48,7 @@ pub(crate) fn compact(module: &Module) -> Result<Module> {
     let replaced: Vec<(u32, u32)> =
         duplicates.iter().filter_map(|(duplicate, kept)| Some((*duplicate, *indices.get(kept)?))).collect();
     indices.extend(replaced);
-    let wasm = written(&module.wasm, names, indices, functions)?;
+    let wasm = written(&module.wasm, names, (first, indices), functions)?;
     Ok(Module { js: js.into_bytes(), wasm })
 }
 

@@ -5,7 +5,7 @@ use quilt::BatchId;
 
 use super::form::Values;
 use crate::model::ActionError;
-use crate::server::{engine, open, refuse};
+use crate::server::{engine, open, refuse, visitor};
 
 /// The longest list that is filled in as text, in bytes. Longer ones are reused as they are.
 const MAX_LINES_BYTES: usize = 64 << 10;
@@ -34,13 +34,16 @@ pub(crate) async fn again(id: &str) -> Result<Again, ActionError> {
         let reason = format!("This server has no form for work of kind \"{}\".", spec.work.kind);
         return Err(refuse(axum::http::StatusCode::UNPROCESSABLE_ENTITY, reason));
     };
-    let input = if has_input(&spec.work) { engine.input(id).await? } else { None };
+    // The items of a list are on the page of the batch; with other parameters, an image shows more than that page does.
+    let is_readable = takes_lines(&form) || batch.owner() == visitor()?;
+    let input = if is_readable && has_input(&spec.work) { engine.input(id).await? } else { None };
     let size = input.as_ref().map(bytes::Bytes::len);
     let lines = match input.filter(|input| takes_lines(&form) && input.len() <= MAX_LINES_BYTES) {
         Some(input) => kind.items(&spec, Some(input)).ok().map(|items| items.join("\n")),
         None => None,
     };
-    let reused = size.filter(|_| lines.is_none());
+    let is_own = batch.owner() == visitor()?;
+    let reused = size.filter(|_| is_own && lines.is_none());
     Ok(Again {
         id,
         name,

@@ -32,12 +32,21 @@ pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> 
         Some(id) => base(id, kind).await?,
         None => None,
     };
-    let upload = match from.filter(|_| base.is_some() && upload.is_none() && fields.contains_key(REUSES_INPUT)) {
+    let reused = base.as_ref().filter(|_| upload.is_none() && fields.contains_key(REUSES_INPUT));
+    let upload = match reused {
         // Lines that were typed replace those of the input.
         Some(_) if has_lines(&form.fields, &fields) => None,
-        Some(id) => engine.input(id).await?.map(|content| Upload { name: None, content }),
+        Some(Base { id, is_own, .. }) => {
+            // With other parameters, an input can show more than the page of its batch does.
+            if !is_own {
+                let reason = "Only the visitor who launched the batch can use its input again. Choose a file.".into();
+                return Err(refuse(StatusCode::FORBIDDEN, reason));
+            }
+            engine.input(*id).await?.map(|content| Upload { name: None, content })
+        }
         None => upload,
     };
+    let base = base.map(|base| base.request);
     let request = request(&form, &fields, &limits(), upload.is_some(), base).map_err(invalid)?;
     let id = BatchId::from_bytes(rand::random());
     let launched = engine.launch_request((id, rand::random()), visitor()?, request, upload, &limits()).await;
@@ -48,19 +57,29 @@ pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> 
     Ok(id)
 }
 
-/// The request that leads to an earlier batch of this kind, without its input.
-async fn base(id: BatchId, kind: &str) -> Result<Option<LaunchRequest>, ActionError> {
+/// An earlier batch, which is launched with changes.
+struct Base {
+    id: BatchId,
+    /// Whether this visitor launched it.
+    is_own: bool,
+    /// The request that leads to it, without its input.
+    request: LaunchRequest,
+}
+
+/// Reads an earlier batch. `None` if it is of another kind.
+async fn base(id: BatchId, kind: &str) -> Result<Option<Base>, ActionError> {
+    let visitor = visitor()?;
     let batch = open(id).await?;
     let mut request: LaunchRequest = batch.folded().quilt.spec().clone().into();
     if request.work.kind != kind {
         return Ok(None);
     }
     engine::work::remove_input(&mut request.work);
-    Ok(Some(request))
+    Ok(Some(Base { id, is_own: batch.owner() == visitor, request }))
 }
 
 fn has_lines(form: &[engine::work::Field], fields: &HashMap<String, String>) -> bool {
-    form.iter().filter(|field| matches!(field.kind, FieldKind::Lines { .. } | FieldKind::Text { .. })).any(|field| {
+    form.iter().filter(|field| matches!(field.kind, FieldKind::Lines { .. })).any(|field| {
         let text = fields.get(&format!("{}{}", super::PARAMETER_PREFIX, field.name));
         text.is_some_and(|text| !text.trim().is_empty())
     })

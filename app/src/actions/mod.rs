@@ -22,7 +22,7 @@ pub(crate) use again::{Again, again};
 pub(crate) use delete::{delete, parse_kept};
 pub(crate) use form::{
     CUSTOM, FILE, FROM, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, PRESET, REUSES_INPUT, Values, limit_fields,
-    plain,
+    percent, plain,
 };
 pub(crate) use launch::launch;
 pub(crate) use list::{ListFilter, ListPage, list, list_named, own_summary};

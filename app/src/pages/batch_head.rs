@@ -9,6 +9,7 @@ use serde_json::Value;
 use viewer::{format, words};
 
 use super::time::Moment;
+use crate::actions::percent;
 use crate::model::BatchView;
 use crate::server::{engine, origin};
 
@@ -82,7 +83,7 @@ fn facts(spec: &BatchSpec) -> Vec<(String, String)> {
 
 fn tolerance(tolerance: Tolerance) -> String {
     match tolerance {
-        Tolerance::Share(share) => format!("{} %", share * 100.0),
+        Tolerance::Share(share) => format!("{} %", percent(share)),
         Tolerance::Count(count) => format::count(count),
     }
 }
@@ -103,7 +104,8 @@ fn curl(origin: &str, spec: &BatchSpec) -> String {
     let json = serde_json::to_string(&request).unwrap_or_default();
     let url = shell_word(&format!("{origin}/api/batches"));
     if has_input {
-        format!("curl {url} -F {} -F file=@FILE", shell_word(&format!("launch={json}")))
+        // With `-F`, curl would interpret what follows a semicolon in the value.
+        format!("curl {url} --form-string {} -F file=@FILE", shell_word(&format!("launch={json}")))
     } else {
         format!("curl {url} --json {}", shell_word(&json))
     }

@@ -23,7 +23,7 @@
   for (const time of document.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (Number.isNaN(moment.valueOf())) continue;
-    time.title = time.textContent;
+    time.title ||= time.textContent;
     time.textContent = moment.toLocaleString("en-US", { dateStyle: "medium", timeStyle: "short" });
   }
 

@@ -3,13 +3,13 @@
 use quilt::{Grid, Square};
 
 /// Up to this ratio of its sides, a grid is laid out as it is.
-const MAX_RATIO: u16 = 4;
+const MAX_RATIO: u32 = 4;
 
 /// The grid in which the squares are displayed, in the same reading order: a longer or wider one is wrapped into a nearly square one.
 #[must_use]
 pub fn layout(grid: Grid) -> Grid {
     let (rows, columns) = (grid.rows(), grid.columns());
-    let is_compact = rows.max(columns) / MAX_RATIO <= rows.min(columns);
+    let is_compact = u32::from(rows.max(columns)) <= MAX_RATIO * u32::from(rows.min(columns));
     // A grid is never too large to be wrapped, because the number of squares stays the same.
     if is_compact { grid } else { Grid::near_square(grid.squares()).unwrap_or(grid) }
 }

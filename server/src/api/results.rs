@@ -77,6 +77,9 @@ pub(super) async fn results(
     if let Some(text) = query.text.as_ref().filter(|text| text.len() > MAX_TEXT) {
         return Err(invalid(format!("text must have at most {MAX_TEXT} bytes, not {}", text.len())));
     }
+    if query.limit == Some(0) {
+        return Err(invalid("limit must be at least 1, not 0"));
+    }
     let is_page = asks_for_page || query.limit.is_some_and(|limit| limit <= MAX_PAGE_ROWS);
     if let Some(limit) = query.limit.filter(|limit| is_page && *limit > MAX_PAGE_ROWS) {
         return Err(invalid(format!("limit must be at most {MAX_PAGE_ROWS} for a page, not {limit}")));

@@ -19,11 +19,11 @@ pub(super) fn numbered(functions: &[Function<'_>], first: u32) -> HashMap<u32, u
 pub(super) fn written(
     wasm: &[u8],
     names: HashMap<&str, String>,
-    indices: HashMap<u32, u32>,
+    (imported, indices): (u32, HashMap<u32, u32>),
     functions: Vec<Function<'_>>,
 ) -> Result<Vec<u8>> {
     let mut written = wasm_encoder::Module::new();
-    Compact { names, indices, functions }
+    Compact { names, imported, indices, functions }
         .parse_core_module(&mut written, Parser::new(0), wasm)
         .context("cannot write the WebAssembly")?;
     Ok(written.finish())
@@ -70,27 +70,38 @@ impl<'a> Parts<'a> {
     }
 }
 
+/// The module refers to a function with this index, which was removed.
+#[derive(Debug, thiserror::Error)]
+#[error("function {0} was removed, but something refers to it")]
+pub(super) struct Removed(u32);
+
 /// Writes the module.
 struct Compact<'a> {
     names: HashMap<&'a str, String>,
-    /// The new indices of functions that are not imported, by their old indices.
+    /// The number of imported functions, whose indices stay the same.
+    imported: u32,
+    /// The new indices of the other functions, by their old indices.
     indices: HashMap<u32, u32>,
     /// In the new order.
     functions: Vec<Function<'a>>,
 }
 
 impl Reencode for Compact<'_> {
-    type Error = std::convert::Infallible;
+    type Error = Removed;
 
-    fn function_index(&mut self, index: u32) -> Result<u32, Error> {
-        Ok(self.indices.get(&index).copied().unwrap_or(index))
+    fn function_index(&mut self, index: u32) -> Result<u32, Error<Removed>> {
+        match self.indices.get(&index) {
+            Some(new) => Ok(*new),
+            None if index < self.imported => Ok(index),
+            None => Err(Error::UserError(Removed(index))),
+        }
     }
 
     fn parse_import_section(
         &mut self,
         section: &mut ImportSection,
         imports: ImportSectionReader<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Error<Removed>> {
         for import in imports.into_imports() {
             let import = import?;
             let kind = self.entity_type(import.ty)?;
@@ -103,14 +114,18 @@ impl Reencode for Compact<'_> {
         &mut self,
         section: &mut FunctionSection,
         _: FunctionSectionReader<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Error<Removed>> {
         for function in &self.functions {
             section.function(function.type_index);
         }
         Ok(())
     }
 
-    fn parse_code_section(&mut self, section: &mut CodeSection, _: CodeSectionReader<'_>) -> Result<(), Error> {
+    fn parse_code_section(
+        &mut self,
+        section: &mut CodeSection,
+        _: CodeSectionReader<'_>,
+    ) -> Result<(), Error<Removed>> {
         for function in std::mem::take(&mut self.functions) {
             utils::parse_function_body(self, section, function.body)?;
         }
@@ -118,7 +133,11 @@ impl Reencode for Compact<'_> {
     }
 
     /// Custom sections only name tools, so they are dropped.
-    fn parse_custom_section(&mut self, _: &mut wasm_encoder::Module, _: CustomSectionReader<'_>) -> Result<(), Error> {
+    fn parse_custom_section(
+        &mut self,
+        _: &mut wasm_encoder::Module,
+        _: CustomSectionReader<'_>,
+    ) -> Result<(), Error<Removed>> {
         Ok(())
     }
 }

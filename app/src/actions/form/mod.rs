@@ -21,7 +21,7 @@ use serde_json::{Map, Number, Value, json};
 
 pub(crate) use limits::{LimitField, limit_fields};
 pub(super) use number::to_parameter;
-pub(crate) use number::{NumberRule, plain};
+pub(crate) use number::{NumberRule, percent, plain};
 pub(super) use refusal::{of_launch, sentence};
 pub(crate) use values::Values;
 

@@ -67,7 +67,7 @@ pub(super) fn typed(parameter: &Value, factor: f64) -> Option<String> {
 }
 
 /// A share as a percentage.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     // Removes what the multiplication adds in the last digits.
     plain((share * 100.0 * 1e9).round() / 1e9)
 }

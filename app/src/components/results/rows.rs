@@ -54,7 +54,8 @@ pub(super) fn Rows(results: Results) -> impl IntoView {
     // Rows that are sorted or filtered start at the first one.
     let selections = memo_text(move || results.with(Table::selections).to_string());
     effect(move || {
-        selections.track();
+        // A memo that is tracked but never read has no sources.
+        let _ = selections.get();
         if let Some(scroller) = scroller.get() {
             scroller.set_scroll_top(0);
         }

@@ -54,9 +54,12 @@ impl Engine {
     ) -> Result<Listing, JournalError> {
         let mut batches = Vec::new();
         let mut searched = 0;
+        // Enough if all match.
+        let mut at_once = limit.saturating_add(1).min(SEARCHED_AT_ONCE);
         while searched < MAX_SEARCHED {
-            let listed = self.shared.journal.list(owner, after, SEARCHED_AT_ONCE).await?;
-            let is_end = listed.len() < SEARCHED_AT_ONCE as usize;
+            let listed = self.shared.journal.list(owner, after, at_once).await?;
+            let is_end = listed.len() < at_once as usize;
+            at_once = SEARCHED_AT_ONCE;
             for item in listed {
                 let (id, cursor) = (item.batch, item.cursor);
                 let found = self.summary_of(item).await?.filter(&matches);

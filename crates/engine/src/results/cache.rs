@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quilt::wire::spec_bytes;
 use quilt::{BatchId, Step};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
@@ -28,21 +29,28 @@ const MAX_CONCURRENT_BUILDS: usize = 2;
 /// The index as of a step of the batch. A later lap has another step, and so an index of its own.
 type IndexAtStep = (Step, Arc<OnceCell<Arc<AttemptIndex>>>);
 
+/// The memory of a batch without its squares and its specification, in bytes.
+const ENTRY_BYTES: usize = 4 << 10;
+
 /// What is kept of a batch. The batch itself stays in memory as well.
 pub(crate) struct CachedResults {
     batch: Arc<LiveBatch>,
     items: OnceCell<Arc<Items>>,
     index: Mutex<Option<IndexAtStep>>,
+    /// The size of its specification, in bytes.
+    spec_bytes: usize,
 }
 
 impl CachedResults {
     fn new(batch: Arc<LiveBatch>) -> Self {
-        Self { batch, items: OnceCell::new(), index: Mutex::new(None) }
+        let spec_bytes = spec_bytes(batch.spec());
+        Self { batch, items: OnceCell::new(), index: Mutex::new(None), spec_bytes }
     }
 
     fn bytes(&self) -> usize {
         let squares = self.batch.spec().grid.squares() as usize;
-        squares * (BATCH_BYTES_PER_SQUARE + BYTES_PER_SQUARE) + self.items.get().map_or(0, |items| items.bytes())
+        let items = self.items.get().map_or(0, |items| items.bytes());
+        ENTRY_BYTES + self.spec_bytes + squares * (BATCH_BYTES_PER_SQUARE + BYTES_PER_SQUARE) + items
     }
 
     /// The place of the index as of a step.
