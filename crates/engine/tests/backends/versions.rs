@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::Client;
 use futures::StreamExt;
 use quilt::{Event, Status};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -15,10 +16,20 @@ use crate::{OWNER, PATIENCE, id};
 /// The subject on which nodes publish their statuses.
 const NODES: &str = "quilt.v2.nodes";
 
+/// The protocol of the later version.
+const LATER: u32 = 9;
+
+/// What every version publishes of itself.
+#[derive(Deserialize)]
+struct Published {
+    id: u128,
+    protocol: u32,
+}
+
 /// A status of a node of a later version, with members that this version does not have.
 fn foreign_status(number: u64) -> String {
     let node = json!({"name": "later", "version": "9.0.0", "slots": number});
-    json!({"id": "f".repeat(32), "protocol": 9, "node": node, "mood": "good"}).to_string()
+    json!({"id": number, "protocol": LATER, "node": node, "mood": "good"}).to_string()
 }
 
 /// The ids of nodes of this version, as they publish them.
@@ -28,9 +39,11 @@ async fn own_nodes(client: &Client, count: usize) -> Vec<String> {
     let read = async {
         while ids.len() < count {
             let status = statuses.next().await.expect("nodes publish");
-            let status: Value = serde_json::from_slice(&status.payload).expect("JSON");
-            let id = status["id"].as_str().filter(|_| status["protocol"] != json!(9)).map(str::to_owned);
-            ids.extend(id.filter(|id| !ids.contains(id)));
+            let Published { id, protocol } = serde_json::from_slice(&status.payload).expect("JSON");
+            let id = format!("{id:032x}");
+            if protocol != LATER && !ids.contains(&id) {
+                ids.push(id);
+            }
         }
     };
     tokio::time::timeout(PATIENCE, read).await.expect("each node publishes twice a second");
