@@ -41,7 +41,7 @@ const SIDES: [u64; 3] = [100, 316, 1_000];
 const RUN_SQUARES: u64 = 3_000_000;
 
 /// The number of tasks for other queues, which are slower.
-const PEER_TASKS: u64 = 2_000;
+const PEER_TASKS: u64 = 10_000;
 
 /// The number of measurements of the time to the first color.
 const LAUNCHES: usize = 51;
