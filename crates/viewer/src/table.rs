@@ -295,7 +295,8 @@ impl Table {
     pub fn first_at(&self, top: usize) -> usize {
         let height = self.top_of(self.len).max(1) as u64;
         let at_top = (top as u64 * self.len as u64 / height) as usize;
-        let wanted = at_top.saturating_sub(ROWS_ABOVE).min(self.len.saturating_sub(1));
+        // The last window is full: a shorter one would move the end of the table, and with it the window.
+        let wanted = at_top.saturating_sub(ROWS_ABOVE).min(self.len.saturating_sub(WINDOW_ROWS));
         if wanted.abs_diff(self.first) >= WINDOW_STEP_ROWS || wanted == 0 { wanted } else { self.first }
     }
 
