@@ -259,7 +259,7 @@ mod tests {
         Viewer::new(&quilt().summary())
     }
 
-    fn attempted(position: u32) -> Event {
+    pub(super) fn attempted(position: u32) -> Event {
         let run = AttemptRun {
             first: Position(position),
             count: 1,

@@ -116,10 +116,11 @@ impl Viewer {
 #[cfg(test)]
 mod tests {
     use quilt::wire::{ServerFrame, put_framed_event};
-    use quilt::{AttemptRun, BatchSpec, Color, Grid, Launched, Outcome, Position, Settlement, Status, Step, WorkSpec};
+    use quilt::{BatchSpec, Color, Grid, Launched, Outcome, Position, Settlement, Status, Step, WorkSpec};
 
     use super::*;
     use crate::viewer::Received;
+    use crate::viewer::tests::attempted;
 
     fn launched() -> Launched {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
@@ -128,18 +129,6 @@ mod tests {
 
     fn viewer() -> Viewer {
         Viewer::new(&Quilt::new(launched()).summary())
-    }
-
-    fn attempted(position: u32) -> Event {
-        let run = AttemptRun {
-            first: Position(position),
-            count: 1,
-            number: 1,
-            started_at: Timestamp(1),
-            took_ms: 5,
-            error: Some("no".into()),
-        };
-        Event::Attempted { lap: 1, worker: "a".into(), runs: vec![run] }
     }
 
     fn settled(position: u32) -> Event {
