@@ -23,7 +23,7 @@ use super::calls::{failed, retry, unavailable};
 use super::feed::Feed;
 use super::index::{Entry, Index};
 use super::monitor::Monitor;
-use super::read::next_message;
+use super::read::{next_message, unconfirmed_first_message};
 use super::stores::{REMOVED, Stores};
 use super::{details, follow};
 use crate::checksum::of_input;
@@ -122,7 +122,7 @@ impl JetStreamJournal {
         launched: Launched,
         input: Option<Bytes>,
     ) -> Result<Creation, JournalError> {
-        if let Some(first) = self.first(batch).await? {
+        if let Some(first) = unconfirmed_first_message(&self.stores.journal, &self.subject(batch)).await? {
             if [OWNER, REMOVED].iter().any(|header| first.headers.get(*header).is_some()) {
                 return Ok(Creation::Exists);
             }

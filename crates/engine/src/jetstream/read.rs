@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::calls::{RETRY_PAUSE, retry, unavailable, with_timeout};
+use super::calls::{RETRY_PAUSE, failed, retry, unavailable, with_timeout};
 use crate::journal::JournalError;
 
 /// Maximum number of messages returned at once.
@@ -26,6 +26,9 @@ const MESSAGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long stored data that a message references may be missing on the leader of its stream before it counts as lost.
 const MISSING_TIME: Duration = Duration::from_secs(20);
+
+/// How long after a server has answered its leader it does not vote for another one. Servers wait for four seconds at least.
+const LEASE: Duration = Duration::from_secs(3);
 
 /// Existing messages of a subject, and then new ones.
 pub(super) struct Reader {
@@ -109,12 +112,38 @@ pub(super) async fn next_message<I>(
     subject: &str,
     from: u64,
 ) -> Result<Option<StreamMessage>, JournalError> {
-    retry(|| async { found(stream.get_first_raw_message_by_subject(subject, from).await) }).await
+    confirmed(stream, || stream.get_first_raw_message_by_subject(subject, from)).await
+}
+
+/// The first message of a subject, for callers whose next write fails if there is one after all: see [`confirmed`].
+pub(super) async fn unconfirmed_first_message<I>(
+    stream: &Stream<I>,
+    subject: &str,
+) -> Result<Option<StreamMessage>, JournalError> {
+    retry(|| async { found(stream.get_first_raw_message_by_subject(subject, 1).await) }).await
 }
 
 /// The last message of a subject, from the leader of the stream, because other servers may be behind.
 pub(super) async fn last_message<I>(stream: &Stream<I>, subject: &str) -> Result<Option<StreamMessage>, JournalError> {
-    retry(|| async { found(stream.get_last_raw_message_by_subject(subject).await) }).await
+    confirmed(stream, || stream.get_last_raw_message_by_subject(subject)).await
+}
+
+/// Reads a message. If there is none, reads again once the leader is known to lead: a server that was paused, or cut off from the others,
+/// takes itself for the leader until it hears of the new one, and does not have what was stored since.
+async fn confirmed<I, F>(stream: &Stream<I>, read: impl Fn() -> F) -> Result<Option<StreamMessage>, JournalError>
+where
+    F: Future<Output = Result<StreamMessage, RawMessageError>>,
+{
+    retry(|| async {
+        if let Some(message) = found(read().await)? {
+            return Ok(Some(message));
+        }
+        match confirm_leader(stream).await? {
+            Leader::Alone => Ok(None),
+            Leader::OfMajority => found(read().await),
+        }
+    })
+    .await
 }
 
 fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<StreamMessage>, JournalError> {
@@ -122,6 +151,32 @@ fn found(answer: Result<StreamMessage, RawMessageError>) -> Result<Option<Stream
         Ok(message) => Ok(Some(message)),
         Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(unavailable(error)),
+    }
+}
+
+/// What the leader of a stream leads.
+#[derive(Debug, PartialEq)]
+enum Leader {
+    /// No other server has the stream.
+    Alone,
+    /// It has recently heard from a majority.
+    OfMajority,
+}
+
+async fn confirm_leader<I>(stream: &Stream<I>) -> Result<Leader, JournalError> {
+    let info = stream.get_info().await.map_err(failed)?;
+    let replicas = info.cluster.map(|cluster| cluster.replicas).unwrap_or_default();
+    leads(replicas.iter().map(|replica| replica.active))
+        .ok_or_else(|| unavailable("the leader of a stream does not hear from the other servers"))
+}
+
+/// What a leader leads, given how long ago it heard from each other server. `None` if there may be another leader.
+fn leads(silences: impl ExactSizeIterator<Item = Duration>) -> Option<Leader> {
+    let others = silences.len();
+    let recent = silences.filter(|silence| *silence < LEASE).count();
+    match others {
+        0 => Some(Leader::Alone),
+        _ => (1 + recent > others.div_ceil(2)).then_some(Leader::OfMajority),
     }
 }
 
@@ -192,4 +247,21 @@ async fn scan_once<T: DeserializeOwned>(
         }
     }
     Ok(scanned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_needs_a_majority_that_has_answered_recently() {
+        let of = |silences: &[u64]| leads(silences.iter().map(|seconds| Duration::from_secs(*seconds)));
+        assert_eq!(of(&[]), Some(Leader::Alone));
+        for known in [&[0, 9][..], &[1, 2], &[0, 0, 9, 9]] {
+            assert_eq!(of(known), Some(Leader::OfMajority), "{known:?}");
+        }
+        for unknown in [&[9][..], &[9, 9], &[0, 9, 9, 9]] {
+            assert_eq!(of(unknown), None, "{unknown:?}");
+        }
+    }
 }

@@ -43,6 +43,23 @@ async fn finish(journal: &JetStreamJournal, batch: u8, details: Vec<SquareDetail
     journal.finalize(id(batch), 1, quilt.summary(), stats.receipts().to_vec()).await.expect("it answers");
 }
 
+/// Has a server lead a stream.
+async fn until_led_by(context: &Context, stream: &str, server: &str) {
+    let started = Instant::now();
+    let preferred = serde_json::json!({ "placement": { "preferred": server } });
+    loop {
+        let leader =
+            context.get_stream(stream).await.ok().and_then(|known| known.cached_info().cluster.clone()?.leader);
+        if leader.as_deref() == Some(server) {
+            return;
+        }
+        assert!(started.elapsed() < PATIENCE, "{server} does not lead {stream}");
+        let step_down = format!("STREAM.LEADER.STEPDOWN.{stream}");
+        let _ = context.request::<_, _, serde_json::Value>(step_down, &preferred).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
 /// Waits until the journal accepts batches, or does not.
 async fn until_healthy(journal: &JetStreamJournal, healthy: bool) {
     let started = Instant::now();
@@ -260,11 +277,15 @@ async fn a_server_that_is_behind_is_not_taken_for_damage() {
         let pid = i32::try_from(servers[2].pid()).ok().and_then(rustix::process::Pid::from_raw).expect("it runs");
         rustix::process::kill_process(pid, signal).expect("it runs");
     };
-    for batch in 1..=4 {
+    let context = context(&servers[0]).await;
+    for batch in 1..=3 {
+        for stream in ["quilt-journal", "quilt-details", "quilt-bodies"] {
+            until_led_by(&context, stream, "n2").await;
+        }
         let input = Bytes::from(vec![batch; 1 << 20]);
         let details: Vec<_> =
             (0..64).map(|index| SquareDetail { index: Index(index), lap: 1, body: vec![batch; 9].into() }).collect();
-        // Too short for its connections to be closed.
+        // Too short for its connections to be closed. It takes itself for the leader when it goes on.
         signal(rustix::process::Signal::STOP);
         let started = Instant::now();
         while create(&writer, batch, Some(input.clone())).await.is_err()
