@@ -76,7 +76,7 @@ bench: setup ## Measure what a task costs the engine in time, bytes and memory, 
 
 .PHONY: bench-page
 bench-page: build ## Measure from click to first color and to banner, in a headless browser
-	scripts/bench-page.sh
+	scripts/e2e.sh release --config bench.config.ts
 
 .PHONY: bench-viewers
 bench-viewers: setup ## Measure 1,000 viewers of one running batch: lag, memory and CPU
@@ -89,6 +89,10 @@ bench-cluster: setup nats ## Measure several worker processes on NATS beside a s
 .PHONY: bench-parallel
 bench-parallel: build ## Measure quilt run beside GNU parallel, on tiny commands and on busy ones
 	scripts/bench-parallel.sh
+
+.PHONY: pictures
+pictures: build ## Take the pictures of the README from the real page
+	scripts/e2e.sh release --config pictures.config.ts $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that was built

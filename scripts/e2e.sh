@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the browser tests against a built profile: `serve` or `release`, or `debug` for `cargo leptos end-to-end`. Passes all other arguments
-# to Playwright.
+# Runs the browser tests, or with another `--config` the benchmark or the pictures, against a built profile: `serve` or `release`, or `debug`
+# for `cargo leptos end-to-end`. Passes all other arguments to Playwright.
 . "$(dirname "$0")/lib.sh"
 
 profile=$1

@@ -3,6 +3,7 @@
 use leptos::html::{Dialog, Div, Input};
 use leptos::prelude::*;
 use quilt::Summary;
+use quilt::number::decimal;
 use viewer::table::Column;
 
 use crate::components::batch::{
@@ -62,7 +63,7 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     follow_when(batch.channel, needs_attempts);
     let (help, go_to, body) = (NodeRef::<Dialog>::new(), NodeRef::<Input>::new(), NodeRef::<Div>::new());
     let (signals, progress) = (batch.channel.signals, batch.channel.progress);
-    let zoom = text(move || batch.view.zoom.get().map(|zoom| format!("{:.2}", zoom.scale)).unwrap_or_default());
+    let zoom = text(move || batch.view.zoom.get().map(|zoom| decimal(zoom.scale, 2)).unwrap_or_default());
     let shape = text(move || {
         let summary = signals.summary.get();
         let layout = viewer::layout::layout(summary.spec.grid);

@@ -2,6 +2,7 @@
 
 use leptos::prelude::*;
 
+use super::docs;
 use super::theme::{self, THEMES};
 use crate::functions::SetTheme;
 use leptos::server_fn::ServerFn;
@@ -17,8 +18,8 @@ pub(super) fn Footer() -> impl IntoView {
     view! {
         <footer class="site-footer">
             <p>"Quilt " {env!("CARGO_PKG_VERSION")}</p>
-            <p>"In a shell: " <code>"quilt run --help"</code></p>
-            <p>"In a program: " <a href="/api/batches">"/api/batches"</a></p>
+            <p>"In a shell: " <a href=docs::FIRST><code>"quilt run"</code></a></p>
+            <p>"In a program: " <a href=docs::API><code>"/api/batches"</code></a></p>
             <form method="post" action=SetTheme::PATH>
                 <div class="themes" role="group" aria-label="Theme">{THEMES.map(button).collect_view()}</div>
             </form>

@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use super::docs;
+
 /// The product's name, which links to the front page.
 #[component]
 pub(crate) fn Header() -> impl IntoView {
@@ -11,6 +13,10 @@ pub(crate) fn Header() -> impl IntoView {
                 <Patch />
                 <span>"Quilt"</span>
             </a>
+            <nav class="site-links" aria-label="Site">
+                <a href=docs::FIRST>"Docs"</a>
+                <a href=docs::API>"API"</a>
+            </nav>
         </header>
     }
 }

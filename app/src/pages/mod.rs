@@ -7,6 +7,7 @@ mod batch;
 mod batch_head;
 mod batches;
 mod delete;
+mod docs;
 mod fields;
 mod footer;
 mod header;
@@ -29,6 +30,7 @@ use site::Names;
 use crate::server::AppContext;
 use batch::BatchPage;
 use delete::DeletePage;
+use docs::DocsPage;
 use footer::Footer;
 use header::Header;
 use home::HomePage;
@@ -96,6 +98,7 @@ pub fn App() -> impl IntoView {
                 <Routes fallback=NotFound>
                     <Route path=path!("/") view=HomePage ssr=SsrMode::Async />
                     <Route path=path!("/delete") view=DeletePage ssr=SsrMode::Async />
+                    <Route path=path!("/docs/:name") view=DocsPage />
                     <Route path=path!("/batches/:id") view=BatchPage ssr=SsrMode::Async />
                 </Routes>
             </main>

@@ -3,6 +3,7 @@
 //! Above it are the threads between squares, a canvas with marks, and a real grid cell, which is moved to the square with the keyboard
 //! focus.
 
+use quilt::number::decimal;
 use quilt::{Grid, Index, Square};
 use viewer::{Dirty, Scene, Zoom};
 use wasm_bindgen::JsCast;
@@ -116,26 +117,27 @@ impl CanvasPainter {
     /// Moves all elements according to the zoom.
     fn apply_zoom(&self) {
         let Zoom { scale, left, top, .. } = self.zoom;
+        let px = |length: f64| decimal(length, 4) + "px";
         let set = |element: &HtmlElement, name: &str, value: &str| {
             // Cannot fail, because the names are valid.
             let _ = element.style().set_property(name, value);
         };
         let bitmap = self.bitmap.canvas();
-        set(bitmap, "transform", &format!("translate({left}px, {top}px) scale({scale})"));
+        set(bitmap, "transform", &format!("translate({}, {}) scale({})", px(left), px(top), decimal(scale, 6)));
         // Averages look better if a square is smaller than a device pixel.
         let is_averaged = scale * device_pixels() < 1.0;
         set(bitmap, "image-rendering", if is_averaged { "auto" } else { "pixelated" });
         // If the whole quilt is visible, a finger scrolls the page.
         set(&self.window, "touch-action", if self.zoom.is_whole() { "pan-y" } else { "none" });
         set(&self.threads, "display", if scale >= DETAIL_MIN_SCALE { "block" } else { "none" });
-        set(&self.threads, "background-size", &format!("{scale}px {scale}px"));
-        set(&self.threads, "background-position", &format!("{left}px {top}px"));
+        set(&self.threads, "background-size", &format!("{0} {0}", px(scale)));
+        set(&self.threads, "background-position", &format!("{} {}", px(left), px(top)));
         let (x, y) = self.zoom.corner(self.tab_stop);
         let side = scale.max(MIN_CELL_PX);
         let (x, y) = (x - (side - scale) / 2.0, y - (side - scale) / 2.0);
-        set(&self.cell, "transform", &format!("translate({x}px, {y}px)"));
-        set(&self.cell, "width", &format!("{side}px"));
-        set(&self.cell, "height", &format!("{side}px"));
+        set(&self.cell, "transform", &format!("translate({}, {})", px(x), px(y)));
+        set(&self.cell, "width", &px(side));
+        set(&self.cell, "height", &px(side));
     }
 
     /// Updates the label of the cell for its current square.

@@ -1,5 +1,6 @@
 //! The view of a batch as the query of an address, so that a link opens the same view.
 
+use quilt::number::decimal;
 use quilt::{Grid, Index, Square};
 
 use crate::look::{ColorBy, Look, TaskState};
@@ -60,9 +61,9 @@ impl View {
             parts.push(format!("square={row},{column}"));
         }
         if let Some(Place { scale, middle }) = self.place {
-            parts.push(format!("zoom={scale:.2}"));
+            parts.push(format!("zoom={}", decimal(scale, 2)));
             if let Some((row, column)) = middle {
-                parts.push(format!("at={row:.2},{column:.2}"));
+                parts.push(format!("at={},{}", decimal(row, 2), decimal(column, 2)));
             }
         }
         if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }

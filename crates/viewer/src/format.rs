@@ -1,7 +1,7 @@
 //! Numbers and times for people.
 
 use quilt::Grid;
-use quilt::number::grouped;
+use quilt::number::{decimal, grouped};
 
 /// `1234567` as `1,234,567`.
 #[must_use]
@@ -49,7 +49,7 @@ pub fn range(shorter: u64, longer: u64) -> String {
 /// Tasks per second, with a precision that depends on the rate.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
-    if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", count(per_second.round() as u32)) }
+    if per_second < 10.0 { decimal(per_second, 1) + "/s" } else { format!("{}/s", count(per_second.round() as u32)) }
 }
 
 #[cfg(test)]

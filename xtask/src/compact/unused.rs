@@ -1,7 +1,8 @@
-//! Functions that are never called.
+//! Functions that the page does not need.
 //!
 //! Leptos refers to some functions of each view from a table of function pointers, so the compiler has to keep them, although this page calls
-//! none of them. Their bodies are replaced by a trap, and what only they called is removed.
+//! none of them. Their bodies are replaced by a trap. The standard library formats floating point numbers with 7 kB of code, for error
+//! messages of JSON alone: these functions succeed and write nothing. What only the replaced bodies called is removed.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,31 +14,42 @@ use wasmparser::{
 use super::parts::{Function, Parts, numbered, written};
 use crate::bindgen::Module;
 
-/// Parts of the names of functions that are never called, and why.
-const NEVER_CALLED: [&str; 5] = [
+/// The functions that are never called, by the ends of their paths, or by their module; and why. They include the first closure in them, which
+/// is the body of an asynchronous function.
+///
+/// Other functions in them stay, as do those that drop them: the compiler merges functions with equal bodies and keeps one of their names,
+/// and these often are equal to functions of others.
+const NEVER_CALLED: [&str; 4] = [
     // Hydrates views that are loaded lazily; islands are not.
-    "hydrate_async",
+    "::hydrate_async",
     // Hydrates views that were rendered from a template in the browser, which no view here is.
-    "hydrate_from_template",
-    // Add attributes to the elements of views of any type. They are added to elements only.
+    "::hydrate_from_template",
+    // Adds attributes to the elements of views of any type. They are added to elements only.
     "Mountable>::elements",
-    "into_any_attr::clone",
     // Waits for the transitions of a router, which islands do not have.
-    "std::sync::mpmc",
+    "std::sync::mpmc::",
 ];
 
-/// Shorter bodies stay, in bytes.
-const MIN_BODY: usize = 32;
+/// Shorter bodies stay, in bytes, because they are often equal to others.
+const MIN_BODY: usize = 64;
+
+/// The beginning of the last parts of the names of functions that write floating point numbers. The page uses `quilt::number::decimal`.
+const SILENCED: &str = "::fmt::float::float_to_";
 
 /// A body without locals that traps.
 const TRAP: &[u8] = &[0x00, 0x00, 0x0b];
+
+/// A body without locals that returns `i32` 0, which is `Ok` of `fmt::Result`.
+const WRITE_NOTHING: &[u8] = &[0x00, 0x41, 0x00, 0x0b];
 
 /// Removes the functions that are never called, and the names of all others. Every build does this, so that the browser tests would find a
 /// function that is called after all.
 pub(crate) fn without_unused(module: Module) -> Result<Module> {
     let Parts { mut functions, .. } = Parts::read(&module.wasm).context("cannot read the WebAssembly")?;
     let first = functions.first().map_or(0, |function| function.index);
-    trap(&function_names(&module.wasm)?, &mut functions)?;
+    let names = function_names(&module.wasm)?;
+    trap(&names, &mut functions)?;
+    silence(&names, &mut functions);
     let reachable = reachable(&module.wasm, &functions)?;
     functions.retain(|function| reachable.contains(&function.index));
     let wasm = written(&module.wasm, HashMap::new(), (first, numbered(&functions, first)), functions)?;
@@ -48,8 +60,7 @@ fn trap(names: &HashMap<u32, &str>, functions: &mut [Function<'_>]) -> Result<()
     for part in NEVER_CALLED {
         let mut count = 0;
         for function in functions.iter_mut() {
-            let is_named = names.get(&function.index).is_some_and(|name| name.contains(part));
-            // The compiler may have merged a short body with that of a function that is called.
+            let is_named = names.get(&function.index).is_some_and(|name| is_named(name, part));
             if is_named && function.body.as_bytes().len() >= MIN_BODY {
                 function.body = FunctionBody::new(BinaryReader::new(TRAP, 0));
                 count += 1;
@@ -58,6 +69,20 @@ fn trap(names: &HashMap<u32, &str>, functions: &mut [Function<'_>]) -> Result<()
         ensure!(count > 0, "no function is called `{part}` any more: remove it from the list");
     }
     Ok(())
+}
+
+fn silence(names: &HashMap<u32, &str>, functions: &mut [Function<'_>]) {
+    for function in functions.iter_mut() {
+        if names.get(&function.index).is_some_and(|name| name.contains(SILENCED)) {
+            function.body = FunctionBody::new(BinaryReader::new(WRITE_NOTHING, 0));
+        }
+    }
+}
+
+fn is_named(name: &str, part: &str) -> bool {
+    // The last part of a name is a hash.
+    let path = name.rsplit_once("::h").map_or(name, |(path, _)| path);
+    path.strip_suffix("::{{closure}}").unwrap_or(path).ends_with(part) || path.starts_with(part)
 }
 
 fn function_names(wasm: &[u8]) -> Result<HashMap<u32, &str>> {
@@ -147,23 +172,23 @@ fn referenced(operator: &Operator<'_>) -> Option<u32> {
 mod tests {
     use wasm_encoder::{
         CodeSection, ExportKind, ExportSection, Function as NewFunction, FunctionSection, NameMap, NameSection,
-        TypeSection,
+        TypeSection, ValType,
     };
 
     use super::*;
 
-    /// A module whose exported function calls the first one that is never called, which calls `helper`. All other parts of the list have a
-    /// function as well.
-    fn module(named: impl Fn(&str) -> String) -> Module {
+    /// A module with an exported function, a helper, and a function of each of these names. The export calls the first of them, and all of
+    /// them call the helper.
+    fn module(named: &[String]) -> Module {
         let mut types = TypeSection::new();
-        types.ty().function([], []);
+        types.ty().function([], [ValType::I32]);
         let (mut functions, mut exports) = (FunctionSection::new(), ExportSection::new());
         let (mut code, mut names) = (CodeSection::new(), NameMap::new());
         exports.export("run", ExportKind::Func, 0);
-        let all = ["run", "helper"].map(str::to_owned).into_iter().chain(NEVER_CALLED.map(named));
-        for (index, name) in (0..).zip(all) {
+        let all = ["run".to_owned(), "helper".to_owned()];
+        for (index, name) in (0..).zip(all.iter().chain(named)) {
             functions.function(0);
-            names.append(index, &name);
+            names.append(index, name);
             let mut function = NewFunction::new([]);
             if index == 0 {
                 function.instructions().call(2).end();
@@ -183,19 +208,51 @@ mod tests {
         Module { js: Vec::new(), wasm: wasm.finish() }
     }
 
+    /// The bodies of the functions that are left, beginning with the export.
+    fn bodies_after(named: &[String]) -> Vec<Vec<u8>> {
+        let after = without_unused(module(named)).expect("valid");
+        assert!(function_names(&after.wasm).expect("valid").is_empty());
+        let functions = Parts::read(&after.wasm).expect("valid").functions;
+        functions.iter().map(|function| function.body.as_bytes().to_vec()).collect()
+    }
+
+    fn all_parts() -> Vec<String> {
+        NEVER_CALLED.map(|part| format!("<View as A>{part}::{{{{closure}}}}::h0123")).to_vec()
+    }
+
+    /// The call of the second function that is left.
+    const EXPORT: [u8; 4] = [0x00, 0x10, 0x01, 0x0b];
+
     #[test]
     fn a_function_that_is_never_called_traps_and_what_it_called_is_gone() {
-        let after = without_unused(module(|part| format!("<View as {part}>::{{closure}}"))).expect("valid");
-        let functions = Parts::read(&after.wasm).expect("valid").functions;
-        let bodies: Vec<&[u8]> = functions.iter().map(|function| function.body.as_bytes()).collect();
-        // The export calls what is now the second function.
-        assert_eq!(bodies, [&[0x00, 0x10, 0x01, 0x0b], TRAP]);
-        assert!(function_names(&after.wasm).expect("valid").is_empty());
+        assert_eq!(bodies_after(&all_parts()), [EXPORT.to_vec(), TRAP.to_vec()]);
+    }
+
+    #[test]
+    fn a_function_that_writes_numbers_writes_nothing_and_what_it_called_is_gone() {
+        let mut named = all_parts();
+        named.insert(0, "core[0123]::fmt::float::float_to_decimal_common_exact::<f64>".into());
+        assert_eq!(bodies_after(&named), [EXPORT.to_vec(), WRITE_NOTHING.to_vec()]);
+    }
+
+    #[test]
+    fn functions_that_may_have_been_merged_with_others_stay() {
+        let closure = NEVER_CALLED[0].to_owned() + "::{{closure}}";
+        let within = format!("<View as A>{closure}::prep::h0123");
+        for merged in [
+            within,
+            format!("core::ptr::drop_in_place<A{closure}>::h0123"),
+            "core::ptr::drop_in_place<std::sync::mpmc::Context>::h0123".into(),
+        ] {
+            let mut named = all_parts();
+            named.insert(0, merged);
+            assert_eq!(bodies_after(&named).len(), 3, "the export, the function and the helper");
+        }
     }
 
     #[test]
     fn a_name_that_no_function_has_is_reported() {
-        let refused = without_unused(module(|_| "other".into())).err().expect("refused");
-        assert!(refused.to_string().contains("`hydrate_async` any more"), "{refused}");
+        let refused = without_unused(module(&["other".into()])).err().expect("refused");
+        assert!(refused.to_string().contains("hydrate_async` any more"), "{refused}");
     }
 }

@@ -1,6 +1,7 @@
 //! The progress of a batch: counts, rate and time left.
 
 use leptos::prelude::*;
+use quilt::number::decimal;
 use viewer::{format, words};
 
 use crate::components::shared::{When, flag, memo_text, text};
@@ -8,7 +9,7 @@ use crate::live::use_batch;
 
 /// `part` of `whole` as a CSS percentage, such as `12.500%`.
 pub(crate) fn percent(part: u32, whole: u32) -> String {
-    format!("{:.3}%", f64::from(part) * 100.0 / f64::from(whole.max(1)))
+    decimal(f64::from(part) * 100.0 / f64::from(whole.max(1)), 3) + "%"
 }
 
 /// The label and number of the squares without an outcome. "Not run" replaces "Remaining" when a batch is stopped, so that the layout

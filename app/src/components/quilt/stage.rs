@@ -2,6 +2,7 @@
 
 use leptos::html::Div;
 use leptos::prelude::*;
+use quilt::number::decimal;
 use quilt::{Grid, Square};
 use viewer::{keys, layout};
 use web_sys::KeyboardEvent;
@@ -64,7 +65,8 @@ fn Picture() -> impl IntoView {
             let layout = layout::layout(batch.grid());
             let side = |squares: u16| f64::from(squares) * zoom.scale;
             let (width, height) = (side(layout.columns()), side(layout.rows()));
-            format!("left:{}px;top:{}px;width:{width}px;height:{height}px", zoom.left, zoom.top)
+            let [left, top, width, height] = [zoom.left, zoom.top, width, height].map(|length| decimal(length, 4));
+            format!("left:{left}px;top:{top}px;width:{width}px;height:{height}px")
         }
         None => String::new(),
     });

@@ -3,6 +3,7 @@
 use leptos::html::{Dialog, Div, Input};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use quilt::number::decimal;
 use viewer::address;
 
 use crate::components::shared::{When, flag, on, text};
@@ -61,7 +62,7 @@ fn ZoomButtons() -> impl IntoView {
     let batch = use_batch();
     let zoom = batch.view.zoom;
     let has_zoom = flag(move || zoom.get().is_some());
-    let scale = text(move || zoom.get().map_or(String::new(), |zoom| format!("{:.1} px per square", zoom.scale)));
+    let scale = text(move || zoom.get().map_or(String::new(), |zoom| decimal(zoom.scale, 1) + " px per square"));
     view! {
         <When condition=has_zoom>
             <div class="zoom" role="group" aria-label="Zoom">

@@ -15,7 +15,7 @@ const MAX_OUTPUT_BYTES: usize = 60 << 10;
 pub struct CommandSpec {
     /// The program: a path, or a name that is resolved with `PATH`.
     pub program: String,
-    /// The arguments, with placeholders: `{}` is the item and `{index}` the index of the task, from 0. The README lists the others.
+    /// The arguments, with placeholders: `{}` is the item and `{index}` the index of the task, from 0. docs/command-line.md lists the others.
     #[serde(default)]
     pub args: Vec<String>,
     /// Additional environment variables.
