@@ -16,7 +16,7 @@ serve: setup ## Set up, build and serve at http://127.0.0.1:3000 (SITE_ADDR take
 	@scripts/xtask.sh serve --addr $(SITE_ADDR)
 
 .PHONY: test
-test: test-rust test-e2e test-binary ## Set up and run every test
+test: test-rust test-e2e test-binary test-site ## Set up and run every test
 
 .PHONY: test-rust
 test-rust: setup nats ## Run the unit, property and integration tests
@@ -27,6 +27,12 @@ test-rust: setup nats ## Run the unit, property and integration tests
 test-e2e: setup nats ## Run the browser tests (ARGS="--headed -g banner" goes to Playwright)
 	@scripts/xtask.sh build
 	scripts/e2e.sh serve $(ARGS)
+
+.PHONY: test-site
+test-site: setup ## Run the browser tests of one batch with the site of production, whose WebAssembly is made in another way
+	@scripts/xtask.sh build
+	@cargo xtask site release
+	SITE=$(CURDIR)/target/site scripts/e2e.sh serve batch large race $(ARGS)
 
 .PHONY: test-binary
 test-binary: setup ## Check that the binary needs nothing beside it

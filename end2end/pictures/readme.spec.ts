@@ -14,21 +14,27 @@ const folder = join(import.meta.dirname, "../../docs/pictures");
 /** The largest size of the film in bytes. */
 const MAX_FILM = 3_000_000;
 
+const FILM_WIDTH = 1_000;
+
 test.beforeAll(() => mkdir(folder, { recursive: true }));
-test.use({ viewport: { width: 1_200, height: 730 }, deviceScaleFactor: 1 });
+test.use({ viewport: { width: 1_200, height: 800 }, deviceScaleFactor: 1 });
 
 test("a running batch", async ({ page }) => {
   test.setTimeout(300_000);
-  const work = { kind: "render", preset: "seahorse", samples: 4 };
-  const { id } = await launchOverApi(page.request, 64, 64, work, { concurrency: 2, title: "Seahorse valley" });
+  const work = { kind: "render", preset: "seahorse", samples: 16, iterations: 20_000 };
+  // The page is there before the first task starts.
+  const not_before = new Date(Date.now() + 4_000).toISOString();
+  const { id } = await launchOverApi(page.request, 96, 96, work, { concurrency: 2, not_before, title: "Seahorse valley" });
   await page.goto(`/batches/${id}`);
   await expect(root(page)).toHaveAttribute("data-connection", "live");
+  await expect.poll(() => root(page).getAttribute("data-done")).not.toBe("0");
   const frames: Buffer[] = [];
   const delays: number[] = [];
   let last = performance.now();
   let left = 12;
   while (left > 0) {
-    frames.push(await page.screenshot({ type: "png" }));
+    // An animation cannot be resized afterwards.
+    frames.push(await sharp(await page.screenshot({ type: "png" })).resize({ width: FILM_WIDTH }).png({ compressionLevel: 1 }).toBuffer());
     const now = performance.now();
     delays.push(Math.round(now - last));
     last = now;
@@ -37,7 +43,6 @@ test("a running batch", async ({ page }) => {
   // What ends with the banner starts again after a while.
   delays.push(2_500);
   const film = await sharp(frames, { join: { animated: true } })
-    .resize({ width: 1_000 })
     .webp({ quality: 70, effort: 4, loop: 0, delay: delays.slice(1) })
     .toFile(join(folder, "running.webp"));
   console.log(`${frames.length} frames, ${film.size} bytes`);
@@ -45,6 +50,7 @@ test("a running batch", async ({ page }) => {
 });
 
 test.describe("failures", () => {
+  test.use({ viewport: { width: 1_366, height: 1_000 } });
   let site: HttpServer;
   test.use({
     server: async ({}, use) => {
@@ -74,11 +80,13 @@ test.describe("failures", () => {
     await page.goto(`/batches/${id}`);
     await finished(page);
     await page.getByRole("region", { name: "Failures" }).getByRole("button", { name: /404/ }).first().click();
+    await page.evaluate(() => scrollTo(0, 0));
     await photograph(page, "failures");
   });
 });
 
 test("a million squares", async ({ page }) => {
+  await page.setViewportSize({ width: 1_366, height: 860 });
   test.setTimeout(600_000);
   const { id } = await launchOverApi(page.request, 1_024, 1_024, { kind: "render", preset: "seahorse-large", samples: 1 });
   await page.goto(`/batches/${id}`);
@@ -100,7 +108,7 @@ test.describe("on a phone", () => {
 async function launchFetch(request: APIRequestContext, port: number): Promise<string> {
   const urls = Array.from({ length: 400 }, (_, page) => `http://127.0.0.1:${port}/page/${page}`);
   const response = await request.post("/api/batches", {
-    data: { work: { kind: "fetch", urls, per_host: 400 }, attempts: 1, timeout_ms: 1_500, title: "400 pages of the handbook" },
+    data: { work: { kind: "fetch", urls, per_host: 64 }, attempts: 1, timeout_ms: 1_500, title: "400 pages of the handbook" },
   });
   expect(response.status()).toBe(201);
   return (await response.json()).id;
@@ -111,7 +119,7 @@ async function photograph(page: Page, name: string): Promise<void> {
   await page.evaluate(() => document.fonts.ready);
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    const shot = await page.screenshot({ type: "png" });
+    const shot = await page.screenshot({ type: "png", animations: "disabled" });
     await sharp(shot).webp({ quality: 82, effort: 6 }).toFile(join(folder, `${name}-${colorScheme}.webp`));
   }
 }

@@ -10,6 +10,8 @@ import { test as base } from "@playwright/test";
 
 const root = join(import.meta.dirname, "../..");
 const binary = process.env.QUILT_BINARY ?? join(root, "target/debug/quilt");
+/** Another site than the one in the binary. */
+const site = process.env.SITE ? ["--site", process.env.SITE] : [];
 
 export class Server {
   private process?: ChildProcess;
@@ -31,7 +33,7 @@ export class Server {
 
   /** Starts the server, and waits until it says that it listens. */
   async start(): Promise<void> {
-    const own = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data];
+    const own = ["--addr", `127.0.0.1:${this.port}`, "--data", this.data, ...site];
     this.process = await spawnQuilt(["serve", ...own, ...this.options], this.panics);
   }
 
