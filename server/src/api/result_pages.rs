@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use ::api::{ResultSort, SortOrder};
 use engine::JournalError;
-use quilt::{Index, Step};
+use quilt::{Index, Offset};
 
 use super::formats::Row;
 use super::selection::Selection;
@@ -47,13 +47,13 @@ impl SearchBudget {
 pub(super) struct Ordering {
     pub(super) sort: ResultSort,
     pub(super) order: SortOrder,
-    /// The step of the batch from which the order is derived, so that a cursor is refused after another lap. `None` for reading order.
-    pub(super) step: Option<Step>,
+    /// The events from which the order is derived, so that a cursor is refused after another lap. `None` for reading order.
+    pub(super) offset: Option<Offset>,
 }
 
 /// Where a page starts: how many squares of the order come before it.
 ///
-/// Its text has the number, the value that the squares are sorted by, the direction, and the step if there is one: `100.duration.desc.93`. A
+/// Its text has the number, the value that the squares are sorted by, the direction, and the offset if there is one: `100.duration.desc.93`. A
 /// number alone is a number of squares to skip, in whatever order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
@@ -93,19 +93,19 @@ impl Ordering {
         let (sort, order) = (parts.next()?, parts.next()?);
         let sort = ResultSort::ALL.into_iter().find(|known| known.as_str() == sort)?;
         let order = SortOrder::ALL.into_iter().find(|known| known.as_str() == order)?;
-        let step = parts.next().map(|step| step.parse().map(Step)).transpose().ok()?;
-        // Only reading order is not derived from a step.
-        let is_complete = parts.next().is_none() && step.is_some() != (sort == ResultSort::Square);
-        is_complete.then_some(Self { sort, order, step })
+        let offset = parts.next().map(|offset| offset.parse().map(Offset)).transpose().ok()?;
+        // Only reading order is not derived from a offset.
+        let is_complete = parts.next().is_none() && offset.is_some() != (sort == ResultSort::Square);
+        is_complete.then_some(Self { sort, order, offset })
     }
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.rank)?;
-        let Some(Ordering { sort, order, step }) = self.ordering else { return Ok(()) };
+        let Some(Ordering { sort, order, offset }) = self.ordering else { return Ok(()) };
         write!(f, ".{}.{}", sort.as_str(), order.as_str())?;
-        step.map_or(Ok(()), |Step(step)| write!(f, ".{step}"))
+        offset.map_or(Ok(()), |Offset(offset)| write!(f, ".{offset}"))
     }
 }
 

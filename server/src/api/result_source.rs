@@ -42,13 +42,11 @@ impl ResultSource {
     pub(super) async fn sort(&mut self, sort: ResultSort, order: SortOrder) -> Result<Ordering, Problem> {
         self.is_descending = order == SortOrder::Descending;
         let by: fn(&AttemptIndex) -> Arc<SortedSquares> = match sort {
-            ResultSort::Square => return Ok(Ordering { sort, order, step: None }),
+            ResultSort::Square => return Ok(Ordering { sort, order, offset: None }),
             ResultSort::State => AttemptIndex::by_state,
             ResultSort::Duration => AttemptIndex::by_duration,
             ResultSort::Attempts => AttemptIndex::by_attempts,
         };
-        // Read before the index, so that a lap that starts in between is noticed.
-        let step = self.batch.folded().quilt.step();
         let index = self.engine.attempt_index(&self.batch).await?.ok_or_else(|| {
             let detail = format!(
                 "this batch is still running; its results can be sorted by {} once it has ended, and by square at any time",
@@ -56,13 +54,14 @@ impl ResultSource {
             );
             Problem::new(StatusCode::CONFLICT, "batch-not-over", detail)
         })?;
+        let offset = index.offset();
         // Sorting a million squares is CPU-bound.
         let sorted = tokio::task::spawn_blocking(move || by(&index)).await.map_err(|error| {
             tracing::error!(%error, "results could not be sorted");
             Problem::internal()
         })?;
         self.sorted = Some(sorted);
-        Ok(Ordering { sort, order, step: Some(step) })
+        Ok(Ordering { sort, order, offset: Some(offset) })
     }
 
     /// How many squares a writer gets at once.
