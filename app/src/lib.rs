@@ -12,12 +12,14 @@
 //! - `components`: the views
 //! - [`islands`]: the components that are hydrated in the browser
 //! - `pages` (with `ssr`): the documents
-//! - [`server`], `status` (with `ssr`): what pages and actions need from the server
+//! - [`server`], `status`, `cookies` (with `ssr`): what pages and actions need from the server
 
 #[cfg(feature = "ssr")]
 mod actions;
 mod command;
 mod components;
+#[cfg(feature = "ssr")]
+mod cookies;
 pub mod functions;
 pub mod islands;
 mod live;

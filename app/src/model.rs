@@ -130,6 +130,31 @@ impl ListItem {
     }
 }
 
+/// The maximum number of batches that a request names.
+pub const MAX_IDS: usize = 100;
+
+/// The ids to load again, separated by spaces: of batches that may change, at most [`MAX_IDS`]. With more of them, each call begins behind
+/// those of the call before, as `turn` counts.
+#[must_use]
+pub fn due(batches: &[ListItem], turn: usize) -> String {
+    let open: Vec<&ListItem> = batches.iter().filter(|batch| !batch.get(Cell::IsOpen).is_empty()).collect();
+    let turns = open.len().div_ceil(MAX_IDS).max(1);
+    let due = open.iter().skip(turn % turns * MAX_IDS).take(MAX_IDS);
+    due.map(|batch| batch.get(Cell::Id)).collect::<Vec<_>>().join(" ")
+}
+
+/// Replaces batches that were loaded again, and drops those that are gone. Batches that were not `due` stay as they were.
+pub fn refresh(batches: &mut Vec<ListItem>, due: &str, loaded: &[ListItem]) {
+    batches.retain_mut(|batch| {
+        let id = batch.get(Cell::Id);
+        let found = loaded.iter().find(|loaded| loaded.get(Cell::Id) == id);
+        if let Some(found) = found {
+            batch.clone_from(found);
+        }
+        found.is_some() || !due.contains(&id)
+    });
+}
+
 /// Why an action failed. The `Display` text is a sentence for the visitor.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Serialize, Deserialize)]
 pub enum ActionError {
@@ -210,6 +235,37 @@ mod tests {
             assert_eq!(item.get(cell), format!("{cell:?}"));
         }
         assert_eq!(ListItem::default().get(Cell::Id), "");
+    }
+
+    #[test]
+    fn a_list_of_any_length_is_loaded_again_in_turns() {
+        let item = |id: usize, word: &str| {
+            ListItem::new(|cell| match cell {
+                Cell::Id => format!("{id:032x}"),
+                Cell::IsOpen => if word == "Running" { "true" } else { "" }.into(),
+                Cell::Word => word.into(),
+                _ => String::new(),
+            })
+        };
+        let mut batches: Vec<ListItem> = (0..250).map(|id| item(id, "Running")).collect();
+        let mut named: Vec<String> = (0..3).flat_map(|turn| words(&due(&batches, turn))).collect();
+        assert!((0..3).all(|turn| words(&due(&batches, turn)).len() <= MAX_IDS));
+        named.sort_unstable();
+        assert_eq!(named, batches.iter().map(|batch| batch.get(Cell::Id)).collect::<Vec<_>>());
+        assert_eq!(due(&batches, 3), due(&batches, 0));
+
+        // Of the first hundred, one is done and one is gone.
+        let asked = due(&batches, 0);
+        let loaded: Vec<ListItem> = (0..99).map(|id| item(id, if id == 7 { "Done" } else { "Running" })).collect();
+        refresh(&mut batches, &asked, &loaded);
+        assert_eq!((batches.len(), batches[7].get(Cell::Word)), (249, "Done".into()));
+        assert!(batches.iter().all(|batch| batch.get(Cell::Id) != format!("{:032x}", 99)));
+        assert!(!due(&batches, 0).contains(&batches[7].get(Cell::Id)), "it does not change any more");
+        assert_eq!(due(&[], 5), "");
+    }
+
+    fn words(text: &str) -> Vec<String> {
+        text.split(' ').map(Into::into).collect()
     }
 
     #[test]
