@@ -8,7 +8,7 @@ use crate::model::ActionError;
 use crate::server::{engine, open, refuse, visitor};
 
 /// The longest list that is filled in as text, in bytes. Longer ones are reused as they are.
-const MAX_LINES_BYTES: usize = 64 << 10;
+const MAX_LINES_BYTES: u64 = 64 << 10;
 
 /// A batch whose form is filled in again.
 pub(crate) struct Again {
@@ -17,7 +17,7 @@ pub(crate) struct Again {
     pub(crate) kind: String,
     pub(crate) values: Values,
     /// The size of the input that is used again unless another one is given, in bytes.
-    pub(crate) reused: Option<usize>,
+    pub(crate) reused: Option<u64>,
 }
 
 /// Reads a batch for its form.
@@ -36,10 +36,13 @@ pub(crate) async fn again(id: &str) -> Result<Again, ActionError> {
     };
     // The items of a list are on the page of the batch; with other parameters, an image shows more than that page does.
     let is_readable = takes_lines(&form) || batch.owner() == visitor()?;
-    let input = if is_readable && has_input(&spec.work) { engine.input(id).await? } else { None };
-    let size = input.as_ref().map(bytes::Bytes::len);
-    let lines = match input.filter(|input| takes_lines(&form) && input.len() <= MAX_LINES_BYTES) {
-        Some(input) => kind.items(&spec, Some(input)).ok().map(|items| items.join("\n")),
+    let size = if is_readable && has_input(&spec.work) { engine.input_size(id).await? } else { None };
+    // Only a list that is filled in is read.
+    let lines = match size.filter(|size| takes_lines(&form) && *size <= MAX_LINES_BYTES) {
+        Some(_) => {
+            let input = engine.input(id).await?;
+            kind.items(&spec, input).ok().map(|items| items.join("\n"))
+        }
         None => None,
     };
     let is_own = batch.owner() == visitor()?;

@@ -23,7 +23,7 @@ pub(crate) struct Filled {
     /// The batch that the values are from, with its name.
     pub(crate) from: Option<(BatchId, String)>,
     /// The size in bytes of that batch's input, which is used again unless another one is given.
-    pub(crate) reused: Option<usize>,
+    pub(crate) reused: Option<u64>,
 }
 
 /// The kinds to choose from, and the form of the chosen one.
@@ -157,12 +157,11 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
 }
 
 /// The size of a file in words.
-fn size_of(bytes: usize) -> String {
-    let count = |value: usize| format::count(value as u64);
+fn size_of(bytes: u64) -> String {
     match bytes {
-        0..10_240 => format!("{} bytes", count(bytes)),
-        10_240..10_485_760 => format!("{} KiB", count(bytes >> 10)),
-        _ => format!("{} MiB", count(bytes >> 20)),
+        0..10_240 => format!("{} bytes", format::count(bytes)),
+        10_240..10_485_760 => format!("{} KiB", format::count(bytes >> 10)),
+        _ => format!("{} MiB", format::count(bytes >> 20)),
     }
 }
 
