@@ -118,7 +118,9 @@ impl From<SpecError> for Problem {
             SpecError::Missing { .. } => "missing",
             SpecError::Both(..) => "exclusive-members",
             SpecError::UnknownWord { .. } => "unknown-word",
-            SpecError::TooLong { .. } | SpecError::NotALine { .. } => "invalid-text",
+            SpecError::TooLong { .. } | SpecError::TooManyCharacters { .. } | SpecError::NotALine { .. } => {
+                "invalid-text"
+            }
             SpecError::NotATime { .. } => "invalid-time",
             SpecError::TooManyLabels(_) => "too-many-labels",
         };
