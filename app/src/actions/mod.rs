@@ -20,7 +20,7 @@ pub(crate) use again::{Again, again};
 pub(crate) use delete::{Deletion, delete};
 pub(crate) use form::{
     CUSTOM, FILE, FROM, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, PRESET, REUSES_INPUT, Values, limit_fields,
-    percent, plain,
+    percent, plain, seconds,
 };
 pub(crate) use launch::launch;
 pub(crate) use list::{ListFilter, ListPage, list, list_named};

@@ -47,7 +47,7 @@ fn ids(batches: RwSignal<Vec<ListItem>>) -> Vec<String> {
 fn refresh_later(batches: RwSignal<Vec<ListItem>>, turn: usize) {
     let load = move || {
         spawn_local(async move {
-            let due = batches.with_untracked(|batches| due(batches, turn));
+            let due = due(&untrack(|| ids(batches)), turn);
             let loaded = list_batches(due.clone()).await;
             // Also after an error, so that the effect runs again, which retries after the interval.
             batches.try_update(|batches| {

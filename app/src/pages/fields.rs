@@ -1,5 +1,7 @@
 //! The fields of the launch form.
 
+use std::cell::Cell;
+
 use engine::work::{Field, FieldKind};
 use leptos::prelude::*;
 
@@ -11,6 +13,8 @@ pub(super) struct Context<'a> {
     pub(super) values: &'a Values,
     /// The field that was refused when the form was posted without JavaScript.
     pub(super) refused: Option<&'a Invalid>,
+    /// Set once the reason is displayed at that field.
+    pub(super) is_displayed: &'a Cell<bool>,
     /// The largest upload in bytes.
     pub(super) max_upload: usize,
     /// Whether the input of an earlier batch takes the place of a file.
@@ -37,9 +41,11 @@ struct Connected {
 }
 
 impl Context<'_> {
-    /// The reason for which a field was refused; empty if it was not.
+    /// The reason for which a field was refused, to be displayed there; empty if it was not.
     pub(super) fn refusal(self, name: &str) -> String {
-        self.refused.filter(|refused| refused.field == name).map_or_else(String::new, |refused| refused.reason.clone())
+        let refused = self.refused.filter(|refused| refused.field == name);
+        self.is_displayed.set(self.is_displayed.get() || refused.is_some());
+        refused.map_or_else(String::new, |refused| refused.reason.clone())
     }
 
     /// An input with its label, its unit and its messages.

@@ -9,7 +9,8 @@ use super::batches::{Batches, Search};
 use super::hero::Hero;
 use super::launch_form::{Filled, LaunchTabs, Launchable};
 use super::refusal::posted_error;
-use crate::actions::{self, Again, Deletion, ListFilter, ListPage, Values};
+use crate::actions::{self, Again, Deletion, FROM, ListFilter, ListPage, Values};
+use crate::draft::Draft;
 use crate::model::ActionError;
 
 #[component]
@@ -17,26 +18,37 @@ pub(super) fn HomePage() -> impl IntoView {
     let query = use_query_map().with_untracked(ParamsMap::clone);
     let posted = posted_error();
     let deletion = Deletion::take();
+    let draft = Draft::take();
     Suspend::new(async move {
         let kinds = launchables();
         let search = search_of(&query, &kinds);
         let page = actions::list(&search.filter, search.after).await;
         let is_empty = page.as_ref().is_ok_and(|page| page.open.is_empty() && page.ended.is_empty());
         let is_new = is_empty && search.filter.is_empty() && search.after.is_none() && deletion.is_none();
-        let (chosen, filled, refusal) = match query.get("from") {
+        // A refused form comes first on its page.
+        let has_hero = is_new && draft.is_none();
+        let from = query.get("from").or_else(|| draft.as_ref()?.get(FROM).cloned());
+        let (chosen, filled, refusal) = match from {
             Some(id) => match actions::again(&id).await {
                 Ok(Again { id, name, kind, values, reused }) => {
-                    (Some(kind), Filled { values, from: Some((id, name)), reused }, posted)
+                    (Some(kind), Filled { values, from: Some((id, name)), reused, is_draft: false }, posted)
                 }
                 Err(error) => (None, Filled::default(), Some(error)),
             },
             None => (query.get("work"), Filled::default(), posted),
         };
+        let (chosen, filled) = match draft {
+            Some(fields) => {
+                let kind = fields.get("kind").cloned();
+                (kind, Filled { values: Values::of_fields(fields), is_draft: true, ..filled })
+            }
+            None => (chosen, filled),
+        };
         let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == *chosen));
         // Real work comes before demos.
         let chosen = chosen.or_else(|| kinds.first().map(|first| first.kind.to_owned())).unwrap_or_default();
         let filled = match example_of(&query, &kinds, &chosen) {
-            Some(values) if filled.from.is_none() => Filled { values, ..filled },
+            Some(values) if filled.from.is_none() && !filled.is_draft => Filled { values, ..filled },
             _ => filled,
         };
         // Names are left out while the journal cannot be read; the rest of the page says so.
@@ -51,7 +63,7 @@ pub(super) fn HomePage() -> impl IntoView {
         };
         view! {
             <div class="home">
-                {if is_new {
+                {if has_hero {
                     view! { <Hero /> }.into_any()
                 } else {
                     view! { <h1 class="visually-hidden">"Launch a batch"</h1> }.into_any()
