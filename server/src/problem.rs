@@ -55,7 +55,7 @@ impl Problem {
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
-        let detail = format!("the body must not be larger than {limit} bytes");
+        let detail = format!("the request body is too large ({} at most)", viewer::format::size(limit as u64));
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
     }
 

@@ -129,7 +129,7 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
         view! {
             <input type="hidden" name=REUSES_INPUT value="true" />
             <p class="reused">
-                {format!("The input of that batch ({}) is used again, unless you give another one.", size_of(bytes))}
+                {format!("The input of that batch ({}) is used again, unless you give another one.", format::size(bytes))}
             </p>
         }
     });
@@ -166,15 +166,6 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
     }
 }
 
-/// The size of a file in words.
-fn size_of(bytes: u64) -> String {
-    match bytes {
-        0..10_240 => format!("{} bytes", format::count(bytes)),
-        10_240..10_485_760 => format!("{} KiB", format::count(bytes >> 10)),
-        _ => format!("{} MiB", format::count(bytes >> 20)),
-    }
-}
-
 /// A choice of a size and parameters.
 fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>, checked: bool) -> impl IntoView + use<> {
     let Preset { name, about, size: (rows, columns), .. } = preset;
@@ -198,15 +189,5 @@ fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>, checked: bool
             " "
             <span class="preset-squares">{about}</span>
         </label>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_a_unit_that_suits_them() {
-        assert_eq!([900, 20_480, 33_554_432].map(size_of), ["900 bytes", "20 KiB", "32 MiB"]);
     }
 }
