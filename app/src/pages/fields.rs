@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use engine::work::{Field, FieldKind};
 use leptos::prelude::*;
+use quilt::spec::MAX_TITLE;
 
 use crate::actions::{FILE, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, Values, plain};
 
@@ -113,23 +114,29 @@ impl Context<'_> {
 
     /// The title of the batch.
     pub(super) fn title(self) -> AnyView {
-        let value = self.values.get("title", "");
         let frame = Frame {
             name: "title".into(),
             label: "Title".into(),
             unit: "",
-            rule: "Enter at most 500 characters.".into(),
+            rule: format!("Enter at most {MAX_TITLE} characters."),
             class: "title-field",
         };
+        self.text(frame, "optional", Some(MAX_TITLE))
+    }
+
+    /// A line of text.
+    fn text(self, frame: Frame, placeholder: &'static str, max_length: Option<usize>) -> AnyView {
+        let name = frame.name.clone();
+        let value = self.values.get(&name, "");
         self.field(frame, |Connected { id, described_by, invalid }| {
             view! {
                 <input
                     type="text"
                     id=id
-                    name="title"
+                    name=name
                     value=value
-                    maxlength="500"
-                    placeholder="optional"
+                    maxlength=max_length.map(|length| length.to_string())
+                    placeholder=placeholder
                     autocomplete="off"
                     aria-describedby=described_by
                     aria-invalid=invalid
@@ -164,23 +171,8 @@ impl Context<'_> {
             }
             FieldKind::Choice(choices) => self.choice(input, label, choices),
             FieldKind::Text { example } => {
-                let value = self.values.get(&input, "");
                 let frame = Frame { name: input, label: label.into(), unit: "", rule: String::new(), class: "" };
-                let name = frame.name.clone();
-                self.field(frame, |Connected { id, described_by, invalid }| {
-                    view! {
-                        <input
-                            type="text"
-                            id=id
-                            name=name
-                            value=value
-                            placeholder=example
-                            autocomplete="off"
-                            aria-describedby=described_by
-                            aria-invalid=invalid
-                        />
-                    }
-                })
+                self.text(frame, example, None)
             }
             FieldKind::Lines { example, file_label } => {
                 let value = self.values.get(&input, "");
