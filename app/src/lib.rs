@@ -12,12 +12,16 @@
 //! - `components`: the views
 //! - [`islands`]: the components that are hydrated in the browser
 //! - `pages` (with `ssr`): the documents
-//! - [`server`], `status` (with `ssr`): what pages and actions need from the server
+//! - [`server`], `status`, `cookies`, `draft` (with `ssr`): what pages and actions need from the server
 
 #[cfg(feature = "ssr")]
 mod actions;
 mod command;
 mod components;
+#[cfg(feature = "ssr")]
+mod cookies;
+#[cfg(feature = "ssr")]
+mod draft;
 pub mod functions;
 pub mod islands;
 mod live;
@@ -29,6 +33,8 @@ pub mod server;
 #[cfg(feature = "ssr")]
 mod status;
 
+#[cfg(feature = "ssr")]
+pub use draft::Draft;
 #[cfg(feature = "ssr")]
 pub use pages::{App, shell};
 

@@ -21,6 +21,10 @@ pub struct BatchView {
     pub summary: Summary,
     /// The server's time when the page was rendered.
     pub now: Timestamp,
+    /// The most attempts per task that this server allows.
+    pub max_attempts: String,
+    /// The longest timeout of an attempt that this server allows, in seconds. A text, because browsers load much to format such a number.
+    pub max_timeout_s: String,
 }
 
 /// A [`BatchView`] as text in the page. It contains the summary in the wire format, which the browser has to decode for the channel anyway.
@@ -39,9 +43,9 @@ impl BatchView {
     /// Encodes the view for the page.
     #[must_use]
     pub fn encode(&self) -> EncodedView {
-        let Self { id, is_own, summary, now } = self;
+        let Self { id, is_own, summary, now, max_attempts, max_timeout_s } = self;
         let digits: String = encode_summary(summary).iter().map(|byte| format!("{byte:02x}")).collect();
-        EncodedView(format!("{id} {} {} {digits}", u8::from(*is_own), now.0))
+        EncodedView(format!("{id} {} {} {max_attempts} {max_timeout_s} {digits}", u8::from(*is_own), now.0))
     }
 }
 
@@ -57,11 +61,12 @@ impl EncodedView {
         let id = part()?.parse().map_err(|_| NotAView)?;
         let is_own = part()? == "1";
         let now = part()?.parse().map(Timestamp).map_err(|_| NotAView)?;
+        let (max_attempts, max_timeout_s) = (part()?.to_owned(), part()?.to_owned());
         let digits = part()?;
         let byte = |place| u8::from_str_radix(digits.get(place..place + 2)?, 16).ok();
         let summary: Option<Vec<u8>> = (0..digits.len()).step_by(2).map(byte).collect();
         let summary = decode_summary(&summary.ok_or(NotAView)?).map_err(|_| NotAView)?;
-        Ok(BatchView { id, is_own, summary, now })
+        Ok(BatchView { id, is_own, summary, now, max_attempts, max_timeout_s })
     }
 }
 
@@ -128,6 +133,28 @@ impl ListItem {
     pub fn get(&self, cell: Cell) -> String {
         self.0.get(cell as usize).cloned().unwrap_or_default()
     }
+}
+
+/// The maximum number of batches that a request names.
+pub const MAX_IDS: usize = 100;
+
+/// The ids to load again, separated by spaces: at most [`MAX_IDS`]. Of a longer list, each call takes the next ones, as `turn` counts.
+#[must_use]
+pub fn due(ids: &[String], turn: usize) -> String {
+    let turns = ids.len().div_ceil(MAX_IDS).max(1);
+    ids.chunks(MAX_IDS).nth(turn % turns).unwrap_or_default().join(" ")
+}
+
+/// Replaces batches that were loaded again, and drops those that are gone. Batches that were not `due` stay as they were.
+pub fn refresh(batches: &mut Vec<ListItem>, due: &str, loaded: &[ListItem]) {
+    batches.retain_mut(|batch| {
+        let id = batch.get(Cell::Id);
+        let found = loaded.iter().find(|loaded| loaded.get(Cell::Id) == id);
+        if let Some(found) = found {
+            batch.clone_from(found);
+        }
+        found.is_some() || !due.contains(&id)
+    });
 }
 
 /// Why an action failed. The `Display` text is a sentence for the visitor.
@@ -213,14 +240,49 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_any_length_is_loaded_again_in_turns() {
+        let item = |id: usize, word: &str| {
+            ListItem::new(|cell| match cell {
+                Cell::Id => format!("{id:032x}"),
+                Cell::IsOpen => if word == "Running" { "true" } else { "" }.into(),
+                Cell::Word => word.into(),
+                _ => String::new(),
+            })
+        };
+        let mut batches: Vec<ListItem> = (0..250).map(|id| item(id, "Running")).collect();
+        let ids: Vec<String> = batches.iter().map(|batch| batch.get(Cell::Id)).collect();
+        let turns = [0, 1, 2].map(|turn| due(&ids, turn));
+        assert!(turns.iter().all(|due| due.split(' ').count() <= MAX_IDS));
+        assert_eq!(turns.join(" "), ids.join(" "), "each is loaded again");
+        assert_eq!(due(&ids, 3), due(&ids, 0));
+
+        // Of the first hundred, one is done and one is gone.
+        let asked = due(&ids, 0);
+        let loaded: Vec<ListItem> = (0..99).map(|id| item(id, if id == 7 { "Done" } else { "Running" })).collect();
+        refresh(&mut batches, &asked, &loaded);
+        assert_eq!((batches.len(), batches[7].get(Cell::Word)), (249, "Done".into()));
+        assert!(batches.iter().all(|batch| batch.get(Cell::Id) != format!("{:032x}", 99)));
+        assert_eq!(due(&[], 5), "");
+    }
+
+    #[test]
     fn views_round_trip_through_the_page() {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
         let spec = BatchSpec::new(work, Grid::new(8, 8).expect("small"), 1);
         let summary = Summary::of_launch(Launched::new(spec, Timestamp(1_000)));
-        let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary, now: Timestamp(2_000) };
+        let view = BatchView {
+            id: BatchId::from_bytes([7; 16]),
+            is_own: true,
+            summary,
+            now: Timestamp(2_000),
+            max_attempts: "20".into(),
+            max_timeout_s: "1.5".into(),
+        };
         let text = serde_json::to_string(&view.encode()).expect("a text");
         assert_eq!(serde_json::from_str::<EncodedView>(&text).expect("a text").decode(), Ok(view));
-        for text in ["", "x", "07070707070707070707070707070707 1 2 zz", "07070707070707070707070707070707 1 2 012"] {
+        for text in
+            ["", "x", "07070707070707070707070707070707 1 2 3 4 zz", "07070707070707070707070707070707 1 2 3 4 012"]
+        {
             assert_eq!(EncodedView(text.to_owned()).decode(), Err(NotAView), "{text}");
         }
     }

@@ -16,9 +16,6 @@ use crate::status::set_status;
 /// What a launch form takes besides its file, in bytes.
 const FORM_OVERHEAD: usize = 64 << 10;
 
-/// The cookie with the chosen theme.
-pub(crate) const THEME_COOKIE: &str = "quilt_theme";
-
 /// Provided as context to every page and server function.
 #[derive(Clone)]
 pub struct AppContext {
@@ -55,6 +52,12 @@ pub(crate) fn origin() -> String {
         },
         |origin| origin.as_ref().to_owned(),
     )
+}
+
+/// Whether visitors are known to use https.
+pub(crate) fn is_secure() -> bool {
+    let origin = use_context::<AppContext>().and_then(|context| context.origin);
+    origin.is_some_and(|origin| origin.starts_with("https:"))
 }
 
 /// Returns the largest file that can be uploaded, in bytes. The other fields of the form take a part of its limit.

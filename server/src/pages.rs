@@ -1,11 +1,12 @@
 //! The app's pages and server functions.
 
 use app::server::AppContext;
-use app::{App, shell};
+use app::{App, Draft, shell};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use leptos::nonce::use_nonce;
 use leptos::prelude::{provide_context, use_context};
@@ -22,6 +23,7 @@ pub(crate) fn routes(state: &AppState) -> Router<AppState> {
     let options = state.leptos.clone();
     Router::new()
         .leptos_routes_with_context(state, generate_route_list(App), provide(state), move || shell(options.clone()))
+        .layer(from_fn_with_state(state.clone(), keep_typed_values))
         .layer(from_fn(require_boundary))
         .fallback(file_or_page)
 }
@@ -40,6 +42,36 @@ async fn require_boundary(request: Request, next: Next) -> Response {
             Problem::bad_request("malformed-form", detail).into_response()
         }
     }
+}
+
+/// Middleware that answers a launch form that was posted without JavaScript and refused with the page of that form, filled in with what was
+/// typed. Server functions would redirect to an empty form.
+async fn keep_typed_values(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if request.uri().path() != app::functions::Launch::PATH || !accept.contains("text/html") {
+        return next.run(request).await;
+    }
+    let draft = Draft::default();
+    request.extensions_mut().insert(draft.clone());
+    let (mut head, _) = Request::new(Body::empty()).into_parts();
+    head.headers = request.headers().clone();
+    head.headers.remove(header::CONTENT_TYPE);
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.extensions = request.extensions().clone();
+    let response = next.run(request).await;
+    // The query of the redirection has the reason.
+    let location = response.headers().get(header::LOCATION).and_then(|location| location.to_str().ok());
+    let query = location.and_then(|location| location.split_once('?')).map(|(_, query)| query);
+    let Some(query) = query.filter(|query| query.contains("__err=") && draft.is_filled()) else { return response };
+    let Ok(page) = format!("/?{query}").parse() else { return response };
+    head.uri = page;
+    let options = state.leptos.clone();
+    let render = render_app_async_with_context(provide(&state), move || shell(options.clone()));
+    let mut page = render(Request::from_parts(head, Body::empty())).await;
+    if page.status() == StatusCode::OK {
+        *page.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    }
+    page
 }
 
 /// Serves a static file, or the page for unknown paths.

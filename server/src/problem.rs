@@ -55,7 +55,7 @@ impl Problem {
     }
 
     pub(crate) fn body_too_large(limit: usize) -> Self {
-        let detail = format!("the body must not be larger than {limit} bytes");
+        let detail = format!("the request body is too large ({} at most)", viewer::format::size(limit as u64));
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
     }
 
@@ -118,7 +118,9 @@ impl From<SpecError> for Problem {
             SpecError::Missing { .. } => "missing",
             SpecError::Both(..) => "exclusive-members",
             SpecError::UnknownWord { .. } => "unknown-word",
-            SpecError::TooLong { .. } | SpecError::NotALine { .. } => "invalid-text",
+            SpecError::TooLong { .. } | SpecError::TooManyCharacters { .. } | SpecError::NotALine { .. } => {
+                "invalid-text"
+            }
             SpecError::NotATime { .. } => "invalid-time",
             SpecError::TooManyLabels(_) => "too-many-labels",
         };

@@ -156,7 +156,7 @@ async fn bad_bodies_get_the_right_status_and_a_sentence_and_the_server_goes_on()
             "invalid-work",
             "failure_rate must be a number from 0 to 1, not 2",
         ),
-        (format!("\"{}\"", "x".repeat(2 << 20)), 413, "body-too-large", "1048576 bytes"),
+        (format!("\"{}\"", "x".repeat(2 << 20)), 413, "body-too-large", "1 MiB at most"),
     ] {
         let (found, name, detail) = problem(post(&client, &server, &body).await).await;
         let shown: String = body.chars().take(80).collect();

@@ -37,11 +37,13 @@ fn next(html: &str) -> Option<String> {
     Some(address.replace("&amp;", "&").split('#').next()?.to_owned())
 }
 
+/// Posts a form without JavaScript; returns the front page, to which it leads.
 async fn form_post(client: &Client, server: &Server, path: &str, body: String) -> String {
     let request = client.post(server.at(path)).header("accept", "text/html");
     let request = request.header("content-type", "application/x-www-form-urlencoded").body(body);
     let response = request.send().await.expect("an answer");
-    response.url().as_str().trim_start_matches(&server.url).to_owned()
+    assert_eq!(response.url().path(), "/");
+    response.text().await.expect("text")
 }
 
 #[tokio::test]
@@ -100,11 +102,17 @@ async fn several_batches_are_deleted_after_a_question_and_the_others_are_named()
     assert!(page(&client, &server, "/delete").await.contains("Nothing to delete"));
     assert!(page(&stranger(), &server, &format!("/delete?batch={done}")).await.contains("Nothing to delete"));
 
-    form_post(&stranger(), &server, "/actions/delete", format!("ids={done}")).await;
+    let refused = form_post(&visitor(), &server, "/actions/delete", format!("ids={done}")).await;
+    assert!(refused.contains("No batch was deleted.") && refused.contains("only the session that launched it"));
+    assert!(!refused.contains("&lt;b&gt;done"), "not even its name");
     let result = form_post(&client, &server, "/actions/delete", format!("ids={done}+{endless}")).await;
-    assert_eq!(result, format!("/?deleted=1&kept={endless}.running"));
-    let result = page(&client, &server, &result).await;
     assert!(result.contains("1 batch deleted.") && result.contains("Cancel it first"), "{result}");
+    let again = form_post(&client, &server, "/actions/delete", format!("ids={done}")).await;
+    assert!(again.contains("Nothing was deleted"), "{again}");
+    for claim in ["/", "/?deleted=50", &format!("/?deleted=1&kept={endless}.running")] {
+        let html = page(&client, &server, claim).await;
+        assert!(!html.contains(r#"class="deletion""#), "{claim}: nothing was deleted since");
+    }
     assert_eq!(listed(&page(&client, &server, "/").await), [endless, other]);
 }
 
@@ -168,4 +176,72 @@ async fn the_input_of_a_batch_is_used_again_unless_another_one_is_given() {
     let short = third["id"].as_str().expect("an id");
     let form = page(&client, &server, &format!("/?from={short}")).await;
     assert!(form.contains("http://127.0.0.1:9/other</textarea>") && !form.contains("reuse_input"), "{form}");
+}
+
+/// Posts a launch form without JavaScript; returns the status and the page that answers.
+async fn post_launch(client: &Client, server: &Server, fields: &[(&str, &str)], referer: &str) -> (u16, String) {
+    let form =
+        fields.iter().fold(Form::new(), |form, (name, value)| form.text((*name).to_owned(), (*value).to_owned()));
+    let request = client.post(server.at("/actions/launch")).header("accept", "text/html").multipart(form);
+    let response = request.header("referer", server.at(referer)).send().await.expect("an answer");
+    (response.status().as_u16(), response.text().await.expect("text"))
+}
+
+#[tokio::test]
+async fn a_refused_form_is_displayed_with_what_was_typed_and_the_reason_at_its_field() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let typed = [
+        ("kind", "color"),
+        ("preset", "custom"),
+        ("rows", "5000"),
+        ("columns", "8"),
+        ("title", "<b>mine"),
+        ("parameters.failure_rate", "25"),
+    ];
+    // The page that answers has the address of the action, so a second try comes from there.
+    for referer in ["/?work=fetch", "/actions/launch"] {
+        let (status, page) = post_launch(&client, &server, &typed, referer).await;
+        assert_eq!(status, 422, "{referer}");
+        let element = |name: &str| {
+            let input = page.split("<input").find(|input| input.contains(&format!(r#"name="{name}""#)));
+            input.expect("it is there").split('>').next().expect("a tag").to_owned()
+        };
+        assert!(element("rows").contains(r#"value="5000""#) && element("rows").contains("aria-invalid"), "{page}");
+        assert!(page.contains("Enter a whole number from 1 to 4096, not \"5000\"."), "{page}");
+        assert!(element("title").contains("b>mine") || element("title").contains("b&gt;mine"), "{}", element("title"));
+        assert!(element("parameters.failure_rate").contains(r#"value="25""#));
+        assert!(page.contains(r#"value="custom" checked"#), "{page}");
+        assert!(!page.contains("small-quilt"), "the form comes first");
+    }
+    let urls = "https://example.org/\nnot a url";
+    let (status, page) = post_launch(&client, &server, &[("kind", "fetch"), ("parameters.urls", urls)], "/").await;
+    assert_eq!(status, 422);
+    assert!(page.contains(urls) && page.contains(r#"name="kind" value="fetch""#), "{page}");
+
+    // A field that the form does not have: with the size of a batch there are no presets.
+    let id = titled(&client, &server, "before", json!({"kind": "color"})).await;
+    let fields = [("kind", "color"), ("from", &*id), ("preset", "99"), ("title", "after")];
+    let (status, page) = post_launch(&client, &server, &fields, "/").await;
+    assert_eq!(status, 422);
+    assert!(page.contains(r#"value="after""#) && page.contains("Filled in from"), "{page}");
+    assert!(page.contains(r#"class="refusal">Choose one of these."#), "{page}");
+}
+
+#[tokio::test]
+async fn a_title_may_have_500_characters_everywhere() {
+    let folder = folder();
+    let server = Server::start(folder.path());
+    let client = visitor();
+    let most = "ü".repeat(500);
+    titled(&client, &server, &most, json!({"kind": "color"})).await;
+    let request = json!({"work": {"kind": "color"}, "rows": 1, "columns": 1, "title": "ü".repeat(501)});
+    let response = client.post(server.at("/api/batches")).json(&request).send().await.expect("an answer");
+    assert_eq!(response.status(), 422);
+    let problem: Value = response.json().await.expect("JSON");
+    assert_eq!(problem["detail"], "title must have at most 500 characters, not 501");
+    let fields = [("kind", "color"), ("rows", "1"), ("columns", "1"), ("title", &*most)];
+    let (status, page) = post_launch(&client, &server, &fields, "/").await;
+    assert!(status == 200 && page.contains("data-lap"), "{status}: {page}");
 }

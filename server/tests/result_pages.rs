@@ -77,7 +77,7 @@ async fn every_square_is_on_one_page_whatever_is_selected() {
     assert_eq!(all.len(), 2_400);
     assert!(squares(&all).is_sorted());
     let page = results.page(&[]).await;
-    assert_eq!((page["rows"].as_array().map(Vec::len), &page["next"]), (Some(100), &json!("100")));
+    assert_eq!((page["rows"].as_array().map(Vec::len), &page["next"]), (Some(100), &json!("100.square.asc")));
     assert_eq!(page["matching"], 2_400);
 
     let failed: Vec<u64> = squares(&all.iter().filter(|row| row["state"] == "failed").cloned().collect::<Vec<_>>());
@@ -146,6 +146,8 @@ async fn what_a_page_cannot_be_is_refused_with_a_sentence() {
     for (query, words) in [
         (vec![("after", "x")], "after must be a cursor"),
         (vec![("after", "1.x")], "after must be a cursor"),
+        (vec![("after", "1.square.asc"), ("sort", "duration")], "a cursor of sort=square and order=asc"),
+        (vec![("after", "1.square.asc"), ("order", "desc")], "this request has sort=square and order=desc"),
         (vec![("sort", "color")], "sort"),
         (vec![("order", "up")], "order"),
         (vec![("sort", "state"), ("limit", "1001")], "limit must be at most 1000 for a page, not 1001"),
@@ -162,7 +164,14 @@ async fn what_a_page_cannot_be_is_refused_with_a_sentence() {
     let beyond = over.page(&[("after", "64")]).await;
     assert_eq!((&beyond["rows"], &beyond["next"]), (&json!([]), &json!(null)));
     let cursor = over.page(&[("sort", "duration"), ("limit", "5")]).await["next"].as_str().expect("more").to_owned();
-    assert_eq!(over.problem(&[("after", &cursor)]).await.0, StatusCode::CONFLICT, "it is of another order");
+    for query in [vec![], vec![("sort", "attempts")], vec![("sort", "duration"), ("order", "desc")]] {
+        let (status, detail) = over.problem(&[&query[..], &[("after", &*cursor)]].concat()).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{query:?}");
+        assert!(detail.contains(&format!("'{cursor}', a cursor of sort=duration and order=asc")), "{detail}");
+    }
+    // A number of squares may be skipped in any order.
+    let skipped = over.page(&[("sort", "duration"), ("after", "5"), ("limit", "5")]).await;
+    assert_eq!(skipped, over.page(&[("sort", "duration"), ("after", &cursor), ("limit", "5")]).await);
 
     // Another lap has another order.
     let retried = client.post(server.at(&format!("/api/batches/{}/retry", over.id))).send().await.expect("an answer");

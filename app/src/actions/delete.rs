@@ -4,7 +4,8 @@ use engine::ControlError;
 use quilt::BatchId;
 
 use super::list::parse_ids;
-use crate::model::ActionError;
+use crate::cookies::DELETION;
+use crate::model::{ActionError, MAX_IDS};
 use crate::server::{engine, visitor};
 
 /// Why a batch was not deleted.
@@ -21,11 +22,11 @@ pub(crate) enum Kept {
 impl Kept {
     const ALL: [Self; 3] = [Self::Running, Self::Foreign, Self::Unavailable];
 
-    const fn as_str(self) -> &'static str {
+    const fn letter(self) -> char {
         match self {
-            Self::Running => "running",
-            Self::Foreign => "foreign",
-            Self::Unavailable => "unavailable",
+            Self::Running => 'r',
+            Self::Foreign => 'f',
+            Self::Unavailable => 'u',
         }
     }
 
@@ -39,10 +40,19 @@ impl Kept {
     }
 }
 
-/// Deletes batches, and returns the path of the page that displays the result.
-pub(crate) async fn delete(ids: &str) -> Result<String, ActionError> {
+/// What became of batches that were to be deleted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Deletion {
+    /// How many were deleted.
+    pub(crate) deleted: usize,
+    /// Those that were not, and why.
+    pub(crate) kept: Vec<(BatchId, Kept)>,
+}
+
+/// Deletes batches. The next page displays what became of them.
+pub(crate) async fn delete(ids: &str) -> Result<(), ActionError> {
     let (engine, visitor) = (engine(), visitor()?);
-    let (mut deleted, mut kept) = (0_u32, Vec::new());
+    let Deletion { mut deleted, mut kept } = Deletion::default();
     for id in parse_ids(ids) {
         match engine.remove(id, visitor).await {
             Ok(()) => deleted += 1,
@@ -56,19 +66,35 @@ pub(crate) async fn delete(ids: &str) -> Result<String, ActionError> {
             }
         }
     }
-    Ok(path(deleted, &kept))
+    DELETION.set(&Deletion { deleted, kept }.encode());
+    Ok(())
 }
 
-fn path(deleted: u32, kept: &[(BatchId, Kept)]) -> String {
-    let kept: String = kept.iter().map(|(id, kept)| format!("&kept={id}.{}", kept.as_str())).collect();
-    format!("/?deleted={deleted}{kept}")
-}
+impl Deletion {
+    /// Takes the result of the last deletion, so that it is displayed once. It is in a cookie rather than in the address, because an address
+    /// would claim it to whoever opens it, as often as it is opened.
+    pub(crate) fn take() -> Option<Self> {
+        let deletion = DELETION.get()?;
+        DELETION.remove();
+        Self::decode(&deletion)
+    }
 
-/// Parses a value of `kept` in the path of the result.
-pub(crate) fn parse_kept(text: &str) -> Option<(BatchId, Kept)> {
-    let (id, kept) = text.split_once('.')?;
-    let kept = Kept::ALL.into_iter().find(|known| known.as_str() == kept)?;
-    Some((id.parse().ok()?, kept))
+    /// At most 3.4 kB for [`MAX_IDS`](crate::model::MAX_IDS) batches: browsers accept 4 kB.
+    fn encode(&self) -> String {
+        let kept = self.kept.iter().map(|(id, kept)| format!(".{id}{}", kept.letter()));
+        kept.fold(self.deleted.to_string(), |text, kept| text + &kept)
+    }
+
+    fn decode(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let deleted = parts.next()?.parse().ok()?;
+        let kept = parts.map(|part| {
+            let letter = part.chars().next_back()?;
+            let kept = Kept::ALL.into_iter().find(|known| known.letter() == letter)?;
+            Some((part.strip_suffix(letter)?.parse().ok()?, kept))
+        });
+        Some(Self { deleted, kept: kept.take(MAX_IDS).collect::<Option<_>>()? })
+    }
 }
 
 #[cfg(test)]
@@ -76,13 +102,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_of_the_result_can_be_parsed() {
+    fn results_are_texts_that_fit_into_a_cookie() {
         let id = BatchId::from_bytes([7; 16]);
-        assert_eq!(path(2, &[]), "/?deleted=2");
-        assert_eq!(path(0, &[(id, Kept::Running)]), format!("/?deleted=0&kept={id}.running"));
-        assert_eq!(parse_kept(&format!("{id}.running")), Some((id, Kept::Running)));
-        for text in ["", "x.running", &id.to_string(), &format!("{id}.whatever")] {
-            assert_eq!(parse_kept(text), None, "{text}");
+        for (kept, text) in [(vec![], "2".to_owned()), (vec![(id, Kept::Running)], format!("2.{id}r"))] {
+            let deletion = Deletion { deleted: 2, kept };
+            assert_eq!(deletion.encode(), text);
+            assert_eq!(Deletion::decode(&text), Some(deletion));
+        }
+        let most = Deletion { deleted: MAX_IDS, kept: vec![(id, Kept::Unavailable); MAX_IDS] };
+        assert!(most.encode().len() < 3_800);
+        for text in ["", "x", "1.", "1.r", &format!("1.{id}"), &format!("1.{id}x"), "1.\u{e9}"] {
+            assert_eq!(Deletion::decode(text), None, "{text}");
         }
     }
 }

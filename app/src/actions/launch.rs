@@ -10,6 +10,7 @@ use multer::Multipart;
 use quilt::BatchId;
 
 use super::form::{FROM, Invalid, REUSES_INPUT, of_launch, request, sentence};
+use crate::draft::Draft;
 use crate::model::ActionError;
 use crate::server::{engine, limits, open, refuse, visitor};
 use crate::status::set_status;
@@ -21,6 +22,7 @@ const MAX_FIELDS: usize = 100;
 pub(crate) async fn launch(form: MultipartData) -> Result<BatchId, ActionError> {
     let form = form.into_inner().ok_or_else(|| malformed("it has no parts"))?;
     let (fields, upload) = read(form).await?;
+    Draft::keep(&fields);
     let kind = fields.get("kind").map(String::as_str).unwrap_or_default();
     let engine = engine();
     let form = engine.registry().kind(kind).and_then(|kind| kind.form());

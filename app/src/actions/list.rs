@@ -1,16 +1,13 @@
 //! Lists the visitor's batches.
 
-use quilt::{BatchId, OwnerId, Summary};
+use quilt::{BatchId, Summary};
 use viewer::{Condition, format, words};
 
-use crate::model::{ActionError, Cell, ListItem};
+use crate::model::{ActionError, Cell, ListItem, MAX_IDS};
 use crate::server::{engine, visitor};
 
 /// The number of batches on a page of the list.
 const PAGE_SIZE: u32 = 24;
-
-/// The maximum number of ids in a request.
-pub(crate) const MAX_IDS: usize = 100;
 
 /// What a visitor searches for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -67,9 +64,10 @@ pub(crate) async fn list(filter: &ListFilter, after: Option<u64>) -> Result<List
 
 /// Returns those of this visitor's batches whose ids are named.
 pub(crate) async fn list_named(ids: &str) -> Result<Vec<ListItem>, ActionError> {
+    let (engine, visitor) = (engine(), visitor()?);
     let mut items = Vec::new();
     for id in parse_ids(ids) {
-        items.extend(own_summary(id, visitor()?).await?.map(|summary| item(&(id, summary))));
+        items.extend(engine.own_summary(id, visitor).await?.map(|summary| item(&(id, summary))));
     }
     Ok(items)
 }
@@ -83,12 +81,6 @@ pub(crate) fn parse_ids(ids: &str) -> Vec<BatchId> {
         }
     }
     parsed
-}
-
-/// The summary of a batch of this owner, if there is one.
-pub(crate) async fn own_summary(id: BatchId, owner: OwnerId) -> Result<Option<Summary>, ActionError> {
-    let batch = engine().open(id).await?;
-    Ok(batch.filter(|batch| batch.owner() == owner).map(|batch| batch.folded().quilt.summary()))
 }
 
 /// What the list displays of a batch.

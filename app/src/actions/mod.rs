@@ -7,25 +7,23 @@ mod launch;
 mod list;
 
 use api::{LapRequest, LaunchRequest};
-use axum::http::header::SET_COOKIE;
-use axum::http::{HeaderValue, StatusCode};
-use leptos::prelude::use_context;
-use leptos_axum::ResponseOptions;
+use axum::http::StatusCode;
 use quilt::{BatchId, BatchSpec, Control, Halt, LapSet, OwnerId};
 
 use crate::command::Command;
+use crate::cookies::THEME;
 use crate::model::ActionError;
-use crate::server::{THEME_COOKIE, engine, limits, open, refuse, visitor};
+use crate::server::{engine, limits, open, refuse, visitor};
 use form::{optional_number, to_parameter};
 
 pub(crate) use again::{Again, again};
-pub(crate) use delete::{delete, parse_kept};
+pub(crate) use delete::{Deletion, delete};
 pub(crate) use form::{
     CUSTOM, FILE, FROM, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, PRESET, REUSES_INPUT, Values, limit_fields,
-    percent, plain,
+    percent, plain, seconds,
 };
 pub(crate) use launch::launch;
-pub(crate) use list::{ListFilter, ListPage, list, list_named, own_summary};
+pub(crate) use list::{ListFilter, ListPage, list, list_named};
 
 /// Stores the theme of this visitor's pages in a cookie.
 pub(crate) fn set_theme(theme: &str) -> Result<(), ActionError> {
@@ -35,10 +33,7 @@ pub(crate) fn set_theme(theme: &str) -> Result<(), ActionError> {
             return Err(refuse(StatusCode::BAD_REQUEST, format!("the theme is light, dark or system, not '{other}'")));
         }
     };
-    let cookie = format!("{THEME_COOKIE}={theme}; Path=/; Max-Age=31536000; SameSite=Lax");
-    if let (Some(response), Ok(cookie)) = (use_context::<ResponseOptions>(), HeaderValue::try_from(cookie)) {
-        response.append_header(SET_COOKIE, cookie);
-    }
+    THEME.set(theme);
     Ok(())
 }
 

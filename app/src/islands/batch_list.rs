@@ -9,7 +9,7 @@ use crate::components::home::BatchItem;
 use crate::components::shared::{Each, each, keys};
 use crate::functions::list_batches;
 use crate::live::shared::effect;
-use crate::model::{Cell, ListItem};
+use crate::model::{Cell, ListItem, due, refresh};
 
 /// How often the items are loaded again while one of them may change.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
@@ -19,9 +19,11 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 pub fn BatchList(batches: Vec<ListItem>) -> impl IntoView {
     let batches = RwSignal::new(batches);
     // Runs again after each load. Effects run only in the browser.
+    let mut turn = 0;
     effect(move || {
         if batches.with(|batches| batches.iter().any(|batch| !batch.get(Cell::IsOpen).is_empty())) {
-            refresh_later(batches);
+            refresh_later(batches, turn);
+            turn += 1;
         }
     });
     let ids = keys(move || ids(batches));
@@ -42,14 +44,17 @@ fn ids(batches: RwSignal<Vec<ListItem>>) -> Vec<String> {
     batches.with(|batches| batches.iter().map(|batch| batch.get(Cell::Id)).collect())
 }
 
-fn refresh_later(batches: RwSignal<Vec<ListItem>>) {
+fn refresh_later(batches: RwSignal<Vec<ListItem>>, turn: usize) {
     let load = move || {
         spawn_local(async move {
-            match list_batches(untrack(|| ids(batches)).join(" ")).await {
-                Ok(loaded) => drop(batches.try_set(loaded)),
-                // Triggers the effect again, which retries after the interval.
-                Err(_) => batches.notify(),
-            }
+            let due = due(&untrack(|| ids(batches)), turn);
+            let loaded = list_batches(due.clone()).await;
+            // Also after an error, so that the effect runs again, which retries after the interval.
+            batches.try_update(|batches| {
+                if let Ok(loaded) = loaded {
+                    refresh(batches, &due, &loaded);
+                }
+            });
         });
     };
     if let Ok(timer) = set_timeout_with_handle(load, REFRESH_INTERVAL) {

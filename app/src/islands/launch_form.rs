@@ -21,8 +21,6 @@ const INVALID_INPUT: &str = "input:invalid:not(form:has([value=custom]:not(:chec
 /// one, and a launch navigates to the batch's page.
 #[island]
 pub fn LaunchForm(
-    /// Why the form was refused when it was posted without JavaScript, unless a field displays it.
-    refusal: Option<String>,
     /// The fields.
     children: Children,
 ) -> impl IntoView {
@@ -31,7 +29,7 @@ pub fn LaunchForm(
         async move { launch(fields.into()).await }
     });
     let (pending, value) = (action.pending(), action.value());
-    let reason = RwSignal::new(refusal.unwrap_or_default());
+    let reason = RwSignal::new(String::new());
     // After a launch the form stays busy until the browser has navigated to the batch's page.
     let is_busy = flag(move || pending.get() || value.with(|launched| matches!(launched, Some(Ok(())))));
     effect(move || match value.get() {

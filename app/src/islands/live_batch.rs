@@ -47,6 +47,8 @@ fn Live(view: BatchView, columns: Vec<Column>, refusal: Option<String>, children
     let batch = Batch {
         id: view.id,
         is_own: view.is_own,
+        max_attempts: Signal::stored(view.max_attempts.clone()),
+        max_timeout_s: Signal::stored(view.max_timeout_s.clone()),
         channel: use_channel(&view),
         view: View::new(view.summary.spec.grid),
         stage: Stage::new(),

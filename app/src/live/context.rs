@@ -18,6 +18,10 @@ pub(crate) struct Batch {
     pub(crate) id: BatchId,
     /// Whether the visitor launched it.
     pub(crate) is_own: bool,
+    /// The most attempts per task that the server allows, for a number field.
+    pub(crate) max_attempts: Signal<String>,
+    /// The longest timeout of an attempt that the server allows, in seconds, for a number field.
+    pub(crate) max_timeout_s: Signal<String>,
     /// Its state.
     pub(crate) channel: Channel,
     /// The visitor's view of it.

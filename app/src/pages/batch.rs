@@ -13,6 +13,7 @@ use super::batch_head::BatchHead;
 use super::not_found::Missing;
 use super::refusal::posted_refusal;
 use super::squares::{canvas_html, rows_html};
+use crate::actions::seconds;
 use crate::islands::LiveBatch;
 use crate::model::{ActionError, BatchView};
 
@@ -43,7 +44,16 @@ async fn load(id: Option<BatchId>, asked: View) -> Result<(BatchView, String), A
     } else {
         canvas_html(id, grid, folded.quilt.square(Index(0)), asked)
     };
-    Ok((BatchView { id, is_own: batch.owner() == visitor, summary, now: engine::now() }, rows))
+    let limits = crate::server::limits();
+    let view = BatchView {
+        id,
+        is_own: batch.owner() == visitor,
+        summary,
+        now: engine::now(),
+        max_attempts: limits.attempts.to_string(),
+        max_timeout_s: seconds(limits.timeout_ms),
+    };
+    Ok((view, rows))
 }
 
 #[component]

@@ -81,37 +81,38 @@ pub(super) fn Batches(page: ListPage, search: Search, kinds: Vec<String>) -> imp
 fn Filters(search: Search, kinds: Vec<String>) -> impl IntoView {
     let Search { filter: ListFilter { text, condition, kind }, .. } = search;
     let is_searching = !text.is_empty() || condition.is_some() || !kind.is_empty();
-    let conditions = Condition::ALL.into_iter().map(|known| {
-        view! { <option value=known.as_str() selected=condition == Some(known)>{known.label()}</option> }
-    });
-    let kinds = kinds.into_iter().map(|known| {
-        let selected = known == kind;
-        let value = known.clone();
-        view! { <option value=value selected=selected>{known}</option> }
-    });
+    let conditions =
+        Condition::ALL.map(|known| (known.as_str().to_owned(), known.label().to_owned(), condition == Some(known)));
+    let kinds = kinds.into_iter().map(|known| (known.clone(), known.clone(), known == kind));
     view! {
         <form class="filters" role="search" aria-label="Your batches" action="/#your-batches">
             <label>
                 <span>"Search"</span>
                 <input type="search" name="q" value=text placeholder="title or label" />
             </label>
-            <label>
-                <span>"State"</span>
-                <select name="state">
-                    <option value="">"all"</option>
-                    {conditions.collect_view()}
-                </select>
-            </label>
-            <label>
-                <span>"Kind"</span>
-                <select name="kind">
-                    <option value="">"all"</option>
-                    {kinds.collect_view()}
-                </select>
-            </label>
+            {filter("state", "State", conditions)}
+            {filter("kind", "Kind", kinds)}
             <button type="submit" class="button">"Apply"</button>
             {is_searching.then(|| view! { <a href="/#your-batches">"Clear"</a> })}
         </form>
+    }
+}
+
+/// A choice of all or one of these: its value, its label, and whether it is chosen.
+fn filter(
+    name: &'static str,
+    label: &'static str,
+    choices: impl IntoIterator<Item = (String, String, bool)>,
+) -> impl IntoView {
+    let choice = |(value, label, selected)| view! { <option value=value selected=selected>{label}</option> };
+    view! {
+        <label>
+            <span>{label}</span>
+            <select name=name>
+                <option value="">"all"</option>
+                {choices.into_iter().map(choice).collect_view()}
+            </select>
+        </label>
     }
 }
 

@@ -1,7 +1,10 @@
 //! The fields of the launch form.
 
+use std::cell::Cell;
+
 use engine::work::{Field, FieldKind};
 use leptos::prelude::*;
+use quilt::spec::MAX_TITLE;
 
 use crate::actions::{FILE, Invalid, LimitField, NumberRule, PARAMETER_PREFIX, Values, plain};
 
@@ -11,6 +14,8 @@ pub(super) struct Context<'a> {
     pub(super) values: &'a Values,
     /// The field that was refused when the form was posted without JavaScript.
     pub(super) refused: Option<&'a Invalid>,
+    /// Set once the reason is displayed at that field.
+    pub(super) is_displayed: &'a Cell<bool>,
     /// The largest upload in bytes.
     pub(super) max_upload: usize,
     /// Whether the input of an earlier batch takes the place of a file.
@@ -37,9 +42,11 @@ struct Connected {
 }
 
 impl Context<'_> {
-    /// The reason for which a field was refused; empty if it was not.
+    /// The reason for which a field was refused, to be displayed there; empty if it was not.
     pub(super) fn refusal(self, name: &str) -> String {
-        self.refused.filter(|refused| refused.field == name).map_or_else(String::new, |refused| refused.reason.clone())
+        let refused = self.refused.filter(|refused| refused.field == name);
+        self.is_displayed.set(self.is_displayed.get() || refused.is_some());
+        refused.map_or_else(String::new, |refused| refused.reason.clone())
     }
 
     /// An input with its label, its unit and its messages.
@@ -107,23 +114,29 @@ impl Context<'_> {
 
     /// The title of the batch.
     pub(super) fn title(self) -> AnyView {
-        let value = self.values.get("title", "");
         let frame = Frame {
             name: "title".into(),
             label: "Title".into(),
             unit: "",
-            rule: "Enter at most 500 characters.".into(),
+            rule: format!("Enter at most {MAX_TITLE} characters."),
             class: "title-field",
         };
+        self.text(frame, "optional", Some(MAX_TITLE))
+    }
+
+    /// A line of text.
+    fn text(self, frame: Frame, placeholder: &'static str, max_length: Option<usize>) -> AnyView {
+        let name = frame.name.clone();
+        let value = self.values.get(&name, "");
         self.field(frame, |Connected { id, described_by, invalid }| {
             view! {
                 <input
                     type="text"
                     id=id
-                    name="title"
+                    name=name
                     value=value
-                    maxlength="500"
-                    placeholder="optional"
+                    maxlength=max_length.map(|length| length.to_string())
+                    placeholder=placeholder
                     autocomplete="off"
                     aria-describedby=described_by
                     aria-invalid=invalid
@@ -158,23 +171,8 @@ impl Context<'_> {
             }
             FieldKind::Choice(choices) => self.choice(input, label, choices),
             FieldKind::Text { example } => {
-                let value = self.values.get(&input, "");
                 let frame = Frame { name: input, label: label.into(), unit: "", rule: String::new(), class: "" };
-                let name = frame.name.clone();
-                self.field(frame, |Connected { id, described_by, invalid }| {
-                    view! {
-                        <input
-                            type="text"
-                            id=id
-                            name=name
-                            value=value
-                            placeholder=example
-                            autocomplete="off"
-                            aria-describedby=described_by
-                            aria-invalid=invalid
-                        />
-                    }
-                })
+                self.text(frame, example, None)
             }
             FieldKind::Lines { example, file_label } => {
                 let value = self.values.get(&input, "");

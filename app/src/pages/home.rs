@@ -3,43 +3,59 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use quilt::Summary;
 use viewer::{Condition, words};
 
 use super::batches::{Batches, Search};
 use super::hero::Hero;
 use super::launch_form::{Filled, LaunchTabs, Launchable};
 use super::refusal::posted_error;
-use crate::actions::{self, Again, ListFilter, ListPage, Values};
+use crate::actions::{self, Again, Deletion, FROM, ListFilter, ListPage, Values};
+use crate::draft::Draft;
 use crate::model::ActionError;
 
 #[component]
 pub(super) fn HomePage() -> impl IntoView {
     let query = use_query_map().with_untracked(ParamsMap::clone);
     let posted = posted_error();
+    let deletion = Deletion::take();
+    let draft = Draft::take();
     Suspend::new(async move {
         let kinds = launchables();
         let search = search_of(&query, &kinds);
         let page = actions::list(&search.filter, search.after).await;
         let is_empty = page.as_ref().is_ok_and(|page| page.open.is_empty() && page.ended.is_empty());
-        let is_new = is_empty && search.filter.is_empty() && search.after.is_none() && query.get("deleted").is_none();
-        let (chosen, filled, refusal) = match query.get("from") {
+        let is_new = is_empty && search.filter.is_empty() && search.after.is_none() && deletion.is_none();
+        // A refused form comes first on its page.
+        let has_hero = is_new && draft.is_none();
+        let from = query.get("from").or_else(|| draft.as_ref()?.get(FROM).cloned());
+        let (chosen, filled, refusal) = match from {
             Some(id) => match actions::again(&id).await {
                 Ok(Again { id, name, kind, values, reused }) => {
-                    (Some(kind), Filled { values, from: Some((id, name)), reused }, posted)
+                    (Some(kind), Filled { values, from: Some((id, name)), reused, is_draft: false }, posted)
                 }
                 Err(error) => (None, Filled::default(), Some(error)),
             },
             None => (query.get("work"), Filled::default(), posted),
         };
+        let (chosen, filled) = match draft {
+            Some(fields) => {
+                let kind = fields.get("kind").cloned();
+                (kind, Filled { values: Values::of_fields(fields), is_draft: true, ..filled })
+            }
+            None => (chosen, filled),
+        };
         let chosen = chosen.filter(|chosen| kinds.iter().any(|launchable| launchable.kind == *chosen));
         // Real work comes before demos.
         let chosen = chosen.or_else(|| kinds.first().map(|first| first.kind.to_owned())).unwrap_or_default();
         let filled = match example_of(&query, &kinds, &chosen) {
-            Some(values) if filled.from.is_none() => Filled { values, ..filled },
+            Some(values) if filled.from.is_none() && !filled.is_draft => Filled { values, ..filled },
             _ => filled,
         };
-        let deleted = deletion(&query).await;
+        // Names are left out while the journal cannot be read; the rest of the page says so.
+        let deleted = match deletion {
+            Some(result) => deletion_view(result).await.ok(),
+            None => None,
+        };
         let names = kinds.iter().map(|launchable| launchable.kind.to_owned()).collect();
         let batches = match page {
             Ok(page) => batches(page, search, names, is_new).into_any(),
@@ -47,7 +63,7 @@ pub(super) fn HomePage() -> impl IntoView {
         };
         view! {
             <div class="home">
-                {if is_new {
+                {if has_hero {
                     view! { <Hero /> }.into_any()
                 } else {
                     view! { <h1 class="visually-hidden">"Launch a batch"</h1> }.into_any()
@@ -103,16 +119,13 @@ fn batches(page: ListPage, search: Search, kinds: Vec<String>, is_new: bool) -> 
 }
 
 /// How many batches were deleted, and which were not.
-async fn deletion(query: &ParamsMap) -> Option<AnyView> {
-    let deleted: u32 = query.get_str("deleted")?.parse().ok()?;
-    let visitor = crate::server::visitor().ok()?;
-    let mut kept = Vec::new();
-    for (id, reason) in
-        query.get_all("kept").unwrap_or_default().iter().filter_map(|kept| actions::parse_kept(kept)).take(100)
-    {
-        let own: Result<Option<Summary>, ActionError> = actions::own_summary(id, visitor).await;
-        let name = own.ok().flatten().map_or_else(|| id.to_string(), |summary| words::name(&summary));
-        kept.push(view! { <li><bdi>{name}</bdi> " " {reason.sentence()}</li> });
+async fn deletion_view(Deletion { deleted, kept }: Deletion) -> Result<AnyView, ActionError> {
+    let (engine, visitor) = (crate::server::engine(), crate::server::visitor()?);
+    let mut items = Vec::new();
+    for (id, reason) in &kept {
+        let summary = engine.own_summary(*id, visitor).await?;
+        let name = summary.map_or_else(|| id.to_string(), |summary| words::name(&summary));
+        items.push(view! { <li><bdi>{name}</bdi> " " {reason.sentence()}</li> });
     }
     let deleted = match deleted {
         0 if kept.is_empty() => "Nothing was deleted: the batches were gone already.".to_owned(),
@@ -120,6 +133,6 @@ async fn deletion(query: &ParamsMap) -> Option<AnyView> {
         1 => "1 batch deleted.".to_owned(),
         deleted => format!("{deleted} batches deleted."),
     };
-    let kept = (!kept.is_empty()).then(|| view! { <ul>{kept}</ul> });
-    Some(view! { <div class="deletion" role="status"><p>{deleted}</p>{kept}</div> }.into_any())
+    let kept = (!items.is_empty()).then(|| view! { <ul>{items}</ul> });
+    Ok(view! { <div class="deletion" role="status"><p>{deleted}</p>{kept}</div> }.into_any())
 }

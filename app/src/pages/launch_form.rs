@@ -1,5 +1,7 @@
 //! The launch form, rendered on the server from the description of each kind of work.
 
+use std::cell::Cell;
+
 use engine::work::{Field, Form, Preset};
 use leptos::prelude::*;
 use quilt::BatchId;
@@ -23,7 +25,9 @@ pub(crate) struct Filled {
     /// The batch that the values are from, with its name.
     pub(crate) from: Option<(BatchId, String)>,
     /// The size in bytes of that batch's input, which is used again unless another one is given.
-    pub(crate) reused: Option<usize>,
+    pub(crate) reused: Option<u64>,
+    /// Whether the values were posted and refused.
+    pub(crate) is_draft: bool,
 }
 
 /// The kinds to choose from, and the form of the chosen one.
@@ -58,8 +62,10 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
         Some(ActionError::Invalid(field, reason)) => (Some(Invalid { field, reason }), None),
         other => (None, other.map(|error| error.to_string())),
     };
-    let Filled { values, from, reused } = filled;
+    let Filled { values, from, reused, is_draft } = filled;
+    let is_displayed = Cell::new(false);
     let context = Context {
+        is_displayed: &is_displayed,
         values: &values,
         refused: refused.as_ref(),
         max_upload: crate::server::max_upload(),
@@ -88,18 +94,19 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
             </div>
         }
     });
-    let has_size_error = ["rows", "columns"].iter().any(|name| !context.refusal(name).is_empty());
+    let has_size_error = refused.as_ref().is_some_and(|refused| ["rows", "columns"].contains(&&*refused.field));
+    let chosen = if has_size_error { CUSTOM } else { values.preset().unwrap_or("0") };
     let presets = (!presets.is_empty()).then(|| {
         let drawn = draws_presets.then_some(kind);
         let error = some(context.refusal(PRESET));
         let cards = presets.into_iter().enumerate();
-        let cards = cards.map(|(place, preset)| preset_view(place, &preset, drawn, place == 0 && !has_size_error));
+        let cards = cards.map(|(place, preset)| preset_view(place, &preset, drawn, chosen == place.to_string()));
         view! {
             <fieldset class="presets field" class:drawn=draws_presets>
                 <legend>{presets_label}</legend>
                 {cards.collect_view()}
                 <label class="preset custom">
-                    <input type="radio" name=PRESET value=CUSTOM checked=has_size_error />
+                    <input type="radio" name=PRESET value=CUSTOM checked=chosen == CUSTOM />
                     <span class="preset-name">"Custom size"</span>
                 </label>
                 <small class="error">{error}</small>
@@ -117,12 +124,12 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
     let limit_inputs: Vec<_> = limit_fields(&limits).into_iter().map(|field| context.limit(field)).collect();
     let title = context.title();
     let advanced_label = if advanced_label.is_empty() { "Advanced options" } else { advanced_label };
-    let is_open = is_advanced_refused || from.is_some();
+    let is_open = is_advanced_refused || is_draft || from.is_some();
     let reused = reused.map(|bytes| {
         view! {
             <input type="hidden" name=REUSES_INPUT value="true" />
             <p class="reused">
-                {format!("The input of that batch ({}) is used again, unless you give another one.", size_of(bytes))}
+                {format!("The input of that batch ({}) is used again, unless you give another one.", format::size(bytes))}
             </p>
         }
     });
@@ -135,8 +142,11 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
             </p>
         }
     });
+    // A refusal of a field that this form does not have.
+    let refusal = refusal.or_else(|| refused.filter(|_| !is_displayed.get()).map(|refused| refused.reason));
     view! {
-        <LaunchForm refusal>
+        {refusal.map(|refusal| view! { <p class="refusal" role="alert">{refusal}</p> })}
+        <LaunchForm>
             <input type="hidden" name="kind" value=kind />
             <p class="about">{about}{examples}</p>
             {from}
@@ -153,16 +163,6 @@ fn KindForm(kind: &'static str, form: Form, filled: Filled, refusal: Option<Acti
             </details>
             {title}
         </LaunchForm>
-    }
-}
-
-/// The size of a file in words.
-fn size_of(bytes: usize) -> String {
-    let count = |value: usize| format::count(value as u64);
-    match bytes {
-        0..10_240 => format!("{} bytes", count(bytes)),
-        10_240..10_485_760 => format!("{} KiB", count(bytes >> 10)),
-        _ => format!("{} MiB", count(bytes >> 20)),
     }
 }
 
@@ -189,15 +189,5 @@ fn preset_view(place: usize, preset: &Preset, drawn: Option<&str>, checked: bool
             " "
             <span class="preset-squares">{about}</span>
         </label>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_have_a_unit_that_suits_them() {
-        assert_eq!([900, 20_480, 33_554_432].map(size_of), ["900 bytes", "20 KiB", "32 MiB"]);
     }
 }

@@ -133,7 +133,7 @@ pub struct LaunchRequest {
     /// The order in which the squares run: `random`, or `input` for row by row; `random` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
-    /// A title for people: one line of at most 500 bytes.
+    /// A title for people: one line of at most 500 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Labels for programs: at most 16 names with a value each. Name and value have at most 63 bytes together.

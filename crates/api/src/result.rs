@@ -75,8 +75,8 @@ pub struct ResultsQuery {
     /// of them. A larger one than [`MAX_PAGE_ROWS`] is refused together with the members below that ask for a page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
-    /// Asks for the page after this cursor, which an earlier page returned. For a page that is not filtered, it may also be the number of
-    /// squares to skip.
+    /// Asks for the page after this cursor, which an earlier page with the same `sort` and `order` returned. It may also be the number of
+    /// squares to skip, filtered ones included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
     /// Only squares with this text in their position, item, color, reason, message or detail. Ignores case. Asks for a page.
@@ -151,6 +151,9 @@ pub enum SortOrder {
 }
 
 impl SortOrder {
+    /// Every direction.
+    pub const ALL: [Self; 2] = [Self::Ascending, Self::Descending];
+
     /// The word for it, as in a query.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -275,7 +278,7 @@ mod tests {
         for sort in ResultSort::ALL {
             assert_golden(&sort, &format!(r#""{}""#, sort.as_str()));
         }
-        for order in [SortOrder::Ascending, SortOrder::Descending] {
+        for order in SortOrder::ALL {
             assert_golden(&order, &format!(r#""{}""#, order.as_str()));
         }
     }

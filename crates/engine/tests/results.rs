@@ -7,10 +7,12 @@ mod common;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{Gate, Gated, OWNER, finished, id, misbehaving, open, spec, start, start_with};
+use common::{Gate, Gated, OWNER, SETTINGS, finished, id, misbehaving, open, registry, spec, start, start_with, until};
+use engine::embedded::SqliteJournal;
+use engine::journal::EventLog;
 use engine::work::{Registry, Work};
 use engine::{AttemptIndex, Engine, LiveBatch, SortedSquares, SquareResult};
-use quilt::{Index, Step};
+use quilt::{AttemptRun, Event, Index, Step, Timestamp};
 use tempfile::TempDir;
 
 static HELD: Gate = Gate::new();
@@ -89,6 +91,28 @@ async fn another_lap_has_another_index_and_a_running_one_has_none() {
     assert!(batch.folded().quilt.step() > stopped_at && !Arc::ptr_eq(&first, &second));
     assert_agrees(&engine, &batch, &second).await;
     assert!((0..16).all(|square| second.attempt(Index(square)).is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_are_stored_after_the_end_of_a_lap_are_indexed() {
+    let folder = TempDir::new().expect("a folder");
+    let journal = SqliteJournal::open(&folder.path().join("quilt.db")).expect("a fresh file");
+    let engine = Engine::start(Arc::new(journal.clone()), None, registry(), SETTINGS()).await.expect("it answers");
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "hanging"}"#, 4), None).await.expect("accepted");
+    engine.cancel(id(1), OWNER, quilt::Halt::Now).await.expect("accepted");
+    let batch = open(&engine, id(1)).await;
+    let before = engine.attempt_index(&batch).await.expect("readable").expect("it is over");
+    let position = batch.folded().quilt.order().position(Index(5));
+    let run =
+        AttemptRun { first: position, count: 1, number: 9, started_at: Timestamp(1), took_ms: 86_400_000, error: None };
+    let late = Event::Attempted { lap: 1, worker: "late".into(), runs: vec![run] };
+    let sequence = journal.append(id(1), vec![late], Vec::new()).await.expect("it answers");
+    until("the batch has read it", || batch.folded().sequence >= sequence).await;
+    let after = engine.attempt_index(&batch).await.expect("readable").expect("it is over");
+    let attempt = after.attempt(Index(5)).expect("there is one");
+    assert_eq!((attempt.number, attempt.took_ms, attempt.worker), (9, 86_400_000, Some("late")));
+    assert_eq!(after.by_duration().at(0, true), Some(Index(5)));
+    assert!(after.offset() > before.offset(), "cursors of the order before are refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

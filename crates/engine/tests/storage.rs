@@ -5,6 +5,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{
@@ -18,6 +19,7 @@ use tempfile::TempDir;
 
 static LOCKED: Gate = Gate::new();
 static WATCHED: Gate = Gate::new();
+static OPEN: Gate = Gate::new();
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_is_over_can_be_removed_and_gives_back_what_it_took() {
@@ -45,6 +47,36 @@ async fn a_batch_that_is_over_can_be_removed_and_gives_back_what_it_took() {
     // What is on its way to a removed batch must not reach another one: its id is nobody's for a while.
     let again = engine.launch(id(1), OWNER, spec(r#"{"kind": "color"}"#, 2), None).await;
     assert!(matches!(again, Err(LaunchError::Conflict)), "{again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_others_are_not_loaded() {
+    static LOADS: AtomicU32 = AtomicU32::new(0);
+    let registry = || {
+        Registry::default().with_work("counted", || {
+            LOADS.fetch_add(1, Ordering::Relaxed);
+            Work::waiting(Gated(&OPEN))
+        })
+    };
+    OPEN.passes.add_permits(100);
+    let folder = TempDir::new().expect("a folder");
+    let engine = start_with(folder.path(), registry()).await;
+    engine.launch(id(1), OWNER, spec(r#"{"kind": "counted"}"#, 1), None).await.expect("accepted");
+    finished(&engine, id(1)).await;
+    engine.shutdown(PATIENCE).await;
+    drop(engine);
+
+    let engine = start_with(folder.path(), registry()).await;
+    let loads = LOADS.load(Ordering::Relaxed);
+    assert_eq!(engine.own_summary(id(1), STRANGER).await.expect("answers"), None);
+    assert_eq!(engine.own_summary(id(2), STRANGER).await.expect("answers"), None);
+    assert!(matches!(engine.remove(id(1), STRANGER).await, Err(ControlError::NotOwner)));
+    assert!(matches!(engine.retry_failed(id(1), STRANGER).await, Err(ControlError::NotOwner)));
+    assert!(matches!(engine.cancel(id(2), STRANGER, quilt::Halt::Now).await, Err(ControlError::NotFound)));
+    assert_eq!(LOADS.load(Ordering::Relaxed), loads, "nothing was loaded");
+    assert!(engine.own_summary(id(1), OWNER).await.expect("answers").is_some());
+    assert!(LOADS.load(Ordering::Relaxed) > loads);
+    assert!(matches!(engine.remove(id(1), STRANGER).await, Err(ControlError::NotOwner)), "nor from memory");
 }
 
 /// Removes a batch, which sets off a clean-up, until as many as expected are left.

@@ -110,6 +110,7 @@ impl Kind for CommandKind {
             title: "Run a command",
             about: "Runs one of this server's allowed commands once per line.",
             counts_tasks: true,
+            alternatives: &["program"],
             examples: vec![Example {
                 label: "the numbers 1 to 12",
                 values: vec![("items", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12")],

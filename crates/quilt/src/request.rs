@@ -110,7 +110,7 @@ impl BatchSpec {
                 "\"random\" or \"input\"",
                 &[("random", TaskOrder::Random), ("input", TaskOrder::Input)],
             )?,
-            title: title.map(|title| line("title", title, MAX_TITLE)).transpose()?.map(Into::into),
+            title: title.map(title_within).transpose()?.map(Into::into),
             labels: labels_within(labels)?,
             priority: word(
                 "priority",
@@ -222,11 +222,16 @@ fn word<T: Copy + Default>(
     known.ok_or(SpecError::UnknownWord { field, value, allowed })
 }
 
-/// Validates a text that is displayed in one line.
-fn line(field: &'static str, text: String, max: usize) -> Result<String, SpecError> {
-    if text.len() > max {
-        return Err(SpecError::TooLong { field, bytes: text.len(), max });
+fn title_within(title: String) -> Result<String, SpecError> {
+    let characters = title.chars().count();
+    if characters > MAX_TITLE {
+        return Err(SpecError::TooManyCharacters { field: "title", characters, max: MAX_TITLE });
     }
+    line("title", title)
+}
+
+/// Validates a text that is displayed in one line.
+fn line(field: &'static str, text: String) -> Result<String, SpecError> {
     if text.trim().is_empty() || text.contains(|character: char| character.is_control()) {
         return Err(SpecError::NotALine { field });
     }
@@ -250,7 +255,11 @@ fn labels_within(labels: BTreeMap<String, String>) -> Result<Map<String, Value>,
         return Err(SpecError::TooManyLabels(labels.len()));
     }
     for (name, value) in &labels {
-        line("a label", format!("{name}={value}"), MAX_LABEL)?;
+        let label = format!("{name}={value}");
+        if label.len() > MAX_LABEL {
+            return Err(SpecError::TooLong { field: "a label", bytes: label.len(), max: MAX_LABEL });
+        }
+        line("a label", label)?;
     }
     Ok(labels.into_iter().map(|(name, value)| (name, value.into())).collect())
 }

@@ -97,7 +97,7 @@ pub struct BatchSpec {
     pub deadline_ms: Option<u32>,
     /// The order in which its squares run.
     pub order: TaskOrder,
-    /// A title for people; at most [`MAX_TITLE`] bytes.
+    /// A title for people; at most [`MAX_TITLE`] characters.
     pub title: Option<Box<str>>,
     /// Labels for programs, by name: at most [`MAX_LABELS`] strings of at most [`MAX_LABEL`] bytes.
     pub labels: Map<String, Value>,

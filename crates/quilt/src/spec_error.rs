@@ -51,6 +51,16 @@ pub enum SpecError {
         /// The maximum length in bytes.
         max: usize,
     },
+    /// A text has too many characters.
+    #[error("{field} must have at most {max} characters, not {characters}")]
+    TooManyCharacters {
+        /// The member of the request.
+        field: &'static str,
+        /// The number of characters: Unicode scalar values.
+        characters: usize,
+        /// The maximum number of characters.
+        max: usize,
+    },
     /// A text is empty or contains control characters.
     #[error("{field} must not be empty, nor hold line breaks or other control characters")]
     NotALine {

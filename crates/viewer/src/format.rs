@@ -21,6 +21,16 @@ pub fn squares(value: u32) -> String {
     format!("{} {}", count(value), if value == 1 { "square" } else { "squares" })
 }
 
+/// A number of bytes in a unit that suits it.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => format!("{} bytes", count(bytes)),
+        10_240..1_048_576 => format!("{} KiB", count(bytes >> 10)),
+        _ => format!("{} MiB", count(bytes >> 20)),
+    }
+}
+
 /// A duration in its one or two most significant units.
 #[must_use]
 pub fn duration(millis: u64) -> String {
@@ -60,6 +70,11 @@ mod tests {
     fn counts_are_grouped_by_thousands() {
         assert_eq!([0_u32, 999, 1_000, 1_048_576].map(count), ["0", "999", "1,000", "1,048,576"]);
         assert_eq!(squares(1), "1 square");
+    }
+
+    #[test]
+    fn sizes_have_a_unit_that_suits_them() {
+        assert_eq!([900, 20_480, 1_048_576, 33_554_432].map(size), ["900 bytes", "20 KiB", "1 MiB", "32 MiB"]);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The results of a batch as a table. The server filters, sorts and pages them; the table holds the rows around what is in sight.
 
 mod columns;
+mod scroll;
 
 use api::{ResultLine, ResultPage, ResultSort, SortOrder};
-use quilt::{Index, Square};
 
 pub use self::columns::{ATTEMPTS, COLOR, Column, DURATION, ITEM, REASON, SQUARE, STATE, Value, WORKER, sort_of};
 use crate::format;
@@ -14,21 +14,11 @@ pub const ROW_HEIGHT_PX: usize = 34;
 /// How many rows are rendered: those in sight, and some above and below.
 pub const WINDOW_ROWS: usize = 48;
 
-/// How many of those are above what is in sight.
-const ROWS_ABOVE: usize = 12;
-
-/// The window moves by this many rows at a time.
-const WINDOW_STEP_ROWS: usize = 8;
-
 /// How many rows are loaded at once.
 const PAGE_ROWS: usize = 100;
 
 /// How many rows are in memory, at most.
 const MAX_LOADED_ROWS: usize = 1_000;
-
-/// The height of the largest table, in CSS pixels. Browsers limit heights, the lowest limit being near 17.8 million. In a higher table a
-/// pixel stands for more than its share of a row.
-const MAX_HEIGHT_PX: u64 = 16_000_000;
 
 /// Encodes a text for the query of a URL. A browser has the tables for that itself.
 pub type Encode = fn(&str) -> String;
@@ -68,6 +58,8 @@ pub struct Table {
     chunks: Vec<Chunk>,
     /// How many rows there are to show. With a filter, those that are known so far.
     len: usize,
+    /// What follows the number in cursors of the present order, so that the server refuses them once the order is another.
+    order: String,
     /// With a filter, the cursor after the known rows, if more may follow.
     next: Option<String>,
     /// How many rows match, if that is known.
@@ -76,6 +68,11 @@ pub struct Table {
     searched: u32,
     /// The first row to render.
     first: usize,
+}
+
+/// The number of squares before a cursor.
+fn rank_of(cursor: &str) -> u32 {
+    cursor.split('.').next().and_then(|rank| rank.parse().ok()).unwrap_or_default()
 }
 
 impl Table {
@@ -96,6 +93,7 @@ impl Table {
             generation: 0,
             chunks: Vec::new(),
             len: 0,
+            order: String::new(),
             next: None,
             matching: None,
             searched: 0,
@@ -140,7 +138,7 @@ impl Table {
                 None => Some((self.len, self.next.clone()?)),
             };
         }
-        // Without a filter, the number of a row is its cursor.
+        // Without a filter, the number of a row and the order are its cursor.
         let row = match self.is_stale {
             true => self.first,
             false => {
@@ -151,7 +149,8 @@ impl Table {
         let start = row - row % PAGE_ROWS;
         // A page of large rows ends early.
         let start = if self.is_stale || self.row(start).is_none() { start } else { row };
-        Some((start, if start == 0 { String::new() } else { start.to_string() }))
+        let order = if self.is_stale { "" } else { &*self.order };
+        Some((start, if start == 0 { String::new() } else { start.to_string() + order }))
     }
 
     /// Adds the response to the present request.
@@ -159,6 +158,7 @@ impl Table {
         let Some((first, cursor)) = self.wanted() else { return };
         if std::mem::take(&mut self.is_stale) {
             self.chunks.clear();
+            self.order.clear();
             self.used = self.columns.iter().map(|_| false).collect();
             self.matching = None;
             self.generation += 1;
@@ -166,30 +166,58 @@ impl Table {
         let ResultPage { rows, next, matching, searched } = page;
         self.note_used(&rows);
         self.matching = matching.or(self.matching);
-        let (len, is_filtered) = (rows.len(), self.is_filtered());
-        match self.chunks.iter_mut().find(|chunk| chunk.first == first && chunk.len == len) {
-            Some(dropped) => dropped.rows = rows,
-            None => {
-                if is_filtered {
-                    // If these rows were known before, the squares have changed: what follows them is loaded again.
-                    self.chunks.retain(|chunk| chunk.first < first);
-                    (self.len, self.next, self.searched) = (first + len, next, searched);
-                    if self.next.is_none() {
-                        self.matching = u32::try_from(self.len).ok();
-                    }
-                } else {
-                    self.chunks.retain(|chunk| chunk.first != first);
-                    (self.len, self.next) = (self.matching.unwrap_or_default() as usize, None);
+        if let Some((_, order)) = next.as_deref().and_then(|next| next.split_at_checked(next.find('.')?)) {
+            self.order = order.into();
+        }
+        if let Err(rows) = self.restore(first, rows, next.as_deref()) {
+            let len = rows.len();
+            if self.is_filtered() {
+                // If these rows were known before, the squares have changed: what follows them is loaded again.
+                self.chunks.retain(|chunk| chunk.first < first);
+                (self.len, self.next, self.searched) = (first + len, next, searched);
+                if self.next.is_none() {
+                    self.matching = u32::try_from(self.len).ok();
                 }
-                if len > 0 {
-                    self.chunks.push(Chunk { first, cursor, len, rows });
-                }
+            } else {
+                self.chunks.retain(|chunk| chunk.first != first);
+                (self.len, self.next) = (self.matching.unwrap_or_default() as usize, None);
+            }
+            if len > 0 {
+                self.chunks.push(Chunk { first, cursor, len, rows });
             }
         }
         if self.first >= self.len && self.next.is_none() {
             self.first = 0;
         }
         self.drop_distant(first);
+    }
+
+    /// Puts rows that were dropped back. Returns them if they are others than before.
+    ///
+    /// A text search may go on for longer than before, or for less: then the rest of the rows stays dropped, with a cursor of its own.
+    fn restore(&mut self, first: usize, mut rows: Vec<ResultLine>, next: Option<&str>) -> Result<(), Vec<ResultLine>> {
+        let is_search = !self.text.is_empty();
+        let following = self.chunks.iter().filter(|chunk| chunk.first > first).min_by_key(|chunk| chunk.first);
+        let following = following.map(|chunk| &*chunk.cursor).or(self.next.as_deref()).map(rank_of);
+        let Some(chunk) = self.chunks.iter_mut().find(|chunk| chunk.first == first) else { return Err(rows) };
+        let (len, known) = (rows.len(), chunk.len);
+        match next {
+            Some(next) if is_search && len < known && following.is_none_or(|rank| rank_of(next) < rank) => {
+                if len == 0 {
+                    chunk.cursor = next.into();
+                    return Ok(());
+                }
+                (chunk.len, chunk.rows) = (len, rows);
+                let rest = Chunk { first: first + len, cursor: next.into(), len: known - len, rows: Vec::new() };
+                self.chunks.push(rest);
+            }
+            _ if len == known || is_search && len > known => {
+                rows.truncate(known);
+                chunk.rows = rows;
+            }
+            _ => return Err(rows),
+        }
+        Ok(())
     }
 
     /// Notes which columns have values.
@@ -273,45 +301,6 @@ impl Table {
     #[must_use]
     pub fn text(&self, row: &ResultLine, place: usize) -> String {
         self.columns.get(place).map_or(String::new(), |column| columns::text(row, place, column))
-    }
-
-    /// How far below the start of the table a row begins, in pixels.
-    #[must_use]
-    pub fn top_of(&self, row: usize) -> usize {
-        let (row, len) = (row as u64, self.len.max(1) as u64);
-        // At most `MAX_HEIGHT_PX`.
-        (row * (len * ROW_HEIGHT_PX as u64).min(MAX_HEIGHT_PX) / len) as usize
-    }
-
-    /// The height of the rows after the window, in pixels.
-    #[must_use]
-    pub fn space_below(&self) -> usize {
-        let rendered = self.window().len() * ROW_HEIGHT_PX;
-        self.top_of(self.len).saturating_sub(self.top_of(self.first) + rendered)
-    }
-
-    /// The first row to render when the table is scrolled by `top` pixels. It stays where it is for small moves.
-    #[must_use]
-    pub fn first_at(&self, top: usize) -> usize {
-        let height = self.top_of(self.len).max(1) as u64;
-        let at_top = (top as u64 * self.len as u64 / height) as usize;
-        // The last window is full: a shorter one would move the end of the table, and with it the window.
-        let wanted = at_top.saturating_sub(ROWS_ABOVE).min(self.len.saturating_sub(WINDOW_ROWS));
-        if wanted.abs_diff(self.first) >= WINDOW_STEP_ROWS || wanted == 0 { wanted } else { self.first }
-    }
-
-    /// How far to scroll, in pixels, to bring the row of a square into sight; `None` if it is not known where that is.
-    #[must_use]
-    pub fn scroll_to(&self, square: Square, index: Index) -> Option<usize> {
-        let is_row = |row: &ResultLine| (row.row, row.column) == (square.row.into(), square.column.into());
-        let loaded = self.chunks.iter().find_map(|chunk| Some(chunk.first + chunk.rows.iter().position(is_row)?));
-        let row = loaded.or_else(|| match self.sort {
-            _ if self.is_filtered() => None,
-            None | Some((ResultSort::Square, SortOrder::Ascending)) => Some(index.0 as usize),
-            Some((ResultSort::Square, SortOrder::Descending)) => self.len.checked_sub(index.0 as usize + 1),
-            Some(_) => None,
-        })?;
-        (row < self.len).then(|| self.top_of(row.saturating_sub(3)))
     }
 
     /// What is known of the number of rows, for a batch of so many tasks.

@@ -248,14 +248,16 @@ mod tests {
 
     use super::*;
 
-    fn quilt() -> Quilt {
+    pub(super) fn launched() -> Launched {
         let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-        let grid = Grid::new(2, 2).expect("small");
-        let spec = BatchSpec::new(work, grid, 1);
-        Quilt::new(Launched::new(spec, Timestamp(1)))
+        Launched::new(BatchSpec::new(work, Grid::new(2, 2).expect("small"), 1), Timestamp(1))
     }
 
-    fn viewer() -> Viewer {
+    fn quilt() -> Quilt {
+        Quilt::new(launched())
+    }
+
+    pub(super) fn viewer() -> Viewer {
         Viewer::new(&quilt().summary())
     }
 
@@ -271,13 +273,10 @@ mod tests {
         Event::Attempted { lap: 1, worker: "a".into(), runs: vec![run] }
     }
 
-    fn settled(position: u32) -> Event {
+    pub(super) fn settled(position: u32) -> Event {
         let outcome = Outcome::Done(Color::from_rgb(position));
-        Event::Settled {
-            lap: 1,
-            at: Timestamp(2),
-            settlements: vec![Settlement { position: Position(position), outcome }],
-        }
+        let settlements = vec![Settlement { position: Position(position), outcome }];
+        Event::Settled { lap: 1, at: Timestamp(10 + u64::from(position)), settlements }
     }
 
     fn delta(from: u64, position: u32) -> ServerFrame {

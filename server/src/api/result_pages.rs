@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use ::api::{ResultSort, SortOrder};
 use engine::JournalError;
-use quilt::{Index, Step};
+use quilt::{Index, Offset};
 
 use super::formats::Row;
 use super::selection::Selection;
@@ -41,32 +42,70 @@ impl SearchBudget {
     }
 }
 
+/// An order of squares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ordering {
+    pub(super) sort: ResultSort,
+    pub(super) order: SortOrder,
+    /// The events from which the order is derived, so that a cursor is refused after another lap. `None` for reading order.
+    pub(super) offset: Option<Offset>,
+}
+
 /// Where a page starts: how many squares of the order come before it.
 ///
-/// Its text is that number. In an order that is derived from the end of a lap, the step of the batch follows, so that a cursor is refused
-/// when another lap has changed the order.
+/// Its text has the number, the value that the squares are sorted by, the direction, and the offset if there is one: `100.duration.desc.93`. A
+/// number alone is a number of squares to skip, in whatever order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cursor {
     pub(super) rank: u32,
-    pub(super) step: Option<Step>,
+    pub(super) ordering: Option<Ordering>,
 }
 
 impl Cursor {
     /// Parses a cursor. `None` if no page has returned it.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        match text.split_once('.') {
-            None => Some(Self { rank: text.parse().ok()?, step: None }),
-            Some((rank, step)) => Some(Self { rank: rank.parse().ok()?, step: Some(Step(step.parse().ok()?)) }),
+        let (rank, ordering) = match text.split_once('.') {
+            None => (text, None),
+            Some((rank, ordering)) => (rank, Some(Ordering::parse(ordering)?)),
+        };
+        Some(Self { rank: rank.parse().ok()?, ordering })
+    }
+
+    /// Checks that the cursor is one of a query with this order.
+    pub(super) fn check(self, sort: ResultSort, order: SortOrder) -> Result<(), String> {
+        match self.ordering {
+            Some(of) if (of.sort, of.order) != (sort, order) => Err(format!(
+                "after is '{self}', a cursor of sort={} and order={}, but this request has sort={} and order={}. Repeat the sort and order \
+                 of the request that returned the cursor, or leave out after to start at the first page",
+                of.sort.as_str(),
+                of.order.as_str(),
+                sort.as_str(),
+                order.as_str(),
+            )),
+            _ => Ok(()),
         }
+    }
+}
+
+impl Ordering {
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (sort, order) = (parts.next()?, parts.next()?);
+        let sort = ResultSort::ALL.into_iter().find(|known| known.as_str() == sort)?;
+        let order = SortOrder::ALL.into_iter().find(|known| known.as_str() == order)?;
+        let offset = parts.next().map(|offset| offset.parse().map(Offset)).transpose().ok()?;
+        // Only reading order is not derived from a offset.
+        let is_complete = parts.next().is_none() && offset.is_some() != (sort == ResultSort::Square);
+        is_complete.then_some(Self { sort, order, offset })
     }
 }
 
 impl std::fmt::Display for Cursor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.step {
-            None => write!(f, "{}", self.rank),
-            Some(Step(step)) => write!(f, "{}.{step}", self.rank),
-        }
+        write!(f, "{}", self.rank)?;
+        let Some(Ordering { sort, order, offset }) = self.ordering else { return Ok(()) };
+        write!(f, ".{}.{}", sort.as_str(), order.as_str())?;
+        offset.map_or(Ok(()), |Offset(offset)| write!(f, ".{offset}"))
     }
 }
 
@@ -255,11 +294,36 @@ mod tests {
 
     #[test]
     fn cursors_are_texts() {
-        for text in ["0", "20480", "7.93"] {
+        for text in ["0", "20480", "7.square.asc", "7.square.desc", "7.duration.desc.93"] {
             assert_eq!(Cursor::parse(text).map(|cursor| cursor.to_string()).as_deref(), Some(text));
         }
-        for text in ["", "x", "-1", "1.", ".1", "4294967296", "1.2.3"] {
+        for text in [
+            "",
+            "x",
+            "-1",
+            "1.",
+            ".1",
+            "4294967296",
+            "1.2",
+            "1.square",
+            "1.square.asc.3",
+            "1.state.asc",
+            "1.state.up.3",
+            "1.state.asc.3.4",
+        ] {
             assert_eq!(Cursor::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_belongs_to_its_order() {
+        use ::api::{ResultSort::Duration, ResultSort::Square, SortOrder::Ascending, SortOrder::Descending};
+        let check = |text: &str, sort, order| Cursor::parse(text).expect("a cursor").check(sort, order);
+        assert_eq!(check("7.duration.desc.93", Duration, Descending), Ok(()));
+        assert_eq!(check("7", Duration, Descending), Ok(()), "a number of squares to skip");
+        for (sort, order) in [(Duration, Ascending), (Square, Descending)] {
+            let reason = check("7.duration.desc.93", sort, order).expect_err("another order");
+            assert!(reason.contains("'7.duration.desc.93', a cursor of sort=duration and order=desc"), "{reason}");
         }
     }
 }

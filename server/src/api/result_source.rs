@@ -7,10 +7,10 @@ use ::api::{ResultSort, SortOrder};
 use axum::http::StatusCode;
 use engine::work::Column;
 use engine::{AttemptIndex, Engine, Items, JournalError, LiveBatch, SortedSquares};
-use quilt::{Index, Step};
+use quilt::Index;
 
 use super::formats::{Row, RowAttempt};
-use super::result_pages::Source;
+use super::result_pages::{Ordering, Source};
 use super::selection::Selection;
 use crate::problem::Problem;
 
@@ -27,8 +27,6 @@ pub(super) struct ResultSource {
     attempts: Option<Arc<AttemptIndex>>,
     sorted: Option<Arc<SortedSquares>>,
     is_descending: bool,
-    /// The step as of which the squares are sorted.
-    pub(super) step: Option<Step>,
 }
 
 impl ResultSource {
@@ -37,20 +35,18 @@ impl ResultSource {
         let columns = engine.registry().kind(&batch.spec().work.kind).map(|kind| kind.columns()).unwrap_or_default();
         let items = engine.items(&batch).await?;
         let attempts = if attempts { engine.attempt_index(&batch).await? } else { None };
-        Ok(Self { engine, batch, columns, items, attempts, sorted: None, is_descending: false, step: None })
+        Ok(Self { engine, batch, columns, items, attempts, sorted: None, is_descending: false })
     }
 
     /// Sorts the squares. Returns an error if the batch is still running, save for reading order.
-    pub(super) async fn sort(&mut self, sort: ResultSort, order: SortOrder) -> Result<(), Problem> {
+    pub(super) async fn sort(&mut self, sort: ResultSort, order: SortOrder) -> Result<Ordering, Problem> {
         self.is_descending = order == SortOrder::Descending;
         let by: fn(&AttemptIndex) -> Arc<SortedSquares> = match sort {
-            ResultSort::Square => return Ok(()),
+            ResultSort::Square => return Ok(Ordering { sort, order, offset: None }),
             ResultSort::State => AttemptIndex::by_state,
             ResultSort::Duration => AttemptIndex::by_duration,
             ResultSort::Attempts => AttemptIndex::by_attempts,
         };
-        // Read before the index, so that a lap that starts in between is noticed.
-        let step = self.batch.folded().quilt.step();
         let index = self.engine.attempt_index(&self.batch).await?.ok_or_else(|| {
             let detail = format!(
                 "this batch is still running; its results can be sorted by {} once it has ended, and by square at any time",
@@ -58,13 +54,14 @@ impl ResultSource {
             );
             Problem::new(StatusCode::CONFLICT, "batch-not-over", detail)
         })?;
+        let offset = index.offset();
         // Sorting a million squares is CPU-bound.
         let sorted = tokio::task::spawn_blocking(move || by(&index)).await.map_err(|error| {
             tracing::error!(%error, "results could not be sorted");
             Problem::internal()
         })?;
-        (self.sorted, self.step) = (Some(sorted), Some(step));
-        Ok(())
+        self.sorted = Some(sorted);
+        Ok(Ordering { sort, order, offset: Some(offset) })
     }
 
     /// How many squares a writer gets at once.

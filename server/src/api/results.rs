@@ -85,13 +85,14 @@ pub(super) async fn results(
         return Err(invalid(format!("limit must be at most {MAX_PAGE_ROWS} for a page, not {limit}")));
     }
     let cursor = match &query.after {
-        None => Cursor { rank: 0, step: None },
+        None => Cursor { rank: 0, ordering: None },
         Some(text) => Cursor::parse(text).ok_or_else(|| {
             invalid(format!(
                 "after must be a cursor that an earlier page has returned, or a number of squares, not '{text}'"
             ))
         })?,
     };
+    cursor.check(query.sort.unwrap_or(ResultSort::Square), query.order.unwrap_or_default()).map_err(invalid)?;
     let permit = Arc::clone(&state.journals).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::too_many_journals(MAX_JOURNAL_READERS))?;
     let batch = state.engine.open(id).await?.ok_or_else(Problem::no_such_batch)?;
@@ -115,17 +116,19 @@ async fn page(
     cursor: Cursor,
     format: ResultFormat,
 ) -> Result<Response, Problem> {
-    source.sort(query.sort.unwrap_or(ResultSort::Square), query.order.unwrap_or_default()).await?;
-    if cursor.step.is_some_and(|step| source.step != Some(step)) {
-        let detail = "the order of the results has changed since the cursor in after was returned, because the batch has run again or \
-                      sort is another; start again without after";
+    let ordering = source.sort(query.sort.unwrap_or(ResultSort::Square), query.order.unwrap_or_default()).await?;
+    if cursor.ordering.is_some_and(|of_cursor| of_cursor != ordering) {
+        let detail = format!(
+            "the order of the results has changed since the cursor '{cursor}' was returned, because the batch has run again; start again \
+             without after"
+        );
         return Err(Problem::new(StatusCode::CONFLICT, "results-changed", detail));
     }
     let limit = query.limit.unwrap_or(DEFAULT_PAGE_ROWS) as usize;
     let Page { rows, next, found } = read_page(&source, selection, cursor.rank, limit, SearchBudget::start()).await?;
     let matching = selection.count(&source.batch.folded().quilt).or(found);
     let searched = next.unwrap_or_else(|| source.len());
-    let next = next.map(|rank| Cursor { rank, step: source.step }.to_string());
+    let next = next.map(|rank| Cursor { rank, ordering: Some(ordering) }.to_string());
     let failed = |error: std::io::Error| {
         tracing::error!(%error, "a page of results cannot be written");
         Problem::internal()

@@ -27,11 +27,16 @@ pub(crate) const CONCURRENCY: &str = "concurrency";
 pub(crate) const TOLERATED: &str = "tolerated_percent";
 pub(crate) const DEADLINE: &str = "deadline_s";
 
+/// A time in seconds, as in a number field.
+pub(crate) fn seconds(millis: u32) -> String {
+    plain(f64::from(millis) / 1_000.0)
+}
+
 /// The fields, in order.
 pub(crate) fn limit_fields(limits: &Limits) -> Vec<LimitField> {
-    let seconds = |millis: u32| f64::from(millis) / 1_000.0;
     let attempts = quilt::spec::DEFAULT_ATTEMPTS.min(limits.attempts).to_string();
-    let timeout = plain(seconds(quilt::spec::DEFAULT_TIMEOUT_MS.min(limits.timeout_ms)));
+    let timeout = seconds(quilt::spec::DEFAULT_TIMEOUT_MS.min(limits.timeout_ms));
+    let most = |millis: u32| f64::from(millis) / 1_000.0;
     let rule = |min, max, is_whole| NumberRule { min, max, is_whole };
     vec![
         LimitField {
@@ -50,7 +55,7 @@ pub(crate) fn limit_fields(limits: &Limits) -> Vec<LimitField> {
             unit: "s",
             empty: format!("Default: {timeout}"),
             value: timeout,
-            rule: rule(0.001, seconds(limits.timeout_ms), false),
+            rule: rule(0.001, most(limits.timeout_ms), false),
         },
         LimitField {
             name: CONCURRENCY,
@@ -77,7 +82,7 @@ pub(crate) fn limit_fields(limits: &Limits) -> Vec<LimitField> {
             unit: "s",
             empty: "no limit".into(),
             value: String::new(),
-            rule: rule(0.001, seconds(limits.deadline_ms), false),
+            rule: rule(0.001, most(limits.deadline_ms), false),
         },
     ]
 }

@@ -19,7 +19,7 @@ use quilt::Limits;
 use quilt::spec::MAX_TITLE;
 use serde_json::{Map, Number, Value, json};
 
-pub(crate) use limits::{LimitField, limit_fields};
+pub(crate) use limits::{LimitField, limit_fields, seconds};
 pub(super) use number::to_parameter;
 pub(crate) use number::{NumberRule, percent, plain};
 pub(super) use refusal::{of_launch, sentence};
@@ -142,8 +142,9 @@ impl Fields<'_> {
 
     fn title(&self) -> Result<Option<String>, Invalid> {
         let Some(title) = self.text("title") else { return Ok(None) };
-        if title.len() > MAX_TITLE {
-            let reason = format!("Title must have at most {MAX_TITLE} bytes, not {}.", title.len());
+        let characters = title.chars().count();
+        if characters > MAX_TITLE {
+            let reason = format!("Title must have at most {MAX_TITLE} characters, not {characters}.");
             return Err(Invalid::new("title", reason));
         }
         Ok(Some(title.into()))
@@ -208,10 +209,7 @@ impl Fields<'_> {
                 range(least.and_then(convert), most.and_then(convert), of_preset)
             }
             FieldKind::Choice(_) | FieldKind::Text { .. } => self.text(name).map(Into::into),
-            FieldKind::Lines { .. } => self.text(name).map(|text| {
-                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-                lines.map(Value::from).collect()
-            }),
+            FieldKind::Lines { .. } => self.text(name).map(|text| lines_of(text).map(Value::from).collect()),
             // A file is not among the text fields.
             FieldKind::File { .. } => None,
         })
@@ -250,6 +248,11 @@ fn range(least: Option<f64>, most: Option<f64>, of_preset: Option<&Value>) -> Op
         (None, Some(most)) => (end(0).unwrap_or(most).min(most), most),
     };
     Some(json!([number::json_number(least), number::json_number(most)]))
+}
+
+/// The items in a text that was typed: its lines without blanks around them, but not the empty ones. A carriage return ends a line in browsers.
+pub(super) fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty())
 }
 
 /// Parses a number from a field that may be empty.
@@ -333,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_field_the_limit_and_the_value() {
-        let long = "x".repeat(501);
+        let long = "é".repeat(501);
         for (posted, field, reason) in [
             (("attempts", "21"), "attempts", "Enter a whole number from 1 to 20, not \"21\"."),
             (("timeout_s", "0"), "timeout_s", "Enter a number from 0.001 to 3600, not \"0\"."),
@@ -344,7 +347,7 @@ mod tests {
                 "parameters.failure_rate",
                 "Enter a number from 0 to 100, not \"150\".",
             ),
-            (("title", &long), "title", "Title must have at most 500 bytes, not 501."),
+            (("title", &long), "title", "Title must have at most 500 characters, not 501."),
         ] {
             assert_eq!(request_of(&[("preset", "0"), posted]), Err(Invalid::new(field, reason)));
         }

@@ -46,6 +46,7 @@ fn of_spec(form: &Form, limits: &Limits, error: &SpecError) -> Option<Invalid> {
         SpecError::OutOfRange { field, .. }
         | SpecError::NotAShare { field, .. }
         | SpecError::TooLong { field, .. }
+        | SpecError::TooManyCharacters { field, .. }
         | SpecError::NotALine { field }
         | SpecError::Missing { field } => *field,
         SpecError::TooManySquares { .. } | SpecError::OtherShape { .. } => "rows",

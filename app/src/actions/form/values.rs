@@ -6,8 +6,9 @@ use engine::work::{Example, FieldKind, Form};
 use quilt::{BatchSpec, Tolerance};
 use serde_json::Value;
 
-use super::number::{percent, plain, typed};
-use super::{PARAMETER_PREFIX, limits};
+use super::limits::{self, seconds};
+use super::number::{percent, typed};
+use super::{PARAMETER_PREFIX, PRESET};
 
 /// Texts by the names of fields. A field without one has its initial value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,7 +44,6 @@ impl Values {
             // An absent parameter is an empty field, and not the initial value.
             values.insert(name, text.unwrap_or_default());
         }
-        let seconds = |millis: u32| plain(f64::from(millis) / 1_000.0);
         let tolerated = match spec.tolerated_failures {
             Some(Tolerance::Share(share)) => Some(percent(share)),
             Some(Tolerance::Count(_)) | None => None,
@@ -60,6 +60,16 @@ impl Values {
         ];
         values.extend(limits.map(|(name, text)| (name.to_owned(), text.unwrap_or_default())));
         Self(values)
+    }
+
+    /// What was typed into a form.
+    pub(crate) fn of_fields(fields: HashMap<String, String>) -> Self {
+        Self(fields)
+    }
+
+    /// The chosen preset, if the form was posted with one.
+    pub(crate) fn preset(&self) -> Option<&str> {
+        self.0.get(PRESET).map(String::as_str)
     }
 
     /// The text of a field, or its initial value.

@@ -68,11 +68,11 @@ fn Reason(reason: String) -> impl IntoView {
                         <summary>"With other limits"</summary>
                         <label>
                             "Max attempts per task "
-                            <input type="number" name="command[attempts]" min="1" max="20" placeholder="as before" />
+                            <input type="number" name="command[attempts]" min="1" max=batch.max_attempts placeholder="as before" />
                         </label>
                         <label>
                             "Timeout per attempt, in seconds "
-                            <input type="number" name="command[timeout_s]" min="0.001" max="3600" step="any" placeholder="as before" />
+                            <input type="number" name="command[timeout_s]" min="0.001" max=batch.max_timeout_s step="any" placeholder="as before" />
                         </label>
                     </details>
                 </CommandForm>

@@ -23,8 +23,8 @@ pub(super) struct Results {
     batch: Batch,
     /// Why loading failed; empty if it succeeded.
     pub(super) failure: RwSignal<String>,
-    /// Incremented after rows were loaded that are neither sorted nor filtered.
-    pub(super) loaded: RwSignal<u32>,
+    /// Whether rows were ever loaded.
+    pub(super) loaded: RwSignal<bool>,
     /// Counts the keys that were pressed in the search field.
     typed: RwSignal<u32>,
 }
@@ -37,7 +37,7 @@ impl Results {
             table: Shared::new(Table::new(columns, encode)),
             batch,
             failure: RwSignal::new(String::new()),
-            loaded: RwSignal::new(0),
+            loaded: RwSignal::new(false),
             typed: RwSignal::new(0),
         };
         let is_open = batch.view.is_results_open;
@@ -49,11 +49,11 @@ impl Results {
         let page = use_document(path, text(String::new));
         effect(move || match page.get::<ResultPage>() {
             Some(Ok(page)) => {
-                let is_first = results.with_untracked(|table| table.is_stale() && table.selections() == 0);
+                let is_first = results.with_untracked(|table| table.generation() == 0);
                 results.update(|table| table.receive(page));
                 results.failure.set(String::new());
                 if is_first {
-                    results.loaded.update(|loaded| *loaded += 1);
+                    results.loaded.set(true);
                 }
             }
             Some(Err(error)) => results.failure.set(error.to_string()),

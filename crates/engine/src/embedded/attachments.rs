@@ -34,6 +34,15 @@ pub(super) fn read_input(connection: &Connection, record: &Record) -> Result<Opt
     if is_expected && is_intact { Ok(Some(input.into())) } else { Err(Failure::checksum(record.id, Stored::Input)) }
 }
 
+/// The size of the input of a batch, if it has one. SQLite reads the length of a body without the body.
+pub(super) fn read_input_size(connection: &Connection, record: &Record) -> rusqlite::Result<Option<u64>> {
+    let size: Option<i64> = connection
+        .prepare_cached("SELECT length(body) FROM inputs WHERE batch = ?1")?
+        .query_row([record.key], |row| row.get(0))
+        .optional()?;
+    Ok(size.and_then(|size| size.try_into().ok()))
+}
+
 /// Stores receipts that are not stored yet. Returns the number of stored receipts.
 pub(super) fn add_receipts(connection: &Connection, record: &Record, receipts: &[Receipt]) -> rusqlite::Result<u32> {
     for receipt in receipts {

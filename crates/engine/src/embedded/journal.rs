@@ -171,6 +171,15 @@ impl Blobs for SqliteJournal {
             .await
     }
 
+    async fn input_size(&self, batch: BatchId) -> Result<Option<u64>, JournalError> {
+        self.readers
+            .read(move |connection| match Record::find(connection, batch)? {
+                Some(record) => Ok(attachments::read_input_size(connection, &record)?),
+                None => Ok(None),
+            })
+            .await
+    }
+
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
         self.readers
             .read(move |connection| match Record::find(connection, batch)? {

@@ -198,8 +198,11 @@ impl Engine {
     }
 
     async fn open_own(&self, id: BatchId, owner: OwnerId) -> Result<Arc<LiveBatch>, ControlError> {
-        let batch = self.open(id).await?.ok_or(ControlError::NotFound)?;
-        if batch.owner() == owner { Ok(batch) } else { Err(ControlError::NotOwner) }
+        // Checked first: opening the batches of others would cost memory and time.
+        if self.shared.batches.owner(id).await?.ok_or(ControlError::NotFound)? != owner {
+            return Err(ControlError::NotOwner);
+        }
+        self.open(id).await?.ok_or(ControlError::NotFound)
     }
 }
 

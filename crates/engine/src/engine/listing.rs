@@ -94,6 +94,18 @@ impl Engine {
         Ok(batches)
     }
 
+    /// The summary of a batch of an owner. `None` if there is no such batch, and for a batch of somebody else, which is not opened.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be read.
+    pub async fn own_summary(&self, id: BatchId, owner: OwnerId) -> Result<Option<Summary>, JournalError> {
+        match self.shared.batches.owner(id).await? {
+            Some(known) if known == owner => self.live_summary(id).await,
+            Some(_) | None => Ok(None),
+        }
+    }
+
     async fn summary_of(&self, item: BatchListItem) -> Result<Option<Summary>, JournalError> {
         match item.final_summary {
             Some(summary) => Ok(Some(summary)),

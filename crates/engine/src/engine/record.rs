@@ -205,6 +205,15 @@ impl Engine {
         self.shared.journal.input(id).await
     }
 
+    /// The size of that input in bytes. The input is not read.
+    ///
+    /// # Errors
+    ///
+    /// If the journal cannot be read.
+    pub async fn input_size(&self, id: BatchId) -> Result<Option<u64>, JournalError> {
+        self.shared.journal.input_size(id).await
+    }
+
     /// The receipts of the laps of a batch that crossed their finish lines, in order. `None` if there is no such batch.
     ///
     /// # Errors

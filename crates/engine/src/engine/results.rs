@@ -51,22 +51,22 @@ impl Engine {
 
     /// The last attempt of each square. `None` while the batch runs, because every attempt would change it.
     ///
-    /// The first call after the end of a lap reads the whole journal. Later ones use the same index, until another lap starts or nobody has
-    /// asked for a minute.
+    /// The first call after the end of a lap reads the whole journal. Later ones use the same index, until the journal has more events or
+    /// nobody has asked for a minute. Attempts that ran when a lap was stopped are stored after its end.
     ///
     /// # Errors
     ///
     /// If the journal cannot be read.
     pub async fn attempt_index(&self, batch: &Arc<LiveBatch>) -> Result<Option<Arc<AttemptIndex>>, JournalError> {
-        let (is_over, step, lap) = {
+        let (is_over, offset, lap) = {
             let folded = batch.folded();
-            (folded.quilt.status().is_over(), folded.quilt.step(), folded.quilt.lap_number())
+            (folded.quilt.status().is_over(), folded.offset, folded.quilt.lap_number())
         };
         if !is_over {
             return Ok(None);
         }
-        let read = || AttemptIndex::read(&*self.shared.journal, batch, lap);
-        self.shared.results.index(batch, step, read).await.map(Some)
+        let read = || AttemptIndex::read(&*self.shared.journal, batch, lap, offset);
+        self.shared.results.index(batch, offset, read).await.map(Some)
     }
 }
 

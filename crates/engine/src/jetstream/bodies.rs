@@ -133,8 +133,7 @@ pub(super) async fn fetch(
 
 /// Fetches a body by its name.
 pub(super) async fn get(stores: &Stores, batch: BatchId, name: &str) -> Result<Bytes, JournalError> {
-    let Some((id, count)) = name.split_once('/') else { return objects::get(stores, name).await };
-    let count: usize = count.parse().map_err(|_| JournalError::Corrupt(format!("the name of a body, {name}")))?;
+    let Some((id, count)) = parse_name(name)? else { return objects::get(stores, name).await };
     let parts: Vec<_> = (0..count).map(|part| get_part(stores, batch, id, part)).collect();
     let mut bytes = Vec::new();
     let mut parts = stream::iter(parts).buffered(AT_ONCE);
@@ -142,6 +141,24 @@ pub(super) async fn get(stores: &Stores, batch: BatchId, name: &str) -> Result<B
         bytes.extend_from_slice(&part);
     }
     Ok(bytes.into())
+}
+
+/// The size of a body in bytes. All of its parts but the last have the same size, so at most two of them are read.
+pub(super) async fn size(stores: &Stores, batch: BatchId, name: &str) -> Result<u64, JournalError> {
+    let Some((id, count)) = parse_name(name)? else { return objects::size(stores, name).await };
+    let part_size = async |part| Ok::<_, JournalError>(get_part(stores, batch, id, part).await?.len() as u64);
+    match count.checked_sub(1) {
+        None => Ok(0),
+        Some(0) => part_size(0).await,
+        Some(last) => Ok(part_size(0).await? * last as u64 + part_size(last).await?),
+    }
+}
+
+/// The id of a body and the number of its parts; `None` for the name of an object of version 0.1.0.
+fn parse_name(name: &str) -> Result<Option<(&str, usize)>, JournalError> {
+    let Some((id, count)) = name.split_once('/') else { return Ok(None) };
+    let count = count.parse().map_err(|_| JournalError::Corrupt(format!("the name of a body, {name}")))?;
+    Ok(Some((id, count)))
 }
 
 async fn get_part(stores: &Stores, batch: BatchId, id: &str, part: usize) -> Result<Bytes, JournalError> {

@@ -41,6 +41,9 @@ const INPUT: &str = "Quilt-Input";
 /// Header of a batch's first message with the checksum of its input.
 const INPUT_CHECKSUM: &str = "Quilt-Input-Crc32c";
 
+/// Header of the first message with the size of the input in bytes. Messages of earlier versions have none.
+const INPUT_SIZE: &str = "Quilt-Input-Size";
+
 /// Header of a batch's first message. It says that the object store of version 0.1.0 has no bodies of the batch.
 pub(super) const FORMAT: &str = "Quilt-Format";
 
@@ -136,6 +139,7 @@ impl JetStreamJournal {
         headers.insert(OWNER, owner.to_string());
         headers.insert(FORMAT, "2");
         if let Some(input) = input {
+            headers.insert(INPUT_SIZE, input.len().to_string());
             bodies::put_checksum(&mut headers, INPUT_CHECKSUM, of_input(batch, &input));
             headers.insert(INPUT, bodies::put(&self.stores, batch, &Body::of(batch, input)).await?);
         }
@@ -218,6 +222,18 @@ impl Blobs for JetStreamJournal {
                 return Ok(Some(input));
             }
             Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Input) })
+        })
+        .await
+    }
+
+    async fn input_size(&self, batch: BatchId) -> Result<Option<u64>, JournalError> {
+        self.guard(async {
+            let Some(first) = self.first(batch).await? else { return Ok(None) };
+            let Some(name) = first.headers.get(INPUT) else { return Ok(None) };
+            match first.headers.get(INPUT_SIZE).and_then(|size| size.as_str().parse().ok()) {
+                Some(size) => Ok(Some(size)),
+                None => bodies::size(&self.stores, batch, name.as_str()).await.map(Some),
+            }
         })
         .await
     }

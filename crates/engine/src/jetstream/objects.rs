@@ -1,6 +1,6 @@
 //! Bodies in the object store of version 0.1.0. They are read and deleted; new bodies are not stored here.
 
-use async_nats::jetstream::object_store::{DeleteErrorKind, GetErrorKind};
+use async_nats::jetstream::object_store::{DeleteErrorKind, GetErrorKind, InfoErrorKind};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use quilt::BatchId;
@@ -24,6 +24,18 @@ pub(super) async fn get(stores: &Stores, name: &str) -> Result<Bytes, JournalErr
         let mut bytes = Vec::new();
         object.read_to_end(&mut bytes).await.map_err(unavailable)?;
         Ok(Some(Bytes::from(bytes)))
+    };
+    while_missing(missing, || retry(&read)).await
+}
+
+/// The size of an object in bytes.
+pub(super) async fn size(stores: &Stores, name: &str) -> Result<u64, JournalError> {
+    let missing = format!("the object {name} is missing");
+    let Some(objects) = &stores.objects else { return Err(JournalError::Corrupt(missing)) };
+    let read = async || match objects.info(name).await {
+        Ok(object) => Ok(Some(object.size as u64)),
+        Err(error) if error.kind() == InfoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unavailable(error)),
     };
     while_missing(missing, || retry(&read)).await
 }

@@ -25,6 +25,9 @@ pub trait Blobs: Send + Sync + 'static {
     /// The input that a batch was launched with.
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError>;
 
+    /// The size of that input in bytes, found without reading the input.
+    async fn input_size(&self, batch: BatchId) -> Result<Option<u64>, JournalError>;
+
     /// The details in a range of squares, in the order of the squares. Squares without a detail are skipped.
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError>;
 }

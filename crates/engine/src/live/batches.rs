@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use quilt::{BatchId, Event, Quilt, Receipt, Status};
+use quilt::{BatchId, Event, OwnerId, Quilt, Receipt, Status};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -56,6 +56,20 @@ impl LiveBatches {
         drop(held);
         self.forget_unheld(slot);
         loaded
+    }
+
+    /// The owner of a batch, or `None` if the id is unknown. A batch that is not in memory is not loaded.
+    pub(crate) async fn owner(&self, id: BatchId) -> Result<Option<OwnerId>, JournalError> {
+        let slot = self.slots().get(&id).cloned();
+        // Locked while the batch is loaded, which takes longer than asking the journal.
+        let live = slot.and_then(|slot| slot.try_lock().ok()?.upgrade());
+        if let Some(batch) = live.filter(|batch| !batch.removed.is_cancelled()) {
+            return Ok(Some(batch.owner));
+        }
+        match self.journal.find(id).await {
+            Err(JournalError::Removed) => Ok(None),
+            found => Ok(found?.map(|found| found.owner)),
+        }
     }
 
     /// Drops batches that have not been opened recently.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use quilt::BatchId;
 use quilt::wire::spec_bytes;
-use quilt::{BatchId, Step};
 use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use super::index::{AttemptIndex, BYTES_PER_SQUARE};
 use super::items::Items;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Offset};
 use crate::live::LiveBatch;
 
 /// How long an entry stays in memory after its last use.
@@ -26,8 +26,8 @@ const BATCH_BYTES_PER_SQUARE: usize = 16;
 /// How many entries are computed at the same time. Each reads a whole journal or a whole input.
 const MAX_CONCURRENT_BUILDS: usize = 2;
 
-/// The index as of a step of the batch. A later lap has another step, and so an index of its own.
-type IndexAtStep = (Step, Arc<OnceCell<Arc<AttemptIndex>>>);
+/// The index as of an offset of the journal. Attempts may follow the end of a lap, so the state of the batch does not tell indexes apart.
+type IndexAt = (Offset, Arc<OnceCell<Arc<AttemptIndex>>>);
 
 /// The memory of a batch without its squares and its specification, in bytes.
 const ENTRY_BYTES: usize = 4 << 10;
@@ -36,7 +36,7 @@ const ENTRY_BYTES: usize = 4 << 10;
 pub(crate) struct CachedResults {
     batch: Arc<LiveBatch>,
     items: OnceCell<Arc<Items>>,
-    index: Mutex<Option<IndexAtStep>>,
+    index: Mutex<Option<IndexAt>>,
     /// The size of its specification, in bytes.
     spec_bytes: usize,
 }
@@ -53,12 +53,12 @@ impl CachedResults {
         ENTRY_BYTES + self.spec_bytes + squares * (BATCH_BYTES_PER_SQUARE + BYTES_PER_SQUARE) + items
     }
 
-    /// The place of the index as of a step.
-    fn index_at(&self, step: Step) -> Arc<OnceCell<Arc<AttemptIndex>>> {
+    /// The place of the index as of an offset.
+    fn index_at(&self, offset: Offset) -> Arc<OnceCell<Arc<AttemptIndex>>> {
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, cell) = match index.take() {
-            Some((known, cell)) if known == step => index.insert((known, cell)),
-            _ => index.insert((step, Arc::default())),
+            Some((known, cell)) if known == offset => index.insert((known, cell)),
+            _ => index.insert((offset, Arc::default())),
         };
         Arc::clone(cell)
     }
@@ -117,17 +117,17 @@ impl ResultCache {
         entry.items.get_or_try_init(load).await.cloned()
     }
 
-    /// The index of a batch as of a step, made at most once at the same time.
+    /// The index of a batch as of an offset of its journal, made at most once at the same time.
     pub(crate) async fn index<F>(
         &self,
         batch: &Arc<LiveBatch>,
-        step: Step,
+        offset: Offset,
         read: impl FnOnce() -> F,
     ) -> Result<Arc<AttemptIndex>, JournalError>
     where
         F: Future<Output = Result<AttemptIndex, JournalError>>,
     {
-        let cell = self.touch(batch).index_at(step);
+        let cell = self.touch(batch).index_at(offset);
         let read = async || {
             let _permit = self.builds.acquire().await;
             read().await.map(Arc::new)

@@ -44,6 +44,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct AttemptIndex {
     order: Order,
+    offset: Offset,
     /// By position.
     entries: Box<[Entry]>,
     workers: Box<[Box<str>]>,
@@ -53,8 +54,13 @@ pub struct AttemptIndex {
 }
 
 impl AttemptIndex {
-    /// Reads the journal of a batch up to the end of a lap.
-    pub(crate) async fn read(journal: &dyn Journal, batch: &LiveBatch, lap: u32) -> Result<Self, JournalError> {
+    /// Reads the journal of a batch until another lap starts. It has at least the events up to the offset.
+    pub(crate) async fn read(
+        journal: &dyn Journal,
+        batch: &LiveBatch,
+        lap: u32,
+        offset: Offset,
+    ) -> Result<Self, JournalError> {
         let tasks = batch.spec().grid.squares();
         let mut builder = Builder::new(tasks);
         let mut pages = journal.follow(batch.id(), Offset::default());
@@ -74,7 +80,7 @@ impl AttemptIndex {
             }
             tokio::task::yield_now().await;
         }
-        Ok(builder.finish(batch.order))
+        Ok(builder.finish(batch.order, offset))
     }
 
     /// The last attempt at the task of a square. `None` if it was never started, and for a square outside of the batch.
@@ -86,6 +92,12 @@ impl AttemptIndex {
         let entry = self.entries.get(self.order.position(index).0 as usize).filter(|entry| entry.attempt > 0)?;
         let worker = self.workers.get(usize::from(entry.worker)).map(|worker| &**worker);
         Some(IndexedAttempt { number: entry.attempt, took_ms: entry.took_ms, worker })
+    }
+
+    /// How many events of the journal it was made from. The orders of indexes with the same offset are the same, on every node.
+    #[must_use]
+    pub const fn offset(&self) -> Offset {
+        self.offset
     }
 
     /// The squares by state: done, failed, not run. CPU-bound on the first call.
@@ -199,9 +211,10 @@ impl Builder {
         }
     }
 
-    fn finish(self, order: Order) -> AttemptIndex {
+    fn finish(self, order: Order, offset: Offset) -> AttemptIndex {
         AttemptIndex {
             order,
+            offset,
             entries: self.entries,
             workers: self.workers.into(),
             by_state: OnceLock::new(),
@@ -236,7 +249,7 @@ mod tests {
         assert!(builder.apply(&attempted("b", vec![run(1, 1, 2, 4)]), 1));
         let next = Event::LapStarted { lap: 2, at: Timestamp(9), set: LapSet::Failed, limits: None };
         assert!(!builder.apply(&next, 1) && builder.apply(&next, 2));
-        let index = builder.finish(Order::new(TaskOrder::Input, 1, 6));
+        let index = builder.finish(Order::new(TaskOrder::Input, 1, 6), Offset::default());
         let attempt = |index: &AttemptIndex, square| {
             index
                 .attempt(Index(square))
@@ -262,7 +275,7 @@ mod tests {
             0..10 => SquareState::Failed("no"),
             _ => SquareState::NotRun,
         });
-        let index = builder.finish(order);
+        let index = builder.finish(order, Offset::default());
         assert!((0..1_000).all(|square| index.attempt(Index(square)).is_some_and(|it| it.took_ms == square)));
         assert_eq!(ranks(&index.by_duration(), false), (0..1_000).collect::<Vec<u32>>());
         let by_state = ranks(&index.by_state(), false);
@@ -275,7 +288,7 @@ mod tests {
         let mut builder = Builder::new(3);
         builder.record(0, &run(2, u32::MAX, 1, 5));
         builder.record(0, &run(u32::MAX, 5, 1, 5));
-        let index = builder.finish(Order::new(TaskOrder::Input, 1, 3));
+        let index = builder.finish(Order::new(TaskOrder::Input, 1, 3), Offset::default());
         assert_eq!(index.attempt(Index(2)).map(|attempt| attempt.took_ms), Some(5));
     }
 }

@@ -135,9 +135,12 @@ fn build(spec: &WorkSpec) -> Result<Work, String> {
 
 fn check_range(name: &str, range: Option<(u32, u32)>) -> Result<Option<(u32, u32)>, String> {
     match range {
-        Some((shortest, longest)) if shortest > longest || longest > MAX_DURATION_MS => Err(format!(
-            "{name} must be the shortest and the longest time, in this order and up to {MAX_DURATION_MS}, not [{shortest}, {longest}]"
+        Some((shortest, longest)) if shortest > longest => Err(format!(
+            "{name}: the shortest time ({shortest} ms) must not be longer than the longest time ({longest} ms)"
         )),
+        Some((_, longest)) if longest > MAX_DURATION_MS => {
+            Err(format!("{name}: the longest time must be at most {MAX_DURATION_MS} ms, not {longest} ms"))
+        }
         range => Ok(range),
     }
 }
@@ -231,8 +234,11 @@ mod tests {
             (r#"{"failure_rate": "often"}"#, "expected f64"),
             (r#"{"panic_rate": 2}"#, "panic_rate"),
             (r#"{"failure_rate": 0.6, "permanent_rate": 0.6}"#, "together"),
-            (r#"{"duration_ms": [50, 10]}"#, "duration_ms"),
-            (r#"{"duration_ms": [0, 3600001]}"#, "duration_ms"),
+            (
+                r#"{"duration_ms": [50, 10]}"#,
+                "duration_ms: the shortest time (50 ms) must not be longer than the longest time (10 ms)",
+            ),
+            (r#"{"duration_ms": [0, 3600001]}"#, "at most 3600000 ms, not 3600001 ms"),
             (r#"{"compute_ms": [50, 10]}"#, "compute_ms"),
             (r#"{"compute_ms": [0, 1], "duration_ms": [0, 1]}"#, "not both"),
             (r#"{"speed": 9}"#, "speed"),

@@ -182,6 +182,8 @@ pub struct Form {
     pub examples: Vec<Example>,
     /// The label of the advanced fields; empty for the usual one.
     pub advanced_label: &'static str,
+    /// Parameters that stand in place of fields. The form cannot be filled in with a batch that has one of them.
+    pub alternatives: &'static [&'static str],
     /// The fields in order. The name of each is the name of a parameter.
     pub fields: Vec<Field>,
 }

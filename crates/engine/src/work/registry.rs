@@ -88,11 +88,12 @@ impl Registry {
         prepared.map_err(|reason| InvalidWork::Parameters { kind: name, reason })
     }
 
-    /// The title of a batch whose request has none, cut to one line of at most [`MAX_TITLE`] bytes. See [`Kind::title`].
+    /// The title of a batch whose request has none, cut to one line of at most [`MAX_TITLE`] characters. See [`Kind::title`].
     pub(crate) fn title(&self, requested: &WorkSpec, grid: Grid, file: Option<&str>) -> Option<Box<str>> {
         let title = self.kind(&requested.kind)?.title(requested, grid, file);
-        let line: String = title.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
-        let line = line.get(..line.floor_char_boundary(MAX_TITLE))?.trim();
+        let title = title.chars().take(MAX_TITLE).map(|char| if char.is_control() { ' ' } else { char });
+        let line: String = title.collect();
+        let line = line.trim();
         (!line.is_empty()).then(|| line.into())
     }
 

@@ -283,7 +283,11 @@ async fn an_input_is_kept_with_its_batch(backend: &Backend) {
     let other = Some(Bytes::from_static(b"other"));
     let again = backend.journal.create(id(1), OWNER, launched(1), other).await;
     assert_eq!(again.expect("it answers"), Creation::Exists);
+    assert_eq!(backend.journal.input_size(id(1)).await.expect("it answers"), Some(3 << 20));
     assert_eq!(backend.journal.input(id(1)).await.expect("it answers"), Some(input));
+    for without in [2, 3] {
+        assert_eq!(backend.journal.input_size(id(without)).await.expect("it answers"), None);
+    }
     assert_eq!(backend.journal.input(id(2)).await.expect("it answers"), None);
     assert_eq!(backend.journal.input(id(3)).await.expect("it answers"), None);
 }

@@ -333,6 +333,15 @@ async fn inputs_that_version_0_1_0_stored_are_read_and_deleted_with_their_batche
     let subject = format!("quilt.journal.{}", id(1));
     let events = context.get_stream("quilt-journal").await.expect("it is there");
     let first = events.get_last_raw_message_by_subject(&subject).await.expect("it is there");
+    // Without the size in its headers, as 0.2.0 stored it.
+    let mut sizeless = async_nats::HeaderMap::new();
+    for name in ["Quilt-Owner", "Quilt-Input"] {
+        sizeless.insert(name, first.headers.get(name).expect("it is there").as_str());
+    }
+    events.purge().filter(&subject).await.expect("it is deleted");
+    let stored = context.publish_with_headers(subject.clone(), sizeless, first.payload.clone()).await;
+    stored.expect("it is sent").await.expect("it is stored");
+    assert_eq!(journal.input_size(id(1)).await.expect("it answers"), Some(300_000), "of two parts");
     events.purge().filter(&subject).await.expect("it is deleted");
     let (name, mut headers) = (format!("{}.an-id", id(1)), async_nats::HeaderMap::new());
     headers.insert("Quilt-Owner", OWNER.to_string());
@@ -342,6 +351,7 @@ async fn inputs_that_version_0_1_0_stored_are_read_and_deleted_with_their_batche
     objects.put(name.as_str(), &mut &*input).await.expect("it is stored");
     objects.put("another", &mut &b"of another batch"[..]).await.expect("it is stored");
 
+    assert_eq!(journal.input_size(id(1)).await.expect("it answers"), Some(300_000));
     assert_eq!(journal.input(id(1)).await.expect("it answers"), Some(input));
     finish(&journal, 1, Vec::new()).await;
     let bytes = engine::Retention { age: None, bytes: Some(300_000) };

@@ -313,6 +313,10 @@ impl Blobs for Endpoint {
         self.reach(self.network.journal.input(batch)).await
     }
 
+    async fn input_size(&self, batch: BatchId) -> Result<Option<u64>, JournalError> {
+        self.reach(self.network.journal.input_size(batch)).await
+    }
+
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
         self.reach(self.network.journal.details(batch, squares)).await
     }

@@ -118,6 +118,11 @@ impl Blobs for MemoryJournal {
         Ok(None)
     }
 
+    /// Nothing that runs on this has an input.
+    async fn input_size(&self, _: BatchId) -> Result<Option<u64>, JournalError> {
+        Ok(None)
+    }
+
     /// Nothing that runs on this has details.
     async fn details(&self, _: BatchId, _: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
         Ok(Vec::new())

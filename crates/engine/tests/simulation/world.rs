@@ -195,6 +195,10 @@ impl Blobs for Interface {
         self.0.journal.input(batch).await
     }
 
+    async fn input_size(&self, batch: BatchId) -> Result<Option<u64>, JournalError> {
+        self.0.journal.input_size(batch).await
+    }
+
     async fn details(&self, batch: BatchId, squares: Range<u32>) -> Result<Vec<SquareDetail>, JournalError> {
         self.0.journal.details(batch, squares).await
     }

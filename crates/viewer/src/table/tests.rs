@@ -1,10 +1,15 @@
 //! The table against a server that does what the real one does.
 
+use quilt::{Index, Square};
+
+use super::scroll::MAX_HEIGHT_PX;
 use super::*;
 
-/// Answers requests about 2,000 squares: every tenth one failed, and a search looks at 300 squares at most.
+/// Answers requests about 2,000 squares: every tenth one failed, and a search looks at some squares at most.
 struct Server {
     requests: Vec<String>,
+    /// How many squares a search looks at.
+    searched: usize,
 }
 
 const SQUARES: usize = 2_000;
@@ -27,14 +32,18 @@ impl Server {
         self.requests.push(request.into());
         let query = request.split('#').next().unwrap_or_default();
         let member = |name: &str| query.split(['?', '&']).find_map(|member| member.strip_prefix(&format!("{name}=")));
-        let start: usize = member("after").map_or(0, |after| after.parse().expect("a cursor"));
+        let start = member("after").map_or(0, rank_of) as usize;
+        let order = format!("{}.{}", member("sort").unwrap_or("square"), member("order").unwrap_or("asc"));
+        if let Some((_, of_cursor)) = member("after").and_then(|after| after.split_once('.')) {
+            assert_eq!(of_cursor, order, "a cursor of another order is refused");
+        }
         let text = member("text").map(|text| text.replace("%20", " "));
         let is_failed = member("state") == Some("failed");
         let is_reversed = member("order") == Some("desc");
         let (mut rows, mut next) = (Vec::new(), None);
         for rank in start..SQUARES {
             let line = Self::line(if is_reversed { SQUARES - 1 - rank } else { rank });
-            if rows.len() == PAGE_ROWS || (member("text").is_some() && rank == start + 300) {
+            if rows.len() == PAGE_ROWS || (member("text").is_some() && rank == start + self.searched) {
                 next = Some(rank);
                 break;
             }
@@ -50,7 +59,7 @@ impl Server {
             (None, false) => Some(2_000),
         };
         let searched = next.unwrap_or(SQUARES) as u32;
-        ResultPage { rows, next: next.map(|next| next.to_string()), matching, searched }
+        ResultPage { rows, next: next.map(|next| format!("{next}.{order}")), matching, searched }
     }
 
     /// Answers until the table wants nothing; returns how often it asked.
@@ -59,7 +68,7 @@ impl Server {
         while let Some(request) = table.request() {
             let page = self.answer(&request);
             table.receive(page);
-            assert!(self.requests.len() - before < 50, "{:?}", self.requests);
+            assert!(self.requests.len() - before < 200, "{:?}", self.requests);
         }
         self.requests.len() - before
     }
@@ -68,7 +77,7 @@ impl Server {
 fn table() -> (Server, Table) {
     let column = |name: &str, label: &str| Column { name: name.into(), label: label.into() };
     let columns = vec![column("status", "Status"), column("title", "Title")];
-    (Server { requests: Vec::new() }, Table::new(columns, |text| text.replace(' ', "%20")))
+    (Server { requests: Vec::new(), searched: 300 }, Table::new(columns, |text| text.replace(' ', "%20")))
 }
 
 fn squares(table: &Table) -> Vec<u32> {
@@ -94,7 +103,7 @@ fn rows_are_loaded_where_the_window_is() {
     assert_eq!(table.first_at(top + ROW_HEIGHT_PX), table.first());
     assert_eq!(server.serve(&mut table), 2);
     assert!(squares(&table).contains(&1_500) && squares(&table).len() == WINDOW_ROWS);
-    assert_eq!(server.requests[1], "?format=json&attempts=true&limit=100&after=1400#0");
+    assert_eq!(server.requests[1], "?format=json&attempts=true&limit=100&after=1400.square.asc#0");
     // What is loaded is not asked for again.
     table.set_first(0);
     assert_eq!(server.serve(&mut table), 0);
@@ -118,7 +127,7 @@ fn filtered_rows_follow_cursors() {
     assert_eq!(squares(&table), (0..48).map(|place| place * 10).collect::<Vec<u32>>());
     table.set_first(80);
     assert_eq!(server.serve(&mut table), 1);
-    assert_eq!(server.requests[1], "?format=json&attempts=true&limit=100&after=991&state=failed#1");
+    assert_eq!(server.requests[1], "?format=json&attempts=true&limit=100&after=991.square.asc&state=failed#1");
     assert_eq!(table.len(), 200);
     assert_eq!(squares(&table)[0], 800);
     let (square, index) = at(1_990);
@@ -166,6 +175,42 @@ fn dropped_rows_of_a_filter_are_loaded_again() {
     });
     server.serve(&mut table);
     assert_eq!(squares(&table), (0..48).map(|place| place * 10).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_search_that_takes_longer_the_second_time_keeps_all_rows() {
+    let (mut server, mut table) = table();
+    table.set_text("no luck");
+    for first in (0..200).step_by(20) {
+        table.set_first(first);
+        server.serve(&mut table);
+    }
+    assert_eq!(table.len(), 200);
+    // Less than a row, a part of a chunk, exactly one, several.
+    for searched in [7, 80, 300, 900] {
+        server.searched = searched;
+        table.chunks.iter_mut().for_each(|chunk| chunk.rows.clear());
+        for first in [60, 0, 152] {
+            table.set_first(first);
+            server.serve(&mut table);
+            assert_eq!((table.len(), table.count(2_000)), (200, "200 of 2,000 squares".into()), "{searched}");
+            let expected: Vec<u32> = (first as u32..first as u32 + 48).map(|place| place * 10).collect();
+            assert_eq!(squares(&table), expected, "{searched}");
+        }
+    }
+}
+
+#[test]
+fn pages_of_an_order_have_its_cursors() {
+    let (mut server, mut table) = table();
+    server.serve(&mut table);
+    table.sort_by(ResultSort::Square);
+    table.sort_by(ResultSort::Square);
+    server.serve(&mut table);
+    table.set_first(500);
+    server.serve(&mut table);
+    let last = server.requests.last().expect("a request");
+    assert!(last.contains("&after=500.square.desc&"), "{last}");
 }
 
 #[test]

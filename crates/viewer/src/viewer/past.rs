@@ -116,26 +116,11 @@ impl Viewer {
 #[cfg(test)]
 mod tests {
     use quilt::wire::{ServerFrame, put_framed_event};
-    use quilt::{BatchSpec, Color, Grid, Launched, Outcome, Position, Settlement, Status, Step, WorkSpec};
+    use quilt::{Position, Status, Step};
 
     use super::*;
     use crate::viewer::Received;
-    use crate::viewer::tests::attempted;
-
-    fn launched() -> Launched {
-        let work = WorkSpec { kind: "color".into(), parameters: serde_json::Map::new() };
-        Launched::new(BatchSpec::new(work, Grid::new(2, 2).expect("small"), 1), Timestamp(1))
-    }
-
-    fn viewer() -> Viewer {
-        Viewer::new(&Quilt::new(launched()).summary())
-    }
-
-    fn settled(position: u32) -> Event {
-        let outcome = Outcome::Done(Color::from_rgb(position));
-        let settlements = vec![Settlement { position: Position(position), outcome }];
-        Event::Settled { lap: 1, at: Timestamp(10 + u64::from(position)), settlements }
-    }
+    use crate::viewer::tests::{attempted, launched, settled, viewer};
 
     fn framed(events: &[Event]) -> Vec<u8> {
         let mut bytes = Vec::new();
