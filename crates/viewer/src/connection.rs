@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn only_a_lost_connection_makes_a_page_stale() {
-        for closed in [Connection::Connecting.closed(1006), Connection::Live.closed(1006), Connection::Live.closed(1012)] {
+        for closed in
+            [Connection::Connecting.closed(1006), Connection::Live.closed(1006), Connection::Live.closed(1012)]
+        {
             assert!(closed.is_stale(), "{closed:?}");
             assert!(closed.closed(1006).is_stale(), "{closed:?} stays stale while it cannot connect");
         }
