@@ -354,7 +354,7 @@ impl Channel {
         let Some(summary) = self.signals.summary.try_get_untracked().filter(|summary| !summary.status.is_over()) else {
             return;
         };
-        if matches!(self.signals.connection.get_untracked(), Connection::Reconnecting | Connection::Restarting) {
+        if self.signals.connection.get_untracked().is_stale() {
             // The page shows when it was last up to date.
             return;
         }

@@ -62,7 +62,7 @@ impl Batch {
 
     /// Whether the connection was lost, so that everything displayed is old.
     pub(crate) fn is_stale(self) -> bool {
-        matches!(self.channel.connection.get(), Connection::Reconnecting | Connection::Restarting)
+        self.channel.connection.get().is_stale()
     }
 
     /// The time of day of the last message, if the connection was lost since.

@@ -40,6 +40,13 @@ impl Connection {
         }
     }
 
+    /// Whether the connection was lost, so that everything displayed is as old as the last message. A page that has not been connected yet
+    /// shows what was rendered with it, and a deleted batch does not change any more: neither waits for anything newer.
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        matches!(self, Self::Reconnecting | Self::Restarting)
+    }
+
     /// The state after the connection closed with a WebSocket close code.
     #[must_use]
     pub const fn closed(self, code: u16) -> Self {
@@ -68,5 +75,18 @@ mod tests {
         assert_eq!(Connection::Restarting.closed(1006), Connection::Restarting);
         assert_eq!(Connection::Restarting.closed(4404), Connection::Removed);
         assert_eq!(Connection::Removed.closed(1012), Connection::Removed);
+    }
+
+    #[test]
+    fn only_a_lost_connection_makes_a_page_stale() {
+        for closed in
+            [Connection::Connecting.closed(1006), Connection::Live.closed(1006), Connection::Live.closed(1012)]
+        {
+            assert!(closed.is_stale(), "{closed:?}");
+            assert!(closed.closed(1006).is_stale(), "{closed:?} stays stale while it cannot connect");
+        }
+        for current in [Connection::Connecting, Connection::Live, Connection::Live.closed(4404)] {
+            assert!(!current.is_stale(), "{current:?}");
+        }
     }
 }

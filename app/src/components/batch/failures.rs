@@ -4,7 +4,7 @@ use leptos::prelude::*;
 use viewer::format;
 
 use crate::components::forms::{CommandForm, Place, Refusal, Submit};
-use crate::components::shared::{Each, When, each, flag, keys, on, text};
+use crate::components::shared::{Each, When, each, flag, keys, memo_text, on, text};
 use crate::live::{Batch, use_batch};
 
 /// The maximum number of reasons in the list.
@@ -15,7 +15,18 @@ const MAX_REASONS: usize = 12;
 pub(crate) fn Failures() -> impl IntoView {
     let batch = use_batch();
     let progress = batch.channel.progress;
-    let reasons = keys(move || most_frequent(batch));
+    // Within a lap no failed square runs again, so the reasons stay the same until another square fails.
+    let failed = memo_text(move || {
+        let failed = batch.channel.quilt.with(|viewer| {
+            let quilt = viewer.quilt()?;
+            Some(format!("{} {}", quilt.lap_number(), quilt.progress().failed))
+        });
+        failed.flatten().unwrap_or_default()
+    });
+    let reasons = keys(move || {
+        let _ = failed.get();
+        most_frequent(batch)
+    });
     let more = text(move || {
         let listed: u32 = reasons.get().iter().map(|reason| failed_for(batch, reason)).sum();
         match progress.get().failed.saturating_sub(listed) {
@@ -42,7 +53,10 @@ fn Reason(reason: String) -> impl IntoView {
     let batch = use_batch();
     let view = batch.view;
     let name = Signal::stored(reason.clone());
-    let count = text(move || format!("{} × ", name.with(|reason| format::count(failed_for(batch, reason)))));
+    let count = text(move || {
+        batch.channel.quilt.track();
+        format!("{} × ", name.with(|reason| format::count(failed_for(batch, reason))))
+    });
     let id = move || name.with(|reason| batch.channel.quilt.with(|viewer| viewer.quilt()?.reason_id(reason)).flatten());
     let is_on = flag(move || view.look.get().reason.is_some_and(|chosen| id() == Some(chosen)));
     let toggle = move || {
@@ -81,14 +95,16 @@ fn Reason(reason: String) -> impl IntoView {
     }
 }
 
+/// Reads without tracking.
 fn failed_for(batch: Batch, reason: &str) -> u32 {
-    let count = batch.channel.quilt.with(|viewer| viewer.quilt().map(|quilt| quilt.failed_for(reason)));
+    let count = batch.channel.quilt.with_untracked(|viewer| viewer.quilt().map(|quilt| quilt.failed_for(reason)));
     count.flatten().unwrap_or_default()
 }
 
 /// The most frequent reasons, the largest first. They are inserted into a short list, because sorting is a large part of a download.
+/// Reads without tracking, because there may be thousands.
 fn most_frequent(batch: Batch) -> Vec<String> {
-    let reasons = batch.channel.quilt.with(|viewer| {
+    let reasons = batch.channel.quilt.with_untracked(|viewer| {
         let mut largest: Vec<(&str, u32)> = Vec::with_capacity(MAX_REASONS + 1);
         for (reason, count) in viewer.quilt()?.reasons() {
             let place = largest.iter().position(|(_, other)| *other < count).unwrap_or(largest.len());

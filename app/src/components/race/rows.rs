@@ -10,8 +10,8 @@ use web_sys::{HtmlElement, KeyboardEvent, Node as DomNode};
 
 use super::axis::{view_box, with_race};
 use super::running::square_of;
-use crate::components::shared::{Each, When, all, each, flag, keys, on, text};
-use crate::live::use_batch;
+use crate::components::shared::{Each, When, all, each, flag, keys, memo_text, on, text};
+use crate::live::{Batch, use_batch};
 
 /// The workers of a node are displayed from the start if there are at most this many.
 const MAX_OPEN_WORKERS: usize = 12;
@@ -36,8 +36,12 @@ struct RowContent {
 #[component]
 pub(super) fn Rows() -> impl IntoView {
     let batch = use_batch();
+    let known = known_workers(batch);
     let nodes = keys(move || {
-        with_race(batch, |race| sorted(race.lanes().iter().map(|lane| format!("{}-", node_of(&lane.worker)))))
+        let _ = known.get();
+        untrack(|| {
+            with_race(batch, |race| sorted(race.lanes().iter().map(|lane| format!("{}-", node_of(&lane.worker)))))
+        })
     });
     let head = ["Worker", "Attempts by their end", "Attempts", "Now"];
     view! {
@@ -56,15 +60,24 @@ pub(super) fn Rows() -> impl IntoView {
     }
 }
 
+/// Differs whenever there are other workers. Within a lap they are only added, so their names need not be read and ordered at each attempt.
+fn known_workers(batch: Batch) -> Signal<String> {
+    memo_text(move || with_race(batch, |race| format!("{} {}", race.lap(), race.lanes().len())))
+}
+
 /// A node and its workers.
 #[component]
 fn Node(node: String) -> impl IntoView {
     let batch = use_batch();
     let name = node.clone();
+    let known = known_workers(batch);
     let workers = keys(move || {
-        with_race(batch, |race| {
-            let lanes = race.lanes().iter().filter(|lane| name.strip_suffix('-') == Some(node_of(&lane.worker)));
-            sorted(lanes.map(|lane| lane.worker.to_string()))
+        let _ = known.get();
+        untrack(|| {
+            with_race(batch, |race| {
+                let lanes = race.lanes().iter().filter(|lane| name.strip_suffix('-') == Some(node_of(&lane.worker)));
+                sorted(lanes.map(|lane| lane.worker.to_string()))
+            })
         })
     });
     // Whether the visitor wants the opposite of what follows from the number of workers.
