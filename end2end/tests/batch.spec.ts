@@ -214,7 +214,7 @@ test("1,024 squares fill in as elements, and nothing is missing", async ({ page 
 test("the batches of this visitor are listed", async ({ page }) => {
   await launch(page, "8 × 8", { shortest: 0, longest: 10 });
   await finished(page);
-  await page.getByRole("link", { name: "Quilt" }).click();
+  await page.getByRole("link", { name: "Quilt", exact: true }).click();
   const list = page.getByRole("region", { name: "Your batches" });
   await expect(list.getByRole("link")).toHaveCount(1);
   await expect(list.getByRole("link")).toContainText("Done");

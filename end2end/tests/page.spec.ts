@@ -77,6 +77,18 @@ test("failures are grouped by reason, which selects and retries them", async ({ 
   await reasons.last().click();
   await expect(reasons.last()).toHaveAttribute("aria-pressed", "true");
   await expect(page.locator("[role=gridcell]:not([data-dimmed])")).toHaveCount(counts[1]);
+  // The table has the same squares, and so has the page of whoever opens the link.
+  await page.getByRole("heading", { name: "Results" }).click();
+  const rows = page.getByRole("status", { name: "Rows" });
+  await expect(rows).toContainText(String(counts[1]));
+  await expect(page).toHaveURL(/[?&]reason=/);
+  const other = await page.context().newPage();
+  await other.goto(page.url());
+  await expect(other.getByRole("region", { name: "Failures" }).getByRole("button", { name: /×/ }).last()).toHaveAttribute("aria-pressed", "true");
+  await expect(other.locator("[role=gridcell]:not([data-dimmed])")).toHaveCount(counts[1]);
+  await other.getByRole("button", { name: "done" }).click();
+  await expect(other).not.toHaveURL(/reason=/);
+  await other.close();
   await panel.getByText("With other limits").click();
   await panel.getByLabel("Max attempts per task").fill("20");
   await panel.getByRole("button", { name: "Retry these" }).click();

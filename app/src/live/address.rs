@@ -23,13 +23,13 @@ pub(crate) fn use_address(batch: Batch) {
     let known: Rc<RefCell<Option<String>>> = Rc::default();
     effect(move || {
         let (look, chosen) = (view.look.get(), view.chosen.get());
-        let place = view.zoom.get().and_then(Zoom::place);
+        let (reason, place) = (view.reason.get(), view.zoom.get().and_then(Zoom::place));
         if known.borrow().is_none() {
             // Effects run only in the browser, and this one runs before the first paint.
             read(batch);
             known.replace(Some(String::new()));
         } else if batch.stage.wanted_place.with(|place| place.is_none()) == Some(true) {
-            let query = Query { look, chosen, place }.to_query();
+            let query = Query { look, chosen, reason, place }.to_query();
             if known.borrow().as_ref() != Some(&query) {
                 known.replace(Some(query.clone()));
                 let known = Rc::clone(&known);
@@ -40,9 +40,10 @@ pub(crate) fn use_address(batch: Batch) {
 }
 
 fn read(batch: Batch) {
-    let Query { look, chosen, place } = Query::from_query(&window().location().search().unwrap_or_default());
+    let Query { look, chosen, reason, place } = Query::from_query(&window().location().search().unwrap_or_default());
     let chosen = chosen.filter(|square| batch.grid().index(*square).is_some());
     batch.view.look.set(look);
+    batch.view.reason.set(reason);
     batch.view.chosen.set(chosen);
     batch.view.focused.set(chosen);
     batch.stage.wanted_place.with(|wanted| *wanted = place);

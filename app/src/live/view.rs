@@ -48,6 +48,8 @@ pub(crate) struct View {
     pub(crate) pointed_at: RwSignal<Option<Square>>,
     /// The square whose details are open.
     pub(crate) chosen: RwSignal<Option<Square>>,
+    /// The chosen reason of failures; empty if none is chosen. Its squares stand out, and the table has no others.
+    pub(crate) reason: RwSignal<String>,
     /// The replay, if one is open.
     pub(crate) playback: RwSignal<Option<Playback>>,
     /// Whether the picture that the tasks drew is displayed over their squares.
@@ -71,6 +73,7 @@ impl View {
             focused: RwSignal::new(None),
             pointed_at: RwSignal::new(None),
             chosen: RwSignal::new(None),
+            reason: RwSignal::new(String::new()),
             playback: RwSignal::new(None),
             is_picture: RwSignal::new(false),
             is_replay_requested: RwSignal::new(false),
@@ -102,11 +105,14 @@ impl View {
         }
     }
 
-    /// Changes the look.
+    /// Changes the look. A look without a reason has no chosen one.
     pub(crate) fn update_look(self, change: impl FnOnce(Look) -> Look) {
         let look = change(self.look.get_untracked());
         if look != self.look.get_untracked() {
             self.look.set(look);
+        }
+        if look.reason.is_none() && !self.reason.with_untracked(String::is_empty) {
+            self.reason.set(String::new());
         }
     }
 }

@@ -83,7 +83,7 @@ fn Filters(search: Search, kinds: Vec<String>) -> impl IntoView {
     let is_searching = !text.is_empty() || condition.is_some() || !kind.is_empty();
     let conditions =
         Condition::ALL.map(|known| (known.as_str().to_owned(), known.label().to_owned(), condition == Some(known)));
-    let kinds = kinds.into_iter().map(|known| (known.clone(), known.clone(), known == kind));
+    let kinds = kinds.into_iter().map(|known| (known.clone(), known.clone(), known == kind)).collect::<Vec<_>>();
     view! {
         <form class="filters" role="search" aria-label="Your batches" action="/#your-batches">
             <label>

@@ -1,17 +1,20 @@
 //! The view of a batch as the query of an address, so that a link opens the same view.
 
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use quilt::number::decimal;
 use quilt::{Grid, Index, Square};
 
 use crate::look::{ColorBy, Look, TaskState};
 
 /// The view in a query.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct View {
     /// What colors show.
     pub look: Look,
     /// The square whose details are open.
     pub chosen: Option<Square>,
+    /// The chosen reason of failures; empty if none is chosen.
+    pub reason: String,
     /// The visible part of an enlarged quilt.
     pub place: Option<Place>,
 }
@@ -40,13 +43,14 @@ impl View {
         Self {
             look,
             chosen: value(query, "square").and_then(square),
+            reason: value(query, "reason").map(decoded).unwrap_or_default(),
             place: scale.map(|scale| Place { scale, middle }),
         }
     }
 
     /// The query, with its question mark; empty for the default view.
     #[must_use]
-    pub fn to_query(self) -> String {
+    pub fn to_query(&self) -> String {
         let mut parts = Vec::new();
         if self.look.by != ColorBy::default() {
             parts.push(format!("by={}", self.look.by.as_str()));
@@ -59,6 +63,9 @@ impl View {
         }
         if let Some(Square { row, column }) = self.chosen {
             parts.push(format!("square={row},{column}"));
+        }
+        if !self.reason.is_empty() {
+            parts.push(format!("reason={}", utf8_percent_encode(&self.reason, NON_ALPHANUMERIC)));
         }
         if let Some(Place { scale, middle }) = self.place {
             parts.push(format!("zoom={}", decimal(scale, 2)));
@@ -93,6 +100,10 @@ pub fn typed_square(text: &str, grid: Grid) -> Option<Square> {
         _ => return None,
     };
     Some(square.unwrap_or(Square { row: u16::MAX, column: u16::MAX }))
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// Two whole numbers in ascending order.
@@ -132,7 +143,8 @@ mod tests {
                 let chosen = Some(Square { row: 3, column: 14 });
                 let look = Look { by, only, during: Some((120, 3_400)), ..Look::default() };
                 let place = Some(Place { scale: 2.5, middle: Some((799.25, 456.5)) });
-                let view = View { look, chosen, place };
+                let reason = "429 Too Many Requests & more: 100 %, ü".to_owned();
+                let view = View { look, chosen, reason, place };
                 assert_eq!(View::from_query(&view.to_query()), view);
             }
         }

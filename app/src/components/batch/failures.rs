@@ -5,6 +5,7 @@ use viewer::format;
 
 use crate::components::forms::{CommandForm, Place, Refusal, Submit};
 use crate::components::shared::{Each, When, each, flag, keys, memo_text, on, text};
+use crate::live::shared::effect;
 use crate::live::{Batch, use_batch};
 
 /// The maximum number of reasons in the list.
@@ -22,6 +23,17 @@ pub(crate) fn Failures() -> impl IntoView {
             Some(format!("{} {}", quilt.lap_number(), quilt.progress().failed))
         });
         failed.flatten().unwrap_or_default()
+    });
+    // A reason of an address is known once the first square that failed for it is.
+    effect(move || {
+        let _ = failed.get();
+        let id = batch
+            .view
+            .reason
+            .with(|reason| batch.channel.quilt.with_untracked(|viewer| viewer.quilt()?.reason_id(reason)).flatten());
+        if let Some(id) = id {
+            batch.view.update_look(|look| look.with_reason(id));
+        }
     });
     let reasons = keys(move || {
         let _ = failed.get();
@@ -57,11 +69,10 @@ fn Reason(reason: String) -> impl IntoView {
         batch.channel.quilt.track();
         format!("{} × ", name.with(|reason| format::count(failed_for(batch, reason))))
     });
-    let id = move || name.with(|reason| batch.channel.quilt.with(|viewer| viewer.quilt()?.reason_id(reason)).flatten());
-    let is_on = flag(move || view.look.get().reason.is_some_and(|chosen| id() == Some(chosen)));
-    let toggle = move || {
-        let chosen = id().filter(|_| !is_on.get_untracked());
-        view.update_look(|look| chosen.map_or(look.with_only(None), |reason| look.with_reason(reason)));
+    let is_on = flag(move || view.reason.with(|chosen| name.with(|reason| chosen == reason)));
+    let toggle = move || match is_on.get_untracked() {
+        true => view.update_look(|look| look.with_only(None)),
+        false => view.reason.set(name.get_untracked()),
     };
     view! {
         <li>

@@ -44,6 +44,8 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
         }
         _ => "–".into(),
     });
+    // They keep their places, so that the banner does not move.
+    let is_over = flag(move || !channel.is_running());
     let unresponsive = move || signals.load.get().map_or(0, |load| load.unresponsive);
     let share =
         move |count: fn(quilt::Progress) -> u32| text(move || percent(count(progress.get()), progress.get().tasks));
@@ -73,8 +75,8 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
                 </div>
                 <Figure name="Rate" value=rate />
                 <Figure name="Elapsed" value=elapsed />
-                <Figure name="Time left" value=time_left />
-                <Figure name="Running" value=running />
+                <Figure name="Time left" value=time_left is_reserved=is_over />
+                <Figure name="Running" value=running is_reserved=is_over />
             </dl>
             <When condition=flag(move || { unresponsive() > 0 })>
                 <p class="unresponsive">
@@ -87,9 +89,15 @@ pub(crate) fn ProgressPanel() -> impl IntoView {
 }
 
 #[component]
-fn Figure(name: &'static str, value: Signal<String>) -> impl IntoView {
+fn Figure(
+    name: &'static str,
+    value: Signal<String>,
+    /// Whether only its place is there.
+    #[prop(optional, into)]
+    is_reserved: Signal<bool>,
+) -> impl IntoView {
     view! {
-        <div class="figure">
+        <div class="figure" class:reserved=is_reserved>
             <dt>{name}</dt>
             <dd>{value}</dd>
         </div>

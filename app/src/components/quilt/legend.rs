@@ -41,7 +41,7 @@ pub(crate) fn Legend() -> impl IntoView {
                     {all(ColorBy::ALL.map(option))}
                 </select>
             </label>
-            <div class="filters" role="group" aria-label="Show only">
+            <div class="states" role="group" aria-label="Show only">
                 <When condition=has_pending>
                     <Filter state=TaskState::Pending />
                 </When>

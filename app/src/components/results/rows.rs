@@ -191,7 +191,7 @@ fn reason_cell(results: Results, reason: &str, message: String) -> AnyView {
     let reason = reason.to_owned();
     view! {
         <td title=title>
-            <button type="button" class="cell" on:click=on(move |_| results.update(|table| table.set_reason(&reason)))>
+            <button type="button" class="cell" on:click=on(move |_| results.choose_reason(&reason))>
                 <bdi>{message}</bdi>
             </button>
         </td>

@@ -70,6 +70,12 @@ impl Results {
             results.reload();
         });
         effect(move || {
+            let reason = batch.view.reason.get();
+            if results.with_untracked(|table| table.reason() != reason) {
+                results.update(|table| table.set_reason(&reason));
+            }
+        });
+        effect(move || {
             let is_live = batch.channel.connection.get() == Connection::Live;
             if is_live && results.failure.with_untracked(|failure| !failure.is_empty()) {
                 results.reload();
@@ -87,6 +93,14 @@ impl Results {
     pub(super) fn reload(self) {
         let is_over = self.batch.channel.status.get_untracked().is_over();
         self.update(|table| table.reload(is_over));
+    }
+
+    /// Chooses the failures with a reason, here and in the quilt; all squares for an empty one.
+    pub(super) fn choose_reason(self, reason: &str) {
+        match reason {
+            "" => self.batch.view.update_look(|look| look.with_only(None)),
+            reason => self.batch.view.reason.set(reason.to_owned()),
+        }
     }
 
     /// Searches a text, once no other one follows for a moment.

@@ -51,7 +51,7 @@ pub(super) fn Tools(results: Results) -> impl IntoView {
                 </select>
             </span>
             <When condition=has_reason>
-                <button type="button" class="filter" title="Show all reasons" on:click=on(move |_| results.update(|table| table.set_reason("")))>
+                <button type="button" class="filter" title="Show all reasons" on:click=on(move |_| results.choose_reason(""))>
                     "Reason: "
                     <bdi>{text(reason)}</bdi>
                     <span aria-hidden="true">" ×"</span>
