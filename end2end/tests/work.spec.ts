@@ -208,9 +208,10 @@ test.describe("without scripts", () => {
 
   test("forms launch, and tell what is wrong", async ({ page }) => {
     await page.goto(`${server.url}/?work=fetch`);
+    await page.getByLabel("Title").fill("My pages");
     await page.getByRole("button", { name: "Launch" }).click();
-    await expect(page).toHaveURL(/\?work=fetch/);
     await expect(page.getByText("URLs are missing. Enter at least one line, or choose a file.")).toBeVisible();
+    await expect(page.getByLabel("Title")).toHaveValue("My pages");
     await page.getByLabel("URLs", { exact: true }).fill(`${address}/1`);
     await page.getByRole("button", { name: "Launch" }).click();
     await page.waitForURL(/\/batches\/[0-9a-f]{32}$/);

@@ -79,7 +79,7 @@ impl Deletion {
         Self::decode(&deletion)
     }
 
-    /// At most 3.4 kB for [`MAX_IDS`](crate::model::MAX_IDS) batches: browsers accept 4 kB.
+    /// At most 3.4 kB for [`MAX_IDS`] batches: browsers accept 4 kB.
     fn encode(&self) -> String {
         let kept = self.kept.iter().map(|(id, kept)| format!(".{id}{}", kept.letter()));
         kept.fold(self.deleted.to_string(), |text, kept| text + &kept)

@@ -146,7 +146,14 @@ mod tests {
         for status in [quilt::Status::Running, quilt::Status::Finished] {
             summary.status = status;
             let now = Timestamp(2_000);
-            let view = BatchView { id: BatchId::from_bytes([7; 16]), is_own: true, summary: summary.clone(), now };
+            let view = BatchView {
+                id: BatchId::from_bytes([7; 16]),
+                is_own: true,
+                summary: summary.clone(),
+                now,
+                max_attempts: "20".into(),
+                max_timeout_s: "3600".into(),
+            };
             let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
             let page = owner.with(|| {
                 view! { <LiveBatch view=view.encode() columns=Vec::new() refusal=None><p>"squares"</p></LiveBatch> }
