@@ -32,7 +32,7 @@ test-e2e: setup nats ## Run the browser tests (ARGS="--headed -g banner" goes to
 test-site: setup ## Run the browser tests of one batch with the site of production, whose WebAssembly is made in another way
 	@scripts/xtask.sh build
 	@cargo xtask site release
-	SITE=$(CURDIR)/target/site scripts/e2e.sh serve batch large race $(ARGS)
+	SITE=$(CURDIR)/target/site scripts/e2e.sh serve tests/batch tests/page tests/large $(ARGS)
 
 .PHONY: test-binary
 test-binary: setup ## Check that the binary needs nothing beside it

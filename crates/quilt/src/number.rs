@@ -14,7 +14,7 @@ pub fn grouped(value: u64) -> String {
     grouped
 }
 
-/// A decimal number with up to six digits after the point, such as `-0.25`; 0 if it is not finite.
+/// A decimal number with up to six digits after the point, such as `-0.25`; 0 if it is not finite. Halves are rounded away from zero.
 ///
 /// The browser formats with this, because the standard library's formatting of floating point numbers would be 7 kB of its download.
 #[must_use]
