@@ -94,17 +94,6 @@ test("a million squares", async ({ page }) => {
   await photograph(page, "million");
 });
 
-test.describe("on a phone", () => {
-  test.use({ viewport: { width: 390, height: 780 }, deviceScaleFactor: 2 });
-  test("a running batch", async ({ page }) => {
-    const work = { kind: "color", duration_ms: [400, 4_000] };
-    const { id } = await launchOverApi(page.request, 24, 24, work, { title: "576 demo tasks" });
-    await page.goto(`/batches/${id}`);
-    await expect.poll(async () => Number(await root(page).getAttribute("data-done"))).toBeGreaterThan(300);
-    await photograph(page, "phone");
-  });
-});
-
 async function launchFetch(request: APIRequestContext, port: number): Promise<string> {
   const urls = Array.from({ length: 400 }, (_, page) => `http://127.0.0.1:${port}/page/${page}`);
   const response = await request.post("/api/batches", {

@@ -89,3 +89,16 @@ test("keys that work wherever the focus is can be switched off, also for the nex
   await set(true);
   expect(await isFocusedBySlash()).toBe(true);
 });
+
+test("the documentation leads from page to page, and from every page to it", async ({ page }) => {
+  await page.goto("/");
+  await page.getByRole("navigation", { name: "Site" }).getByRole("link", { name: "Docs" }).click();
+  await expect(page.getByRole("heading", { level: 1, name: "The command line" })).toBeVisible();
+  const pages = page.getByRole("navigation", { name: "Documentation" }).getByRole("link");
+  for (let place = 0; place < (await pages.count()); place++) {
+    await pages.nth(place).click();
+    await expect(pages.nth(place)).toHaveAttribute("aria-current", "page");
+    await expect(page.getByRole("article").getByRole("heading", { level: 1 })).toBeVisible();
+  }
+  expect((await page.goto("/docs/nothing"))?.status()).toBe(404);
+});

@@ -86,8 +86,9 @@ fn render(markdown: &str) -> String {
     });
     let mut rendered = String::new();
     html::push_html(&mut rendered, events);
-    // Wide tables scroll, and whoever has no pointer can focus them to do so.
+    // Wide tables and long lines scroll, and whoever has no pointer can focus them to do so.
     rendered
+        .replace("<pre>", r#"<pre tabindex="0">"#)
         .replace("<table>", r#"<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>"#)
         .replace("</table>", "</table></div>")
 }
