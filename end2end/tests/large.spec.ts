@@ -298,6 +298,8 @@ test("a button can be pressed for as long as one likes while everything around i
   await page.goto("/");
   const batch = await launchOverApi(page.request, 16, 16, { duration_ms: [100, 600] }, { concurrency: 16 });
   await page.goto(`/batches/${batch.id}`);
+  // "Connecting…" is longer than "Live", so the buttons beside it move once.
+  await expect(root(page)).toHaveAttribute("data-connection", "live");
   const done = page.getByRole("group", { name: "Show only" }).getByRole("button", { name: /^done/ });
   await expect(done).not.toHaveText("done 0");
   const before = await done.textContent();
