@@ -296,7 +296,7 @@ test("the canvas follows the theme of the page", async ({ page }) => {
 
 test("a button can be pressed for as long as one likes while everything around it changes", async ({ page }) => {
   await page.goto("/");
-  const batch = await launchOverApi(page.request, 16, 16, { duration_ms: [100, 600] }, { concurrency: 16 });
+  const batch = await launchOverApi(page.request, 32, 32, { duration_ms: [300, 1_500] }, { concurrency: 16 });
   await page.goto(`/batches/${batch.id}`);
   // "Connecting…" is longer than "Live", so the buttons beside it move once.
   await expect(root(page)).toHaveAttribute("data-connection", "live");
