@@ -1,30 +1,30 @@
 //! The cookies of the page. That of the session is set by the server.
 
-use std::time::Duration;
-
-use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
-use leptos::prelude::use_context;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum_extra::extract::CookieJar;
+use axum_extra::extract::cookie::{Cookie, SameSite};
+use leptos::prelude::{expect_context, use_context};
 use leptos_axum::ResponseOptions;
+use time::Duration;
 
-use crate::server::is_secure;
+use crate::server::AppContext;
 
 /// A cookie of this site.
 pub(crate) struct SiteCookie {
     name: &'static str,
     max_age: Duration,
-    /// The name of the attribute that hides it from scripts, or nothing.
-    http_only: &'static str,
+    /// Whether it is hidden from scripts.
+    is_http_only: bool,
 }
 
 /// The chosen theme.
 pub(crate) const THEME: SiteCookie =
-    SiteCookie { name: "quilt_theme", max_age: Duration::from_secs(365 * 24 * 60 * 60), http_only: "" };
+    SiteCookie { name: "quilt_theme", max_age: Duration::days(365), is_http_only: false };
 
 /// What was deleted, until the next page displays it.
 pub(crate) const DELETION: SiteCookie =
-    SiteCookie { name: "quilt_deletion", max_age: Duration::from_secs(60), http_only: "; HttpOnly" };
+    SiteCookie { name: "quilt_deletion", max_age: Duration::minutes(1), is_http_only: true };
 
 impl SiteCookie {
     /// Its value in the present request.
@@ -32,33 +32,35 @@ impl SiteCookie {
         self.find(&use_context::<Parts>()?.headers)
     }
 
-    /// Adds it to the present response. The value consists of characters that need no quotes.
+    /// Adds it to the present response.
     pub(crate) fn set(&self, value: &str) {
-        append(&self.header(value, self.max_age, is_secure()));
+        self.send(value, self.max_age);
     }
 
     /// Removes it with the present response.
     pub(crate) fn remove(&self) {
-        append(&self.header("", Duration::ZERO, is_secure()));
+        self.send("", Duration::ZERO);
     }
 
     fn find(&self, headers: &HeaderMap) -> Option<String> {
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-        let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(name, _)| *name == self.name).map(|(_, value)| value.to_owned())
+        CookieJar::from_headers(headers).get(self.name).map(|cookie| cookie.value().to_owned())
     }
 
-    /// It is sent over https only where the session is.
+    fn send(&self, value: &str, max_age: Duration) {
+        let cookie = self.header(value, max_age, expect_context::<AppContext>().is_secure);
+        if let (Some(response), Ok(cookie)) = (use_context::<ResponseOptions>(), HeaderValue::try_from(cookie)) {
+            response.append_header(header::SET_COOKIE, cookie);
+        }
+    }
+
     fn header(&self, value: &str, max_age: Duration, is_secure: bool) -> String {
-        let Self { name, http_only, .. } = self;
-        let secure = if is_secure { "; Secure" } else { "" };
-        format!("{name}={value}; Path=/; Max-Age={}; SameSite=Lax{http_only}{secure}", max_age.as_secs())
-    }
-}
-
-fn append(header: &str) {
-    if let (Some(response), Ok(header)) = (use_context::<ResponseOptions>(), HeaderValue::try_from(header)) {
-        response.append_header(SET_COOKIE, header);
+        let cookie = Cookie::build((self.name, value.to_owned()))
+            .http_only(self.is_http_only)
+            .same_site(SameSite::Lax)
+            .secure(is_secure)
+            .max_age(max_age)
+            .path("/");
+        cookie.to_string()
     }
 }
 
@@ -69,21 +71,26 @@ mod tests {
     #[test]
     fn a_cookie_is_found_by_its_whole_name() {
         let mut headers = HeaderMap::new();
-        headers.append(COOKIE, HeaderValue::from_static("xquilt_theme=light; a=b"));
-        headers.append(COOKIE, HeaderValue::from_static("quilt_theme=dark; quilt_theme2=light"));
+        headers.append(header::COOKIE, HeaderValue::from_static("xquilt_theme=light; a=b"));
+        headers.append(header::COOKIE, HeaderValue::from_static("quilt_theme=dark; quilt_theme2=light"));
         assert_eq!(THEME.find(&headers).as_deref(), Some("dark"));
         assert_eq!(DELETION.find(&headers), None);
     }
 
     #[test]
     fn cookies_are_secure_where_the_site_is() {
+        let attributes = |header: String| {
+            let mut attributes: Vec<String> = header.split("; ").map(str::to_owned).collect();
+            attributes.sort_unstable();
+            attributes
+        };
         assert_eq!(
-            THEME.header("dark", THEME.max_age, true),
-            "quilt_theme=dark; Path=/; Max-Age=31536000; SameSite=Lax; Secure"
+            attributes(THEME.header("dark", THEME.max_age, true)),
+            ["Max-Age=31536000", "Path=/", "SameSite=Lax", "Secure", "quilt_theme=dark"]
         );
         assert_eq!(
-            DELETION.header("", Duration::ZERO, false),
-            "quilt_deletion=; Path=/; Max-Age=0; SameSite=Lax; HttpOnly"
+            attributes(DELETION.header("", Duration::ZERO, false)),
+            ["HttpOnly", "Max-Age=0", "Path=/", "SameSite=Lax", "quilt_deletion="]
         );
     }
 }

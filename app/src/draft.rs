@@ -27,7 +27,7 @@ impl Draft {
     }
 
     /// The fields that the present page is to be filled in with.
-    pub(crate) fn take() -> Option<HashMap<String, String>> {
+    pub(crate) fn posted() -> Option<HashMap<String, String>> {
         Self::of_request()?.fields()
     }
 

@@ -29,6 +29,8 @@ pub struct AppContext {
     pub site: Option<Names>,
     /// The configured public origin, such as `https://quilt.example`; `None` to use the `Host` header.
     pub origin: Option<Arc<str>>,
+    /// Whether visitors are known to use https.
+    pub is_secure: bool,
 }
 
 /// Returns the engine of this server.
@@ -52,12 +54,6 @@ pub(crate) fn origin() -> String {
         },
         |origin| origin.as_ref().to_owned(),
     )
-}
-
-/// Whether visitors are known to use https.
-pub(crate) fn is_secure() -> bool {
-    let origin = use_context::<AppContext>().and_then(|context| context.origin);
-    origin.is_some_and(|origin| origin.starts_with("https:"))
 }
 
 /// Returns the largest file that can be uploaded, in bytes. The other fields of the form take a part of its limit.

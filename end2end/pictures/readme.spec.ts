@@ -1,4 +1,4 @@
-// Takes the pictures of the README and of docs/: films and photographs of the real page.
+// Takes the pictures of the README: a film and photographs of the real page.
 
 import { createServer, type Server as HttpServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -50,9 +50,9 @@ test("a running batch", async ({ page }) => {
 });
 
 test.describe("failures", () => {
-  test.use({ viewport: { width: 1_366, height: 1_000 } });
   let site: HttpServer;
   test.use({
+    viewport: { width: 1_366, height: 1_000 },
     server: async ({}, use) => {
       const server = await Server.create(["--fetch-allow", "127.0.0.0/8"]);
       await use(server);

@@ -65,13 +65,7 @@ async fn keep_typed_values(State(state): State<AppState>, mut request: Request, 
     let Some(query) = query.filter(|query| query.contains("__err=") && draft.is_filled()) else { return response };
     let Ok(page) = format!("/?{query}").parse() else { return response };
     head.uri = page;
-    let options = state.leptos.clone();
-    let render = render_app_async_with_context(provide(&state), move || shell(options.clone()));
-    let mut page = render(Request::from_parts(head, Body::empty())).await;
-    if page.status() == StatusCode::OK {
-        *page.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-    }
-    page
+    page_with_status(&state, Request::from_parts(head, Body::empty()), StatusCode::UNPROCESSABLE_ENTITY).await
 }
 
 /// Serves a static file, or the page for unknown paths.
@@ -79,17 +73,17 @@ async fn file_or_page(State(state): State<AppState>, request: Request) -> Respon
     let (head, body) = request.into_parts();
     match assets::find_file(&state, &head).await {
         Some(response) => response,
-        None => not_found(&state, Request::from_parts(head, body)).await,
+        None => page_with_status(&state, Request::from_parts(head, body), StatusCode::NOT_FOUND).await,
     }
 }
 
-/// Renders the page for unknown paths, with status 404.
-async fn not_found(state: &AppState, request: Request) -> Response {
+/// Renders the page for a request, with a status in place of 200.
+async fn page_with_status(state: &AppState, request: Request, status: StatusCode) -> Response {
     let options = state.leptos.clone();
     let mut response = render_app_async_with_context(provide(state), move || shell(options.clone()))(request).await;
     // A page may have set another status, for example that of a redirection.
     if response.status() == StatusCode::OK {
-        *response.status_mut() = StatusCode::NOT_FOUND;
+        *response.status_mut() = status;
     }
     response
 }
@@ -102,6 +96,7 @@ fn provide(state: &AppState) -> impl Fn() + Clone + Send + Sync + 'static {
         max_upload: state.max_input,
         site: state.names.clone(),
         origin: state.origin.fixed().map(Into::into),
+        is_secure: state.origin.is_secure(),
     };
     move || {
         provide_context(context.clone());

@@ -68,20 +68,15 @@ fn address(page: &Page) -> String {
 }
 
 fn render(markdown: &str) -> String {
-    let mut dropped = 0_u32;
+    // Links do not contain links.
+    let mut is_dropped = false;
     let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).filter_map(|event| match event {
-        Event::Start(Tag::Link { link_type, dest_url, title, id }) => match target(&dest_url) {
-            Some(dest_url) => Some(Event::Start(Tag::Link { link_type, dest_url, title, id })),
-            None => {
-                dropped += 1;
-                None
-            }
-        },
-        // Links do not contain links.
-        Event::End(TagEnd::Link) if dropped > 0 => {
-            dropped -= 1;
-            None
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            let target = target(&dest_url);
+            is_dropped = target.is_none();
+            target.map(|dest_url| Event::Start(Tag::Link { link_type, dest_url, title, id }))
         }
+        Event::End(TagEnd::Link) if is_dropped => None,
         event => Some(event),
     });
     let mut rendered = String::new();

@@ -18,7 +18,7 @@ pub(super) fn HomePage() -> impl IntoView {
     let query = use_query_map().with_untracked(ParamsMap::clone);
     let posted = posted_error();
     let deletion = Deletion::take();
-    let draft = Draft::take();
+    let draft = Draft::posted();
     Suspend::new(async move {
         let kinds = launchables();
         let search = search_of(&query, &kinds);

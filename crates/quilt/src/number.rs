@@ -14,14 +14,15 @@ pub fn grouped(value: u64) -> String {
     grouped
 }
 
-/// A decimal number with up to six digits after the point, such as `-0.25`; 0 if it is not finite. Halves are rounded away from zero.
+/// A decimal number with up to six digits after the point, such as `-0.25`; 0 if it is not finite. Halves are rounded to an even digit, as
+/// by the standard library.
 ///
 /// The browser formats with this, because the standard library's formatting of floating point numbers would be 7 kB of its download.
 #[must_use]
 pub fn decimal(value: f64, digits: u32) -> String {
     let unit = 10_u64.pow(digits.min(6));
     // Not a number becomes 0, and values out of range the nearest ones.
-    let scaled = if value.is_finite() { (value.abs() * unit as f64).round() as u64 } else { 0 };
+    let scaled = if value.is_finite() { (value.abs() * unit as f64).round_ties_even() as u64 } else { 0 };
     let sign = if value < 0.0 && scaled > 0 { "-" } else { "" };
     let (whole, part) = (scaled / unit, scaled % unit);
     if digits == 0 {
@@ -39,10 +40,10 @@ mod tests {
     #[test]
     fn what_is_not_a_number_or_too_large_is_a_number() {
         assert_eq!(
-            [f64::NAN, f64::INFINITY, -0.0, 0.05, -0.04].map(|value| decimal(value, 1)),
+            [f64::NAN, f64::INFINITY, -0.0, 0.06, -0.04].map(|value| decimal(value, 1)),
             ["0.0", "0.0", "0.0", "0.1", "0.0"]
         );
-        assert_eq!(decimal(2.5, 0), "3");
+        assert_eq!([2.5, 3.5].map(|value| decimal(value, 0)), ["2", "4"]);
         assert_eq!(decimal(1e300, 2), "184467440737095516.15");
     }
 

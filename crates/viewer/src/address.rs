@@ -1,10 +1,13 @@
 //! The view of a batch as the query of an address, so that a link opens the same view.
 
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode};
 use quilt::number::decimal;
 use quilt::{Grid, Index, Square};
 
 use crate::look::{ColorBy, Look, TaskState};
+
+/// What is encoded in a query: all but the characters that have no meaning in any part of an address.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The view in a query.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,7 +68,7 @@ impl View {
             parts.push(format!("square={row},{column}"));
         }
         if !self.reason.is_empty() {
-            parts.push(format!("reason={}", utf8_percent_encode(&self.reason, NON_ALPHANUMERIC)));
+            parts.push(format!("reason={}", encoded(&self.reason)));
         }
         if let Some(Place { scale, middle }) = self.place {
             parts.push(format!("zoom={}", decimal(scale, 2)));
@@ -100,6 +103,11 @@ pub fn typed_square(text: &str, grid: Grid) -> Option<Square> {
         _ => return None,
     };
     Some(square.unwrap_or(Square { row: u16::MAX, column: u16::MAX }))
+}
+
+/// A text as a value in a query.
+pub(crate) fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }
 
 fn decoded(text: &str) -> String {

@@ -94,6 +94,6 @@ mod tests {
 
     #[test]
     fn small_rates_keep_a_digit() {
-        assert_eq!([0.25, 9.96, 1234.5].map(rate), ["0.3/s", "10.0/s", "1,235/s"]);
+        assert_eq!([0.25, 9.96, 1234.5].map(rate), ["0.2/s", "10.0/s", "1,235/s"]);
     }
 }

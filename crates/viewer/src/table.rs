@@ -6,6 +6,7 @@ mod scroll;
 use api::{ResultLine, ResultPage, ResultSort, SortOrder};
 
 pub use self::columns::{ATTEMPTS, COLOR, Column, DURATION, ITEM, REASON, SQUARE, STATE, Value, WORKER, sort_of};
+use crate::address::encoded;
 use crate::format;
 
 /// The height of a row, in CSS pixels.
@@ -19,9 +20,6 @@ const PAGE_ROWS: usize = 100;
 
 /// How many rows are in memory, at most.
 const MAX_LOADED_ROWS: usize = 1_000;
-
-/// Encodes a text for the query of a URL. A browser has the tables for that itself.
-pub type Encode = fn(&str) -> String;
 
 /// Rows that the server returned together.
 #[derive(Debug)]
@@ -39,7 +37,6 @@ struct Chunk {
 /// The table.
 #[derive(Debug)]
 pub struct Table {
-    encode: Encode,
     columns: Vec<Column>,
     /// Whether a loaded row had a value, for each column.
     used: Vec<bool>,
@@ -78,9 +75,8 @@ fn rank_of(cursor: &str) -> u32 {
 impl Table {
     /// An empty table with the columns of all kinds and those of one kind.
     #[must_use]
-    pub fn new(own: Vec<Column>, encode: Encode) -> Self {
+    pub fn new(own: Vec<Column>) -> Self {
         Self {
-            encode,
             columns: columns::common().into_iter().chain(own).collect(),
             used: Vec::new(),
             text: String::new(),
@@ -117,7 +113,8 @@ impl Table {
         ];
         for (name, value) in members {
             if !value.is_empty() {
-                query.extend(["&", name, "=", &(self.encode)(value)]);
+                query.extend(["&", name, "="]);
+                query.extend(encoded(value));
             }
         }
         query.push('#');

@@ -94,7 +94,7 @@ impl Ordering {
         let sort = ResultSort::ALL.into_iter().find(|known| known.as_str() == sort)?;
         let order = SortOrder::ALL.into_iter().find(|known| known.as_str() == order)?;
         let offset = parts.next().map(|offset| offset.parse().map(Offset)).transpose().ok()?;
-        // Only reading order is not derived from a offset.
+        // Only reading order is not derived from an offset.
         let is_complete = parts.next().is_none() && offset.is_some() != (sort == ResultSort::Square);
         is_complete.then_some(Self { sort, order, offset })
     }

@@ -55,7 +55,7 @@ pub(super) fn Rows() -> impl IntoView {
             " failed, from above"
         </p>
         <div on:keydown=on(move |event| on_key(&event))>
-            <Each keys=nodes view=each(|node| view! { <Node node /> }) />
+            <Each keys=nodes view=each(move |node| view! { <Node node known /> }) />
         </div>
     }
 }
@@ -67,10 +67,13 @@ fn known_workers(batch: Batch) -> Signal<String> {
 
 /// A node and its workers.
 #[component]
-fn Node(node: String) -> impl IntoView {
+fn Node(
+    node: String,
+    /// [`known_workers`].
+    known: Signal<String>,
+) -> impl IntoView {
     let batch = use_batch();
     let name = node.clone();
-    let known = known_workers(batch);
     let workers = keys(move || {
         let _ = known.get();
         untrack(|| {

@@ -34,7 +34,7 @@ impl Results {
     pub(super) fn new(batch: Batch, columns: Vec<Column>) -> Self {
         let results = Self {
             version: RwSignal::new(0),
-            table: Shared::new(Table::new(columns, encode)),
+            table: Shared::new(Table::new(columns)),
             batch,
             failure: RwSignal::new(String::new()),
             loaded: RwSignal::new(false),
@@ -131,9 +131,4 @@ impl Results {
         self.table.with(change);
         self.version.update(|version| *version += 1);
     }
-}
-
-/// Calls the browser's implementation: Rust's tables would add to the download.
-fn encode(text: &str) -> String {
-    js_sys::encode_uri_component(text).into()
 }

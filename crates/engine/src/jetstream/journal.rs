@@ -118,6 +118,13 @@ impl JetStreamJournal {
         Ok(first.and_then(|first| first.headers.get(OWNER)?.as_str().parse().ok()))
     }
 
+    /// The headers of the first message of a batch, and the name of its input. `None` if it has no input.
+    async fn input_headers(&self, batch: BatchId) -> Result<Option<(HeaderMap, String)>, JournalError> {
+        let Some(first) = self.first(batch).await? else { return Ok(None) };
+        let name = first.headers.get(INPUT).map(ToString::to_string);
+        Ok(name.map(|name| (first.headers, name)))
+    }
+
     async fn create_batch(
         &self,
         batch: BatchId,
@@ -215,10 +222,9 @@ impl EventLog for JetStreamJournal {
 impl Blobs for JetStreamJournal {
     async fn input(&self, batch: BatchId) -> Result<Option<Bytes>, JournalError> {
         self.guard(async {
-            let Some(first) = self.first(batch).await? else { return Ok(None) };
-            let Some(name) = first.headers.get(INPUT) else { return Ok(None) };
-            let input = bodies::get(&self.stores, batch, name.as_str()).await?;
-            if bodies::is_intact(Some(&first.headers), INPUT_CHECKSUM, of_input(batch, &input)) {
+            let Some((headers, name)) = self.input_headers(batch).await? else { return Ok(None) };
+            let input = bodies::get(&self.stores, batch, &name).await?;
+            if bodies::is_intact(Some(&headers), INPUT_CHECKSUM, of_input(batch, &input)) {
                 return Ok(Some(input));
             }
             Err(JournalError::Damaged { batch, reason: Damage::Checksum(Stored::Input) })
@@ -228,11 +234,10 @@ impl Blobs for JetStreamJournal {
 
     async fn input_size(&self, batch: BatchId) -> Result<Option<u64>, JournalError> {
         self.guard(async {
-            let Some(first) = self.first(batch).await? else { return Ok(None) };
-            let Some(name) = first.headers.get(INPUT) else { return Ok(None) };
-            match first.headers.get(INPUT_SIZE).and_then(|size| size.as_str().parse().ok()) {
+            let Some((headers, name)) = self.input_headers(batch).await? else { return Ok(None) };
+            match headers.get(INPUT_SIZE).and_then(|size| size.as_str().parse().ok()) {
                 Some(size) => Ok(Some(size)),
-                None => bodies::size(&self.stores, batch, name.as_str()).await.map(Some),
+                None => bodies::size(&self.stores, batch, &name).await.map(Some),
             }
         })
         .await

@@ -7,6 +7,7 @@ mod connect;
 mod damage;
 mod feed;
 mod journal;
+mod leaders;
 #[path = "../nats/mod.rs"]
 mod nats;
 mod outage;

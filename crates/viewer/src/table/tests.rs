@@ -77,7 +77,7 @@ impl Server {
 fn table() -> (Server, Table) {
     let column = |name: &str, label: &str| Column { name: name.into(), label: label.into() };
     let columns = vec![column("status", "Status"), column("title", "Title")];
-    (Server { requests: Vec::new(), searched: 300 }, Table::new(columns, |text| text.replace(' ', "%20")))
+    (Server { requests: Vec::new(), searched: 300 }, Table::new(columns))
 }
 
 fn squares(table: &Table) -> Vec<u32> {
